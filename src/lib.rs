@@ -1,0 +1,33 @@
+//! The core of hyco-ws-rs: WebSockets through Azure Relay Hybrid Connections.
+//!
+//! ```text
+//!  node                       #[napi] layer: convert, call, deliver; the only module that names napi
+//!   |
+//!  listener, socket           tokio tasks and their handles
+//!   |
+//!  transport                  opens one WebSocket handshake: TCP, proxy, TLS, HTTP
+//!   |
+//!  frame                      RFC 6455 and RFC 7692: bytes <-> frames, sans-IO
+//!  protocol, sas, uri,        pure: no IO, no clock
+//!  connection_string, error
+//! ```
+//!
+//! Arrows only point down. `emulator` stands beside `listener`: the service's side of the protocol, which no
+//! client code imports.
+
+#![warn(missing_docs)]
+#![deny(unsafe_code)]
+
+pub mod connection_string;
+#[cfg(feature = "emulator")]
+pub mod emulator;
+pub mod error;
+pub mod frame;
+pub mod listener;
+#[cfg(feature = "node")]
+pub mod node;
+pub mod protocol;
+pub mod sas;
+pub mod socket;
+pub mod transport;
+pub mod uri;
