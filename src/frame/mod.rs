@@ -16,6 +16,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde::Serialize;
+
 pub mod decoder;
 pub mod deflate;
 pub mod encoder;
@@ -82,7 +84,7 @@ impl OpCode {
 }
 
 /// Why the peer's bytes were refused, in the terms of ws.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FrameError {
     /// The stable `code` that users match: `WS_ERR_…` or zlib's.
     pub code: &'static str,
@@ -93,6 +95,7 @@ pub struct FrameError {
     /// Close status that the peer is told.
     pub status: u16,
     /// zlib's number, for its errors only.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub errno: Option<i32>,
 }
 

@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+use serde::Serialize;
+
 /// The only extension there is.
 pub const EXTENSION: &str = "permessage-deflate";
 
@@ -50,7 +52,8 @@ pub struct DeflateOptions {
 }
 
 /// What was agreed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct DeflateParams {
     /// The server forgets after each message.
     pub server_no_context_takeover: bool,

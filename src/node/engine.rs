@@ -23,6 +23,10 @@ const META_COMPRESS: u32 = 64;
 const META_MASK: u32 = 128;
 const META_RECEIPT: u32 = 256;
 
+/// Mutable views, which `#[napi]` takes by alias only.
+type Words<'a> = &'a mut [u32];
+type Bytes<'a> = &'a mut [u8];
+
 type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
 
 /// What the slots of an environment hold; shared with its cleanup hook.
@@ -96,7 +100,12 @@ impl NativeEngine {
     /// Moves records into `table` and their payloads into `block` from `from` on. Returns
     /// `used * 8192 + count * 4 + how it ended` (0 empty, 1 table full, 2 block full).
     #[napi]
-    pub fn drain(&self, table: &mut [u32], block: &mut [u8], from: u32) -> u32 {
+    pub fn drain(
+        &self,
+        #[napi(ts_arg_type = "Uint32Array")] table: Words<'_>,
+        #[napi(ts_arg_type = "Uint8Array")] block: Bytes<'_>,
+        from: u32,
+    ) -> u32 {
         let Some(block) = block.get_mut(from as usize..) else { return 0 };
         let drained = self.slots.delivery.drain(table, block);
         (drained.used as u32) << 13 | (drained.count as u32) << 2 | drained.ended as u32

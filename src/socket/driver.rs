@@ -20,10 +20,11 @@ use super::link::{Link, ReadError, ReadStep, Scratch};
 use super::{Ending, KeepAlive, Masking, Outline, Socket};
 use crate::error::RelayError;
 use crate::frame::{
-    Decoder, DecoderOptions, Deflate, DeflateOptions, FrameError, Inflate, MaskKeys, OpCode, Payload, Role, Sink,
+    Decoder, DecoderOptions, Deflate, DeflateOptions, DeflateParams, FrameError, Inflate, MaskKeys, OpCode, Payload, Role, Sink,
     negotiation,
 };
-use crate::transport::{self, BodyReader, DialRequest, Opened, ResponseHead};
+use crate::transport::body::read_body;
+use crate::transport::{self, DialRequest, Opened, ResponseHead};
 
 /// Reads of one socket before the others get their turn.
 const READ_BUDGET: u32 = 8;
@@ -36,6 +37,8 @@ pub struct Opening {
     pub protocols: Vec<String>,
     /// The permessage-deflate that the request offers.
     pub deflate: Option<DeflateOptions>,
+    /// How hard to compress, 0 to 9.
+    pub level: u8,
 }
 
 /// What the threads of a socket's task share among all of their sockets.
@@ -74,7 +77,7 @@ pub async fn run(socket: Arc<Socket>, opening: Opening) {
 struct OpenReport<'a> {
     response: &'a ResponseHead,
     protocol: Option<&'a str>,
-    extensions: Option<&'a str>,
+    extensions: Option<DeflateParams>,
     local: Option<SocketAddr>,
     remote: Option<SocketAddr>,
 }
@@ -125,7 +128,7 @@ async fn open(socket: &Arc<Socket>, opening: Opening) -> Option<Driver> {
     let report = OpenReport {
         response: &opened.response,
         protocol: negotiated.protocol.as_deref(),
-        extensions: negotiated.extensions.as_deref(),
+        extensions: params,
         local: tcp.local_addr().ok(),
         remote: tcp.peer_addr().ok(),
     };
@@ -136,7 +139,7 @@ async fn open(socket: &Arc<Socket>, opening: Opening) -> Option<Driver> {
         max_payload: options.max_payload,
         max_fragments: options.max_fragments,
         skip_utf8: options.skip_utf8,
-        inflate: params.as_ref().map(Inflate::new),
+        inflate: params.as_ref().map(|params| Inflate::new(Role::Client, params)),
         large: super::delivery::LARGE,
     });
     let link = Arc::new(Link::new(tcp, tls, socket.tuning));
@@ -145,7 +148,7 @@ async fn open(socket: &Arc<Socket>, opening: Opening) -> Option<Driver> {
         socket: Arc::clone(socket),
         link,
         decoder,
-        deflate: params.as_ref().map(Deflate::new),
+        deflate: params.as_ref().map(|params| Deflate::new(Role::Client, params, opening.level)),
         early: Some(opened.leftover),
         ended: false,
         shut: false,
@@ -165,7 +168,9 @@ async fn answer(socket: &Arc<Socket>, opened: Opened) {
     if !asked.await {
         return;
     }
-    let mut body = BodyReader::new(opened);
+    let Ok(mut body) = read_body(opened.stream, &opened.response, opened.leftover, usize::MAX) else {
+        return socket.delivery.push_one(socket.slot, Kind::BodyEnd, 0, &[]);
+    };
     loop {
         let room = poll_fn(|cx| {
             socket.task.register(cx.waker());
@@ -174,7 +179,7 @@ async fn answer(socket: &Arc<Socket>, opened: Opened) {
         if unless_terminated(socket, Box::pin(room)).await.is_none() {
             return;
         }
-        match unless_terminated(socket, Box::pin(body.next_chunk())).await {
+        match unless_terminated(socket, Box::pin(body.chunk())).await {
             None => return,
             Some(Ok(Some(chunk))) => {
                 let mut batch = Batch::default();
@@ -321,7 +326,10 @@ impl Driver {
             let key = outline.mask.key(&mut io.keys);
             let payload = if outline.compress {
                 io.deflated.clear();
-                deflate.compress(&waiting.payload, outline.fin, &mut io.deflated);
+                if deflate.compress(&waiting.payload, outline.fin, &mut io.deflated).is_err() {
+                    self.socket.side().broken = true;
+                    return;
+                }
                 &io.deflated
             } else {
                 &waiting.payload
