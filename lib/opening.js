@@ -10,7 +10,6 @@ const { isIP } = require('node:net');
 const querystring = require('node:querystring');
 
 const { proxyFor } = require('./environment');
-const { unsupportedOption } = require('./errors');
 const { tlsContext } = require('./tls-context');
 
 const VERSIONS = [8, 13];
@@ -32,15 +31,13 @@ const DEFAULTS = {
   textMessages: 'buffer'
 };
 
-/** Options that stand for Node's own network objects, which a socket whose bytes live in Rust does not have. */
-const UNSUPPORTED = ['agent', 'createConnection', 'finishRequest', 'lookup'];
-
 /**
  * @typedef {object} Prepared
  * @property {object} options The options with their defaults
  * @property {object} dial What the native engine takes
  * @property {Map<string, {name: string, value: *}>} headers
  * @property {number} threshold Messages below it are not compressed without context take-over
+ * @property {Error} [failure] Why the dial cannot succeed
  * @property {function(): void} refreshHead Puts changed headers into `dial`
  */
 
@@ -72,11 +69,6 @@ function prepareRequest(socket, address, protocols, options) {
       `Unsupported protocol version: ${settings.protocolVersion} (supported versions: ${VERSIONS.join(', ')})`
     );
   }
-  for (const name of UNSUPPORTED) {
-    if (settings[name] !== undefined && settings[name] !== null && settings[name] !== false) {
-      throw unsupportedOption(name);
-    }
-  }
   const url = parseUrl(address);
   socket._url = url.href;
   const complaint = urlComplaint(url);
@@ -95,7 +87,7 @@ function prepareRequest(socket, address, protocols, options) {
 function prepareRedirect(socket, previous, location) {
   let url;
   try {
-    url = parseUrl(new URL(location, socket._url.replace(/^ws/, 'http')));
+    url = parseUrl(new URL(location, socket._url));
   } catch {
     socket._fail(new SyntaxError(`Invalid URL: ${location}`));
     return null;
@@ -144,10 +136,6 @@ function parseUrl(address) {
 }
 
 function urlComplaint(url) {
-  if (url.protocol === 'ws+unix:') {
-    if (!url.pathname) return "The URL's pathname is empty";
-    throw unsupportedOption('ws+unix:');
-  }
   if (url.protocol !== 'ws:' && url.protocol !== 'wss:') {
     return 'The URL\'s protocol must be one of "ws:", "wss:", "http:", "https:", or "ws+unix:"';
   }
@@ -210,7 +198,7 @@ function build(url, protocols, settings, given) {
     protocols,
     deflate,
     serverName: secure ? serverName(settings, host) : undefined,
-    tlsContext: secure ? tlsContext(settings) : undefined,
+    tlsContext: secure && versionFailure(settings) === undefined ? tlsContext(settings) : undefined,
     proxy: proxyFor(settings.proxy, secure, host, port),
     handshakeTimeout: settings.handshakeTimeout || 0,
     limits: socketLimits(settings)
@@ -223,6 +211,7 @@ function build(url, protocols, settings, given) {
     headers,
     dial,
     threshold: settings.perMessageDeflate?.threshold ?? 1024,
+    failure: secure ? versionFailure(settings) : undefined,
     refreshHead() {
       dial.head = '';
       for (const { name, value } of headers.values()) {
@@ -276,6 +265,13 @@ function deflateOffer(given) {
 function serverName(settings, host) {
   if (settings.servername || settings.servername === '') return settings.servername;
   return isIP(host) ? '' : host;
+}
+
+/** TLS before 1.2 is not spoken here: like a server that refuses it, this is found out while connecting. */
+function versionFailure({ maxVersion }) {
+  if (maxVersion !== 'TLSv1' && maxVersion !== 'TLSv1.1') return undefined;
+  const error = new Error(`${maxVersion} is not supported, only TLSv1.2 and TLSv1.3`);
+  return Object.assign(error, { code: 'ERR_SSL_UNSUPPORTED_PROTOCOL' });
 }
 
 function basic(auth) {

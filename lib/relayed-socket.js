@@ -9,7 +9,7 @@
 const WebSocket = require('ws');
 
 const { Frame, Kind, NO_BYTES, getEngine } = require('./engine');
-const { fromReport } = require('./errors');
+const { fromReport, systemError } = require('./errors');
 const { closePayload, isBlob, toBytes } = require('./payload');
 const { prepareRequest, prepareRedirect } = require('./opening');
 const { createRequest, createResponse } = require('./response');
@@ -23,6 +23,11 @@ const Opcode = { CONTINUATION: 0, TEXT: 1, BINARY: 2, CLOSE: 8, PING: 9, PONG: 1
 const CONTROL = Frame.FIN | Frame.MASK;
 const WHOLE_TEXT = Opcode.TEXT | Frame.FIN | Frame.MASK;
 const WHOLE_BINARY = Opcode.BINARY | Frame.FIN | Frame.MASK;
+
+/** What a connection broke of, as `Closed` records number it. */
+const CAUSES = [undefined, 'ECONNRESET', 'EPIPE', 'ETIMEDOUT'];
+const CLOSED_COMPRESSING = 'The socket was closed while data was being compressed';
+const NODE_OPTIONS = ['agent', 'createConnection', 'finishRequest', 'lookup'];
 
 /** Marks the construction of a socket for a connection that the listener accepts. */
 const ACCEPTED = Symbol('accepted');
@@ -40,6 +45,10 @@ class RelayedWebSocket extends WebSocket {
    * @throws {SyntaxError} for an address or a subprotocol that is not valid
    */
   constructor(address, protocols, options) {
+    if (needsNodeSocket(address, protocols, options)) {
+      super(address, protocols, options);
+      return;
+    }
     super(null, undefined, { autoPong: false });
     this._isServer = false;
     this._bufferedAmount = 0;
@@ -60,13 +69,18 @@ class RelayedWebSocket extends WebSocket {
     this._pendingAutoPongs = 0;
     this._protocolError = false;
     this._closeQueued = false;
+    this._terminated = false;
     this._exchange = null;
+    this._accept = undefined;
+    this._request = undefined;
+    this._lookAlike = undefined;
 
     if (address === ACCEPTED) this._adopt(protocols);
     else this._connect(address, protocols, options);
   }
 
   get bufferedAmount() {
+    if (this._engine === undefined) return super.bufferedAmount;
     if (this._slot < 0) return this._bufferedAmount;
     this._engine.flush();
     return this._engine.native.bufferedAmount(this._slot) + this._bufferedAmount;
@@ -74,11 +88,24 @@ class RelayedWebSocket extends WebSocket {
 
   /** What programs touch of the network socket behind a WebSocket; `null` until there is one. */
   get _socket() {
-    return this._facade;
+    return this._engine === undefined ? this._nodeSocket : this._facade;
   }
 
-  // The base constructor assigns the field that a ws socket has here.
-  set _socket(_) {}
+  /** The request of the opening handshake, while there is one; ws keeps it under this name. */
+  get _req() {
+    if (this._engine === undefined) return this._nodeRequest;
+    if (this._readyState !== CONNECTING || this._request === undefined) return null;
+    return (this._lookAlike ??= createRequest(this, this._request));
+  }
+
+  set _req(request) {
+    this._nodeRequest = request;
+  }
+
+  // The base class assigns it: `null` when it constructs, and Node's socket where it is the engine.
+  set _socket(socket) {
+    this._nodeSocket = socket;
+  }
 
   /**
    * Sends a message.
@@ -88,6 +115,7 @@ class RelayedWebSocket extends WebSocket {
    * @param {function(Error=): void} [cb] Called when the kernel has the bytes
    */
   send(data, options, cb) {
+    if (this._engine === undefined) return super.send(data, options, cb);
     if (this._readyState === CONNECTING) throw notOpen(this);
     if (typeof options === 'function') {
       cb = options;
@@ -124,6 +152,7 @@ class RelayedWebSocket extends WebSocket {
    * @param {function(Error=): void} [cb]
    */
   ping(data, mask, cb) {
+    if (this._engine === undefined) return super.ping(data, mask, cb);
     this._control(Opcode.PING, data, mask, cb);
   }
 
@@ -135,6 +164,7 @@ class RelayedWebSocket extends WebSocket {
    * @param {function(Error=): void} [cb]
    */
   pong(data, mask, cb) {
+    if (this._engine === undefined) return super.pong(data, mask, cb);
     this._control(Opcode.PONG, data, mask, cb);
   }
 
@@ -145,6 +175,7 @@ class RelayedWebSocket extends WebSocket {
    * @param {string|Uint8Array} [reason] At most 123 bytes
    */
   close(code, reason) {
+    if (this._engine === undefined) return super.close(code, reason);
     switch (this._readyState) {
       case CLOSED:
         return;
@@ -165,17 +196,20 @@ class RelayedWebSocket extends WebSocket {
 
   /** Drops the connection without a closing handshake. */
   terminate() {
+    if (this._engine === undefined) return super.terminate();
     if (this._readyState === CLOSED) return;
     if (this._readyState === CONNECTING) {
       return this._abort('WebSocket was closed before the connection was established');
     }
     this._readyState = CLOSING;
+    this._terminated = true;
     this._engine.flush();
     this._engine.native.terminate(this._slot);
   }
 
   /** Stops `message`, `ping`, `pong` and `close`; TCP pushes back to the sender. */
   pause() {
+    if (this._engine === undefined) return super.pause();
     if (this._readyState === CONNECTING || this._readyState === CLOSED) return;
     this._paused = true;
     this._held ??= [];
@@ -184,6 +218,7 @@ class RelayedWebSocket extends WebSocket {
 
   /** Goes on after `pause()`. */
   resume() {
+    if (this._engine === undefined) return super.resume();
     if (this._readyState === CONNECTING || this._readyState === CLOSED) return;
     this._paused = false;
     this._engine.native.resume(this._slot);
@@ -192,6 +227,7 @@ class RelayedWebSocket extends WebSocket {
   }
 
   emitClose() {
+    if (this._engine === undefined) return super.emitClose();
     this._readyState = CLOSED;
     this.emit('close', this._closeCode, this._closeMessage);
   }
@@ -206,6 +242,7 @@ class RelayedWebSocket extends WebSocket {
   _dial(request) {
     this._applyOptions(request.options);
     this._request = request;
+    if (request.failure !== undefined) return this._abort(request.failure);
     this._slot = this._engine.open(this);
     if (this._referenced) this._engine.ref();
     try {
@@ -265,18 +302,15 @@ class RelayedWebSocket extends WebSocket {
 
   _onFailed(report) {
     if (this._readyState !== CONNECTING) return;
-    if (report.response !== undefined && this.listenerCount('upgrade') > 0) {
+    if (report.handshake === undefined) {
+      this._fail(this._isRelayed() ? fromReport(report.error) : plainError(report.error));
+      return;
+    }
+    if (this.listenerCount('upgrade') > 0) {
       this.emit('upgrade', createResponse(report.response));
       if (this._readyState !== CONNECTING) return;
     }
-    this._fail(this._handshakeError(report));
-  }
-
-  _handshakeError(report) {
-    if (report.handshake !== undefined) return new Error(report.handshake);
-    const { error } = report;
-    const plain = error.code === 'ERR_HYCO_TIMEOUT' || (error.code === 'ERR_HYCO_HANDSHAKE' && !error.system);
-    return plain && !this._isRelayed() ? new Error(error.message) : fromReport(error);
+    this._abort(report.handshake);
   }
 
   _isRelayed() {
@@ -304,7 +338,7 @@ class RelayedWebSocket extends WebSocket {
     });
     this._exchange = response;
     this._engine.native.readBody(this._slot);
-    this.emit('unexpected-response', createRequest(this, this._request), response);
+    this.emit('unexpected-response', this._req, response);
   }
 
   _redirect(location) {
@@ -314,7 +348,11 @@ class RelayedWebSocket extends WebSocket {
     }
     const request = prepareRedirect(this, this._request, location);
     if (request === null) return;
-    this.emit('redirect', this.url, createRequest(this, request));
+    this._request = request;
+    this._lookAlike = undefined;
+    const lookAlike = this._req;
+    process.nextTick(() => lookAlike.emit('socket', this._nodeSocket));
+    this.emit('redirect', this.url, lookAlike);
     if (this._readyState === CONNECTING) this._dial(request);
   }
 
@@ -337,6 +375,11 @@ class RelayedWebSocket extends WebSocket {
   /** `request.destroy()` of an unexpected response or a redirect. */
   _giveUp(error) {
     if (this._readyState !== CONNECTING) return;
+    if (this._exchange !== null) {
+      // The answer is there already: only its body is given up, and what becomes of the socket is the user's.
+      if (this._slot >= 0) this._engine.native.terminate(this._slot);
+      return;
+    }
     this._abort(error ?? Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' }));
   }
 
@@ -457,7 +500,7 @@ class RelayedWebSocket extends WebSocket {
       if (isBlob(next.payload)) {
         next.payload.arrayBuffer().then(
           (content) => process.nextTick(blobRead, this, next, Buffer.from(content)),
-          (error) => process.nextTick(blobFailed, this, next, error)
+          (error) => process.nextTick(blobFailed, this, error)
         );
         return;
       }
@@ -521,7 +564,7 @@ class RelayedWebSocket extends WebSocket {
         this._onEnd();
         break;
       case Kind.CLOSED:
-        this._onClosed();
+        this._onClosed(detail);
         break;
       case Kind.OPEN:
         if (this._readyState === CONNECTING) this._onOpen(JSON.parse(payload));
@@ -580,7 +623,7 @@ class RelayedWebSocket extends WebSocket {
     this._closeFrameReceived = true;
     this._closeCode = code;
     // A copy, for the reason must not keep the block alive that it arrived in.
-    this._closeMessage = reason.length === 0 ? NO_BYTES : Buffer.from(reason);
+    if (reason.length > 0) this._closeMessage = Buffer.from(reason);
     if (code === 1005) this.close();
     else this.close(code, this._closeMessage);
   }
@@ -605,6 +648,8 @@ class RelayedWebSocket extends WebSocket {
   }
 
   _onSent(count) {
+    // What was being compressed when the socket was terminated counts as lost.
+    if (this._terminated && this._extensions[DEFLATE] !== undefined) return;
     try {
       while (count > 0) {
         count--;
@@ -624,15 +669,22 @@ class RelayedWebSocket extends WebSocket {
     if (this._referenced) this._engine.unref();
   }
 
-  _onClosed() {
-    if (this._facade !== null) this._facade._finish();
+  /** @param {number} cause What broke the connection, an index of `CAUSES` */
+  _onClosed(cause) {
     if (this._exchange !== null && !this._exchange.complete) this._exchange.destroy();
     // An attempt that failed or was given up has said so already.
     if (this._facade === null) return;
     this._readyState = CLOSING;
+    this._facade._finish(CAUSES[cause]);
+    this._failCallbacks(() => this.emitClose());
+  }
+
+  /** Nothing more will be written: every callback that still waits is told so, in order, and then `next` runs. */
+  _failCallbacks(next) {
+    const waiting = this._callbacks;
+    this._callbacks = [];
     const compressed = this._extensions[DEFLATE] !== undefined;
-    failCallbacks(this, compressed ? 'The socket was closed while data was being compressed' : undefined);
-    this.emitClose();
+    callAll(waiting, () => (compressed ? new Error(CLOSED_COMPRESSING) : streamDestroyed()), next);
   }
 }
 
@@ -671,44 +723,68 @@ function releaseHeld(socket) {
 }
 
 function blobRead(socket, entry, bytes) {
-  if (socket._slot < 0 || socket._sending === null) {
-    return failCallbacks(socket, 'The socket was closed while the blob was being read');
+  if (socket._slot < 0 || socket._terminated) {
+    return failSending(socket, () => new Error('The socket was closed while the blob was being read'));
   }
-  socket._bufferedAmount -= entry.payload.size;
+  socket._bufferedAmount += bytes.length - entry.payload.size;
   entry.payload = bytes;
-  socket._bufferedAmount += bytes.length;
   socket._sendNext();
 }
 
-function blobFailed(socket, entry, error) {
-  const waiting = socket._sending ?? [];
-  socket._sending = null;
-  for (const { cb } of waiting) if (typeof cb === 'function') cb(error);
+function blobFailed(socket, error) {
+  failSending(socket, () => error);
   if (socket._readyState === CLOSED) return;
   if (socket._readyState === OPEN) {
     socket._readyState = CLOSING;
     socket._engine.native.closeWithin(socket._slot, socket._closeTimeout);
   }
-  if (socket._slot >= 0) {
-    socket._engine.flush();
-    socket._engine.native.shutdown(socket._slot);
-  }
+  socket._endWriting();
   if (socket._errorEmitted) return;
   socket._errorEmitted = true;
   socket.emit('error', error);
 }
 
-/** Nothing more will be sent: every callback that still waits is told so. */
-function failCallbacks(socket, message) {
-  const waiting = socket._callbacks.concat((socket._sending ?? []).map(({ cb }) => cb));
-  socket._callbacks = [];
+/** Gives up what waits for a blob, and behind it. */
+function failSending(socket, makeError) {
+  const waiting = socket._sending.map(({ cb }) => cb);
   socket._sending = null;
-  for (const callback of waiting) {
-    if (typeof callback !== 'function') continue;
-    const error = new Error(message ?? 'Cannot call write after a stream was destroyed');
-    if (message === undefined) error.code = 'ERR_STREAM_DESTROYED';
-    process.nextTick(callback, error);
+  callAll(waiting, makeError);
+}
+
+/** A callback that throws must not cost the others their turn. */
+function callAll(callbacks, makeError, next) {
+  let threw = true;
+  try {
+    while (callbacks.length > 0) {
+      const callback = callbacks.shift();
+      if (typeof callback === 'function') callback(makeError());
+    }
+    threw = false;
+  } finally {
+    if (threw) process.nextTick(callAll, callbacks, makeError, next);
   }
+  next?.();
+}
+
+/** What a Node stream tells those whose write it will not do any more. */
+function streamDestroyed() {
+  const error = new Error('Cannot call write after a stream was destroyed');
+  error.code = 'ERR_STREAM_DESTROYED';
+  return error;
+}
+
+/** A failed dial as ws reports it: Node's errors, with no code where Node has none. */
+function plainError(report) {
+  if (report.system) return systemError(report.message, report.system);
+  return new Error(report.message);
+}
+
+/** Options that stand for Node's own network objects: with one of them, ws's engine does the work. */
+function needsNodeSocket(address, protocols, options) {
+  if (address === ACCEPTED) return false;
+  const given = typeof protocols === 'object' && protocols !== null && !Array.isArray(protocols) ? protocols : options;
+  if (given && NODE_OPTIONS.some((name) => given[name])) return true;
+  return (address instanceof URL ? address.protocol : String(address)).startsWith('ws+unix:');
 }
 
 function notOpen(socket) {

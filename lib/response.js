@@ -3,7 +3,7 @@
 /** The server's answer as `upgrade` and `unexpected-response` listeners get it: a real `http.IncomingMessage`. */
 
 const { EventEmitter } = require('node:events');
-const { IncomingMessage } = require('node:http');
+const { ClientRequest, IncomingMessage } = require('node:http');
 
 /**
  * @param {{status: number, reason: string, minor: number, headers: Array<[string, string]>}} head
@@ -51,7 +51,9 @@ function createResponse(head, body) {
  */
 function createRequest(socket, prepared) {
   const { dial, headers } = prepared;
-  const request = new EventEmitter();
+  // An instance by its prototype, for those who check; nothing of ClientRequest's own machinery is behind it.
+  const request = Object.create(ClientRequest.prototype);
+  EventEmitter.call(request);
   const abort = (error) => {
     if (request.destroyed) return request;
     request.destroyed = true;
@@ -59,7 +61,7 @@ function createRequest(socket, prepared) {
     return request;
   };
   const find = (name) => headers.get(String(name).toLowerCase());
-  return Object.assign(request, {
+  const members = {
     method: 'GET',
     protocol: dial.secure ? 'https:' : 'http:',
     host: dial.host,
@@ -78,7 +80,11 @@ function createRequest(socket, prepared) {
       headers.delete(String(name).toLowerCase());
       prepared.refreshHead();
     }
-  });
+  };
+  for (const [name, value] of Object.entries(members)) {
+    Object.defineProperty(request, name, { value, configurable: true, enumerable: true, writable: true });
+  }
+  return request;
 }
 
 module.exports = { createRequest, createResponse };

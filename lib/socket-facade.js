@@ -82,6 +82,10 @@ class SocketFacade extends EventEmitter {
     return this;
   }
 
+  isPaused() {
+    return this.#socket.isPaused;
+  }
+
   ref() {
     this.#socket._reference(true);
     return this;
@@ -105,13 +109,22 @@ class SocketFacade extends EventEmitter {
     return this;
   }
 
-  /** @private Both sides have ended. */
-  _finish() {
+  /**
+   * The connection is gone.
+   *
+   * @param {string} [code] What broke it
+   * @private
+   */
+  _finish(code) {
     if (this.destroyed) return;
     this.destroyed = true;
-    this._writableState.finished = true;
-    this.emit('finish');
-    this.emit('close', false);
+    if (code === undefined) {
+      this._writableState.finished = true;
+      this.emit('finish');
+    } else if (this.listenerCount('error') > 0) {
+      this.emit('error', Object.assign(new Error(`read ${code}`), { code, syscall: 'read' }));
+    }
+    this.emit('close', code !== undefined);
   }
 }
 

@@ -21,6 +21,9 @@ pub const BLOCK: usize = 64 * 1024;
 /// A record's flag: the payload is not in the block but next in the row of large buffers.
 pub const FLAG_LARGE: u32 = 1 << 8;
 
+/// Kinds whose length is a number and not a payload's.
+const COUNTS: [u32; 2] = [Kind::Sent as u32, Kind::Closed as u32];
+
 /// What an entry's bookkeeping is taken to weigh, so that a flood of empty messages is bounded too.
 const RECORD_WEIGHT: usize = 32;
 /// Spare batches kept for reuse, and the capacity above which one is dropped instead.
@@ -45,7 +48,7 @@ pub enum Kind {
     Error = 6,
     /// The peer has ended its side of the connection.
     End = 7,
-    /// The last record of a slot: the connection is gone.
+    /// The last record of a slot: the connection is gone, with as many bytes unwritten as the length says.
     Closed = 8,
     /// The handshake succeeded (JSON: the response's head).
     Open = 9,
@@ -108,8 +111,8 @@ impl Batch {
     }
 
     /// Adds a record without a payload whose length field carries a number.
-    pub fn push_count(&mut self, slot: u32, kind: Kind, count: u32) {
-        self.records.push([slot, kind as u32, 0, count]);
+    pub fn push_count(&mut self, slot: u32, kind: Kind, detail: u16, count: u32) {
+        self.records.push([slot, kind as u32 | u32::from(detail) << 16, 0, count]);
         self.weight += RECORD_WEIGHT;
     }
 
@@ -256,7 +259,7 @@ impl Delivery {
                 row.copy_from_slice(record);
                 if meta & FLAG_LARGE != 0 {
                     reader.large.extend(batch.large.pop_front());
-                } else if length > 0 && meta & 0xff != Kind::Sent as u32 {
+                } else if length > 0 && !COUNTS.contains(&(meta & 0xff)) {
                     let (from, size) = (offset as usize, length as usize);
                     let Some(target) = block.get_mut(used..used + size) else {
                         break 'drain DrainEnd::BlockFull;

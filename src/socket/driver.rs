@@ -7,6 +7,7 @@
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -60,15 +61,39 @@ thread_local! {
 
 /// Opens `socket` and drives it until it is gone. Everything it has to say goes to its delivery queue.
 pub async fn run(socket: Arc<Socket>, opening: Opening) {
-    if let Some(mut driver) = open(&socket, opening).await {
-        poll_fn(|cx| driver.poll(cx)).await;
-    }
+    let cause = match open(&socket, opening).await {
+        Some(mut driver) => poll_fn(|cx| driver.poll(cx)).await,
+        None => Cause::None,
+    };
     let mut side = socket.side();
+    let unwritten = side.outgoing.len();
     side.link = None;
     side.outgoing = Default::default();
     side.waker = None;
     drop(side);
-    socket.delivery.push_one(socket.slot, Kind::Closed, 0, &[]);
+    let mut batch = Batch::default();
+    batch.push_count(socket.slot, Kind::Closed, cause as u16, unwritten.try_into().unwrap_or(u32::MAX));
+    socket.delivery.push(&mut batch, None);
+}
+
+/// What a connection broke of, as `lib/relayed-socket.js` numbers it.
+#[derive(Clone, Copy)]
+enum Cause {
+    /// Nothing: it was ended in order, or by JavaScript.
+    None = 0,
+    Reset = 1,
+    Pipe = 2,
+    Timeout = 3,
+}
+
+impl From<io::Error> for Cause {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Cause::Pipe,
+            io::ErrorKind::TimedOut => Cause::Timeout,
+            _ => Cause::Reset,
+        }
+    }
 }
 
 /// The head of an answer and what was agreed, as JavaScript gets it.
@@ -80,6 +105,13 @@ struct OpenReport<'a> {
     extensions: Option<DeflateParams>,
     local: Option<SocketAddr>,
     remote: Option<SocketAddr>,
+}
+
+/// An answer that is not an upgrade, and what it means where the relay gave it.
+#[derive(Serialize)]
+struct AnswerReport<'a> {
+    response: &'a ResponseHead,
+    error: crate::error::ErrorReport<'a>,
 }
 
 #[derive(Serialize)]
@@ -159,7 +191,9 @@ async fn open(socket: &Arc<Socket>, opening: Opening) -> Option<Driver> {
 
 /// The server answered, but not with an upgrade. JavaScript says whether it wants the body.
 async fn answer(socket: &Arc<Socket>, opened: Opened) {
-    push_json(&socket.delivery, socket.slot, Kind::Response, &opened.response);
+    let refusal = RelayError::refused(opened.response.status, &opened.response.reason);
+    let report = AnswerReport { response: &opened.response, error: refusal.report() };
+    push_json(&socket.delivery, socket.slot, Kind::Response, &report);
     let asked = poll_fn(|cx| {
         socket.task.register(cx.waker());
         let side = socket.side();
@@ -232,9 +266,6 @@ fn push(socket: &Arc<Socket>, batch: &mut Batch) {
     }
 }
 
-/// The connection is gone; there is nothing more to do than to say so.
-struct Gone;
-
 struct Driver {
     socket: Arc<Socket>,
     link: Arc<Link>,
@@ -251,26 +282,27 @@ struct Driver {
 }
 
 impl Driver {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Cause> {
         self.socket.task.register(cx.waker());
         IO.with_borrow_mut(|io| {
             let step = self.step(cx, io);
             push(&self.socket, &mut io.batch);
             match step {
-                Ok(()) if !(self.ended && self.shut) => Poll::Pending,
-                _ => Poll::Ready(()),
+                Err(cause) => Poll::Ready(cause),
+                Ok(()) if self.ended && self.shut => Poll::Ready(Cause::None),
+                Ok(()) => Poll::Pending,
             }
         })
     }
 
-    fn step(&mut self, cx: &mut Context<'_>, io: &mut IoThread) -> Result<(), Gone> {
+    fn step(&mut self, cx: &mut Context<'_>, io: &mut IoThread) -> Result<(), Cause> {
         self.read(cx, io)?;
         self.tick(cx, io)?;
         self.compress(io);
         self.write(cx, io)
     }
 
-    fn read(&mut self, cx: &mut Context<'_>, io: &mut IoThread) -> Result<(), Gone> {
+    fn read(&mut self, cx: &mut Context<'_>, io: &mut IoThread) -> Result<(), Cause> {
         if let Some(mut early) = self.early.take() {
             let mut sink = Collector::new(&self.socket, &mut io.batch);
             let decoded = self.decoder.decode(&mut early, &mut sink).map_err(ReadError::from);
@@ -282,7 +314,7 @@ impl Driver {
             match self.link.poll_readable(cx) {
                 Poll::Pending => break,
                 Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(_)) => return Err(Gone),
+                Poll::Ready(Err(error)) => return Err(error.into()),
             }
             if budget == 0 {
                 cx.waker().wake_by_ref();
@@ -297,7 +329,7 @@ impl Driver {
     }
 
     /// Reports what a read came to, one delivery for the whole of it.
-    fn digest(&mut self, read: Result<ReadStep, ReadError>, io: &mut IoThread) -> Result<(), Gone> {
+    fn digest(&mut self, read: Result<ReadStep, ReadError>, io: &mut IoThread) -> Result<(), Cause> {
         let slot = self.socket.slot;
         match read {
             Ok(ReadStep::Blocked) => return Ok(()),
@@ -311,7 +343,7 @@ impl Driver {
                 io.batch.push(slot, Kind::End, 0, &[]);
             }
             Err(ReadError::Frame(error)) => push_frame_error(&mut io.batch, slot, &error),
-            Err(ReadError::Io(_)) => return Err(Gone),
+            Err(ReadError::Io(error)) => return Err(error.into()),
         }
         push(&self.socket, &mut io.batch);
         Ok(())
@@ -327,7 +359,7 @@ impl Driver {
             let payload = if outline.compress {
                 io.deflated.clear();
                 if deflate.compress(&waiting.payload, outline.fin, &mut io.deflated).is_err() {
-                    self.socket.side().broken = true;
+                    self.socket.side().broken = Some(io::ErrorKind::Other.into());
                     return;
                 }
                 &io.deflated
@@ -338,23 +370,23 @@ impl Driver {
         }
     }
 
-    fn write(&mut self, cx: &mut Context<'_>, io: &mut IoThread) -> Result<(), Gone> {
+    fn write(&mut self, cx: &mut Context<'_>, io: &mut IoThread) -> Result<(), Cause> {
         let mut side = self.socket.side();
         if side.waker.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker())) {
             side.waker = Some(cx.waker().clone());
         }
         if side.ending == Ending::Terminate {
-            return Err(Gone);
+            return Err(Cause::None);
         }
         let receipts = side.write();
         if receipts > 0 {
-            io.batch.push_count(self.socket.slot, Kind::Sent, receipts);
+            io.batch.push_count(self.socket.slot, Kind::Sent, 0, receipts);
         }
-        if side.broken {
-            return Err(Gone);
+        if let Some(error) = side.broken.take() {
+            return Err(error.into());
         }
         while side.ending == Ending::Shutdown && !self.shut && side.outgoing.is_empty() {
-            self.shut = self.link.shutdown().map_err(|_| Gone)?;
+            self.shut = self.link.shutdown()?;
             if !self.shut && self.link.poll_writable(cx).is_pending() {
                 break;
             }
@@ -363,7 +395,7 @@ impl Driver {
     }
 
     /// Looks at the clock: the closing handshake's limit and the keep-alive.
-    fn tick(&mut self, cx: &mut Context<'_>, io: &mut IoThread) -> Result<(), Gone> {
+    fn tick(&mut self, cx: &mut Context<'_>, io: &mut IoThread) -> Result<(), Cause> {
         loop {
             let mut due = self.socket.side().close_by;
             if let Some(pulse) = &mut self.pulse {
@@ -379,7 +411,7 @@ impl Driver {
                 return Ok(());
             }
             if self.socket.side().close_by.is_some_and(|limit| limit <= Instant::now()) {
-                return Err(Gone);
+                return Err(Cause::None);
             }
         }
     }
@@ -398,8 +430,8 @@ impl Pulse {
         Self { settings, next: now + settings.interval, heard: now }
     }
 
-    /// Pings if it is time to, and says when to look again; `Gone` if the peer has been silent for too long.
-    fn beat(&mut self, socket: &Arc<Socket>, keys: &mut MaskKeys) -> Result<Instant, Gone> {
+    /// Pings if it is time to, and says when to look again; fails if the peer has been silent for too long.
+    fn beat(&mut self, socket: &Arc<Socket>, keys: &mut MaskKeys) -> Result<Instant, Cause> {
         let now = Instant::now();
         if !socket.may_read() {
             // Nothing can be heard while we do not listen.
@@ -407,7 +439,7 @@ impl Pulse {
         }
         let limit = (!self.settings.timeout.is_zero()).then(|| self.heard + self.settings.timeout);
         if limit.is_some_and(|limit| limit <= now) {
-            return Err(Gone);
+            return Err(Cause::Timeout);
         }
         if self.next <= now {
             self.next = now + self.settings.interval;

@@ -14,6 +14,7 @@ mod driver;
 mod link;
 mod outgoing;
 
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
@@ -92,7 +93,7 @@ struct Side {
     outgoing: Outgoing,
     ending: Ending,
     /// A write failed; the IO thread has to notice.
-    broken: bool,
+    broken: Option<io::Error>,
     /// When the closing handshake is given up.
     close_by: Option<Instant>,
     /// JavaScript sent its close frame: no keep-alive after it.
@@ -134,7 +135,7 @@ impl Socket {
                 link: None,
                 outgoing: Outgoing::default(),
                 ending: Ending::No,
-                broken: false,
+                broken: None,
                 close_by: None,
                 closing: false,
                 user_pings: 0,
@@ -239,8 +240,8 @@ impl Side {
             match link.write(&mut self.outgoing) {
                 Ok(true) => return self.outgoing.due_receipts(false),
                 Ok(false) => {}
-                Err(_) => {
-                    self.broken = true;
+                Err(error) => {
+                    self.broken = Some(error);
                     return 0;
                 }
             }
@@ -288,11 +289,11 @@ impl Drop for SendRun<'_> {
             let receipts = side.write();
             if receipts > 0 {
                 let mut batch = delivery::Batch::default();
-                batch.push_count(self.socket.slot, Kind::Sent, receipts);
+                batch.push_count(self.socket.slot, Kind::Sent, 0, receipts);
                 self.socket.delivery.push(&mut batch, None);
             }
         }
-        if !direct || side.broken {
+        if !direct || side.broken.is_some() {
             self.socket.task.wake();
         }
     }

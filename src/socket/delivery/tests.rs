@@ -73,7 +73,7 @@ fn carries_slot_kind_detail_and_payload() {
 fn a_count_is_not_taken_for_a_length() {
     let (delivery, _) = counted(usize::MAX);
     let mut batch = Batch::default();
-    batch.push_count(3, Kind::Sent, u32::MAX);
+    batch.push_count(3, Kind::Sent, 0, u32::MAX);
     delivery.push(&mut batch, None);
     let mut table = [0; RECORD_WORDS];
     assert_eq!(delivery.drain(&mut table, &mut []).count, 1);
