@@ -2,15 +2,16 @@
 
 #![forbid(unsafe_code)]
 
+mod assembly;
+
 use std::cell::Cell;
 
+use self::assembly::{Body, Message};
 use super::header::{self, Expect, Header};
 use super::{
-    DEFAULT_LARGE, FrameError, Inflate, MAX_HEADER, NO_STATUS, OpCode, Role, is_valid_close_code, mask,
+    DEFAULT_LARGE, FrameError, Inflate, MAX_HEADER, NO_STATUS, OpCode, Payload, Role, Sink,
+    is_valid_close_code, mask,
 };
-
-/// Most bytes that are reserved for a payload before any of it arrived.
-const FIRST_RESERVE: usize = 16 * 1024 * 1024;
 
 /// Largest buffer that a thread keeps for inflating into.
 const MAX_SCRATCH: usize = 64 * 1024;
@@ -43,40 +44,6 @@ impl DecoderOptions {
     }
 }
 
-/// The bytes of a message.
-#[derive(Debug)]
-pub enum Payload<'a> {
-    /// Only valid during the call: a small message, or a large one that lay whole in one chunk.
-    Borrowed(&'a [u8]),
-    /// A large message that was put together here; the buffer is now the sink's.
-    Owned(Vec<u8>),
-}
-
-impl std::ops::Deref for Payload<'_> {
-    type Target = [u8];
-
-    #[inline]
-    fn deref(&self) -> &[u8] {
-        match self {
-            Payload::Borrowed(bytes) => bytes,
-            Payload::Owned(bytes) => bytes,
-        }
-    }
-}
-
-/// Takes what was decoded, in the order of arrival.
-pub trait Sink {
-    /// A complete message. `fragments` has the lengths of its non-empty frames, inflated where they were
-    /// compressed, if it came in more than one frame; else it is empty.
-    fn message(&mut self, binary: bool, payload: Payload<'_>, fragments: &[u32]);
-    /// A ping.
-    fn ping(&mut self, payload: &[u8]);
-    /// A pong.
-    fn pong(&mut self, payload: &[u8]);
-    /// The peer's close frame: the last event. The code is 1005 if the frame was empty.
-    fn close(&mut self, code: u16, reason: &[u8]);
-}
-
 /// Reads frames from chunks of any size. Between messages it owns no buffer.
 #[derive(Debug)]
 pub struct Decoder {
@@ -94,75 +61,6 @@ pub struct Decoder {
     /// The message of which at least one frame is complete.
     message: Option<Box<Message>>,
     inflate: Option<Box<Inflate>>,
-}
-
-#[derive(Debug)]
-struct Body {
-    header: Header,
-    /// The payload so far, unmasked; behind the message's earlier fragments if it can simply be appended to them.
-    buf: Vec<u8>,
-    start: usize,
-    /// End of what is unmasked. What lies behind was appended by the caller of `direct`.
-    filled: usize,
-}
-
-impl Body {
-    fn missing(&self) -> u64 {
-        self.header.len.saturating_sub((self.filled - self.start) as u64)
-    }
-
-    /// Makes room for at least one more byte of those missing, and for all of them if that is not too many on
-    /// mere announcement.
-    fn grow(&mut self) {
-        let most = self.buf.len().max(FIRST_RESERVE) as u64;
-        let room = self.missing().min(most) as usize;
-        if self.start == 0 { self.buf.reserve_exact(room) } else { self.buf.reserve(room) }
-    }
-
-    fn append(&mut self, bytes: &[u8]) {
-        if self.buf.capacity() - self.buf.len() < bytes.len() {
-            self.grow();
-        }
-        self.buf.extend_from_slice(bytes);
-        self.settle();
-    }
-
-    /// Unmasks what was appended.
-    fn settle(&mut self) {
-        let announced = self.start.saturating_add(usize::try_from(self.header.len).unwrap_or(usize::MAX));
-        debug_assert!(self.buf.len() <= announced, "more was appended than was missing");
-        self.buf.truncate(announced);
-        if let (Some(key), Some(fresh)) = (self.header.key, self.buf.get_mut(self.filled..)) {
-            mask::apply(fresh, key, self.filled - self.start);
-        }
-        self.filled = self.buf.len();
-    }
-}
-
-#[derive(Debug)]
-struct Message {
-    opcode: OpCode,
-    compressed: bool,
-    /// Announced bytes of all its frames.
-    total: u64,
-    frames: u32,
-    data: Vec<u8>,
-    lengths: Vec<u32>,
-}
-
-impl Message {
-    /// Notes what the frame added to `data`, which held `before` bytes.
-    fn note(&mut self, header: &Header, before: usize) {
-        self.total += header.len;
-        self.frames = self.frames.saturating_add(1);
-        let mut len = self.data.len().saturating_sub(before);
-        while len > 0 {
-            // Frames beyond 4 GiB count as several.
-            let part = u32::try_from(len).unwrap_or(u32::MAX);
-            self.lengths.push(part);
-            len -= part as usize;
-        }
-    }
 }
 
 impl Decoder {
@@ -212,11 +110,7 @@ impl Decoder {
         if body.header.len < self.large as u64 {
             return None;
         }
-        if body.buf.capacity() == body.buf.len() {
-            body.grow();
-        }
-        let room = (body.buf.capacity() - body.buf.len()) as u64;
-        let room = room.min(body.missing()) as usize;
+        let room = body.room();
         Some((&mut body.buf, room))
     }
 
@@ -402,9 +296,7 @@ impl Decoder {
             }
             _ => Vec::new(),
         };
-        let start = buf.len();
-        let mut body = Box::new(Body { header, buf, start, filled: start });
-        body.grow();
+        let mut body = Box::new(Body::new(header, buf));
         body.append(bytes);
         self.body = Some(body);
     }
@@ -422,7 +314,7 @@ impl Decoder {
         if self.message.is_none() && header.fin {
             return self.deliver(header.opcode, buf, &[], sink);
         }
-        let message = self.message.get_or_insert_with(|| new_message(&header));
+        let message = self.message.get_or_insert_with(|| Box::new(Message::new(&header)));
         message.data = buf;
         message.note(&header, start);
         self.end_fragment(&header, sink)
@@ -438,7 +330,7 @@ impl Decoder {
             sink.message(header.opcode == OpCode::Binary, Payload::Borrowed(payload), &[]);
             return Ok(());
         }
-        let message = self.message.get_or_insert_with(|| new_message(header));
+        let message = self.message.get_or_insert_with(|| Box::new(Message::new(header)));
         let before = message.data.len();
         match &mut self.inflate {
             Some(inflate) if message.compressed => {
@@ -540,17 +432,6 @@ impl Decoder {
         self.message = None;
         self.inflate = None;
     }
-}
-
-fn new_message(first: &Header) -> Box<Message> {
-    Box::new(Message {
-        opcode: first.opcode,
-        compressed: first.rsv1,
-        total: 0,
-        frames: 0,
-        data: Vec::new(),
-        lengths: Vec::new(),
-    })
 }
 
 #[inline]

@@ -202,7 +202,7 @@ fn run_inflate(
         }
         let status = context
             .decompress_vec(rest, out, FlushDecompress::Sync)
-            .map_err(|error| FrameError::corrupt(error.message()))?;
+            .map_err(|error| FrameError::corrupt(error.message().map(zlib_text)))?;
         if out.len() > limit {
             return Err(FrameError::too_big());
         }
@@ -216,6 +216,11 @@ fn run_inflate(
         }
         want = out.len().max(*ROOM.start());
     }
+}
+
+/// zlib-rs's fast loop overwrites the reason with this text of its own; take zlib's general one then.
+fn zlib_text(text: &str) -> &str {
+    if text == "repeated call with bad state" { "data error" } else { text }
 }
 
 fn take_deflater(bits: u8, level: u8) -> Compress {

@@ -24,14 +24,16 @@ pub mod encoder;
 pub mod header;
 pub mod mask;
 pub mod negotiation;
+pub mod sink;
 
-pub use decoder::{Decoder, DecoderOptions, Payload, Sink};
+pub use decoder::{Decoder, DecoderOptions};
 pub use deflate::{Deflate, Inflate};
 pub use encoder::{
     CloseError, ClosePayload, Fragmentation, close_payload, encode, encode_compressed, frame_len,
 };
 pub use mask::MaskKeys;
 pub use negotiation::{DeflateOptions, DeflateParams, WindowBits};
+pub use sink::{Payload, Sink};
 
 /// Largest payload of a control frame.
 pub const MAX_CONTROL_PAYLOAD: usize = 125;

@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::assembly::FIRST_RESERVE;
 use super::*;
 use crate::frame::{Deflate, DeflateParams, close_payload, encode};
 

@@ -177,6 +177,18 @@ fn corrupt_data_is_reported_in_zlibs_words() {
 }
 
 #[test]
+fn a_reason_that_zlib_rs_forgot_becomes_zlibs_general_one() {
+    // Begins with a match in a message that the receiver never saw, and is long enough for the fast loop.
+    let noise: Vec<u8> = (0..400u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 23) as u8).collect();
+    let mut deflate = Deflate::new(Role::Server, &DeflateParams::default(), 6);
+    deflate.compress(&noise[..300], true, &mut Vec::new()).unwrap();
+    let mut data = Vec::new();
+    deflate.compress(&noise, true, &mut data).unwrap();
+    let error = inflater().inflate(&data, true, &mut Vec::new(), 0).unwrap_err();
+    assert_eq!((error.code, &*error.message), ("Z_DATA_ERROR", "data error"));
+}
+
+#[test]
 fn a_pooled_context_starts_anew() {
     let forget = params(true, true, None);
     let mut one = Deflate::new(Role::Client, &forget, 6);
