@@ -1,7 +1,7 @@
 //! The client's opening handshake (RFC 6455 §4) and the HTTP response head.
 //!
-//! The head is read by hand because the relay puts its text and the TrackingId in the reason phrase, which HTTP
-//! libraries throw away.
+//! The head is read by hand because the relay puts its text and the TrackingId in the reason phrase, which
+//! HTTP libraries throw away.
 
 #![forbid(unsafe_code)]
 
@@ -231,7 +231,8 @@ fn parse(buffer: &[u8]) -> Result<Option<(ResponseHead, usize)>, RelayError> {
     else {
         return Ok(None);
     };
-    // httparse forgives a bare LF; Node does not, and proxies that disagree about line ends are how requests are smuggled.
+    // httparse forgives a bare LF; Node does not, and proxies that disagree about line ends are how requests
+    // are smuggled.
     let mut before = 0;
     for (index, &byte) in head.iter().enumerate() {
         if byte == b'\n' && before != b'\r' {

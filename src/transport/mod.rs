@@ -85,8 +85,8 @@ pub struct Opened {
 ///
 /// # Errors
 /// [`ErrorKind::Network`], [`ErrorKind::Proxy`], [`ErrorKind::Tls`], [`ErrorKind::Handshake`] by phase,
-/// [`ErrorKind::Timeout`] when the deadline passes, [`ErrorKind::InvalidArgument`] for a request that cannot be
-/// sent. No error repeats the target, the headers or the proxy's credentials.
+/// [`ErrorKind::Timeout`] when the deadline passes, [`ErrorKind::InvalidArgument`] for a request that cannot
+/// be sent. No error repeats the target, the headers or the proxy's credentials.
 pub async fn open(request: &DialRequest) -> Result<Opened, RelayError> {
     // Boxed phase by phase: a listener keeps many of these, and the TLS and proxy states are large.
     let attempt = Box::pin(attempt(request));

@@ -69,7 +69,8 @@ pub struct ProxyEnv {
     pub https: String,
     /// `ALL_PROXY`: where the other two are not set.
     pub all: String,
-    /// `NO_PROXY`: names (with their subdomains), addresses and networks, separated by commas; `*` is everything.
+    /// `NO_PROXY`: names (with their subdomains), addresses and networks, separated by commas; `*` is
+    /// everything.
     pub no: String,
 }
 
@@ -86,8 +87,8 @@ impl fmt::Debug for ProxyEnv {
     }
 }
 
-/// Reads a proxy URL: `http://[user:password@]host[:port]`, `socks5://…` or `socks5h://…`; without a scheme it is
-/// `http`. The ports default to 80 and 1080.
+/// Reads a proxy URL: `http://[user:password@]host[:port]`, `socks5://…` or `socks5h://…`; without a scheme
+/// it is `http`. The ports default to 80 and 1080.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidArgument`]; the message does not repeat the URL, which may hold a password.
@@ -120,7 +121,8 @@ pub fn parse(url: &str) -> Result<Proxy, RelayError> {
     }
 }
 
-/// The proxy that `env` prescribes for a destination, if any. Loopback is no exception unless `NO_PROXY` says so.
+/// The proxy that `env` prescribes for a destination, if any. Loopback is no exception unless `NO_PROXY` says
+/// so.
 ///
 /// # Errors
 /// As [`parse`]: going past a proxy that was asked for would be worse than failing.
@@ -210,7 +212,8 @@ async fn tunnel(
         error.reason = Some(head.reason);
         return Err(error);
     }
-    // The client speaks first in TLS and HTTP, so bytes here come from the proxy and not from the destination.
+    // The client speaks first in TLS and HTTP, so bytes here come from the proxy and not from the
+    // destination.
     if !leftover.is_empty() {
         return Err(RelayError::new(ErrorKind::Proxy, "The proxy sent data ahead of the tunnel"));
     }

@@ -23,7 +23,8 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// The parts, for somebody who drives TLS himself. rustls may hold decrypted bytes: read them before the socket.
+    /// The parts, for somebody who drives TLS himself. rustls may hold decrypted bytes: read them before the
+    /// socket.
     pub fn into_parts(self) -> (TcpStream, Option<ClientConnection>) {
         match self {
             Stream::Plain(tcp) => (tcp, None),

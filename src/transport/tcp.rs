@@ -65,8 +65,9 @@ fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     }
 }
 
-/// Starts an attempt every [`STAGGER`], or as soon as one fails; the first to connect wins and the others are dropped.
-/// When all fail, the error of the first address is reported, as Node's `AggregateError` does with its `code`.
+/// Starts an attempt every [`STAGGER`], or as soon as one fails; the first to connect wins and the others are
+/// dropped. When all fail, the error of the first address is reported, as Node's `AggregateError` does with
+/// its `code`.
 async fn race<S, F, C>(addresses: Vec<SocketAddr>, connect: C) -> Result<S, RelayError>
 where
     C: Fn(SocketAddr) -> F,

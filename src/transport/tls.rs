@@ -1,9 +1,9 @@
 //! TLS: the client configuration and the handshake.
 //!
-//! Trust works as in Node, with the differences that rustls has by nature: TLS 1.2 and 1.3 only; a certificate
-//! given as `ca` is an anchor even if it is not self-signed (Node calls that `allowPartialTrustChain`); X.509
-//! version 1 server certificates, and CA certificates that somebody else issued used as server certificates,
-//! are refused.
+//! Trust works as in Node, with the differences that rustls has by nature: TLS 1.2 and 1.3 only; a
+//! certificate given as `ca` is an anchor even if it is not self-signed (Node calls that
+//! `allowPartialTrustChain`); X.509 version 1 server certificates, and CA certificates that somebody else
+//! issued used as server certificates, are refused.
 
 #![forbid(unsafe_code)]
 
@@ -67,7 +67,8 @@ pub struct TlsOptions {
     pub cert: Option<String>,
     /// The client's private key, PEM, not encrypted.
     pub key: Option<String>,
-    /// PKCS #12: key and chain, used where `cert` and `key` are not given; its other certificates are trusted.
+    /// PKCS #12: key and chain, used where `cert` and `key` are not given; its other certificates are
+    /// trusted.
     pub pfx: Option<Vec<u8>>,
     /// The passphrase of `pfx`.
     pub passphrase: Option<String>,
@@ -110,8 +111,8 @@ impl fmt::Debug for TlsOptions {
     }
 }
 
-/// Builds a configuration. Keep it and share it: sessions are resumed only within one configuration, and reading
-/// a full set of roots takes milliseconds.
+/// Builds a configuration. Keep it and share it: sessions are resumed only within one configuration, and
+/// reading a full set of roots takes milliseconds.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidArgument`], naming the option at fault.

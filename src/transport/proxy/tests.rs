@@ -185,7 +185,8 @@ async fn an_unreachable_proxy_keeps_the_systems_error() {
     assert_eq!(error.system.unwrap().code, "ECONNREFUSED");
 }
 
-/// A SOCKS 5 server with user/password authentication that answers with `reply`; gives back the request it got.
+/// A SOCKS 5 server with user/password authentication that answers with `reply`; gives back the request it
+/// got.
 async fn socks(reply: u8) -> (u16, JoinHandle<(Vec<u8>, Vec<u8>)>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

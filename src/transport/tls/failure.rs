@@ -37,10 +37,10 @@ pub(in crate::transport) fn failure_in(error: &io::Error) -> Option<RelayError> 
 }
 
 fn describe(error: &Error) -> RelayError {
-    if let Error::InvalidCertificate(CertificateError::Other(other)) = error {
-        if let Some(failure) = other.0.downcast_ref::<CertificateFailure>() {
-            return tls(failure.code, failure.message.as_ref());
-        }
+    if let Error::InvalidCertificate(CertificateError::Other(other)) = error
+        && let Some(failure) = other.0.downcast_ref::<CertificateFailure>()
+    {
+        return tls(failure.code, failure.message.as_ref());
     }
     let described = match error {
         Error::AlertReceived(alert) => {

@@ -55,7 +55,8 @@ impl Names {
         names
     }
 
-    /// Node's fallback, which webpki does not have: without any DNS name in subjectAltName the common name counts.
+    /// Node's fallback, which webpki does not have: without any DNS name in subjectAltName the common name
+    /// counts.
     pub(super) fn common_name_matches(&self, host: &str) -> bool {
         self.dns.is_empty() && self.common.iter().any(|pattern| matches(pattern, host))
     }
@@ -92,8 +93,8 @@ fn shortened(mut list: String) -> String {
     list
 }
 
-/// A host against a name that may begin with a wildcard label: `*.example.com`, as in webpki (Node also allows
-/// `f*.example.com`).
+/// A host against a name that may begin with a wildcard label: `*.example.com`, as in webpki (Node also
+/// allows `f*.example.com`).
 fn matches(pattern: &str, host: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host);
     let pattern = pattern.strip_suffix('.').unwrap_or(pattern);

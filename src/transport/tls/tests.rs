@@ -217,7 +217,8 @@ async fn a_client_certificate_is_presented() {
     let mut stream = dial(&options, "localhost", port).await.unwrap();
     assert_eq!(stream.read_u8().await.unwrap(), b'!');
 
-    // In TLS 1.3 the refusal comes behind the handshake; a certificate without its key is not used, as in Node.
+    // In TLS 1.3 the refusal comes behind the handshake; a certificate without its key is not used, as in
+    // Node.
     let keyless = TlsOptions { key: None, ..options };
     let error = match dial(&keyless, "localhost", port).await {
         Ok(mut stream) => failure_in(&stream.read_u8().await.unwrap_err()).unwrap(),

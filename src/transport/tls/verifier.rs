@@ -12,6 +12,7 @@ use rustls::crypto::{
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
+use x509_parser::oid_registry::OID_X509_EXT_NAME_CONSTRAINTS;
 use x509_parser::prelude::{FromDer, X509Certificate, X509Version};
 
 use super::Trust;
@@ -36,8 +37,8 @@ impl Verifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), Error> {
-        // A self-signed certificate that is itself given as `ca`: webpki sees no issuer, or a CA where it wants a
-        // server. The user has vouched for exactly these bytes, so only the dates are left to check.
+        // A self-signed certificate that is itself given as `ca`: webpki sees no issuer, or a CA where it
+        // wants a server. The user has vouched for exactly these bytes, so only the dates are left to check.
         if self.trust.contains(end_entity) {
             return check_dates(end_entity, now);
         }
@@ -49,6 +50,37 @@ impl Verifier {
             now,
             self.algorithms.all,
         )
+    }
+
+    fn verify_name(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+    ) -> Result<(), Error> {
+        let error = match verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name) {
+            Err(error @ Error::InvalidCertificate(_)) => error,
+            other => return other,
+        };
+        let Ok((_, parsed)) = X509Certificate::from_der(end_entity) else { return Err(error) };
+        let names = Names::of(&parsed);
+        match server_name {
+            ServerName::DnsName(host)
+                if names.common_name_matches(host.as_ref()) && self.common_names_are_free(intermediates) =>
+            {
+                Ok(())
+            }
+            ServerName::DnsName(host) => Err(names.mismatch(host.as_ref()).into()),
+            ServerName::IpAddress(ip) => Err(names.mismatch_ip(IpAddr::from(*ip)).into()),
+            _ => Err(error),
+        }
+    }
+
+    /// webpki applies name constraints to subjectAltName only: where an issuer has any, a common name proves
+    /// nothing.
+    fn common_names_are_free(&self, intermediates: &[CertificateDer<'_>]) -> bool {
+        !intermediates.iter().any(limits_names)
+            && self.trust.roots.roots.iter().all(|anchor| anchor.name_constraints.is_none())
     }
 }
 
@@ -65,7 +97,7 @@ impl ServerCertVerifier for Verifier {
             // Node's order: first the chain, then the name.
             self.verify_trust(end_entity, intermediates, now)
                 .map_err(|error| explain(error, end_entity, intermediates))?;
-            verify_name(end_entity, server_name)
+            self.verify_name(end_entity, intermediates, server_name)
                 .map_err(|error| explain(error, end_entity, intermediates))?;
         }
         Ok(ServerCertVerified::assertion())
@@ -108,19 +140,11 @@ fn check_dates(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), Er
     }
 }
 
-fn verify_name(certificate: &CertificateDer<'_>, server_name: &ServerName<'_>) -> Result<(), Error> {
-    let error = match verify_server_name(&ParsedCertificate::try_from(certificate)?, server_name) {
-        Err(error @ Error::InvalidCertificate(_)) => error,
-        other => return other,
-    };
-    let Ok((_, parsed)) = X509Certificate::from_der(certificate) else { return Err(error) };
-    let names = Names::of(&parsed);
-    match server_name {
-        ServerName::DnsName(host) if names.common_name_matches(host.as_ref()) => Ok(()),
-        ServerName::DnsName(host) => Err(names.mismatch(host.as_ref()).into()),
-        ServerName::IpAddress(ip) => Err(names.mismatch_ip(IpAddr::from(*ip)).into()),
-        _ => Err(error),
-    }
+/// True if `issuer`'s certificate limits the names below it.
+fn limits_names(issuer: &CertificateDer<'_>) -> bool {
+    X509Certificate::from_der(issuer).map_or(true, |(_, parsed)| {
+        parsed.iter_extensions().any(|extension| extension.oid == OID_X509_EXT_NAME_CONSTRAINTS)
+    })
 }
 
 /// Puts Node's code and text in the place of rustls's view of a refused certificate.
@@ -128,6 +152,7 @@ fn explain(error: Error, end_entity: &CertificateDer<'_>, intermediates: &[Certi
     use CertificateError as C;
     let Error::InvalidCertificate(reason) = &error else { return error };
     let parsed = X509Certificate::from_der(end_entity).ok().map(|(_, parsed)| parsed);
+    let self_issued = parsed.as_ref().is_some_and(|leaf| leaf.issuer() == leaf.subject());
     if parsed.as_ref().is_some_and(|leaf| leaf.version() != X509Version::V3) {
         return CertificateFailure::new(
             "UNSUPPORTED_CERTIFICATE_VERSION",
@@ -145,6 +170,8 @@ fn explain(error: Error, end_entity: &CertificateDer<'_>, intermediates: &[Certi
             CertificateFailure::new("CERT_NOT_YET_VALID", "certificate is not yet valid")
         }
         C::Revoked => CertificateFailure::new("CERT_REVOKED", "certificate revoked"),
+        // An anchor of the same name but another key: OpenSSL sees that it is another issuer.
+        C::BadSignature if self_issued => untrusted(parsed.as_ref(), intermediates),
         C::BadSignature => CertificateFailure::new("CERT_SIGNATURE_FAILURE", "certificate signature failure"),
         C::InvalidPurpose | C::InvalidPurposeContext { .. } => {
             CertificateFailure::new("INVALID_PURPOSE", "unsuitable certificate purpose")
@@ -152,7 +179,7 @@ fn explain(error: Error, end_entity: &CertificateDer<'_>, intermediates: &[Certi
         C::UnknownIssuer => untrusted(parsed.as_ref(), intermediates),
         // webpki's CaUsedAsEndEntity, which rustls has no name for: Node would first miss the issuer.
         C::Other(_) if parsed.as_ref().is_some_and(|leaf| leaf.is_ca()) => {
-            if parsed.as_ref().is_some_and(|leaf| leaf.issuer() == leaf.subject()) {
+            if self_issued {
                 untrusted(parsed.as_ref(), intermediates)
             } else {
                 CertificateFailure::new(

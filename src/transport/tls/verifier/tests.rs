@@ -1,6 +1,6 @@
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    SanType, date_time_ymd,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, GeneralSubtree,
+    IsCa, KeyPair, NameConstraints, SanType, date_time_ymd,
 };
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
@@ -109,7 +109,7 @@ fn an_untrusted_chain_is_named_as_openssl_names_it() {
     let verify =
         |chain: &[CertificateDer<'static>]| verify(&[other.der()], chain, "relay.example").unwrap_err();
     assert_eq!(
-        verify(&[server.clone()]),
+        verify(std::slice::from_ref(&server)),
         ("UNABLE_TO_VERIFY_LEAF_SIGNATURE".into(), "unable to verify the first certificate".into())
     );
     assert_eq!(
@@ -144,18 +144,18 @@ fn a_self_signed_certificate_given_as_ca_is_accepted() {
         let certificate = self_signed(params);
         let at = |year: u64| {
             let now = UnixTime::since_unix_epoch(Duration::from_secs((year - 1970) * 31_557_600));
-            verify_at(&[&certificate], &[certificate.clone()], "relay.example", now)
+            verify_at(&[&certificate], std::slice::from_ref(&certificate), "relay.example", now)
         };
         assert_eq!(at(2025), Ok(()));
         assert_eq!(at(2031).unwrap_err().0, "CERT_HAS_EXPIRED");
         assert_eq!(at(2019).unwrap_err().0, "CERT_NOT_YET_VALID");
-        let name = verify(&[&certificate], &[certificate.clone()], "else.example");
+        let name = verify(&[&certificate], std::slice::from_ref(&certificate), "else.example");
         assert_eq!(code(name), "ERR_TLS_CERT_ALTNAME_INVALID");
     }
     // Another certificate of the same name is not the same certificate.
     let (one, two) =
         (self_signed(named("s", &["relay.example"])), self_signed(named("s", &["relay.example"])));
-    assert!(verify(&[&one], &[two], "relay.example").is_err());
+    assert_eq!(code(verify(&[&one], &[two], "relay.example")), "DEPTH_ZERO_SELF_SIGNED_CERT");
 }
 
 #[test]
@@ -201,6 +201,25 @@ fn the_common_name_counts_where_there_is_no_dns_name() {
     let mut mail_only = named("relay.example", &[]);
     mail_only.subject_alt_names.push(SanType::Rfc822Name("a@b".try_into().unwrap()));
     assert_eq!(verify(mail_only, "relay.example"), Ok(()));
+}
+
+#[test]
+fn a_common_name_cannot_escape_name_constraints() {
+    let constrained = || {
+        let mut params = authority("Middle");
+        params.name_constraints = Some(NameConstraints {
+            permitted_subtrees: vec![GeneralSubtree::DnsName("corp.example".into())],
+            excluded_subtrees: Vec::new(),
+        });
+        params
+    };
+    let root = root("Root");
+    let middle = Issuer::signed_by(constrained(), KeyPair::generate().unwrap(), &root).unwrap();
+    let chain = [leaf(named("relay.example", &[]), &middle), middle.der().clone()];
+    assert_eq!(code(verify(&[root.der()], &chain, "relay.example")), "ERR_TLS_CERT_ALTNAME_INVALID");
+    let top = Issuer::self_signed(constrained(), KeyPair::generate().unwrap()).unwrap();
+    let chain = [leaf(named("relay.example", &[]), &top)];
+    assert_eq!(code(verify(&[top.der()], &chain, "relay.example")), "ERR_TLS_CERT_ALTNAME_INVALID");
 }
 
 #[test]
