@@ -1,1 +1,3 @@
-//! stub
+//! The `#[napi]` layer: converts, calls, delivers. The only place that names napi.
+
+pub mod helpers;
