@@ -141,7 +141,7 @@ pub fn parse(text: &str) -> Result<ConnectionString, RelayError> {
 }
 
 fn invalid(what: impl fmt::Display) -> RelayError {
-    RelayError::new(ErrorKind::InvalidFormat, format!("The connection string is malformed: {what}"))
+    RelayError::new(ErrorKind::InvalidFormat, format!("the connection string is malformed: {what}"))
 }
 
 /// The host, and the port if there is one, of `sb://host[:port][/]`.

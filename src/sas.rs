@@ -170,7 +170,7 @@ fn decode(text: &str) -> Option<String> {
 }
 
 fn malformed(what: &str) -> RelayError {
-    RelayError::new(ErrorKind::InvalidFormat, format!("The token {what}"))
+    RelayError::new(ErrorKind::InvalidFormat, format!("the token {what}"))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ fn fault(text: &str) -> String {
         Ok(parsed) => panic!("{parsed:?}"),
         Err(error) => {
             assert_eq!(error.kind, ErrorKind::InvalidFormat);
-            error.message.trim_start_matches("The connection string is malformed: ").to_owned()
+            error.message.trim_start_matches("the connection string is malformed: ").to_owned()
         }
     }
 }

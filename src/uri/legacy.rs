@@ -33,7 +33,7 @@ impl LegacyUrl {
     /// `InvalidFormat` where `uri` is relative, has no host or is refused by `url.parse`.
     pub fn parse(uri: &str) -> Result<Self, RelayError> {
         let text = slashed(uri.trim_matches(is_trimmed));
-        let (scheme, after) = split_scheme(&text).ok_or_else(|| invalid("is not an absolute URI"))?;
+        let (scheme, after) = split_scheme(&text).ok_or_else(|| invalid("the URI is not absolute"))?;
         let (authority, tail) = split_authority(after);
         let authority = without_breaks(authority);
         let (auth, host) = match authority.rsplit_once('@') {
@@ -164,9 +164,9 @@ fn decode_component(text: &str) -> Result<Cow<'_, str>, RelayError> {
             && digits.next().is_some_and(|b| b.is_ascii_hexdigit()))
     });
     if malformed {
-        return Err(invalid("has a malformed user name or password"));
+        return Err(invalid("the URI has a malformed user name or password"));
     }
-    percent_decode_str(text).decode_utf8().map_err(|_| invalid("has a malformed user name or password"))
+    percent_decode_str(text).decode_utf8().map_err(|_| invalid("the URI has a malformed user name or password"))
 }
 
 fn is_never_in_host(c: char) -> bool {
@@ -186,7 +186,7 @@ fn ascii_host<'a>(name: &'a str, port: &str) -> Result<(String, &'a str), RelayE
     let is_ipv6 = name.len() > 2 && name.starts_with('[') && name.ends_with(']');
     let (name, misplaced) = if is_ipv6 { (name, "") } else { split_before(name, |c| c == ':') };
     if name.encode_utf16().count() > 255 {
-        return Err(invalid("has a host name that is too long"));
+        return Err(invalid("the URI has a host name that is too long"));
     }
     let lower = name.to_lowercase();
     let mut host = if is_ipv6 {
@@ -202,7 +202,7 @@ fn ascii_host<'a>(name: &'a str, port: &str) -> Result<(String, &'a str), RelayE
         _ => false,
     };
     if host.is_empty() || host.contains(forbidden) {
-        return Err(invalid("has no valid host"));
+        return Err(invalid("the URI has no valid host"));
     }
     if !port.is_empty() {
         host.push(':');
@@ -216,7 +216,7 @@ fn idna_host(name: &str) -> Result<String, RelayError> {
     Uts46::new()
         .to_ascii(name.as_bytes(), AsciiDenyList::EMPTY, Hyphens::Allow, DnsLength::Ignore)
         .map(Cow::into_owned)
-        .map_err(|_| invalid("has no valid host"))
+        .map_err(|_| invalid("the URI has no valid host"))
 }
 
 fn is_auto_escaped(byte: u8) -> bool {
