@@ -1,0 +1,7 @@
+'use strict';
+
+const { EventEmitter } = require('node:events');
+
+class RelayedServer extends EventEmitter {}
+
+module.exports = { RelayedServer };
