@@ -48,8 +48,7 @@ function optional(name, value) {
  * @return {string}
  */
 function uriText(value) {
-  if (typeof value === 'object' && value !== null && typeof value.href === 'string')
-    return text('uri', value.href);
+  if (typeof value === 'object' && typeof value?.href === 'string') return text('uri', value.href);
   if (typeof value !== 'string') throw invalidArgType('uri', 'of type string or an instance of URL', value);
   return text('uri', value);
 }
