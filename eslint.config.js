@@ -22,7 +22,7 @@ module.exports = [
     rules: {
       curly: ['error', 'multi-line'],
       eqeqeq: ['error', 'always'],
-      'no-unused-vars': ['error', { argsIgnorePattern: '^_', caughtErrors: 'all' }],
+      'no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_', caughtErrors: 'all' }],
       'no-var': 'error',
       'object-shorthand': 'error',
       'prefer-const': 'error',
