@@ -5,4 +5,5 @@
 
 pub mod convert;
 pub mod engine;
+pub mod helpers;
 pub mod runtime;
