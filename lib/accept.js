@@ -1,0 +1,239 @@
+'use strict';
+
+/**
+ * Incoming connections, from the relay's offer to the open socket or the rejection. An offer is pending while the
+ * program decides (see `verdict.js`) and while the rendezvous is dialled; each ends in exactly one of accepted,
+ * rejected and failed.
+ */
+
+const { STATUS_CODES } = require('node:http');
+
+const diagnostics = require('./diagnostics');
+const { proxyFor } = require('./environment');
+const { acceptSocket } = require('./relayed-socket');
+const { RelayedRequest } = require('./request');
+const { chooseProtocol, verifyClient } = require('./verdict');
+
+const HEADER_LINE = /^[!#$%&'*+\-.0-9A-Z^_`|a-z~]+:[\t\x20-\x7e\x80-\xff]*$/;
+
+/** One offer and where it has got to. */
+class Offer {
+  constructor(id, accept, request) {
+    this.id = id;
+    this.address = accept.address;
+    this.request = request;
+    this.startedAt = performance.now();
+    this.timer = undefined;
+    /** Set while the rendezvous is dialled. */
+    this.socket = undefined;
+    this.settled = false;
+  }
+}
+
+class Acceptor {
+  /**
+   * @param {import('./relayed-server').RelayedServer} server Where the events are emitted
+   * @param {object} settings The server's options
+   * @param {function(): void} onChange Called after an offer was settled or a socket was closed
+   */
+  constructor(server, settings, onChange) {
+    this.server = server;
+    this.settings = settings;
+    this.onChange = onChange;
+    /** The listener's handle; set when it is open. */
+    this.handle = undefined;
+    /** New offers are answered 503. */
+    this.refusing = false;
+    /** What opens now is closed again. */
+    this.closing = false;
+    /** @type {Map<number, Offer>} */
+    this.pending = new Map();
+    /** Open sockets; what a server shows as `clients`, if it does. */
+    this.sockets = new Set();
+    this.counters = { accepted: 0, rejected: 0, failed: 0 };
+  }
+
+  /**
+   * A sender waits.
+   *
+   * @param {object} event The engine's event
+   */
+  offer(event) {
+    const accept = event.accept ?? JSON.parse(event.raw).accept;
+    const request = new RelayedRequest(accept, event.target);
+    const offer = new Offer(event.id, accept, request);
+    this.pending.set(offer.id, offer);
+    const { server, settings } = this;
+    if (diagnostics.hasSubscribers('accept:offer')) diagnostics.publish('accept:offer', { server, request });
+
+    if (!this.mayDial(offer)) return;
+    if (this.refusing || this.isFull()) return this.reject(offer, 503);
+    verifyClient(
+      settings,
+      request,
+      (verified, code, name) => {
+        if (offer.settled) return;
+        if (!verified) return this.reject(offer, code || 401, name);
+        if (this.refusing && this.closing) return this.reject(offer, 503);
+        chooseProtocol(
+          settings,
+          request,
+          (verdict) => {
+            if (offer.settled) return;
+            if (verdict.statusCode !== undefined) this.reject(offer, verdict.statusCode, verdict.reason);
+            else this.accept(offer, verdict.protocol);
+          },
+          (error) => this.userFailed(offer, error)
+        );
+      },
+      (error) => this.userFailed(offer, error)
+    );
+    if (!offer.settled && offer.socket === undefined && settings.acceptTimeout > 0) {
+      offer.timer = setTimeout(() => this.reject(offer, 504), settings.acceptTimeout);
+      // The listener keeps the process alive, not a sender that waits.
+      offer.timer.unref?.();
+    }
+  }
+
+  /** The engine has turned the sender away, for no verdict came in time. */
+  expire(id) {
+    const offer = this.pending.get(id);
+    if (offer !== undefined && offer.socket === undefined) {
+      this.settle(offer, 'rejected', { statusCode: 504, reason: STATUS_CODES[504] });
+    }
+  }
+
+  /** Rejects everything that still waits for a verdict. */
+  rejectUndecided() {
+    for (const offer of [...this.pending.values()]) {
+      if (offer.socket === undefined) this.reject(offer, 503);
+    }
+  }
+
+  isFull() {
+    const { maxConnections, maxPendingAccepts } = this.settings;
+    // The offer itself is among the pending ones.
+    if (maxPendingAccepts > 0 && this.pending.size > maxPendingAccepts) return true;
+    return maxConnections > 0 && this.sockets.size + this.pending.size > maxConnections;
+  }
+
+  /** The program's own rule on hosts; without one, the engine has checked the host. A strange one is never dialled. */
+  mayDial(offer) {
+    const { rendezvousHosts } = this.settings;
+    if (rendezvousHosts === undefined) return true;
+    let error;
+    try {
+      const { hostname } = new URL(offer.address);
+      if (rendezvousHosts(hostname)) return true;
+      error = new Error(`The relay named a rendezvous host that is not allowed: ${hostname}`);
+      error.code = 'ERR_HYCO_PROTOCOL';
+    } catch (thrown) {
+      error = thrown;
+    }
+    this.handle.drop(offer.id);
+    this.fail(offer, error);
+    return false;
+  }
+
+  /** Lets the sender in: asks for headers, then dials the rendezvous. */
+  accept(offer, protocol) {
+    const { server, settings, handle } = this;
+    clearTimeout(offer.timer);
+    const headers = [];
+    if (server.listenerCount('headers') > 0) {
+      try {
+        server.emit('headers', headers, offer.request);
+      } catch (error) {
+        return this.userFailed(offer, error);
+      }
+      // A listener may have closed the server.
+      if (offer.settled) return;
+    }
+    try {
+      headers.forEach(checkHeaderLine);
+      const { hostname, port, protocol: scheme } = new URL(offer.address);
+      const secure = scheme === 'wss:';
+      const host = hostname.replace(/^\[|\]$/g, '');
+      offer.socket = true;
+      offer.socket = acceptSocket(handle, offer.id, {
+        address: offer.address,
+        protocol,
+        headers,
+        options: settings,
+        tls: settings.tls,
+        proxy: proxyFor(settings.proxy, secure, host, Number(port) || (secure ? 443 : 80)),
+        onOpen: (socket) => this.opened(offer, socket),
+        onFail: (error) => this.fail(offer, error)
+      });
+    } catch (error) {
+      handle.reject(offer.id, 500, STATUS_CODES[500]);
+      this.fail(offer, error);
+    }
+  }
+
+  opened(offer, socket) {
+    const { server, sockets } = this;
+    const { request } = offer;
+    sockets.add(socket);
+    socket.once('close', () => {
+      sockets.delete(socket);
+      this.onChange();
+    });
+    this.settle(offer, 'accepted');
+    if (this.closing) {
+      socket.close(1001);
+      return;
+    }
+    const duration = performance.now() - offer.startedAt;
+    diagnostics.publish('accept:accepted', { server, request, socket, duration });
+    server.emit('connection', socket, request);
+  }
+
+  /**
+   * @param {Offer} offer
+   * @param {number} statusCode What the sender's handshake is answered with
+   * @param {string} [reason]
+   */
+  reject(offer, statusCode, reason) {
+    if (offer.settled || offer.socket !== undefined) return;
+    reason = String(reason || STATUS_CODES[statusCode] || '');
+    this.handle.reject(offer.id, Number(statusCode), reason);
+    this.settle(offer, 'rejected', { statusCode, reason });
+  }
+
+  /** An exception in the program's own code: the sender is turned away, and it stays an uncaught exception. */
+  userFailed(offer, error) {
+    this.reject(offer, 500);
+    process.nextTick(() => {
+      throw error;
+    });
+  }
+
+  /** The rendezvous could not be dialled. Nobody has to listen for that. */
+  fail(offer, error) {
+    if (offer.settled) return;
+    this.settle(offer, 'failed', { error });
+    this.server.emit('rendezvousError', error, offer.request);
+  }
+
+  settle(offer, outcome, fields) {
+    offer.settled = true;
+    clearTimeout(offer.timer);
+    this.pending.delete(offer.id);
+    this.counters[outcome]++;
+    if (fields !== undefined) {
+      diagnostics.publish(`accept:${outcome}`, { server: this.server, request: offer.request, ...fields });
+    }
+    this.onChange();
+  }
+}
+
+/** Listeners often build headers from what the sender sent: a line must not smuggle in another. */
+function checkHeaderLine(line) {
+  if (typeof line === 'string' && HEADER_LINE.test(line)) return;
+  const error = new TypeError("A 'headers' listener added a line that is not a valid 'Name: value'");
+  error.code = 'ERR_INVALID_CHAR';
+  throw error;
+}
+
+module.exports = { Acceptor };

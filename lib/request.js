@@ -1,0 +1,121 @@
+'use strict';
+
+/** The request of a relayed sender, as `connection` listeners and `verifyClient` get it. */
+
+const { EventEmitter } = require('node:events');
+const { IncomingMessage } = require('node:http');
+const { isIP } = require('node:net');
+const { inspect } = require('node:util');
+
+const { redact, redactHeaders } = require('./redact');
+const { logicalTarget } = require('./relay-address');
+
+/** What programs read of `request.socket`: the sender as the relay sees it. There is no such socket in this process. */
+class SenderSocket extends EventEmitter {
+  /**
+   * @param {{address?: string, port?: number}} [endpoint]
+   * @param {boolean} secure
+   */
+  constructor(endpoint, secure) {
+    super();
+    this.remoteAddress = endpoint?.address;
+    this.remotePort = endpoint?.port;
+    const family = isIP(endpoint?.address ?? '');
+    this.remoteFamily = family === 0 ? undefined : `IPv${family}`;
+    this.encrypted = secure;
+    this.readable = this.writable = false;
+    this.destroyed = false;
+  }
+
+  address() {
+    return {};
+  }
+
+  /** There is nothing here to time out, to tune or to destroy. */
+  setTimeout() {
+    return this;
+  }
+
+  setNoDelay() {
+    return this;
+  }
+
+  setKeepAlive() {
+    return this;
+  }
+
+  destroy() {
+    return this;
+  }
+
+  end() {
+    return this;
+  }
+}
+
+/**
+ * A real `http.IncomingMessage`, so that code written for ws finds all it knows: `url`, `headers`, `rawHeaders`,
+ * `headersDistinct`, `socket`. It is a finished stream with no body.
+ *
+ * - `url`: path and query without `/$hc` and the `sb-hc-*` parameters
+ * - `id`: the tracking id of this connection
+ * - `relay`: `{ id, host }`, the tracking id and the relay's gateway that the connection runs through
+ */
+class RelayedRequest extends IncomingMessage {
+  /**
+   * @param {object} accept As it stands in the control message
+   * @param {string} accept.address
+   * @param {string} [accept.id]
+   * @param {Object<string, string>|Array<[string, string]>} [accept.connectHeaders]
+   * @param {{address: string, port: number}} [accept.remoteEndpoint]
+   * @param {string} [target] Path and query, if they are known already
+   */
+  constructor(accept, target) {
+    const address = String(accept.address ?? '');
+    super(new SenderSocket(accept.remoteEndpoint, /^(wss|https):/i.test(address)));
+    this.method = 'GET';
+    this.url = target ?? logicalTarget(address);
+    this.httpVersion = '1.1';
+    this.httpVersionMajor = 1;
+    this.httpVersionMinor = 1;
+
+    const given = accept.connectHeaders ?? {};
+    const lines = (Array.isArray(given) ? given : Object.entries(given)).flatMap(([name, value]) => [
+      String(name),
+      String(value)
+    ]);
+    this.rawHeaders = lines;
+    // Node's own joining rules; the method has no public name.
+    this._addHeaderLines(lines, lines.length);
+
+    this.id = accept.id;
+    this.relay = Object.freeze({ id: accept.id, host: hostOf(address) });
+    this.complete = true;
+    this.push(null);
+  }
+
+  [inspect.custom](depth, options) {
+    const { method, url, id, headers, socket } = this;
+    const shown = {
+      method,
+      url: redact(url),
+      id,
+      remoteAddress: socket.remoteAddress,
+      remotePort: socket.remotePort,
+      headers: redactHeaders(headers)
+    };
+    return `RelayedRequest ${inspect(shown, { ...options, depth: depth === null ? null : 2 })}`;
+  }
+
+  /** `JSON.stringify()` and loggers that use it: the same, without credentials. */
+  toJSON() {
+    const { method, url, id, headers } = this;
+    return { method, url: redact(url), id, headers: redactHeaders(headers) };
+  }
+}
+
+function hostOf(address) {
+  return URL.canParse(address) ? new URL(address).host : undefined;
+}
+
+module.exports = { RelayedRequest };

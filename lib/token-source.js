@@ -1,0 +1,169 @@
+'use strict';
+
+/**
+ * One asynchronous source of tokens out of every form of credential: a string, a function, a SAS rule, or a
+ * `TokenCredential` of `@azure/identity`. Errors that come out of it name no token and no key.
+ */
+
+const { inspect } = require('node:util');
+
+const { redact } = require('./redact');
+
+/** The audience of Azure Relay; the double slash is what the service expects, the audience itself ends in one. */
+const SCOPE = 'https://relay.azure.net//.default';
+/** A provider that is silent for so long, in milliseconds, has failed. */
+const PROVIDER_TIMEOUT = 30_000;
+
+class TokenSource {
+  #settings;
+  #timeout;
+  #static;
+  #keys;
+  #keyIndex = 0;
+  #pending = null;
+  #last;
+
+  /**
+   * @param {object} settings One of `token` (string or function), `credential`, or `keyName` with `key`; the first of
+   *     them counts
+   * @param {string} settings.uri What the tokens are for
+   * @param {number} [settings.tokenLifetime=3600] Seconds that a token made from a key is good for
+   * @param {number} [timeout=30000] Limit of one call of a provider, in milliseconds
+   */
+  constructor(settings, timeout = PROVIDER_TIMEOUT) {
+    this.#settings = settings;
+    this.#timeout = timeout;
+    if (typeof settings.token === 'string') this.#static = settings.token;
+    this.#keys = settings.key === undefined ? [] : [settings.key].flat();
+  }
+
+  /**
+   * The token, if no provider has to be asked for it; `undefined` otherwise.
+   *
+   * @return {string|undefined}
+   */
+  immediate() {
+    if (this.#static !== undefined) return this.#static;
+    const { token, credential } = this.#settings;
+    return token === undefined && credential === undefined && this.#keys.length > 0
+      ? this.#sign()
+      : undefined;
+  }
+
+  /**
+   * A token. Asks that come while one is under way share its answer.
+   *
+   * @param {object} [options]
+   * @param {boolean} [options.refresh=false] The last token was refused
+   * @param {AbortSignal} [options.signal] Gives up the ask; the other asks that share it, too
+   * @return {Promise<string>}
+   */
+  get({ refresh = false, signal } = {}) {
+    this.#pending ??= this.#ask(refresh, signal).finally(() => {
+      this.#pending = null;
+    });
+    return this.#pending;
+  }
+
+  /**
+   * Takes a token in place of the one that was given as a string; a source that makes tokens goes on doing so.
+   *
+   * @param {string} token
+   */
+  update(token) {
+    if (this.#static !== undefined) this.#static = token;
+  }
+
+  /** `text` without anything that this source knows to be secret. */
+  redact(text) {
+    return redact(text, [this.#last, this.#static, ...this.#keys]);
+  }
+
+  async #ask(refresh, signal) {
+    if (refresh && this.#keys.length > 1) this.#keyIndex = (this.#keyIndex + 1) % this.#keys.length;
+    try {
+      const token = this.immediate() ?? (await this.#askProvider(signal));
+      this.#last = checkToken(token);
+      return token;
+    } catch (error) {
+      throw this.#wrap(error);
+    }
+  }
+
+  #sign() {
+    // Required here, for the native addon is loaded with it: other credentials do without.
+    const { createRelayToken } = require('./helpers');
+    const { uri, keyName, tokenLifetime } = this.#settings;
+    return createRelayToken(uri, keyName, this.#keys[this.#keyIndex], tokenLifetime ?? 3600);
+  }
+
+  async #askProvider(signal) {
+    const abort = new AbortController();
+    const { token, credential } = this.#settings;
+    let timer;
+    let onAbort;
+    const limit = new Promise((_, reject) => {
+      const give = (error) => {
+        reject(error);
+        abort.abort(error);
+      };
+      timer = setTimeout(() => {
+        give(failure(`The token provider did not answer within ${this.#timeout} ms`, 'ERR_HYCO_TOKEN'));
+      }, this.#timeout);
+      // A provider that hangs does not keep the process alive; the listener does, if it is to.
+      timer.unref?.();
+      onAbort = () => give(failure('The token is no longer needed', 'ERR_HYCO_ABORTED'));
+      if (signal?.aborted) onAbort();
+      else signal?.addEventListener('abort', onAbort, { once: true });
+    });
+    try {
+      const answer =
+        token !== undefined ? token() : credential.getToken(SCOPE, { abortSignal: abort.signal });
+      const given = await Promise.race([answer, limit]);
+      return token !== undefined ? given : given?.token;
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+      // The race may have been lost by an answer, or by a limit that nobody looks at any more.
+      limit.catch(() => {});
+    }
+  }
+
+  #wrap(error) {
+    if (error?.code === 'ERR_HYCO_ABORTED') return error;
+    const text = error instanceof Error ? error.message : typeof error === 'string' ? error : 'unknown error';
+    const known = error?.code === 'ERR_HYCO_TOKEN';
+    const wrapped = failure(
+      this.redact(known ? text : `The token provider failed: ${text}`),
+      'ERR_HYCO_TOKEN'
+    );
+    // A cause is printed with the error, so one that quotes the token is left out.
+    if (!known && error instanceof Error) {
+      const printed = inspect(error);
+      if (this.redact(printed) === printed) wrapped.cause = error;
+    }
+    return wrapped;
+  }
+}
+
+function checkToken(token) {
+  if (typeof token !== 'string') {
+    throw failure(
+      `The token provider returned ${token === null ? 'null' : `a value of type ${typeof token}`}, not a string`,
+      'ERR_HYCO_TOKEN'
+    );
+  }
+  if (token === '') throw failure('The token provider returned an empty string', 'ERR_HYCO_TOKEN');
+  if (!/^[\t\x20-\x7e]+$/.test(token)) {
+    throw failure('The token has characters that no header may have', 'ERR_HYCO_TOKEN');
+  }
+  return token;
+}
+
+function failure(message, code) {
+  const error = new Error(message);
+  error.code = code;
+  return error;
+}
+
+module.exports = { PROVIDER_TIMEOUT, SCOPE, TokenSource };
