@@ -128,16 +128,6 @@ function invalidArgValue(name, reason) {
   return error;
 }
 
-/**
- * @param {string} name An option of ws that needs Node's own net or http
- * @return {TypeError} With `code` `ERR_HYCO_UNSUPPORTED`
- */
-function unsupportedOption(name) {
-  const error = new TypeError(`"${name}" is not supported by relayed sockets`);
-  error.code = 'ERR_HYCO_UNSUPPORTED';
-  return error;
-}
-
 /** Names a value without showing it: it may be a key in the wrong place. */
 function typeName(value) {
   if (value === null || value === undefined) return String(value);
@@ -145,4 +135,4 @@ function typeName(value) {
   return typeof value === 'function' ? 'a function' : `type ${typeof value}`;
 }
 
-module.exports = { RelayError, fromReport, invalidArgType, invalidArgValue, unsupportedOption };
+module.exports = { RelayError, fromReport, invalidArgType, invalidArgValue, systemError };
