@@ -9,6 +9,51 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+/** One engine per JavaScript environment. */
+export declare class NativeEngine {
+  /** `wake` is called when there is something to drain. It does not keep the process alive until `ref()`. */
+  constructor(wake: () => void, options: EngineOptions)
+  /** Keeps the process alive. */
+  ref(): void
+  /** Lets the process end. */
+  unref(): void
+  /**
+   * Moves records into `table` and their payloads into `block` from `from` on. Returns
+   * `used * 8192 + count * 4 + how it ended` (0 empty, 1 table full, 2 block full).
+   */
+  drain(table: Uint32Array, block: Uint8Array, from: number): number
+  /** The next payload that was too large for the block. */
+  takeLarge(): Buffer
+  /** Sends `count` frames: rows of slot, meta, offset and length, and the block that the payloads lie in. */
+  flush(table: Uint32Array, block: Uint8Array, count: number): void
+  /** Sends one frame that is too large to be collected. */
+  send(slot: number, meta: number, payload: Uint8Array): void
+  /** Sends one frame under a masking key of the user's. */
+  sendKeyed(slot: number, meta: number, payload: Uint8Array, key: number): void
+  /** Opens a connection under `slot`; its records say what comes of it. */
+  dial(slot: number, options: DialOptions): void
+  /** Builds a TLS configuration and returns its number. */
+  createTlsContext(options: TlsContextOptions): number
+  /** Forgets a TLS configuration; connections that use it are not affected. */
+  dropTlsContext(id: number): void
+  /** Starts the clock of the closing handshake, in milliseconds. */
+  closeWithin(slot: number, limit: number): void
+  /** Ends our side once everything is written. */
+  shutdown(slot: number): void
+  /** Drops the connection, or the attempt. */
+  terminate(slot: number): void
+  /** Stops reading. */
+  pause(slot: number): void
+  /** Reads on. */
+  resume(slot: number): void
+  /** Asks for the body of a response that is not an upgrade. */
+  readBody(slot: number): void
+  /** Bytes that the kernel has not taken yet. */
+  bufferedAmount(slot: number): number
+  /** Frees a slot after its last record. */
+  release(slot: number): void
+}
+
 /** `uri` with such a token in its query. */
 export declare function appendRelayToken(uri: string, keyName: string, key: string, expiresAt: number): string
 
@@ -49,11 +94,71 @@ export declare function createRelaySendUri(namespace: string, path: string, toke
 /** A token for `uri` that expires at `expires_at`, in Unix seconds. */
 export declare function createRelayToken(uri: string, keyName: string, key: string, expiresAt: number): string
 
+/** permessage-deflate as `lib/opening.js` writes it: windows are bits, 0 for `false` and 1 for `true`. */
+export interface DeflateOffer {
+  serverNoContextTakeover?: boolean
+  clientNoContextTakeover?: boolean
+  serverMaxWindowBits?: number
+  clientMaxWindowBits?: number
+  level?: number
+}
+
+/** Everything about a connection to open. */
+export interface DialOptions {
+  secure: boolean
+  host: string
+  port: number
+  target: string
+  head: string
+  protocols: Array<string>
+  deflate?: DeflateOffer
+  serverName?: string
+  tlsContext?: number
+  proxy?: string
+  handshakeTimeout: number
+  limits: SocketLimits
+}
+
+/** Switches for tests. */
+export interface EngineOptions {
+  directWrite: boolean
+  directRead: boolean
+  shortIo: boolean
+}
+
+/** Times in milliseconds. */
+export interface KeepAliveOptions {
+  interval: number
+  timeout: number
+  pong: boolean
+}
+
 /** Takes a connection string apart. */
 export declare function parseConnectionString(text: string): ConnectionStringProperties
 
 /** A text with the value of every `sb-hc-token` masked. */
 export declare function redactUri(uri: string): string
+
+/** The limits of one socket. */
+export interface SocketLimits {
+  maxPayload: number
+  maxFragments: number
+  skipUtf8: boolean
+  highWater: number
+  keepAlive?: KeepAliveOptions
+}
+
+/** TLS settings in PEM and DER. */
+export interface TlsContextOptions {
+  ca: Array<string>
+  cert?: string
+  key?: string
+  pfx?: Buffer
+  passphrase?: string
+  rejectUnauthorized: boolean
+  minVersion?: string
+  maxVersion?: string
+}
 
 /** When a token expires, in Unix seconds; nothing where the token does not say. */
 export declare function tokenExpiry(token: string): number | null

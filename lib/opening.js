@@ -136,6 +136,8 @@ function parseUrl(address) {
 }
 
 function urlComplaint(url) {
+  // The constructor leaves these to ws's own engine; a redirect comes too late for that.
+  if (url.protocol === 'ws+unix:') return 'A redirect to a "ws+unix:" URL is not supported';
   if (url.protocol !== 'ws:' && url.protocol !== 'wss:') {
     return 'The URL\'s protocol must be one of "ws:", "wss:", "http:", "https:", or "ws+unix:"';
   }

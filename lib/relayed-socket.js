@@ -377,6 +377,8 @@ class RelayedWebSocket extends WebSocket {
     if (this._readyState !== CONNECTING) return;
     if (this._exchange !== null) {
       // The answer is there already: only its body is given up, and what becomes of the socket is the user's.
+      this._exchange.resume();
+      this._exchange.dumped = true;
       if (this._slot >= 0) this._engine.native.terminate(this._slot);
       return;
     }
@@ -671,7 +673,7 @@ class RelayedWebSocket extends WebSocket {
 
   /** @param {number} cause What broke the connection, an index of `CAUSES` */
   _onClosed(cause) {
-    if (this._exchange !== null && !this._exchange.complete) this._exchange.destroy();
+    if (this._exchange !== null && !this._exchange.complete) endExchange(this._exchange);
     // An attempt that failed or was given up has said so already.
     if (this._facade === null) return;
     this._readyState = CLOSING;
@@ -795,6 +797,12 @@ function notOpen(socket) {
 function byteLength(data) {
   if (typeof data === 'string') return Buffer.byteLength(data);
   return isBlob(data) ? data.size : data.length;
+}
+
+/** The connection went away under the body of a response: to its reader that is an error, unless nobody reads. */
+function endExchange(response) {
+  if (response.dumped) response.push(null);
+  else response.destroy(Object.assign(new Error('aborted'), { code: 'ECONNRESET' }));
 }
 
 function redirectTarget({ status, headers }) {
