@@ -273,8 +273,7 @@ class RelayedWebSocket extends WebSocket {
   }
 
   _dropSlot() {
-    this._engine.freeSlots.push(this._slot);
-    this._engine.owners[this._slot] = undefined;
+    this._engine.free(this._slot);
     this._slot = -1;
     if (this._referenced) this._engine.unref();
   }

@@ -6,4 +6,5 @@
 pub mod convert;
 pub mod engine;
 pub mod helpers;
+pub mod listener;
 pub mod runtime;
