@@ -34,7 +34,7 @@ pub mod server;
 pub mod stream;
 pub mod target;
 
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -68,9 +68,14 @@ impl RelayEmulator {
     pub fn start(options: EmulatorOptions, observer: Observer) -> Result<Self, RelayError> {
         let tls = options.tls.as_ref().map(stream::acceptor).transpose()?;
         let (listener, address) = bind(&options.host, options.port)?;
-        let name = match options.host.as_str() {
-            host if host.contains(':') && !host.starts_with('[') => format!("[{host}]"),
-            host => host.to_owned(),
+        // Whoever binds every address is reached through the loopback one.
+        let name = match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => "127.0.0.1".to_owned(),
+            IpAddr::V6(ip) if ip.is_unspecified() => "[::1]".to_owned(),
+            _ if options.host.contains(':') && !options.host.starts_with('[') => {
+                format!("[{}]", options.host)
+            }
+            _ => options.host.clone(),
         };
         let authority = format!("{name}:{}", address.port());
         let namespace = Arc::new(Namespace::new(options, authority, observer));

@@ -1,1 +1,7 @@
-//! stub
+//! The binding: converts, calls and delivers. The only module that names napi.
+
+#![allow(missing_docs, reason = "what users read is index.d.ts")]
+#![allow(unsafe_code, reason = "#[napi] expands to it")]
+
+#[cfg(feature = "emulator")]
+pub mod emulator;
