@@ -184,13 +184,13 @@ impl Session<'_> {
                         Ok(0) | Err(_) => return End::Gone,
                         Ok(count) => count,
                     },
-                    ending = endings.recv() => match ending {
-                        Some(Ending::Close(code, reason)) => {
+                    // Without anybody left who could order an end, this arm rests.
+                    Some(ending) = endings.recv() => match ending {
+                        Ending::Close(code, reason) => {
                             self.close(code, &reason);
                             continue;
                         }
-                        Some(Ending::Cut { reset, .. }) => return End::Cut { reset },
-                        None => return End::Gone,
+                        Ending::Cut { reset, .. } => return End::Cut { reset },
                     },
                     () = at(self.expiry), if self.closing.is_none() && !silent => {
                         let reason = self.namespace.close_reason("ExpiredToken: The token is expired.");
