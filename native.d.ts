@@ -34,20 +34,11 @@ export interface ConnectionStringProperties {
   useDevelopmentEmulator?: boolean
 }
 
-/** The address of a hybrid connection. */
-export declare function createRelayBaseUri(namespace: string, path: string): string
-
-/** The address for plain HTTPS requests. */
-export declare function createRelayHttpsUri(namespace: string, path: string, token?: string | undefined | null, id?: string | undefined | null): string
-
-/** The address to listen on. */
-export declare function createRelayListenUri(namespace: string, path: string, token?: string | undefined | null, id?: string | undefined | null): string
-
-/** The address to send to. */
-export declare function createRelaySendUri(namespace: string, path: string, token?: string | undefined | null, id?: string | undefined | null): string
-
 /** A token for `uri` that expires at `expires_at`, in Unix seconds. */
 export declare function createRelayToken(uri: string, keyName: string, key: string, expiresAt: number): string
+
+/** `text` as JavaScript's `encodeURIComponent` writes it. */
+export declare function encodeComponent(text: string): string
 
 /** Takes a connection string apart. */
 export declare function parseConnectionString(text: string): ConnectionStringProperties

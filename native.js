@@ -836,11 +836,8 @@ function __napiStampBindingTarget(exportsObject, target) {
 module.exports.__napiBindingTarget = __napiStampBindingTarget(nativeBinding, __napiLoadedBindingTarget)
 module.exports = nativeBinding
 module.exports.appendRelayToken = nativeBinding.appendRelayToken
-module.exports.createRelayBaseUri = nativeBinding.createRelayBaseUri
-module.exports.createRelayHttpsUri = nativeBinding.createRelayHttpsUri
-module.exports.createRelayListenUri = nativeBinding.createRelayListenUri
-module.exports.createRelaySendUri = nativeBinding.createRelaySendUri
 module.exports.createRelayToken = nativeBinding.createRelayToken
+module.exports.encodeComponent = nativeBinding.encodeComponent
 module.exports.parseConnectionString = nativeBinding.parseConnectionString
 module.exports.redactUri = nativeBinding.redactUri
 module.exports.tokenExpiry = nativeBinding.tokenExpiry
