@@ -32,8 +32,9 @@ function boolean(name, value) {
 }
 
 function object(name, value) {
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw invalidType(name, 'an object');
+  }
   return value;
 }
 
