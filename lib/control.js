@@ -6,7 +6,7 @@
  */
 
 const diagnostics = require('./diagnostics');
-const { openListener } = require('./engine');
+const { openListener } = require('./listener');
 const { proxyFor } = require('./environment');
 const { fromReport } = require('./errors');
 const { TokenSource } = require('./token-source');

@@ -124,7 +124,7 @@ pub struct RelayError {
     /// The relay's `TrackingId`, to quote in a support request.
     pub tracking_id: Option<String>,
     /// The operating system's or TLS's own code.
-    pub system: Option<SystemError>,
+    pub system: Option<Box<SystemError>>,
     #[source]
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
@@ -153,7 +153,7 @@ impl RelayError {
     /// Attaches the operating system's view.
     #[must_use]
     pub fn with_system(mut self, system: SystemError) -> Self {
-        self.system = Some(system);
+        self.system = Some(Box::new(system));
         self
     }
 
@@ -168,7 +168,10 @@ impl RelayError {
             status: Some(status),
             reason: Some(reason.to_owned()),
             tracking_id,
-            ..Self::new(ErrorKind::of_status(status), format!("Unexpected server response: {status} ({text})"))
+            ..Self::new(
+                ErrorKind::of_status(status),
+                format!("Unexpected server response: {status} ({text})"),
+            )
         }
     }
 
@@ -197,7 +200,7 @@ impl RelayError {
             status_code: self.status,
             reason: self.reason.as_deref(),
             tracking_id: self.tracking_id.as_deref(),
-            system: self.system.as_ref(),
+            system: self.system.as_deref(),
             causes,
         }
     }

@@ -1,1 +1,13 @@
-//! stub
+//! The binding: converts, calls and delivers. The only module that names napi.
+
+#![allow(missing_docs, reason = "what users read is index.d.ts")]
+#![allow(unsafe_code, reason = "#[napi] expands to it")]
+
+pub mod convert;
+#[cfg(feature = "emulator")]
+pub mod emulator;
+pub mod engine;
+pub mod helpers;
+pub mod listener;
+pub mod runtime;
+mod text;

@@ -1,1 +1,303 @@
-//! stub
+//! Data sockets: the engine between tokio and V8.
+//!
+//! A [`Socket`] is shared by two threads. JavaScript encodes what it sends into the socket's outgoing queue and, when
+//! the kernel takes it, writes it there and then; the IO thread reads, decodes, compresses and finishes what met a
+//! full kernel buffer. What the socket has received goes to JavaScript through the packed [`delivery`] queue.
+//!
+//! The policy of a WebSocket's life (ready states, when to answer a close frame, which events follow which) is
+//! JavaScript's, where ws keeps it too: it depends on what user code does between two messages.
+
+#![forbid(unsafe_code)]
+
+pub mod delivery;
+mod driver;
+mod link;
+mod outgoing;
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use futures_util::task::AtomicWaker;
+use tokio::time::Instant;
+
+pub use self::driver::{Opening, run};
+pub use self::outgoing::{Masking, Outline};
+
+use self::delivery::{Delivery, Kind, Owner};
+use self::link::Link;
+use self::outgoing::Outgoing;
+use crate::frame::{MaskKeys, OpCode};
+
+/// Switches for tests: every fast path can be turned off, and IO cut into single bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Tuning {
+    /// Write from the calling thread where the kernel takes it.
+    pub direct_write: bool,
+    /// Read large payloads straight into their final buffer.
+    pub direct_read: bool,
+    /// Read and write one byte at a time.
+    pub short_io: bool,
+    /// More than this many bytes are left to the IO thread to write.
+    pub direct_limit: usize,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self { direct_write: true, direct_read: true, short_io: false, direct_limit: 256 * 1024 }
+    }
+}
+
+/// Pings of an idle connection and how long it may stay silent.
+#[derive(Debug, Clone, Copy)]
+pub struct KeepAlive {
+    /// A ping (or pong) goes out after this long without one.
+    pub interval: Duration,
+    /// Without any inbound frame for this long the connection is dead; zero switches that off.
+    pub timeout: Duration,
+    /// Send unsolicited pongs instead of pings.
+    pub pong: bool,
+}
+
+/// What is fixed for the life of a socket.
+#[derive(Debug, Clone)]
+pub struct SocketOptions {
+    /// Longest message, in bytes; 0 means no limit.
+    pub max_payload: u64,
+    /// Most frames of one message; 0 means no limit.
+    pub max_fragments: u32,
+    /// Take text as it comes.
+    pub skip_utf8: bool,
+    /// Bytes held for JavaScript before reading stops.
+    pub high_water: usize,
+    /// Pings and dead-peer detection.
+    pub keep_alive: Option<KeepAlive>,
+}
+
+/// How far JavaScript wants the connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Ending {
+    /// Not at all.
+    No,
+    /// Our side, once everything is written.
+    Shutdown,
+    /// At once.
+    Terminate,
+}
+
+/// The half of a socket that either thread may change, under its lock.
+struct Side {
+    link: Option<Arc<Link>>,
+    outgoing: Outgoing,
+    ending: Ending,
+    /// A write failed; the IO thread has to notice.
+    broken: Option<io::Error>,
+    /// When the closing handshake is given up.
+    close_by: Option<Instant>,
+    /// JavaScript sent its close frame: no keep-alive after it.
+    closing: bool,
+    /// Empty pings that the user sent: their pongs are the user's, those of the keep-alive are not.
+    user_pings: u32,
+    /// JavaScript wants the body of a response that is not an upgrade.
+    wants_body: bool,
+    /// The task's waker, with which the JavaScript thread asks to be continued when the kernel takes more.
+    waker: Option<Waker>,
+}
+
+/// One data socket.
+pub struct Socket {
+    slot: u32,
+    delivery: Arc<Delivery>,
+    options: SocketOptions,
+    tuning: Tuning,
+    inbound: AtomicUsize,
+    paused: AtomicBool,
+    starved: AtomicBool,
+    task: AtomicWaker,
+    side: Mutex<Side>,
+}
+
+impl Socket {
+    /// A socket that reports to `delivery` under `slot`. [`run`] gives it life.
+    pub fn new(slot: u32, delivery: Arc<Delivery>, options: SocketOptions, tuning: Tuning) -> Arc<Self> {
+        Arc::new(Self {
+            slot,
+            delivery,
+            options,
+            tuning,
+            inbound: AtomicUsize::new(0),
+            paused: AtomicBool::new(false),
+            starved: AtomicBool::new(false),
+            task: AtomicWaker::new(),
+            side: Mutex::new(Side {
+                link: None,
+                outgoing: Outgoing::default(),
+                ending: Ending::No,
+                broken: None,
+                close_by: None,
+                closing: false,
+                user_pings: 0,
+                wants_body: false,
+                waker: None,
+            }),
+        })
+    }
+
+    /// Starts a run of frames, which is written when the [`SendRun`] is dropped.
+    pub fn send<'a>(&'a self, keys: &'a mut MaskKeys) -> SendRun<'a> {
+        SendRun { socket: self, side: self.side(), keys }
+    }
+
+    /// Starts the closing handshake's clock; the frame itself goes through [`Socket::send`].
+    pub fn close_within(&self, limit: Duration) {
+        let mut side = self.side();
+        side.closing = true;
+        side.close_by = Some(Instant::now() + limit);
+        drop(side);
+        self.task.wake();
+    }
+
+    /// Ends our side of the connection once everything is written.
+    pub fn shutdown(&self) {
+        self.end(Ending::Shutdown);
+    }
+
+    /// Drops the connection, or the attempt to make one, at once.
+    pub fn terminate(&self) {
+        self.end(Ending::Terminate);
+    }
+
+    /// Reads no more until [`Socket::resume`]: TCP pushes back to the peer.
+    pub fn pause(&self) {
+        self.paused.store(true, Ordering::Relaxed);
+    }
+
+    /// Reads on.
+    pub fn resume(&self) {
+        self.paused.store(false, Ordering::Relaxed);
+        self.task.wake();
+    }
+
+    /// Asks for the body of the response that was not an upgrade.
+    pub fn want_body(&self) {
+        self.side().wants_body = true;
+        self.task.wake();
+    }
+
+    /// Bytes that the kernel has not taken yet.
+    pub fn buffered_amount(&self) -> usize {
+        self.side().outgoing.len()
+    }
+
+    fn end(&self, ending: Ending) {
+        let mut side = self.side();
+        side.ending = side.ending.max(ending);
+        drop(side);
+        self.task.wake();
+    }
+
+    fn side(&self) -> MutexGuard<'_, Side> {
+        self.side.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there is credit to read more; if not, the task is woken when there is again.
+    fn may_read(self: &Arc<Self>) -> bool {
+        if self.paused.load(Ordering::Relaxed) {
+            return false;
+        }
+        if self.inbound.load(Ordering::Acquire) >= self.options.high_water {
+            self.starved.store(true, Ordering::Release);
+            // JavaScript may have drained everything between the two lines above.
+            if self.inbound.load(Ordering::Acquire) >= self.options.high_water {
+                return false;
+            }
+            self.starved.store(false, Ordering::Release);
+        }
+        !self.delivery.is_full(&|| Arc::clone(self) as Arc<dyn Owner>)
+    }
+}
+
+impl Owner for Socket {
+    fn drained(&self, bytes: usize) {
+        let left = self.inbound.fetch_sub(bytes, Ordering::AcqRel) - bytes;
+        if left <= self.options.high_water / 2 && self.starved.swap(false, Ordering::AcqRel) {
+            self.task.wake();
+        }
+    }
+
+    fn room(&self) {
+        self.task.wake();
+    }
+}
+
+impl Side {
+    /// Writes what can be written; receipts that became due are counted.
+    fn write(&mut self) -> u32 {
+        let Some(link) = self.link.clone() else { return 0 };
+        loop {
+            match link.write(&mut self.outgoing) {
+                Ok(true) => return self.outgoing.due_receipts(false),
+                Ok(false) => {}
+                Err(error) => {
+                    self.broken = Some(error);
+                    return 0;
+                }
+            }
+            let Some(waker) = &self.waker else { break };
+            if link.poll_writable(&mut Context::from_waker(waker)).is_pending() {
+                break;
+            }
+        }
+        self.outgoing.due_receipts(link.is_tls())
+    }
+}
+
+/// A run of frames for one socket, encoded under one lock and written with one system call.
+pub struct SendRun<'a> {
+    socket: &'a Socket,
+    side: MutexGuard<'a, Side>,
+    keys: &'a mut MaskKeys,
+}
+
+impl SendRun<'_> {
+    /// Adds a frame. `payload` is copied, so the caller may reuse it at once.
+    pub fn frame(&mut self, outline: Outline, payload: &[u8]) {
+        let side = &mut *self.side;
+        if outline.opcode == OpCode::Ping && payload.is_empty() {
+            side.user_pings += 1;
+        }
+        if outline.compress || side.outgoing.is_waiting() {
+            side.outgoing.wait(outline, payload.to_vec());
+        } else {
+            let key = outline.mask.key(self.keys);
+            side.outgoing.append(outline, key, payload);
+        }
+    }
+}
+
+impl Drop for SendRun<'_> {
+    fn drop(&mut self) {
+        let tuning = self.socket.tuning;
+        let side = &mut *self.side;
+        let direct = tuning.direct_write
+            && !side.outgoing.is_waiting()
+            && side.outgoing.ready() <= tuning.direct_limit
+            && side.link.is_some();
+        if direct {
+            let receipts = side.write();
+            if receipts > 0 {
+                let mut batch = delivery::Batch::default();
+                batch.push_count(self.socket.slot, Kind::Sent, 0, receipts);
+                self.socket.delivery.push(&mut batch, None);
+            }
+        }
+        if !direct || side.broken.is_some() {
+            self.socket.task.wake();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

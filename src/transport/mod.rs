@@ -1,1 +1,139 @@
-//! stub
+//! Opens one WebSocket handshake: TCP, proxy, TLS, HTTP; then hands over the raw stream.
+//!
+//! Nothing here runs in the background: an attempt that is dropped is gone, with its sockets.
+
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ClientConfig;
+
+use crate::error::{ErrorKind, RelayError};
+
+pub mod body;
+pub mod handshake;
+pub mod proxy;
+mod stream;
+pub mod tcp;
+pub mod tls;
+
+pub use handshake::{Negotiated, ResponseHead, check_upgrade};
+pub use proxy::Proxy;
+pub use stream::Stream;
+pub use tls::{TlsOptions, TlsVersion, client_config};
+
+/// The usual limit of a response head in bytes.
+pub const DEFAULT_MAX_HEAD: usize = 64 * 1024;
+
+/// One opening handshake to perform.
+#[derive(Clone)]
+pub struct DialRequest {
+    /// `wss:`, which needs `tls`.
+    pub secure: bool,
+    /// Name, or IP literal without brackets.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Path and query.
+    pub target: String,
+    /// Complete header lines, each ending in CRLF: all but the request line and `Sec-WebSocket-Key`.
+    pub head: String,
+    /// Shared by all requests of the same trust, so that sessions are resumed.
+    pub tls: Option<Arc<ClientConfig>>,
+    /// The name to ask for and to verify; the host where it is not given or empty.
+    pub server_name: Option<String>,
+    /// The proxy to go through.
+    pub proxy: Option<Arc<Proxy>>,
+    /// One deadline for everything from the name lookup to the response head.
+    pub handshake_timeout: Option<Duration>,
+    /// The limit of the response head in bytes.
+    pub max_head: usize,
+}
+
+impl fmt::Debug for DialRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The target and the headers hold tokens.
+        f.debug_struct("DialRequest")
+            .field("secure", &self.secure)
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("server_name", &self.server_name)
+            .field("proxy", &self.proxy)
+            .field("handshake_timeout", &self.handshake_timeout)
+            .field("max_head", &self.max_head)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A handshake that got its answer, whatever the status.
+#[derive(Debug)]
+pub struct Opened {
+    /// The connection, just behind the response head.
+    pub stream: Stream,
+    /// The answer; 101 is for [`check_upgrade`], anything else for the caller to judge.
+    pub response: ResponseHead,
+    /// What arrived together with the head.
+    pub leftover: Vec<u8>,
+    /// The `Sec-WebSocket-Key` that was sent.
+    pub key: String,
+}
+
+/// Connects, sends the request and reads the response head.
+///
+/// # Errors
+/// [`ErrorKind::Network`], [`ErrorKind::Proxy`], [`ErrorKind::Tls`], [`ErrorKind::Handshake`] by phase,
+/// [`ErrorKind::Timeout`] when the deadline passes, [`ErrorKind::InvalidArgument`] for a request that cannot
+/// be sent. No error repeats the target, the headers or the proxy's credentials.
+pub async fn open(request: &DialRequest) -> Result<Opened, RelayError> {
+    // Boxed phase by phase: a listener keeps many of these, and the TLS and proxy states are large.
+    let attempt = Box::pin(attempt(request));
+    match request.handshake_timeout {
+        Some(limit) => within(limit, attempt).await,
+        None => attempt.await,
+    }
+}
+
+async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, RelayError>>,
+) -> Result<T, RelayError> {
+    tokio::time::timeout(limit, work)
+        .await
+        .unwrap_or_else(|_| Err(RelayError::new(ErrorKind::Timeout, "Opening handshake has timed out")))
+}
+
+async fn attempt(request: &DialRequest) -> Result<Opened, RelayError> {
+    // What is wrong with the request is said before anything is dialled.
+    let key = handshake::new_key()?;
+    let text = handshake::request(&request.target, &request.head, &key)?;
+    let config = match (&request.tls, request.secure) {
+        (Some(config), true) => Some(config.clone()),
+        (None, true) => {
+            return Err(RelayError::new(
+                ErrorKind::InvalidArgument,
+                "A secure connection needs a TLS configuration",
+            ));
+        }
+        (_, false) => None,
+    };
+    let tcp = match &request.proxy {
+        Some(proxy) => Box::pin(proxy::connect(proxy, &request.host, request.port)).await?,
+        None => Box::pin(tcp::connect(&request.host, request.port)).await?,
+    };
+    let mut stream = match config {
+        Some(config) => {
+            let name =
+                request.server_name.as_deref().filter(|name| !name.is_empty()).unwrap_or(&request.host);
+            Stream::Tls(Box::new(Box::pin(tls::connect(config, name, tcp)).await?))
+        }
+        None => Stream::Plain(tcp),
+    };
+    let (response, leftover) = Box::pin(handshake::exchange(&mut stream, &text, request.max_head)).await?;
+    Ok(Opened { stream, response, leftover, key })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,498 @@
+/// <reference types="node" />
+
+import { EventEmitter } from 'node:events';
+import { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
+import { Duplex, DuplexOptions } from 'node:stream';
+
+import ws = require('ws');
+
+/**
+ * ws's `WebSocket` with the relay on it, as hyco-ws has it: an ordinary WebSocket client by itself
+ * (`new WebSocket(url)`), and the namespace of everything else.
+ */
+declare class WebSocket extends ws {}
+
+declare namespace WebSocket {
+  // ---------------------------------------------------------------- what ws exports
+
+  export import AddressInfo = ws.AddressInfo;
+  export import CertMeta = ws.CertMeta;
+  export import ClientOptions = ws.ClientOptions;
+  export import CloseEvent = ws.CloseEvent;
+  export import Data = ws.Data;
+  export import ErrorEvent = ws.ErrorEvent;
+  export import Event = ws.Event;
+  export import EventListenerOptions = ws.EventListenerOptions;
+  export import MessageEvent = ws.MessageEvent;
+  export import PerMessageDeflateOptions = ws.PerMessageDeflateOptions;
+  export import RawData = ws.RawData;
+  export import ServerOptions = ws.ServerOptions;
+  export import VerifyClientCallbackAsync = ws.VerifyClientCallbackAsync;
+  export import VerifyClientCallbackSync = ws.VerifyClientCallbackSync;
+  export import WebSocketEventMap = ws.WebSocketEventMap;
+  export import Server = ws.Server;
+  export import WebSocketServer = ws.WebSocketServer;
+
+  /** Makes a duplex stream of a socket, relayed or not. */
+  function createWebSocketStream(websocket: ws, options?: DuplexOptions): Duplex;
+
+  /** ws's implementation of RFC 7692, without types of its own. */
+  const PerMessageDeflate: any;
+  /** ws's parser of frames, without types of its own. */
+  const Receiver: any;
+  /** ws's writer of frames, without types of its own. */
+  const Sender: any;
+  /** Reads and writes `Sec-WebSocket-Extensions`. Absent from ws before 8.20. */
+  const extension: {
+    format(extensions: Record<string, object | object[]>): string;
+    parse(header: string): Record<string, object[]>;
+  };
+  /** Reads `Sec-WebSocket-Protocol`. Absent from ws before 8.20. */
+  const subprotocol: { parse(header: string): Set<string> };
+
+  /**
+   * What ws 1.x, the base of hyco-ws 1.0.5, had for `new WebSocket(address)`.
+   * @deprecated Use `new WebSocket(address)`.
+   */
+  function connect(address: string | URL, fn?: (this: WebSocket) => void): WebSocket;
+  /**
+   * What ws 1.x, the base of hyco-ws 1.0.5, had for `new WebSocket(address)`.
+   * @deprecated Use `new WebSocket(address)`.
+   */
+  function createConnection(address: string | URL, fn?: (this: WebSocket) => void): WebSocket;
+  /**
+   * What ws 1.x, the base of hyco-ws 1.0.5, had for `new WebSocket.Server(options)`.
+   * @deprecated Use `new WebSocket.Server(options)`.
+   */
+  function createServer(options: ServerOptions, fn?: (socket: ws) => void): Server;
+
+  // ---------------------------------------------------------------- tokens and URIs
+
+  /**
+   * Makes a shared access signature.
+   *
+   * @param uri What the token is for. Its scheme and its query do not matter; the token is good for everything below.
+   * @param keyName The name of the SAS rule, of the hybrid connection or of the namespace.
+   * @param key The key of the SAS rule.
+   * @param expirationSeconds How long the token is good for, in seconds. Default 3600.
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`, naming the argument
+   */
+  function createRelayToken(
+    uri: string | URL,
+    keyName: string,
+    key: string,
+    expirationSeconds?: number | string | null
+  ): string;
+
+  /**
+   * Makes a token like `createRelayToken` and returns the URI with the token in its query (`sb-hc-token`).
+   */
+  function appendRelayToken(
+    uri: string | URL,
+    keyName: string,
+    key: string,
+    expirationSeconds?: number | string | null
+  ): string;
+
+  /** The address of a hybrid connection: `wss://{namespaceName}:443/$hc/{path}`. */
+  function createRelayBaseUri(namespaceName: string, path: string): string;
+
+  /**
+   * The URI on which to listen.
+   *
+   * @param namespaceName `contoso.servicebus.windows.net`
+   * @param path The name of the hybrid connection.
+   * @param token A token to put into the URI. Prefer the `token` option of `RelayedServer`, which can be renewed.
+   * @param id An id for tracing from end to end.
+   */
+  function createRelayListenUri(
+    namespaceName: string,
+    path: string,
+    token?: string | null,
+    id?: string | null
+  ): string;
+
+  /**
+   * The URI to which to send.
+   *
+   * @param namespaceName `contoso.servicebus.windows.net`
+   * @param path The name of the hybrid connection, with a sub-path and a query if need be.
+   * @param token A token to put into the URI, for clients that cannot set headers.
+   * @param id An id for tracing from end to end.
+   */
+  function createRelaySendUri(
+    namespaceName: string,
+    path: string,
+    token?: string | null,
+    id?: string | null
+  ): string;
+
+  /** The URI for plain HTTPS requests to a hybrid connection, as hyco-https builds it. */
+  function createRelayHttpsUri(
+    namespaceName: string,
+    path: string,
+    token?: string | null,
+    id?: string | null
+  ): string;
+
+  /** What a connection string says, under the names that @azure/service-bus uses. */
+  interface ConnectionStringProperties {
+    /** `sb://contoso.servicebus.windows.net/`, as written. */
+    endpoint: string;
+    /** The endpoint's host, with its port if it names one. */
+    fullyQualifiedNamespace: string;
+    /** The name of the hybrid connection. */
+    entityPath?: string;
+    /** The name of the SAS rule. */
+    sharedAccessKeyName?: string;
+    /** The key of the SAS rule. Masked where the object is printed. */
+    sharedAccessKey?: string;
+    /** A token made earlier. Masked where the object is printed. */
+    sharedAccessSignature?: string;
+    /** `Managed Identity`, or another way to obtain a token. */
+    authentication?: string;
+    /** In milliseconds. */
+    operationTimeout?: number;
+    /** Present and true where the endpoint is an emulator on this machine. */
+    useDevelopmentEmulator?: boolean;
+  }
+
+  /**
+   * Takes the connection string of a namespace or a hybrid connection apart.
+   *
+   * @throws TypeError `ERR_INVALID_ARG_VALUE`; the text names the part at fault and quotes nothing
+   */
+  function parseConnectionString(connectionString: string): ConnectionStringProperties;
+
+  // ---------------------------------------------------------------- errors
+
+  /** The stable part of a `RelayError`. */
+  type RelayErrorCode =
+    | 'ERR_INVALID_ARG_VALUE'
+    | 'ERR_HYCO_INVALID_FORMAT'
+    | 'ERR_HYCO_UNAUTHORIZED'
+    | 'ERR_HYCO_FORBIDDEN'
+    | 'ERR_HYCO_NOT_FOUND'
+    | 'ERR_HYCO_BUSY'
+    | 'ERR_HYCO_REFUSED'
+    | 'ERR_HYCO_TIMEOUT'
+    | 'ERR_HYCO_HANDSHAKE'
+    | 'ERR_HYCO_NETWORK'
+    | 'ERR_HYCO_TLS'
+    | 'ERR_HYCO_PROXY'
+    | 'ERR_HYCO_TOKEN'
+    | 'ERR_HYCO_PROTOCOL'
+    | 'ERR_HYCO_DISCONNECTED'
+    | 'ERR_HYCO_LIMIT'
+    | 'ERR_HYCO_ABORTED';
+
+  /**
+   * A failure of the relay, of the way to it or of the configuration. Match `code`; the text is free to change.
+   * Failures of the network and of TLS keep Node's own codes (`ECONNREFUSED`) and are plain errors.
+   */
+  class RelayError extends Error {
+    constructor(
+      message: string,
+      details?: {
+        code?: RelayErrorCode;
+        statusCode?: number;
+        reason?: string;
+        trackingId?: string;
+        transient?: boolean;
+        cause?: unknown;
+      }
+    );
+    code: RelayErrorCode;
+    /** HTTP status of the handshake, if that is what failed. */
+    statusCode?: number;
+    /** The text that the relay, or the listener behind it, gave. */
+    reason?: string;
+    /** The relay's id of the event, to quote in a support request. */
+    trackingId?: string;
+    /** True where the same attempt may succeed later without anybody changing anything. */
+    transient: boolean;
+  }
+
+  /** An error of the network or of TLS, as Node makes it. */
+  interface SystemError extends Error {
+    code: string;
+    errno?: number;
+    syscall?: string;
+    address?: string;
+    port?: number;
+    hostname?: string;
+    /** What the relay's own classification is. */
+    readonly relayCode: RelayErrorCode;
+    readonly transient: boolean;
+  }
+
+  // ---------------------------------------------------------------- credentials and connections
+
+  /** A token, or what makes one when it is asked for: the latter is renewed before it expires. */
+  type TokenSource = string | (() => string | Promise<string>);
+
+  /** What an Azure credential (`@azure/identity`) looks like from here. */
+  interface TokenCredential {
+    getToken(
+      scopes: string | string[],
+      options?: { abortSignal?: any }
+    ): Promise<{ token: string; expiresOnTimestamp: number } | null>;
+  }
+
+  /** Trust and identity for TLS, as in `node:tls`. */
+  interface TlsOptions {
+    ca?: string | Buffer | Array<string | Buffer>;
+    cert?: string | Buffer | Array<string | Buffer>;
+    key?: string | Buffer | Array<string | Buffer>;
+    pfx?: string | Buffer | Array<string | Buffer>;
+    passphrase?: string;
+    rejectUnauthorized?: boolean;
+    servername?: string;
+    minVersion?: 'TLSv1.2' | 'TLSv1.3';
+    maxVersion?: 'TLSv1.2' | 'TLSv1.3';
+  }
+
+  /** When a connection counts as dead. */
+  interface KeepAliveOptions {
+    /** Milliseconds between two pings. Default 30,000. */
+    interval?: number;
+    /** Milliseconds without any inbound frame after which the connection is given up. Default 60,000. */
+    timeout?: number;
+    mode?: 'ping';
+  }
+
+  /** When and how the listener connects again. */
+  interface ReconnectOptions {
+    /** Milliseconds before the second attempt. Default 1,000. */
+    minDelay?: number;
+    /** Milliseconds between two attempts at most. Default 30,000. */
+    maxDelay?: number;
+    /** Milliseconds after which a connection counts as good, so that delays begin anew. Default 30,000. */
+    stableAfter?: number;
+    /** Whether to go on after a refusal that waiting does not cure (404). Default false. */
+    retryTerminal?: boolean;
+    /** Replaces the policy: milliseconds to wait before attempt `attempt`, or `false` to give up. */
+    delay?: (attempt: number, error: Error) => number | false;
+  }
+
+  /** The request of a sender, in ws's shape. */
+  interface RelayedRequest {
+    /** The id that the relay gave the connection. */
+    readonly id: string;
+    readonly method: 'GET';
+    readonly httpVersion: string;
+    /** Path and query without `/$hc` and without the relay's own parameters. */
+    readonly url: string;
+    /** Names in lower case. */
+    readonly headers: IncomingHttpHeaders;
+    /** Names and values in turn, as sent. */
+    readonly rawHeaders: string[];
+    /** The sender's address, as the relay saw it. */
+    readonly socket: { readonly remoteAddress?: string; readonly remotePort?: number };
+    readonly connection: { readonly remoteAddress?: string; readonly remotePort?: number };
+  }
+
+  /** What `verifyClient` is given. */
+  interface VerifyClientInfo {
+    origin: string;
+    secure: boolean;
+    req: RelayedRequest;
+  }
+
+  /** Answers whether a sender may connect: at once, through a promise, or through `callback`. */
+  type RelayedVerifyClient =
+    | ((info: VerifyClientInfo) => boolean | Promise<boolean>)
+    | ((
+        info: VerifyClientInfo,
+        callback: (result: boolean, code?: number, message?: string, headers?: OutgoingHttpHeaders) => void
+      ) => void);
+
+  /**
+   * Chooses the subprotocol. JavaScript written for hyco-ws may go on passing `(protocols, callback)`; the two forms
+   * together would leave the parameters without a type, so this is ws 8's.
+   */
+  type RelayedHandleProtocols = (protocols: Set<string>, request: RelayedRequest) => string | false;
+
+  /** Times in milliseconds, sizes in bytes; `false` or 0 switches a thing off. */
+  interface RelayedServerOptions {
+    /** The URI on which to listen, from `createRelayListenUri`. It may carry the token. */
+    server: string | URL;
+    /** A token, or a function that returns one or a promise of one. */
+    token?: TokenSource;
+    /** The name of the SAS rule, with `key`. */
+    keyName?: string;
+    /** The key of the SAS rule: tokens are made and renewed from it. */
+    key?: string;
+    /** How long such tokens are good for, in seconds. Default 3600. */
+    tokenLifetime?: number;
+    /** An Azure credential, instead of a token or a key. */
+    credential?: TokenCredential;
+    /** The listener's id for tracing. Default a random UUID. */
+    id?: string;
+    /** Answers whether a sender may connect. */
+    verifyClient?: RelayedVerifyClient;
+    /** Chooses the subprotocol. Default the first offered. */
+    handleProtocols?: RelayedHandleProtocols;
+    /** Whether `clients` is kept. Default true. */
+    clientTracking?: boolean;
+    /** Bytes of the largest message. Default 100 MiB. */
+    maxPayload?: number;
+    /** Compression as in ws 8. Default false. */
+    perMessageDeflate?: boolean | PerMessageDeflateOptions;
+    /** `'string'`: text arrives as a string, as under ws 1.x. Default `'buffer'`. */
+    textMessages?: 'buffer' | 'string';
+    /** For the control channel and the accepted sockets. */
+    keepAlive?: boolean | KeepAliveOptions;
+    reconnect?: boolean | ReconnectOptions;
+    /** For opening the control channel. Default 60,000. */
+    handshakeTimeout?: number;
+    /** For the verdict and the rendezvous together. Default 20,000. */
+    acceptTimeout?: number;
+    /** For the closing handshake. Default 30,000. */
+    closeTimeout?: number;
+    /** Parallel control channels, 1 to 25. Default 1. */
+    controlChannels?: number;
+    /** Connections at a time; further senders are refused with 503. Default 0, no limit. */
+    maxConnections?: number;
+    /** Verdicts and rendezvous under way at a time. Default 256. */
+    maxPendingAccepts?: number;
+    /** Bytes that a socket may hold for JavaScript before reading stops. Default 1 MiB. */
+    highWaterMark?: number;
+    /** To which hosts the relay may send the listener. Default those of the parent domain of `server`. */
+    rendezvousHosts?: (hostname: string) => boolean;
+    /** A proxy's URL, or `false` for none. Default the environment's. */
+    proxy?: string | URL | false;
+    tls?: TlsOptions;
+    /** Aborting it closes the server. */
+    signal?: AbortSignal;
+  }
+
+  interface RelayedServerEvents {
+    /** A control channel is being opened. */
+    connecting: [];
+    /** The control channel is up, for the first time or again. */
+    listening: [];
+    /** The control channel was lost and will be opened again. */
+    reconnecting: [info: { attempt: number; delay: number; reason: Error }];
+    /** Header lines of an answer, before it is sent; add to the array. */
+    headers: [headers: string[], request: RelayedRequest];
+    /** A sender is connected; the socket is open. */
+    connection: [socket: RelayedWebSocket, request: RelayedRequest];
+    /** A sender could not be met at the rendezvous. */
+    rendezvousError: [error: Error, request: RelayedRequest];
+    /** What has to be acted on: a final refusal, bad credentials. */
+    error: [error: Error];
+    /** Everything is closed. */
+    close: [];
+  }
+
+  /**
+   * A WebSocket server that listens at a hybrid connection of Azure Relay and not on a port.
+   * As hyco-ws's it can be called without `new`.
+   */
+  class RelayedServer extends EventEmitter implements AsyncDisposable {
+    constructor(
+      options: RelayedServerOptions,
+      onConnection?: (socket: RelayedWebSocket, request: RelayedRequest) => void
+    );
+
+    /** The connected senders, where `clientTracking` is on. */
+    readonly clients: Set<RelayedWebSocket>;
+    /** Whether the control channel is up. */
+    readonly listening: boolean;
+    /** Where it listens, without the token. */
+    readonly listenUri: string;
+
+    /** The URI on which it listens, without the token, in ws's place for an address. */
+    address(): string | AddressInfo | null;
+    /** Stops listening and closes the connections. `cb` is called, and the promise resolved, when all is down. */
+    close(cb?: (error?: Error) => void): Promise<void>;
+    /** Keeps the process alive; the default. */
+    ref(): this;
+    /** Lets the process end while the server listens. */
+    unref(): this;
+    [Symbol.asyncDispose](): Promise<void>;
+    /** The connections as they come. */
+    [Symbol.asyncIterator](): AsyncIterableIterator<[RelayedWebSocket, RelayedRequest]>;
+
+    on<K extends keyof RelayedServerEvents>(
+      event: K,
+      listener: (this: RelayedServer, ...args: RelayedServerEvents[K]) => void
+    ): this;
+    on(event: string | symbol, listener: (this: RelayedServer, ...args: any[]) => void): this;
+    once<K extends keyof RelayedServerEvents>(
+      event: K,
+      listener: (this: RelayedServer, ...args: RelayedServerEvents[K]) => void
+    ): this;
+    once(event: string | symbol, listener: (this: RelayedServer, ...args: any[]) => void): this;
+    off<K extends keyof RelayedServerEvents>(
+      event: K,
+      listener: (this: RelayedServer, ...args: RelayedServerEvents[K]) => void
+    ): this;
+    off(event: string | symbol, listener: (this: RelayedServer, ...args: any[]) => void): this;
+    addListener<K extends keyof RelayedServerEvents>(
+      event: K,
+      listener: (...args: RelayedServerEvents[K]) => void
+    ): this;
+    addListener(event: string | symbol, listener: (...args: any[]) => void): this;
+    removeListener<K extends keyof RelayedServerEvents>(
+      event: K,
+      listener: (...args: RelayedServerEvents[K]) => void
+    ): this;
+    removeListener(event: string | symbol, listener: (...args: any[]) => void): this;
+  }
+
+  /** Starts a listener; `fn` is called with each connection. */
+  function createRelayedServer(
+    options: RelayedServerOptions,
+    fn?: (socket: RelayedWebSocket, request: RelayedRequest) => void
+  ): RelayedServer;
+
+  /** The name that the documentation of hyco-ws uses for `createRelayedServer`. */
+  const createRelayedListener: typeof createRelayedServer;
+
+  /** The client options of ws under their names, and those of the relay. */
+  interface RelayedClientOptions extends ClientOptions {
+    /** Subprotocols to offer. */
+    protocols?: string | string[];
+    /** A token, or what makes one; sent in `ServiceBusAuthorization`. */
+    token?: TokenSource;
+    /** An Azure credential, instead of a token. */
+    credential?: TokenCredential;
+    servername?: string;
+    /** A proxy's URL, or `false` for none. Default the environment's. */
+    proxy?: string | URL | false;
+    /** `'string'`: text arrives as a string, as under ws 1.x. Default `'buffer'`. */
+    textMessages?: 'buffer' | 'string';
+    /** Default off. */
+    keepAlive?: boolean | KeepAliveOptions;
+    /** Bytes that the socket may hold for JavaScript before reading stops. Default 1 MiB. */
+    highWaterMark?: number;
+    /** Milliseconds for the closing handshake. Default 30,000. */
+    closeTimeout?: number;
+    /** Aborting it ends the connection. */
+    signal?: AbortSignal;
+  }
+
+  /** A WebSocket whose bytes the native engine handles. In every other way it is a socket of ws. */
+  class RelayedWebSocket extends WebSocket {
+    constructor(address: string | URL, options?: RelayedClientOptions);
+    constructor(address: string | URL, protocols?: string | string[], options?: RelayedClientOptions);
+  }
+
+  /**
+   * Connects to a hybrid connection as a sender.
+   *
+   * @param address The URI from `createRelaySendUri`.
+   * @param token A token, or options.
+   * @param fn Called with the socket when it is open.
+   */
+  function relayedConnect(
+    address: string | URL,
+    token?: string | RelayedClientOptions | null,
+    fn?: (socket: RelayedWebSocket) => void
+  ): RelayedWebSocket;
+  function relayedConnect(address: string | URL, fn: (socket: RelayedWebSocket) => void): RelayedWebSocket;
+}
+
+export = WebSocket;

@@ -1,0 +1,31 @@
+import WebSocket from './index.js';
+
+export const {
+  PerMessageDeflate,
+  Receiver,
+  RelayError,
+  RelayedServer,
+  RelayedWebSocket,
+  Sender,
+  Server,
+  WebSocketServer,
+  appendRelayToken,
+  connect,
+  createConnection,
+  createRelayBaseUri,
+  createRelayHttpsUri,
+  createRelayListenUri,
+  createRelaySendUri,
+  createRelayToken,
+  createRelayedListener,
+  createRelayedServer,
+  createServer,
+  createWebSocketStream,
+  extension,
+  parseConnectionString,
+  relayedConnect,
+  subprotocol
+} = WebSocket;
+
+export { WebSocket };
+export default WebSocket;

@@ -1,0 +1,237 @@
+'use strict';
+
+// The helpers of hyco-ws with its arguments and its results. Types are checked here; URIs are read, and tokens and
+// encoded text made, in Rust.
+
+const { inspect } = require('node:util');
+
+const { invalidArgType, invalidArgValue } = require('./errors.js');
+const native = require('./native.js');
+
+/** Seconds that a token is good for unless the caller says otherwise. */
+const DEFAULT_LIFETIME = 3600;
+/** The last instant of a Date, in milliseconds. */
+const LAST_INSTANT = 8.64e15;
+
+/**
+ * @param {string} name
+ * @param {unknown} value
+ * @return {string}
+ */
+function text(name, value) {
+  if (typeof value !== 'string') throw invalidArgType(name, 'of type string', value);
+  // Half of a surrogate pair has no UTF-8 form, and so none in a URI.
+  if (!value.isWellFormed()) throw invalidArgValue(name, 'it is not well-formed Unicode');
+  return value;
+}
+
+/**
+ * @param {string} name
+ * @param {unknown} value
+ * @return {string}
+ */
+function nonEmpty(name, value) {
+  if (text(name, value) === '') throw invalidArgValue(name, 'it is empty');
+  return value;
+}
+
+/**
+ * @param {unknown} value A string, a URL, or the result of `url.parse`
+ * @return {string}
+ */
+function uriText(value) {
+  if (typeof value === 'object' && typeof value?.href === 'string') return text('uri', value.href);
+  if (typeof value !== 'string') throw invalidArgType('uri', 'of type string or an instance of URL', value);
+  return text('uri', value);
+}
+
+/**
+ * When a token expires, as hyco-ws computes it (`moment().add(n, 'seconds').unix()`): milliseconds are cut off,
+ * seconds are rounded down, and everything falsy is an hour.
+ *
+ * @param {number|string} [expirationSeconds=3600]
+ * @return {number} Unix seconds
+ */
+function expiry(expirationSeconds) {
+  const lifetime = expirationSeconds || DEFAULT_LIFETIME;
+  if (typeof lifetime !== 'number' && typeof lifetime !== 'string') {
+    throw invalidArgType('expirationSeconds', 'of type number', lifetime);
+  }
+  // `Date.now` and not Rust's clock: tests and schedulers replace it.
+  const instant = Math.trunc(Math.trunc(Date.now()) + lifetime * 1000);
+  if (!(Math.abs(instant) <= LAST_INSTANT)) {
+    throw invalidArgValue('expirationSeconds', 'it is no number of seconds, or too large');
+  }
+  return Math.floor(instant / 1000);
+}
+
+/**
+ * Makes a shared access signature for a relay URI.
+ *
+ * @param {string|URL} uri The URI; scheme and query do not matter
+ * @param {string} keyName The name of the SAS rule
+ * @param {string} key The key of the SAS rule
+ * @param {number|string} [expirationSeconds=3600] How long the token is good for, in seconds
+ * @return {string} The token
+ */
+function createRelayToken(uri, keyName, key, expirationSeconds) {
+  const address = uriText(uri);
+  nonEmpty('keyName', keyName);
+  if (typeof key !== 'string') throw invalidArgType('key', 'of type string', key);
+  const expiresAt = expiry(expirationSeconds);
+  try {
+    return native.createRelayToken(address, keyName, key, expiresAt);
+  } catch (error) {
+    throw invalidArgValue('uri', error.message);
+  }
+}
+
+/**
+ * Makes a shared access signature for a relay URI and puts it into the URI's query.
+ *
+ * @param {string|URL} uri
+ * @param {string} keyName The name of the SAS rule
+ * @param {string} key The key of the SAS rule
+ * @param {number|string} [expirationSeconds=3600] How long the token is good for, in seconds
+ * @return {string} The URI with `sb-hc-token`
+ */
+function appendRelayToken(uri, keyName, key, expirationSeconds) {
+  const address = uriText(uri);
+  nonEmpty('keyName', keyName);
+  if (typeof key !== 'string') throw invalidArgType('key', 'of type string', key);
+  const expiresAt = expiry(expirationSeconds);
+  try {
+    return native.appendRelayToken(address, keyName, key, expiresAt);
+  } catch (error) {
+    throw invalidArgValue('uri', error.message);
+  }
+}
+
+/** The last token that went into a URI, and its encoded form: one token serves many URIs as a rule. */
+let lastToken = '';
+let lastEncoded = '';
+
+/**
+ * @param {string} name
+ * @param {unknown} value
+ * @return {string|undefined}
+ */
+function encoded(name, value) {
+  if (value === undefined || value === null) return undefined;
+  if (value === lastToken) return lastEncoded;
+  return native.encodeComponent(text(name, value));
+}
+
+/** The same for a token, which is remembered. */
+function encodedToken(token) {
+  const result = encoded('token', token);
+  if (result !== undefined) {
+    lastToken = token;
+    lastEncoded = result;
+  }
+  return result;
+}
+
+/**
+ * @param {string} namespaceName `contoso.servicebus.windows.net`
+ * @param {string} path The name of the hybrid connection
+ * @return {string} The address of the hybrid connection
+ */
+function createRelayBaseUri(namespaceName, path) {
+  // Put together here: V8 joins strings in less time than it takes to hand one to native code.
+  return `wss://${nonEmpty('namespaceName', namespaceName)}:443/$hc/${text('path', path)}`;
+}
+
+/**
+ * @param {'listen'|'connect'} action
+ * @param {string} namespaceName
+ * @param {string} path
+ * @param {string} [token]
+ * @param {string} [id]
+ * @return {string}
+ */
+function actionUri(action, namespaceName, path, token, id) {
+  const base = createRelayBaseUri(namespaceName, path);
+  const tokenText = encodedToken(token);
+  const idText = encoded('id', id);
+  // Asked of the parts: searching the whole would make V8 copy it together first.
+  const hasQuery = path.includes('?') || namespaceName.includes('?');
+  let uri = `${base}${hasQuery ? '&' : '?'}sb-hc-action=${action}`;
+  if (tokenText !== undefined) uri += `&sb-hc-token=${tokenText}`;
+  if (idText !== undefined) uri += `&sb-hc-id=${idText}`;
+  return uri;
+}
+
+/**
+ * @param {string} namespaceName `contoso.servicebus.windows.net`
+ * @param {string} path The name of the hybrid connection, with a query if need be
+ * @param {string} [token] A token to put into the URI, where headers cannot be set
+ * @param {string} [id] An id for tracing a connection from end to end
+ * @return {string} The URI to listen on
+ */
+function createRelayListenUri(namespaceName, path, token, id) {
+  return actionUri('listen', namespaceName, path, token, id);
+}
+
+/**
+ * @param {string} namespaceName `contoso.servicebus.windows.net`
+ * @param {string} path The name of the hybrid connection, with a sub-path and a query if need be
+ * @param {string} [token] A token to put into the URI, where headers cannot be set
+ * @param {string} [id] An id for tracing a connection from end to end
+ * @return {string} The URI to send to
+ */
+function createRelaySendUri(namespaceName, path, token, id) {
+  return actionUri('connect', namespaceName, path, token, id);
+}
+
+/**
+ * @param {string} namespaceName `contoso.servicebus.windows.net`
+ * @param {string} path The name of the hybrid connection, with a sub-path and a query if need be
+ * @param {string} [token] A token to put into the URI, where headers cannot be set
+ * @param {string} [id] An id for tracing a request from end to end
+ * @return {string} The URI for plain HTTPS requests, as hyco-https builds it
+ */
+function createRelayHttpsUri(namespaceName, path, token, id) {
+  let uri = `https://${nonEmpty('namespaceName', namespaceName)}/${text('path', path)}`;
+  const tokenText = encodedToken(token);
+  const idText = encoded('id', id);
+  if (tokenText !== undefined) uri += `${uri.includes('?') ? '&' : '?'}sb-hc-token=${tokenText}`;
+  if (idText !== undefined) uri += `${uri.includes('?') ? '&' : '?'}sb-hc-id=${idText}`;
+  return uri;
+}
+
+/** What printing a parsed connection string shows. */
+function masked() {
+  const shown = { ...this };
+  for (const name of ['sharedAccessKey', 'sharedAccessSignature']) {
+    if (name in shown) shown[name] = '***';
+  }
+  return shown;
+}
+
+/**
+ * Takes a connection string apart. Printing the result shows no secret.
+ *
+ * @param {string} connectionString `Endpoint=sb://…;SharedAccessKeyName=…;SharedAccessKey=…;EntityPath=…`
+ * @return {import('..').ConnectionStringProperties} With the names of @azure/service-bus
+ */
+function parseConnectionString(connectionString) {
+  nonEmpty('connectionString', connectionString);
+  let properties;
+  try {
+    properties = native.parseConnectionString(connectionString);
+  } catch (error) {
+    throw invalidArgValue('connectionString', error.message);
+  }
+  return Object.defineProperty({ ...properties }, inspect.custom, { value: masked });
+}
+
+module.exports = {
+  appendRelayToken,
+  createRelayBaseUri,
+  createRelayHttpsUri,
+  createRelayListenUri,
+  createRelaySendUri,
+  createRelayToken,
+  parseConnectionString
+};

@@ -1,0 +1,43 @@
+'use strict';
+
+// The single place that loads the addon. Everything else asks this file.
+
+/**
+ * Tells a musl system (Alpine) from a glibc one; only Linux has the question.
+ *
+ * @return {string} `'glibc'`, `'musl'` or an empty string
+ */
+function libc() {
+  if (process.platform !== 'linux') return '';
+  // Without this, a report may look up the names of open connections.
+  if (process.report) process.report.excludeNetwork = true;
+  const report = process.report?.getReport();
+  const { header } = typeof report === 'string' ? JSON.parse(report) : (report ?? {});
+  return header?.glibcVersionRuntime ? 'glibc' : 'musl';
+}
+
+/**
+ * @param {unknown} cause What the generated loader threw
+ * @return {Error} The same for people, with `code` `ERR_HYCO_NATIVE`
+ */
+function loadError(cause) {
+  const system = [process.platform, process.arch, libc()].filter(Boolean).join(' ');
+  const error = new Error(
+    `hyco-ws-rs has no native addon that loads on ${system} (Node.js ${process.version}). ` +
+      'Install it without --omit=optional on the system that runs it, or build it there with ' +
+      '"npm run build:release" in the package (needs stable Rust)',
+    { cause }
+  );
+  error.code = 'ERR_HYCO_NATIVE';
+  return error;
+}
+
+function load() {
+  try {
+    return require('../native.js');
+  } catch (cause) {
+    throw loadError(cause);
+  }
+}
+
+module.exports = load();

@@ -1,0 +1,283 @@
+'use strict';
+
+/**
+ * From what a user gives to `new RelayedWebSocket()` to what the native engine dials: the same checks in the same
+ * order, the same errors and the same request as ws makes.
+ */
+
+const { validateHeaderName, validateHeaderValue } = require('node:http');
+const { isIP } = require('node:net');
+const querystring = require('node:querystring');
+
+const { proxyFor } = require('./environment');
+const { tlsContext } = require('./tls-context');
+
+const VERSIONS = [8, 13];
+const TOKEN = /^[!#$%&'*+\-.0-9A-Z^_`|a-z~]+$/;
+
+const DEFAULTS = {
+  allowSynchronousEvents: true,
+  autoPong: true,
+  closeTimeout: 30_000,
+  protocolVersion: 13,
+  maxFragments: 16 * 1024,
+  maxPayload: 100 * 1024 * 1024,
+  maxPendingAutoPongs: 60,
+  skipUTF8Validation: false,
+  perMessageDeflate: true,
+  followRedirects: false,
+  maxRedirects: 10,
+  highWaterMark: 1024 * 1024,
+  textMessages: 'buffer'
+};
+
+/**
+ * @typedef {object} Prepared
+ * @property {object} options The options with their defaults
+ * @property {object} dial What the native engine takes
+ * @property {Map<string, {name: string, value: *}>} headers
+ * @property {number} threshold Messages below it are not compressed without context take-over
+ * @property {Error} [failure] Why the dial cannot succeed
+ * @property {function(): void} refreshHead Puts changed headers into `dial`
+ */
+
+/**
+ * Checks the arguments of the constructor and prepares the dial; sets the socket's `url`.
+ *
+ * @param {import('./relayed-socket').RelayedWebSocket} socket
+ * @param {string|URL} address
+ * @param {string|string[]|object} [protocols]
+ * @param {object} [options]
+ * @return {Prepared}
+ */
+function prepareRequest(socket, address, protocols, options) {
+  if (protocols !== undefined && !Array.isArray(protocols)) {
+    if (typeof protocols === 'object' && protocols !== null) {
+      options = protocols;
+      protocols = undefined;
+    } else {
+      protocols = [protocols];
+    }
+  }
+  if (protocols === undefined) {
+    const given = options?.protocols;
+    protocols = given === undefined ? [] : Array.isArray(given) ? given : [given];
+  }
+  const settings = { ...DEFAULTS, ...options };
+  if (!VERSIONS.includes(settings.protocolVersion)) {
+    throw new RangeError(
+      `Unsupported protocol version: ${settings.protocolVersion} (supported versions: ${VERSIONS.join(', ')})`
+    );
+  }
+  const url = parseUrl(address);
+  socket._url = url.href;
+  const complaint = urlComplaint(url);
+  if (complaint !== undefined) throw new SyntaxError(complaint);
+  return build(url, protocols, settings, { ...settings.headers });
+}
+
+/**
+ * Prepares the dial that follows a redirect; `null` where the target is not one, which the socket then has reported.
+ *
+ * @param {import('./relayed-socket').RelayedWebSocket} socket
+ * @param {Prepared} previous
+ * @param {string} location
+ * @return {?Prepared}
+ */
+function prepareRedirect(socket, previous, location) {
+  let url;
+  try {
+    url = parseUrl(new URL(location, socket._url));
+  } catch {
+    socket._fail(new SyntaxError(`Invalid URL: ${location}`));
+    return null;
+  }
+  socket._url = url.href;
+  const complaint = urlComplaint(url);
+  if (complaint !== undefined) {
+    socket._fail(new SyntaxError(complaint));
+    return null;
+  }
+  const first = previous.first ?? previous;
+  const settings = { ...previous.options };
+  const given = {};
+  for (const [name, value] of Object.entries(settings.headers ?? {})) given[name.toLowerCase()] = value;
+  if (first.auth && given.authorization === undefined) given.authorization = basic(first.auth);
+  if (socket.listenerCount('redirect') === 0) {
+    // As curl does: credentials stay with the host, and with TLS, that they were meant for.
+    const sameHost = url.host === first.url.host;
+    if (!sameHost || (first.dial.secure && url.protocol !== 'wss:')) {
+      delete given.authorization;
+      delete given.cookie;
+      if (!sameHost) delete given.host;
+      settings.auth = undefined;
+    }
+  }
+  const next = build(url, previous.protocols, settings, given);
+  next.first = first;
+  return next;
+}
+
+function parseUrl(address) {
+  let url;
+  if (address instanceof URL) {
+    url = address;
+  } else {
+    try {
+      url = new URL(address);
+    } catch {
+      throw new SyntaxError(`Invalid URL: ${address}`);
+    }
+  }
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') return url;
+  url = new URL(url);
+  url.protocol = url.protocol === 'http:' ? 'ws:' : 'wss:';
+  return url;
+}
+
+function urlComplaint(url) {
+  // The constructor leaves these to ws's own engine; a redirect comes too late for that.
+  if (url.protocol === 'ws+unix:') return 'A redirect to a "ws+unix:" URL is not supported';
+  if (url.protocol !== 'ws:' && url.protocol !== 'wss:') {
+    return 'The URL\'s protocol must be one of "ws:", "wss:", "http:", "https:", or "ws+unix:"';
+  }
+  return url.hash ? 'The URL contains a fragment identifier' : undefined;
+}
+
+function build(url, protocols, settings, given) {
+  const secure = url.protocol === 'wss:';
+  const defaultPort = settings.defaultPort || (secure ? 443 : 80);
+  const host = url.hostname.startsWith('[') ? url.hostname.slice(1, -1) : url.hostname;
+  const port = Number(url.port) || (secure ? 443 : 80);
+
+  const headers = new Map();
+  const set = (name, value) => headers.set(name.toLowerCase(), { name, value });
+  for (const [name, value] of Object.entries(given)) {
+    validateHeaderName(name);
+    if (value === undefined) continue;
+    for (const one of Array.isArray(value) ? value : [value]) validateHeaderValue(name, one);
+    set(name, value);
+  }
+  set('Sec-WebSocket-Version', settings.protocolVersion);
+  set('Connection', 'Upgrade');
+  set('Upgrade', 'websocket');
+  headers.delete('sec-websocket-key');
+
+  const deflate = settings.perMessageDeflate ? deflateOffer(settings.perMessageDeflate) : undefined;
+  // The engine writes the offer, as it does the key.
+  if (deflate !== undefined) headers.delete('sec-websocket-extensions');
+  if (protocols.length > 0) {
+    const seen = new Set();
+    for (const protocol of protocols) {
+      if (typeof protocol !== 'string' || !TOKEN.test(protocol) || seen.has(protocol)) {
+        throw new SyntaxError('An invalid or duplicated subprotocol was specified');
+      }
+      seen.add(protocol);
+    }
+    set('Sec-WebSocket-Protocol', protocols.join(','));
+  }
+  if (settings.origin) {
+    const name = settings.protocolVersion < 13 ? 'Sec-WebSocket-Origin' : 'Origin';
+    validateHeaderValue(name, settings.origin);
+    set(name, settings.origin);
+  }
+  let { auth } = settings;
+  if (url.username || url.password) {
+    auth = `${querystring.unescape(url.username)}:${querystring.unescape(url.password)}`;
+  }
+  if (!headers.has('host')) {
+    const literal = isIP(host) === 6 ? `[${host}]` : host;
+    set('Host', port === defaultPort ? literal : `${literal}:${port}`);
+  }
+  if (auth && !headers.has('authorization')) set('Authorization', basic(auth));
+
+  const dial = {
+    secure,
+    host,
+    port,
+    target: url.pathname + url.search,
+    head: '',
+    protocols,
+    deflate,
+    serverName: secure ? serverName(settings, host) : undefined,
+    tlsContext: secure && versionFailure(settings) === undefined ? tlsContext(settings) : undefined,
+    proxy: proxyFor(settings.proxy, secure, host, port),
+    handshakeTimeout: settings.handshakeTimeout || 0,
+    limits: socketLimits(settings)
+  };
+  const prepared = {
+    url,
+    auth,
+    options: settings,
+    protocols,
+    headers,
+    dial,
+    threshold: settings.perMessageDeflate?.threshold ?? 1024,
+    failure: secure ? versionFailure(settings) : undefined,
+    refreshHead() {
+      dial.head = '';
+      for (const { name, value } of headers.values()) {
+        for (const one of Array.isArray(value) ? value : [value]) dial.head += `${name}: ${one}\r\n`;
+      }
+    }
+  };
+  prepared.refreshHead();
+  return prepared;
+}
+
+/**
+ * The limits of a socket as the native engine takes them.
+ *
+ * @param {object} settings Options with their defaults
+ * @return {object}
+ */
+function socketLimits(settings) {
+  return {
+    // As in ws: coerced to 32 bits, and what is not positive means no limit.
+    maxPayload: Math.max(settings.maxPayload | 0, 0),
+    maxFragments: Math.max(settings.maxFragments | 0, 0),
+    skipUtf8: settings.skipUTF8Validation === true,
+    highWater: settings.highWaterMark,
+    keepAlive: settings.keepAlive
+      ? {
+          interval: settings.keepAlive.interval ?? 30_000,
+          timeout: settings.keepAlive.timeout ?? 60_000,
+          pong: settings.keepAlive.mode === 'pong'
+        }
+      : undefined
+  };
+}
+
+/**
+ * permessage-deflate parameters as the engine takes them. A window is a number of bits, 0 for `false` (never) and 1 for
+ * `true` (any).
+ */
+function deflateOffer(given) {
+  const options = given === true ? {} : given;
+  const bits = (value) => (value === undefined || value === null ? undefined : Number(value));
+  return {
+    serverNoContextTakeover: options.serverNoContextTakeover,
+    clientNoContextTakeover: options.clientNoContextTakeover,
+    serverMaxWindowBits: bits(options.serverMaxWindowBits),
+    clientMaxWindowBits: bits(options.clientMaxWindowBits),
+    level: options.zlibDeflateOptions?.level
+  };
+}
+
+function serverName(settings, host) {
+  if (settings.servername || settings.servername === '') return settings.servername;
+  return isIP(host) ? '' : host;
+}
+
+/** TLS before 1.2 is not spoken here: like a server that refuses it, this is found out while connecting. */
+function versionFailure({ maxVersion }) {
+  if (maxVersion !== 'TLSv1' && maxVersion !== 'TLSv1.1') return undefined;
+  const error = new Error(`${maxVersion} is not supported, only TLSv1.2 and TLSv1.3`);
+  return Object.assign(error, { code: 'ERR_SSL_UNSUPPORTED_PROTOCOL' });
+}
+
+function basic(auth) {
+  return `Basic ${Buffer.from(auth).toString('base64')}`;
+}
+
+module.exports = { DEFAULTS, prepareRedirect, prepareRequest, socketLimits };

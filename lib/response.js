@@ -1,0 +1,90 @@
+'use strict';
+
+/** The server's answer as `upgrade` and `unexpected-response` listeners get it: a real `http.IncomingMessage`. */
+
+const { EventEmitter } = require('node:events');
+const { ClientRequest, IncomingMessage } = require('node:http');
+
+/**
+ * @param {{status: number, reason: string, minor: number, headers: Array<[string, string]>}} head
+ * @param {{read: function(): void, stall: function(): void, destroy: function(): void}} [body] Where the response has
+ *     one: how to ask for more of it, to hold it back, and to give it up
+ * @return {IncomingMessage}
+ */
+function createResponse(head, body) {
+  const response = new IncomingMessage(null);
+  response.statusCode = head.status;
+  response.statusMessage = head.reason;
+  response.httpVersionMajor = 1;
+  response.httpVersionMinor = head.minor;
+  response.httpVersion = `1.${head.minor}`;
+  const lines = head.headers.flat();
+  response.rawHeaders = lines;
+  // Node's own joining rules; without the method (it has no public name) `headers` would stay empty.
+  response._addHeaderLines(lines, lines.length);
+  if (body === undefined) {
+    response.complete = true;
+    response.push(null);
+    return response;
+  }
+  const push = response.push.bind(response);
+  response.push = (chunk) => {
+    const goesOn = push(chunk);
+    if (!goesOn && chunk !== null) body.stall();
+    return goesOn;
+  };
+  response._read = body.read;
+  response._destroy = (error, callback) => {
+    body.destroy();
+    callback(error);
+  };
+  return response;
+}
+
+/**
+ * What `redirect` and `unexpected-response` listeners get in place of an `http.ClientRequest`: enough to see what was
+ * asked for and to give the attempt up.
+ *
+ * @param {import('./relayed-socket').RelayedWebSocket} socket
+ * @param {object} prepared What `prepareRequest()` made
+ * @return {EventEmitter}
+ */
+function createRequest(socket, prepared) {
+  const { dial, headers } = prepared;
+  // An instance by its prototype, for those who check; nothing of ClientRequest's own machinery is behind it.
+  const request = Object.create(ClientRequest.prototype);
+  EventEmitter.call(request);
+  const abort = (error) => {
+    if (request.destroyed) return request;
+    request.destroyed = true;
+    socket._giveUp(error);
+    return request;
+  };
+  const find = (name) => headers.get(String(name).toLowerCase());
+  const members = {
+    method: 'GET',
+    protocol: dial.secure ? 'https:' : 'http:',
+    host: dial.host,
+    path: dial.target,
+    destroyed: false,
+    destroy: abort,
+    abort: () => void abort(),
+    getHeader: (name) => find(name)?.value,
+    hasHeader: (name) => find(name) !== undefined,
+    getHeaders: () => Object.fromEntries([...headers].map(([name, { value }]) => [name, value])),
+    setHeader(name, value) {
+      headers.set(String(name).toLowerCase(), { name, value });
+      prepared.refreshHead();
+    },
+    removeHeader(name) {
+      headers.delete(String(name).toLowerCase());
+      prepared.refreshHead();
+    }
+  };
+  for (const [name, value] of Object.entries(members)) {
+    Object.defineProperty(request, name, { value, configurable: true, enumerable: true, writable: true });
+  }
+  return request;
+}
+
+module.exports = { createRequest, createResponse };

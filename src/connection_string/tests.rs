@@ -1,0 +1,131 @@
+use super::*;
+use proptest::prelude::*;
+
+const BASE: &str = "Endpoint=sb://contoso.servicebus.windows.net/";
+
+fn fault(text: &str) -> String {
+    match parse(text) {
+        Ok(parsed) => panic!("{parsed:?}"),
+        Err(error) => {
+            assert_eq!(error.kind, ErrorKind::InvalidFormat);
+            error.message.trim_start_matches("the connection string is malformed: ").to_owned()
+        }
+    }
+}
+
+#[test]
+fn reads_what_the_portal_hands_out() {
+    let parsed =
+        parse(&format!("{BASE};SharedAccessKeyName=rule;SharedAccessKey=ab=c==;EntityPath=hyco")).unwrap();
+    assert_eq!(parsed.endpoint, "sb://contoso.servicebus.windows.net/");
+    assert_eq!(parsed.fully_qualified_namespace, "contoso.servicebus.windows.net");
+    assert_eq!(parsed.entity_path.as_deref(), Some("hyco"));
+    assert_eq!(parsed.shared_access_key_name.as_deref(), Some("rule"));
+    assert_eq!(parsed.shared_access_key.as_deref().map(String::as_str), Some("ab=c=="));
+    assert!(!parsed.use_development_emulator);
+    let shown = format!("{parsed:?}");
+    assert!(!shown.contains("ab=c") && shown.contains("***"), "{shown}");
+}
+
+#[test]
+fn names_are_case_insensitive_and_spaces_do_not_matter() {
+    let parsed = parse(" ENDPOINT = sb://h ; entitypath=p;;").unwrap();
+    assert_eq!(parsed.fully_qualified_namespace, "h");
+    assert_eq!(parsed.entity_path.as_deref(), Some("p"));
+}
+
+#[test]
+fn reads_signatures_identities_and_time_spans() {
+    let text = format!("{BASE};SharedAccessSignature=SharedAccessSignature sr=a&sig=b%3D&se=1&skn=k");
+    let parsed = parse(&text).unwrap();
+    assert_eq!(
+        parsed.shared_access_signature.as_deref().map(String::as_str),
+        Some("SharedAccessSignature sr=a&sig=b%3D&se=1&skn=k")
+    );
+    let parsed =
+        parse(&format!("{BASE};Authentication=Managed Identity;OperationTimeout=00:01:30.5")).unwrap();
+    assert_eq!(parsed.authentication.as_deref(), Some("Managed Identity"));
+    assert_eq!(parsed.operation_timeout, Some(Duration::from_millis(90_500)));
+    for (text, seconds) in [("1.02:03:04", 93_784), ("00:05", 300), ("23:59:59", 86_399)] {
+        let parsed = parse(&format!("{BASE};OperationTimeout={text}")).unwrap();
+        assert_eq!(parsed.operation_timeout, Some(Duration::from_secs(seconds)), "{text}");
+    }
+    for text in ["60", "24:00:00", "00:60:00", "1:2:3:4", "-00:01:00", "00:00:00", "00:00:01.12345678", "x"] {
+        assert!(fault(&format!("{BASE};OperationTimeout={text}")).starts_with("OperationTimeout"), "{text}");
+    }
+}
+
+#[test]
+fn the_emulator_is_on_this_machine() {
+    for host in ["localhost", "LOCALHOST:5671", "127.0.0.1:80", "127.1.2.3", "[::1]:443", "[::1]"] {
+        let parsed = parse(&format!("Endpoint=sb://{host};UseDevelopmentEmulator=True")).unwrap();
+        assert!(parsed.use_development_emulator);
+        assert_eq!(parsed.fully_qualified_namespace, host);
+    }
+    for host in ["contoso.servicebus.windows.net", "localhost.example", "10.0.0.1", "[::2]"] {
+        let message = fault(&format!("Endpoint=sb://{host};UseDevelopmentEmulator=true"));
+        assert!(message.starts_with("UseDevelopmentEmulator"), "{message}");
+        assert!(parse(&format!("Endpoint=sb://{host};UseDevelopmentEmulator=false")).is_ok());
+    }
+    assert!(fault("Endpoint=sb://localhost;UseDevelopmentEmulator=1").contains("neither"));
+}
+
+#[test]
+fn refuses_contradictions() {
+    assert_eq!(fault(""), "Endpoint is missing");
+    assert_eq!(fault("EntityPath=a"), "Endpoint is missing");
+    assert_eq!(fault(&format!("{BASE};{BASE}")), "Endpoint is given twice");
+    assert_eq!(fault(&format!("{BASE};EntityPath=")), "EntityPath has no value");
+    assert_eq!(fault(&format!("{BASE};Secret7=a")), "part 2 begins with an unknown name");
+    assert_eq!(fault(&format!("{BASE};secret7")), "part 2 has no equals sign");
+    for half in ["SharedAccessKey=secret7", "SharedAccessKeyName=a"] {
+        assert_eq!(fault(&format!("{BASE};{half}")), "SharedAccessKeyName and SharedAccessKey go together");
+    }
+    let pair = "SharedAccessKey=secret7;SharedAccessKeyName=a";
+    assert!(fault(&format!("{BASE};{pair};SharedAccessSignature=b")).contains("excludes"));
+    assert!(fault(&format!("{BASE};{pair};Authentication=b")).contains("excludes"));
+    assert!(fault(&format!("{BASE};SharedAccessSignature=a;Authentication=b")).contains("excludes"));
+}
+
+#[test]
+fn refuses_endpoints_that_are_none() {
+    let wrong = [
+        "h",
+        "h/",
+        "sb://",
+        "sb:///",
+        "sb://h/p",
+        "sb://u@h/",
+        "sb://h?x",
+        "ftp://h",
+        "sb://h:99999",
+        "sb://a b/",
+    ];
+    for endpoint in wrong {
+        assert_eq!(
+            fault(&format!("Endpoint={endpoint}")),
+            "Endpoint is not of the form sb://host/",
+            "{endpoint}"
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn never_panics_and_never_quotes(text in "(Endpoint=sb://h/;)?(SharedAccessKey=)?\\PC{0,40}") {
+        if let Err(error) = parse(&format!("{text};hunter2")) {
+            prop_assert!(!error.message.contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn every_order_of_the_parts_reads_the_same(
+        parts in Just(vec![BASE, "SharedAccessKeyName=r", "SharedAccessKey=k=", "EntityPath=p"]).prop_shuffle(),
+        key in "[A-Za-z0-9+/]{43}=",
+    ) {
+        let text = parts.join(";").replace("k=", &key);
+        let parsed = parse(&text).unwrap();
+        prop_assert_eq!(parsed.shared_access_key.as_deref().map(String::as_str), Some(key.as_str()));
+        prop_assert_eq!(parsed.entity_path.as_deref(), Some("p"));
+    }
+}

@@ -1,0 +1,309 @@
+//! The options of a listener with their defaults. Read once, at the start.
+
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::{ErrorKind, RelayError};
+use crate::protocol::accept::{is_header_value, query_parameter, with_parameter};
+use crate::protocol::address::Address;
+
+pub use crate::protocol::address::HostPolicy;
+
+/// Control channels that one hybrid connection takes at most.
+pub const MAX_CHANNELS: u16 = 25;
+
+/// A token or another text that no log may show.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself, for the wire only.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<masked>")
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        zeroize::Zeroize::zeroize(&mut self.0);
+    }
+}
+
+/// Where tokens come from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum TokenSource {
+    /// The owner is asked by an event and answers with `provide_token`.
+    #[default]
+    Provider,
+    /// One token for good, until `update_token` brings another.
+    Fixed(Secret),
+    /// The listen URI carries it (`sb-hc-token`).
+    InUri,
+}
+
+/// What is sent to keep the control channel alive.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum KeepAliveMode {
+    /// A WebSocket ping, which the relay answers.
+    #[default]
+    Ping,
+    /// An unsolicited pong, for peers that take pings amiss; nothing answers it.
+    Pong,
+}
+
+/// Keep-alive of the control channel; zero switches a part off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeepAlive {
+    /// Time between two pings.
+    pub interval: Duration,
+    /// The channel is dead after this long without any inbound frame.
+    pub timeout: Duration,
+    /// What is sent.
+    pub mode: KeepAliveMode,
+}
+
+impl Default for KeepAlive {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(30),
+            timeout: Duration::from_secs(60),
+            mode: KeepAliveMode::Ping,
+        }
+    }
+}
+
+/// How a lost control channel is restored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReconnectConfig {
+    /// Shortest delay after the first retry, which comes at once.
+    pub min_delay: Duration,
+    /// Longest delay.
+    pub max_delay: Duration,
+    /// A channel that was up this long starts again with "at once".
+    pub stable_after: Duration,
+    /// Go on after 403 and 404.
+    pub retry_terminal: bool,
+    /// The owner names each delay itself with `retry_in` when it sees `reconnecting`; the policy's own delay holds
+    /// if it does not within five seconds.
+    pub owner_delays: bool,
+}
+
+impl Default for ReconnectConfig {
+    fn default() -> Self {
+        Self {
+            min_delay: Duration::from_secs(1),
+            max_delay: Duration::from_secs(30),
+            stable_after: Duration::from_secs(30),
+            retry_terminal: false,
+            owner_delays: false,
+        }
+    }
+}
+
+/// The options of a listener.
+#[derive(Clone)]
+pub struct ListenerConfig {
+    /// Where to listen: address, path and query as the program gave them.
+    pub listen: Address,
+    /// Where tokens come from.
+    pub token: TokenSource,
+    /// `sb-hc-id` of the first channel; a random UUID if there is none. Further channels have their own.
+    pub id: Option<String>,
+    /// Keep-alive of the control channels.
+    pub keep_alive: KeepAlive,
+    /// Reconnect policy.
+    pub reconnect: ReconnectConfig,
+    /// Limit of a control dial, from name lookup to 101.
+    pub handshake_timeout: Duration,
+    /// Limit of verdict and rendezvous dial together; also of a rejection.
+    pub accept_timeout: Duration,
+    /// Limit of the control channel's closing handshake.
+    pub close_timeout: Duration,
+    /// A token provider that is silent this long is reported and asked again.
+    pub token_timeout: Duration,
+    /// A healthy control channel is replaced at this age, before the service recycles it (24 h); zero: never.
+    pub recycle_after: Duration,
+    /// Parallel control channels, 1 to 25.
+    pub control_channels: u16,
+    /// Offers that may wait for a verdict; beyond them senders get 503.
+    pub max_pending_accepts: usize,
+    /// Rejections and short-form requests that are dialled at once.
+    pub max_concurrent_rejects: usize,
+    /// Which hosts the relay may send us to.
+    pub rendezvous_hosts: HostPolicy,
+    /// TLS settings; absent for `ws:`.
+    pub tls: Option<Arc<rustls::ClientConfig>>,
+    /// Name to verify in the listen host's certificate, if it is not the host.
+    pub server_name: Option<String>,
+    /// Proxy for every dial.
+    pub proxy: Option<Arc<crate::transport::Proxy>>,
+    /// Longest response head in bytes.
+    pub max_head: usize,
+}
+
+impl ListenerConfig {
+    /// The defaults for a listen URI. A token in the URI is used unless `token` is changed.
+    ///
+    /// # Errors
+    /// `InvalidFormat` if the URI is not an absolute ws/wss URI.
+    pub fn new(listen_uri: &str) -> Result<Self, RelayError> {
+        let listen = Address::parse_listen(listen_uri)?;
+        let in_uri = query_parameter(&listen.target, "sb-hc-token").is_some();
+        Ok(Self {
+            token: if in_uri { TokenSource::InUri } else { TokenSource::Provider },
+            listen,
+            id: None,
+            keep_alive: KeepAlive::default(),
+            reconnect: ReconnectConfig::default(),
+            handshake_timeout: Duration::from_secs(60),
+            accept_timeout: Duration::from_secs(20),
+            close_timeout: Duration::from_secs(5),
+            token_timeout: Duration::from_secs(60),
+            recycle_after: Duration::from_secs(23 * 3600),
+            control_channels: 1,
+            max_pending_accepts: 256,
+            max_concurrent_rejects: 16,
+            rendezvous_hosts: HostPolicy::ParentDomain,
+            tls: None,
+            server_name: None,
+            proxy: None,
+            max_head: 64 * 1024,
+        })
+    }
+
+    /// Puts values that make no sense right and refuses what cannot be sent.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for an id or a token that cannot stand in a handshake.
+    pub(super) fn checked(mut self) -> Result<Self, RelayError> {
+        self.control_channels = self.control_channels.clamp(1, MAX_CHANNELS);
+        self.max_concurrent_rejects = self.max_concurrent_rejects.max(1);
+        self.reconnect.max_delay = self.reconnect.max_delay.max(self.reconnect.min_delay);
+        if let TokenSource::Fixed(token) = &self.token {
+            check_token(token.expose())?;
+        }
+        if self.id.as_deref().is_some_and(|id| !is_header_value(id)) {
+            return Err(RelayError::new(
+                ErrorKind::InvalidArgument,
+                "The id has characters that no URI may have",
+            ));
+        }
+        Ok(self)
+    }
+
+    /// Path and query of one channel's handshake, with action and id filled in.
+    pub(super) fn control_target(&self, channel: u16) -> String {
+        let mut target = self.listen.target.clone();
+        if query_parameter(&target, "sb-hc-action").is_none() {
+            target = with_parameter(&target, "sb-hc-action", "listen");
+        }
+        match query_parameter(&target, "sb-hc-id") {
+            Some(_) => target,
+            None => with_parameter(&target, "sb-hc-id", &self.channel_id(channel)),
+        }
+    }
+
+    fn channel_id(&self, channel: u16) -> String {
+        // The service appends `_G12` and the like; an id that was read back must not grow on each reconnect.
+        let own = self.id.as_deref().and_then(|id| id.split('_').next()).filter(|id| !id.is_empty());
+        match own {
+            Some(id) if channel == 0 => id.to_owned(),
+            _ => random_uuid(),
+        }
+    }
+}
+
+impl fmt::Debug for ListenerConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ListenerConfig")
+            .field("listen", &self.listen)
+            .field("token", &self.token)
+            .field("id", &self.id)
+            .field("keep_alive", &self.keep_alive)
+            .field("reconnect", &self.reconnect)
+            .field("control_channels", &self.control_channels)
+            .field("max_pending_accepts", &self.max_pending_accepts)
+            .field("rendezvous_hosts", &self.rendezvous_hosts)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Refuses what could break out of the header that carries a token. The text never quotes it.
+pub(super) fn check_token(token: &str) -> Result<(), RelayError> {
+    if token.is_empty() {
+        return Err(RelayError::new(ErrorKind::Token, "The token is empty"));
+    }
+    if !is_header_value(token) {
+        return Err(RelayError::new(ErrorKind::Token, "The token has characters that no header may have"));
+    }
+    Ok(())
+}
+
+/// A version 4 UUID.
+fn random_uuid() -> String {
+    let bits = (rand::random::<u128>() & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
+    let hex = format!("{bits:032x}");
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fills_in_action_and_id() {
+        let mut config = ListenerConfig::new("wss://ns.servicebus.windows.net/$hc/hyco").unwrap();
+        config.id = Some("3f2b_G12_G3".into());
+        assert_eq!(config.control_target(0), "/$hc/hyco?sb-hc-action=listen&sb-hc-id=3f2b");
+        assert!(!config.control_target(1).contains("3f2b"));
+        let whole = "wss://ns/$hc/hyco?sb-hc-action=listen&sb-hc-id=mine";
+        assert_eq!(
+            ListenerConfig::new(whole).unwrap().control_target(3),
+            "/$hc/hyco?sb-hc-action=listen&sb-hc-id=mine"
+        );
+    }
+
+    #[test]
+    fn finds_the_token_in_the_uri() {
+        let config = ListenerConfig::new("wss://ns/$hc/h?sb-hc-token=s3cret&sb-hc-action=listen").unwrap();
+        assert_eq!(config.token, TokenSource::InUri);
+        assert!(!format!("{config:?}").contains("s3cret"));
+        assert!(!format!("{:?}", Secret::new("s3cret")).contains("s3cret"));
+    }
+
+    #[test]
+    fn makes_random_version_4_uuids() {
+        let (a, b) = (random_uuid(), random_uuid());
+        assert_ne!(a, b);
+        assert_eq!(a.len(), 36);
+        assert_eq!(a.as_bytes()[14], b'4');
+        assert!(b"89ab".contains(&a.as_bytes()[19]));
+    }
+
+    #[test]
+    fn refuses_what_would_break_a_handshake() {
+        let mut config = ListenerConfig::new("wss://ns/$hc/h").unwrap();
+        config.token = TokenSource::Fixed(Secret::new("a\r\nX: y"));
+        assert_eq!(config.clone().checked().unwrap_err().kind, ErrorKind::Token);
+        config.token = TokenSource::Provider;
+        config.id = Some("a\nb".into());
+        assert!(config.clone().checked().is_err());
+        config.id = None;
+        config.control_channels = 99;
+        assert_eq!(config.checked().unwrap().control_channels, 25);
+    }
+}

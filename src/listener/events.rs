@@ -1,0 +1,215 @@
+//! What a listener tells its owner, as data that serialises to the plain objects JavaScript sees.
+
+#![forbid(unsafe_code)]
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+use crate::error::RelayError;
+
+/// State of one control channel, or of the whole listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ListenerState {
+    /// The first dial, from the request for a token on.
+    Connecting,
+    /// Registered with the relay: senders reach us.
+    Online,
+    /// Lost or refused; another attempt is under way or waits.
+    Reconnecting,
+    /// Given up after a terminal error; `update_token` starts again.
+    Offline,
+    /// `close` was called and something is still open.
+    Closing,
+    /// All done.
+    Closed,
+}
+
+/// Why a token is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum TokenReason {
+    /// For a dial.
+    Connect,
+    /// The channel's token nears its end.
+    Renew,
+    /// The last token was refused: a cached one will not do, another key may.
+    Refused,
+}
+
+/// One thing that happened.
+#[derive(Clone, Serialize)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum ListenerEvent {
+    /// A dial begins. `attempt` counts from 0 since the channel was last stable.
+    Connecting {
+        /// Number of the control channel, from 0.
+        channel: u16,
+        /// Retries before this dial.
+        attempt: u32,
+    },
+    /// The channel is registered.
+    Listening {
+        /// Number of the control channel, from 0.
+        channel: u16,
+        /// True if it took over from a channel that was still up: no sender saw a gap.
+        replaced: bool,
+    },
+    /// The channel is down and will be dialled again.
+    Reconnecting {
+        /// Number of the control channel, from 0.
+        channel: u16,
+        /// Number of the coming retry, from 1.
+        attempt: u32,
+        /// Milliseconds until then.
+        delay: u64,
+        /// What happened, in words.
+        reason: String,
+        /// The same as an error.
+        #[serde(serialize_with = "report")]
+        error: RelayError,
+    },
+    /// The channel is given up.
+    Offline {
+        /// Number of the control channel, from 0.
+        channel: u16,
+    },
+    /// A token is needed: answer with `provide_token`.
+    Token {
+        /// A cached token will not do.
+        refresh: bool,
+        /// What it is for.
+        reason: TokenReason,
+    },
+    /// A sender waits: answer with `accept` or `reject`.
+    Offer {
+        /// The listener's own number for it.
+        id: u64,
+        /// Host of the rendezvous.
+        host: String,
+        /// Path and query for the program.
+        target: String,
+        /// The control message as it came.
+        raw: String,
+    },
+    /// The offer waited too long and was rejected on the owner's behalf.
+    OfferExpired {
+        /// The offer's number.
+        id: u64,
+    },
+    /// A relayed HTTP request was answered with 501.
+    Request {
+        /// The request's id.
+        id: String,
+        /// Its method; absent in the short form.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        method: Option<String>,
+        /// Path and query; absent in the short form.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        target: Option<String>,
+    },
+    /// A rejection or the answer to a short-form request did not get through.
+    RejectFailed {
+        /// The offer's number; 0 for a request.
+        id: u64,
+        /// What came instead of 410.
+        #[serde(serialize_with = "report")]
+        error: RelayError,
+    },
+    /// A control message could not be used; the channel goes on.
+    Malformed {
+        /// Number of the control channel, from 0.
+        channel: u16,
+        /// What was wrong; never quotes the message.
+        message: String,
+    },
+    /// A new token was sent on the channel.
+    TokenRenewed {
+        /// Number of the control channel, from 0.
+        channel: u16,
+        /// Milliseconds that it is good for, if it says so.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expires_in: Option<u64>,
+    },
+    /// Something that the owner should act on.
+    Error {
+        /// Number of the control channel, from 0.
+        channel: u16,
+        /// What it is.
+        #[serde(serialize_with = "report")]
+        error: RelayError,
+        /// True if the channel gave up because of it.
+        terminal: bool,
+    },
+    /// Everything is closed; the last event.
+    Closed,
+}
+
+fn report<S: Serializer>(error: &RelayError, serializer: S) -> Result<S::Ok, S::Error> {
+    error.report().serialize(serializer)
+}
+
+/// As JSON, but an offer without its message and query, which hold credentials.
+impl fmt::Debug for ListenerEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ListenerEvent::Offer { id, host, .. } => write!(f, "Offer {{ id: {id}, host: {host:?}, .. }}"),
+            ListenerEvent::Request { id, method, .. } => {
+                write!(f, "Request {{ id: {id:?}, method: {method:?}, .. }}")
+            }
+            other => f.write_str(&serde_json::to_string(other).unwrap_or_default()),
+        }
+    }
+}
+
+/// Takes the events of a listener. Called from the listener's tasks and from the caller's own thread; must not
+/// block. It may call the listener's methods.
+pub trait ListenerSink: Send + Sync + 'static {
+    /// One event, in order per channel.
+    fn event(&self, event: ListenerEvent);
+}
+
+impl<F: Fn(ListenerEvent) + Send + Sync + 'static> ListenerSink for F {
+    fn event(&self, event: ListenerEvent) {
+        self(event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn events_are_plain_camel_case_objects() {
+        let event = ListenerEvent::Reconnecting {
+            channel: 0,
+            attempt: 2,
+            delay: 1500,
+            reason: "lost".into(),
+            error: RelayError::new(ErrorKind::Disconnected, "lost"),
+        };
+        let json = serde_json::to_value(&event).unwrap();
+        assert_eq!(json["type"], "reconnecting");
+        assert_eq!(json["delay"], 1500);
+        assert_eq!(json["error"]["code"], "ERR_HYCO_DISCONNECTED");
+        let renewed = ListenerEvent::TokenRenewed { channel: 1, expires_in: Some(5) };
+        assert_eq!(
+            serde_json::to_string(&renewed).unwrap(),
+            r#"{"type":"tokenRenewed","channel":1,"expiresIn":5}"#
+        );
+        let token = ListenerEvent::Token { refresh: true, reason: TokenReason::Refused };
+        assert_eq!(
+            serde_json::to_string(&token).unwrap(),
+            r#"{"type":"token","refresh":true,"reason":"refused"}"#
+        );
+    }
+
+    #[test]
+    fn debug_hides_what_an_offer_carries() {
+        let offer =
+            ListenerEvent::Offer { id: 1, host: "h".into(), target: "/?s3cret".into(), raw: "s3cret".into() };
+        assert!(!format!("{offer:?}").contains("s3cret"));
+    }
+}

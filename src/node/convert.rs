@@ -1,0 +1,198 @@
+//! From JavaScript's option objects to the core's types.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use napi::bindgen_prelude::*;
+use napi_derive::napi;
+use rustls::ClientConfig;
+
+use crate::error::RelayError;
+use crate::frame::negotiation;
+use crate::frame::{DeflateOptions, WindowBits};
+use crate::socket::{KeepAlive, Opening, SocketOptions, Tuning};
+use crate::transport::proxy::{self, Proxy};
+use crate::transport::tls::{TlsOptions, TlsVersion};
+use crate::transport::{self, DialRequest};
+
+/// Switches for tests.
+#[napi(object)]
+pub struct EngineOptions {
+    pub direct_write: bool,
+    pub direct_read: bool,
+    pub short_io: bool,
+}
+
+impl EngineOptions {
+    pub(super) fn tuning(&self) -> Tuning {
+        Tuning {
+            direct_write: self.direct_write,
+            direct_read: self.direct_read,
+            short_io: self.short_io,
+            ..Tuning::default()
+        }
+    }
+}
+
+/// permessage-deflate as `lib/opening.js` writes it: windows are bits, 0 for `false` and 1 for `true`.
+#[napi(object)]
+pub struct DeflateOffer {
+    pub server_no_context_takeover: Option<bool>,
+    pub client_no_context_takeover: Option<bool>,
+    pub server_max_window_bits: Option<u32>,
+    pub client_max_window_bits: Option<u32>,
+    pub level: Option<i32>,
+}
+
+/// Times in milliseconds.
+#[napi(object)]
+pub struct KeepAliveOptions {
+    pub interval: f64,
+    pub timeout: f64,
+    pub pong: bool,
+}
+
+/// The limits of one socket.
+#[napi(object)]
+pub struct SocketLimits {
+    pub max_payload: u32,
+    pub max_fragments: u32,
+    pub skip_utf8: bool,
+    pub high_water: f64,
+    pub keep_alive: Option<KeepAliveOptions>,
+}
+
+/// Everything about a connection to open.
+#[napi(object)]
+pub struct DialOptions {
+    pub secure: bool,
+    pub host: String,
+    pub port: u32,
+    pub target: String,
+    pub head: String,
+    pub protocols: Vec<String>,
+    pub deflate: Option<DeflateOffer>,
+    pub server_name: Option<String>,
+    pub tls_context: Option<u32>,
+    pub proxy: Option<String>,
+    pub handshake_timeout: f64,
+    pub limits: SocketLimits,
+}
+
+/// TLS settings in PEM and DER.
+#[napi(object)]
+pub struct TlsContextOptions {
+    pub ca: Vec<String>,
+    pub cert: Option<String>,
+    pub key: Option<String>,
+    pub pfx: Option<Buffer>,
+    pub passphrase: Option<String>,
+    pub reject_unauthorized: bool,
+    pub min_version: Option<String>,
+    pub max_version: Option<String>,
+}
+
+/// What `dial()` was asked for, in the core's terms.
+pub(super) fn opening(
+    options: DialOptions,
+    tls: Option<Arc<ClientConfig>>,
+) -> Result<(Opening, SocketOptions)> {
+    let limits = socket_options(&options.limits);
+    let (deflate, level) = deflate(options.deflate.as_ref());
+    let mut head = options.head;
+    if let Some(deflate) = &deflate {
+        head.extend(["Sec-WebSocket-Extensions: ", &negotiation::offer(deflate), "\r\n"]);
+    }
+    let request = DialRequest {
+        secure: options.secure,
+        host: options.host,
+        port: u16::try_from(options.port).map_err(|_| Error::from_reason("The port is out of range"))?,
+        target: options.target,
+        head,
+        tls,
+        server_name: options.server_name,
+        proxy: options.proxy.as_deref().map(parse_proxy).transpose()?,
+        handshake_timeout: limit(options.handshake_timeout),
+        max_head: transport::DEFAULT_MAX_HEAD,
+    };
+    Ok((Opening { request, protocols: options.protocols, deflate, level }, limits))
+}
+
+/// An offer of permessage-deflate and the level to compress at, in the core's terms.
+pub(super) fn deflate(offer: Option<&DeflateOffer>) -> (Option<DeflateOptions>, u8) {
+    let options = offer.map(|offer| DeflateOptions {
+        server_no_context_takeover: offer.server_no_context_takeover,
+        client_no_context_takeover: offer.client_no_context_takeover,
+        server_max_window_bits: window(offer.server_max_window_bits),
+        client_max_window_bits: window(offer.client_max_window_bits),
+    });
+    let level = offer.and_then(|offer| offer.level).and_then(|level| u8::try_from(level).ok());
+    // What is no level means the default one.
+    (options, level.unwrap_or(u8::MAX))
+}
+
+/// A socket's limits in the core's terms.
+pub(super) fn socket_options(limits: &SocketLimits) -> SocketOptions {
+    SocketOptions {
+        max_payload: u64::from(limits.max_payload),
+        max_fragments: limits.max_fragments,
+        skip_utf8: limits.skip_utf8,
+        high_water: limits.high_water.max(1.0) as usize,
+        keep_alive: limits.keep_alive.as_ref().map(|keep_alive| KeepAlive {
+            interval: milliseconds(keep_alive.interval).max(Duration::from_millis(1)),
+            timeout: milliseconds(keep_alive.timeout),
+            pong: keep_alive.pong,
+        }),
+    }
+}
+
+/// A TLS configuration in the core's terms.
+pub(super) fn tls_config(options: TlsContextOptions) -> Result<Arc<ClientConfig>> {
+    let version = |name: Option<String>| match name {
+        None => Ok(None),
+        Some(name) => TlsVersion::parse(&name)
+            .map(Some)
+            .ok_or_else(|| Error::from_reason(format!("{name} is not a TLS version that is supported"))),
+    };
+    let options = TlsOptions {
+        ca: options.ca,
+        cert: options.cert,
+        key: options.key,
+        pfx: options.pfx.map(Vec::from),
+        passphrase: options.passphrase,
+        reject_unauthorized: options.reject_unauthorized,
+        min_version: version(options.min_version)?,
+        max_version: version(options.max_version)?,
+    };
+    transport::client_config(&options).map_err(|error| thrown(&error))
+}
+
+/// A proxy by its URL.
+pub(super) fn parse_proxy(url: &str) -> Result<Arc<Proxy>> {
+    proxy::parse(url).map(Arc::new).map_err(|error| thrown(&error))
+}
+
+/// The error that a synchronous call throws; JavaScript makes a typed one of it.
+pub(super) fn thrown(error: &RelayError) -> Error {
+    Error::from_reason(serde_json::to_string(&error.report()).unwrap_or_else(|_| error.to_string()))
+}
+
+fn window(bits: Option<u32>) -> WindowBits {
+    match bits {
+        None => WindowBits::Unset,
+        Some(0) => WindowBits::Refuse,
+        Some(1) => WindowBits::Any,
+        Some(bits) => WindowBits::Bits(bits.min(15) as u8),
+    }
+}
+
+/// Zero switches a time limit off.
+fn limit(milliseconds: f64) -> Option<Duration> {
+    (milliseconds > 0.0).then(|| self::milliseconds(milliseconds))
+}
+
+/// A time as JavaScript gives it; what is no sensible time becomes the nearest that is.
+pub(super) fn milliseconds(value: f64) -> Duration {
+    const LONGEST: f64 = 10.0 * 365.0 * 86_400_000.0;
+    Duration::from_secs_f64(if value.is_nan() { 0.0 } else { value.clamp(0.0, LONGEST) } / 1000.0)
+}

@@ -1,0 +1,314 @@
+//! The native end of `lib/engine.js`: slots, deliveries and sends.
+
+use std::collections::HashMap;
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use napi::bindgen_prelude::*;
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi_derive::napi;
+use rustls::ClientConfig;
+use tokio::runtime::Handle;
+
+use super::convert::{self, DialOptions, EngineOptions, TlsContextOptions};
+use super::runtime::IoThread;
+use crate::frame::{MaskKeys, OpCode};
+use crate::listener::Listener;
+use crate::socket::delivery::{Delivery, RECORD_WORDS};
+use crate::socket::{self, Masking, Outline, Socket, Tuning};
+
+/// Bytes that may wait for JavaScript, over all sockets, before the IO thread stops reading.
+const DELIVERY_LIMIT: usize = 64 * 1024 * 1024;
+
+const META_OPCODE: u32 = 15;
+const META_FIN: u32 = 16;
+const META_RSV1: u32 = 32;
+const META_COMPRESS: u32 = 64;
+const META_MASK: u32 = 128;
+const META_RECEIPT: u32 = 256;
+
+/// Mutable views, which `#[napi]` takes by alias only.
+type Words<'a> = &'a mut [u32];
+type Bytes<'a> = &'a mut [u8];
+
+type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
+
+/// What the slots of an environment hold; shared with its cleanup hook.
+struct Slots {
+    sockets: Mutex<Vec<Option<Arc<Socket>>>>,
+    listeners: Mutex<HashMap<u32, Arc<Listener>>>,
+    delivery: Arc<Delivery>,
+}
+
+impl Slots {
+    fn lock(&self) -> MutexGuard<'_, Vec<Option<Arc<Socket>>>> {
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn listeners(&self) -> MutexGuard<'_, HashMap<u32, Arc<Listener>>> {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn socket(&self, slot: u32) -> Option<Arc<Socket>> {
+        self.lock().get(slot as usize)?.clone()
+    }
+
+    /// The environment goes away: nothing may call into it any more.
+    fn close(&self) {
+        self.delivery.close();
+        // Dropped outside of the lock: a listener closes itself when it is dropped.
+        let listeners = mem::take(&mut *self.listeners());
+        drop(listeners);
+        for socket in self.lock().drain(..).flatten() {
+            socket.terminate();
+        }
+    }
+}
+
+/// One engine per JavaScript environment.
+#[napi]
+pub struct NativeEngine {
+    io: Arc<IoThread>,
+    wake: Arc<Wake>,
+    slots: Arc<Slots>,
+    tuning: Tuning,
+    keys: MaskKeys,
+    tls: Vec<Option<Arc<ClientConfig>>>,
+}
+
+#[napi]
+impl NativeEngine {
+    /// `wake` is called when there is something to drain. It does not keep the process alive until `ref()`.
+    #[napi(constructor)]
+    pub fn new(env: Env, wake: Function<(), ()>, options: EngineOptions) -> Result<Self> {
+        let wake: Arc<Wake> =
+            Arc::new(wake.build_threadsafe_function().callee_handled::<false>().weak::<true>().build()?);
+        let caller = Arc::downgrade(&wake);
+        let delivery = Arc::new(Delivery::new(DELIVERY_LIMIT, move || {
+            if let Some(wake) = caller.upgrade() {
+                wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
+            }
+        }));
+        let slots = Arc::new(Slots { sockets: Mutex::default(), listeners: Mutex::default(), delivery });
+        let io = IoThread::get().map_err(|error| Error::from_reason(error.to_string()))?;
+        env.add_env_cleanup_hook(Arc::clone(&slots), |slots| slots.close())?;
+        Ok(Self { io, wake, slots, tuning: options.tuning(), keys: MaskKeys::default(), tls: Vec::new() })
+    }
+
+    /// Keeps the process alive.
+    #[napi(js_name = "ref")]
+    #[allow(deprecated)]
+    pub fn reference(&mut self, env: Env) -> Result<()> {
+        Arc::get_mut(&mut self.wake).map_or(Ok(()), |wake| wake.refer(&env))
+    }
+
+    /// Lets the process end.
+    #[napi(js_name = "unref")]
+    #[allow(deprecated)]
+    pub fn unreference(&mut self, env: Env) -> Result<()> {
+        Arc::get_mut(&mut self.wake).map_or(Ok(()), |wake| wake.unref(&env))
+    }
+
+    /// Moves records into `table` and their payloads into `block` from `from` on. Returns
+    /// `used * 8192 + count * 4 + how it ended` (0 empty, 1 table full, 2 block full).
+    #[napi]
+    pub fn drain(
+        &self,
+        #[napi(ts_arg_type = "Uint32Array")] table: Words<'_>,
+        #[napi(ts_arg_type = "Uint8Array")] block: Bytes<'_>,
+        from: u32,
+    ) -> u32 {
+        let Some(block) = block.get_mut(from as usize..) else { return 0 };
+        let drained = self.slots.delivery.drain(table, block);
+        (drained.used as u32) << 13 | (drained.count as u32) << 2 | drained.ended as u32
+    }
+
+    /// The next payload that was too large for the block.
+    #[napi]
+    pub fn take_large(&self, env: &Env) -> Result<BufferSlice<'_>> {
+        BufferSlice::from_data(env, self.slots.delivery.take_large().unwrap_or_default())
+    }
+
+    /// Sends `count` frames: rows of slot, meta, offset and length, and the block that the payloads lie in.
+    #[napi]
+    pub fn flush(&mut self, table: &[u32], block: &[u8], count: u32) {
+        let slots = Arc::clone(&self.slots);
+        let mut rows = table.chunks_exact(RECORD_WORDS).take(count as usize).peekable();
+        while let Some(&&[slot, ..]) = rows.peek() {
+            let socket = slots.socket(slot);
+            let mut run = socket.as_ref().map(|socket| socket.send(&mut self.keys));
+            while let Some(&[_, meta, offset, length]) = rows.next_if(|row| row[0] == slot) {
+                let (from, to) = (offset as usize, offset as usize + length as usize);
+                if let (Some(run), Some(outline), Some(payload)) =
+                    (run.as_mut(), outline(meta), block.get(from..to))
+                {
+                    run.frame(outline, payload);
+                }
+            }
+        }
+    }
+
+    /// Sends one frame that is too large to be collected.
+    #[napi]
+    pub fn send(&mut self, slot: u32, meta: u32, payload: &[u8]) {
+        if let (Some(socket), Some(outline)) = (self.slots.socket(slot), outline(meta)) {
+            socket.send(&mut self.keys).frame(outline, payload);
+        }
+    }
+
+    /// Sends one frame under a masking key of the user's.
+    #[napi]
+    pub fn send_keyed(&mut self, slot: u32, meta: u32, payload: &[u8], key: u32) {
+        if let (Some(socket), Some(outline)) = (self.slots.socket(slot), outline(meta)) {
+            let outline = Outline { mask: Masking::Key(key.to_be_bytes()), ..outline };
+            socket.send(&mut self.keys).frame(outline, payload);
+        }
+    }
+
+    /// Opens a connection under `slot`; its records say what comes of it.
+    #[napi]
+    pub fn dial(&mut self, slot: u32, options: DialOptions) -> Result<()> {
+        let tls = options.tls_context.and_then(|id| self.tls_context(id));
+        let (opening, limits) = convert::opening(options, tls)?;
+        self.open(slot, limits, opening);
+        Ok(())
+    }
+
+    /// Builds a TLS configuration and returns its number.
+    #[napi]
+    pub fn create_tls_context(&mut self, options: TlsContextOptions) -> Result<u32> {
+        let config = convert::tls_config(options)?;
+        let free = self.tls.iter().position(Option::is_none).unwrap_or(self.tls.len());
+        if free == self.tls.len() {
+            self.tls.push(None);
+        }
+        self.tls[free] = Some(config);
+        Ok(free as u32)
+    }
+
+    /// Forgets a TLS configuration; connections that use it are not affected.
+    #[napi]
+    pub fn drop_tls_context(&mut self, id: u32) {
+        if let Some(context) = self.tls.get_mut(id as usize) {
+            *context = None;
+        }
+    }
+
+    /// Starts the clock of the closing handshake, in milliseconds.
+    #[napi]
+    pub fn close_within(&self, slot: u32, limit: f64) {
+        self.with(slot, |socket| socket.close_within(convert::milliseconds(limit)));
+    }
+
+    /// Ends our side once everything is written.
+    #[napi]
+    pub fn shutdown(&self, slot: u32) {
+        self.with(slot, Socket::shutdown);
+    }
+
+    /// Drops the connection, or the attempt.
+    #[napi]
+    pub fn terminate(&self, slot: u32) {
+        self.with(slot, Socket::terminate);
+    }
+
+    /// Stops reading.
+    #[napi]
+    pub fn pause(&self, slot: u32) {
+        self.with(slot, Socket::pause);
+    }
+
+    /// Reads on.
+    #[napi]
+    pub fn resume(&self, slot: u32) {
+        self.with(slot, Socket::resume);
+    }
+
+    /// Asks for the body of a response that is not an upgrade.
+    #[napi]
+    pub fn read_body(&self, slot: u32) {
+        self.with(slot, Socket::want_body);
+    }
+
+    /// Bytes that the kernel has not taken yet.
+    #[napi]
+    pub fn buffered_amount(&self, slot: u32) -> f64 {
+        self.slots.socket(slot).map_or(0.0, |socket| socket.buffered_amount() as f64)
+    }
+
+    /// Frees a slot after its last record.
+    #[napi]
+    pub fn release(&self, slot: u32) {
+        if let Some(entry) = self.slots.lock().get_mut(slot as usize) {
+            *entry = None;
+        }
+    }
+
+    pub(super) fn io(&self) -> &Handle {
+        self.io.handle()
+    }
+
+    pub(super) fn delivery(&self) -> Arc<Delivery> {
+        Arc::clone(&self.slots.delivery)
+    }
+
+    pub(super) fn tls_context(&self, id: u32) -> Option<Arc<ClientConfig>> {
+        self.tls.get(id as usize)?.clone()
+    }
+
+    pub(super) fn listener(&self, slot: u32) -> Option<Arc<Listener>> {
+        self.slots.listeners().get(&slot).cloned()
+    }
+
+    pub(super) fn put_listener(&self, slot: u32, listener: Arc<Listener>) {
+        self.slots.listeners().insert(slot, listener);
+    }
+
+    pub(super) fn take_listener(&self, slot: u32) -> Option<Arc<Listener>> {
+        self.slots.listeners().remove(&slot)
+    }
+
+    pub(super) fn open(&self, slot: u32, options: socket::SocketOptions, opening: socket::Opening) {
+        let socket = Socket::new(slot, self.delivery(), options, self.tuning);
+        let mut sockets = self.slots.lock();
+        let index = slot as usize;
+        if sockets.len() <= index {
+            sockets.resize(index + 1, None);
+        }
+        sockets[index] = Some(Arc::clone(&socket));
+        drop(sockets);
+        self.io().spawn(socket::run(socket, opening));
+    }
+
+    fn with(&self, slot: u32, act: impl FnOnce(&Socket)) {
+        if let Some(socket) = self.slots.socket(slot) {
+            act(&socket);
+        }
+    }
+}
+
+impl Drop for NativeEngine {
+    fn drop(&mut self) {
+        self.slots.close();
+    }
+}
+
+fn outline(meta: u32) -> Option<Outline> {
+    let opcode = match meta & META_OPCODE {
+        0 => OpCode::Continuation,
+        1 => OpCode::Text,
+        2 => OpCode::Binary,
+        8 => OpCode::Close,
+        9 => OpCode::Ping,
+        10 => OpCode::Pong,
+        _ => return None,
+    };
+    Some(Outline {
+        opcode,
+        fin: meta & META_FIN != 0,
+        rsv1: meta & META_RSV1 != 0,
+        compress: meta & META_COMPRESS != 0,
+        mask: if meta & META_MASK != 0 { Masking::Random } else { Masking::None },
+        receipt: meta & META_RECEIPT != 0,
+    })
+}

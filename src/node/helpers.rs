@@ -1,0 +1,96 @@
+//! The synchronous helpers: URIs, tokens, connection strings.
+//!
+//! lib/helpers.js has checked the types of all arguments; what fails here is the value of one of them, and the
+//! text of the error is made to follow the argument's name.
+
+use napi::bindgen_prelude::Result;
+use napi_derive::napi;
+use zeroize::Zeroizing;
+
+use super::text::{Answer, Text};
+use crate::error::RelayError;
+use crate::{connection_string, sas, uri};
+
+fn refusal(error: RelayError) -> napi::Error {
+    napi::Error::new(napi::Status::InvalidArg, error.message)
+}
+
+/// A token for `uri` that expires at `expires_at`, in Unix seconds.
+#[napi(
+    ts_args_type = "uri: string, keyName: string, key: string, expiresAt: number",
+    ts_return_type = "string"
+)]
+pub fn create_relay_token(uri: Text, key_name: Text, key: Text, expires_at: i64) -> Result<Answer> {
+    let key = Zeroizing::new(key.0);
+    sas::sign(&uri.0, &key_name.0, &key, expires_at).map(Answer).map_err(refusal)
+}
+
+/// `uri` with such a token in its query.
+#[napi(
+    ts_args_type = "uri: string, keyName: string, key: string, expiresAt: number",
+    ts_return_type = "string"
+)]
+pub fn append_relay_token(uri: Text, key_name: Text, key: Text, expires_at: i64) -> Result<Answer> {
+    let key = Zeroizing::new(key.0);
+    sas::sign_and_append(&uri.0, &key_name.0, &key, expires_at).map(Answer).map_err(refusal)
+}
+
+/// `text` as JavaScript's `encodeURIComponent` writes it.
+#[napi(ts_args_type = "text: string", ts_return_type = "string")]
+pub fn encode_component(text: Text) -> Answer {
+    let mut encoded = String::with_capacity(text.0.len() * 2);
+    uri::push_component(&mut encoded, &text.0);
+    Answer(encoded)
+}
+
+/// When a token expires, in Unix seconds; nothing where the token does not say.
+#[napi]
+pub fn token_expiry(token: String) -> Option<i64> {
+    sas::expiry_of(&Zeroizing::new(token))
+}
+
+/// A text with the value of every `sb-hc-token` masked.
+#[napi]
+pub fn redact_uri(uri: String) -> String {
+    uri::redact(&Zeroizing::new(uri))
+}
+
+/// A connection string, taken apart. The names are those of @azure/service-bus.
+#[napi(object)]
+pub struct ConnectionStringProperties {
+    /// `sb://host/`, as written.
+    pub endpoint: String,
+    /// The host, with its port if there is one.
+    pub fully_qualified_namespace: String,
+    /// The hybrid connection.
+    pub entity_path: Option<String>,
+    /// The SAS rule.
+    pub shared_access_key_name: Option<String>,
+    /// The SAS rule's key.
+    pub shared_access_key: Option<String>,
+    /// A token made earlier.
+    pub shared_access_signature: Option<String>,
+    /// `Managed Identity` or the like.
+    pub authentication: Option<String>,
+    /// Milliseconds.
+    pub operation_timeout: Option<f64>,
+    /// Present and true for an emulator on this machine.
+    pub use_development_emulator: Option<bool>,
+}
+
+/// Takes a connection string apart.
+#[napi]
+pub fn parse_connection_string(text: String) -> Result<ConnectionStringProperties> {
+    let parsed = connection_string::parse(&Zeroizing::new(text)).map_err(refusal)?;
+    Ok(ConnectionStringProperties {
+        endpoint: parsed.endpoint,
+        fully_qualified_namespace: parsed.fully_qualified_namespace,
+        entity_path: parsed.entity_path,
+        shared_access_key_name: parsed.shared_access_key_name,
+        shared_access_key: parsed.shared_access_key.map(|key| key.to_string()),
+        shared_access_signature: parsed.shared_access_signature.map(|token| token.to_string()),
+        authentication: parsed.authentication,
+        operation_timeout: parsed.operation_timeout.map(|span| span.as_secs_f64() * 1000.0),
+        use_development_emulator: parsed.use_development_emulator.then_some(true),
+    })
+}

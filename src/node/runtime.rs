@@ -1,0 +1,64 @@
+//! The IO thread: one tokio current-thread runtime, started with the first engine and ended with the last.
+//!
+//! Reading, decoding, TLS and dialling happen here, for all environments of the process. A second worker gained
+//! nothing where it was measured, on two cores.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread::{self, JoinHandle};
+
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
+
+static CURRENT: Mutex<Weak<IoThread>> = Mutex::new(Weak::new());
+
+/// The thread, for as long as somebody holds it.
+pub struct IoThread {
+    handle: Handle,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl IoThread {
+    /// The process's IO thread, started if it is not running.
+    ///
+    /// # Errors
+    /// If the operating system gives no thread or no selector.
+    pub fn get() -> io::Result<Arc<Self>> {
+        let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(running) = current.upgrade() {
+            return Ok(running);
+        }
+        let started = Arc::new(Self::start()?);
+        *current = Arc::downgrade(&started);
+        Ok(started)
+    }
+
+    fn start() -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
+        let (stop, stopped) = oneshot::channel();
+        let thread = thread::Builder::new().name("hyco-ws-io".into()).spawn(move || {
+            // Both ways of ending mean the same: the last engine is gone.
+            let _ = runtime.block_on(stopped);
+        })?;
+        Ok(Self { handle, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// For spawning.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+}
+
+impl Drop for IoThread {
+    fn drop(&mut self) {
+        self.stop.take();
+        if let Some(thread) =
+            self.thread.take().filter(|thread| thread.thread().id() != thread::current().id())
+        {
+            // A panic of the thread has been reported by its hook; there is nothing to add.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,134 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::protocol::control::{ControlMessage, parse};
+
+fn accept_with(protocols: Option<&str>) -> Accept {
+    let headers = protocols.map(|p| serde_json::json!({ "sec-websocket-protocol": p })).unwrap_or_default();
+    let text =
+        serde_json::json!({ "accept": { "address": "wss://h/", "connectHeaders": headers } }).to_string();
+    match parse(&text) {
+        Ok(ControlMessage::Accept(accept)) => accept,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_program_sees_neither_infix_nor_relay_parameters() {
+    for (address, expected) in [
+        ("wss://h:443/$hc/hyco?sb-hc-action=accept&sb-hc-id=1", "/hyco"),
+        ("wss://h/$hc/hyco/sub/path?a=1&sb-hc-action=accept&b=%20&SB-HC-ID=1", "/hyco/sub/path?a=1&b=%20"),
+        ("wss://h/$hc/hyco?sb%2Dhc%2Dtoken=x&a", "/hyco?a"),
+        ("wss://h/$hc/hyco?sb-hc-flag&sb-hc-action=accept", "/hyco?sb-hc-flag"),
+        ("wss://h/$hc/hyco?&&&&sb-hc-action=accept", "/hyco?&&&"),
+        ("wss://h/%24hc/hyco", "/hyco"),
+        ("wss://h/$hcx/hyco?x=1#f", "/$hcx/hyco?x=1"),
+        ("wss://h/$hc", "/"),
+        ("wss://h?sb-hc-id=1", "/"),
+        ("wss://h", "/"),
+        ("", "/"),
+    ] {
+        assert_eq!(logical_target(address), expected, "{address}");
+    }
+}
+
+#[test]
+fn a_rejection_uses_the_guides_spelling_and_form_encoding() {
+    assert_eq!(
+        reject_address("wss://h/$hc/x?sb-hc-action=accept&sb-hc-id=1", 401, "Not & here"),
+        "wss://h/$hc/x?sb-hc-action=accept&sb-hc-id=1&sb-hc-statusCode=401&sb-hc-statusDescription=Not+%26+here"
+    );
+    assert_eq!(
+        reject_address("wss://h/x", 400, "a\r\nSet-Cookie: ü"),
+        "wss://h/x?sb-hc-statusCode=400&sb-hc-statusDescription=a++Set-Cookie%3A+%3F"
+    );
+    for odd in [0, 101, 200, 600, 65_535] {
+        assert!(reject_address("wss://h/x", odd, "").contains("statusCode=502&"));
+    }
+    assert!(reject_address("wss://h/x", 503, &"x".repeat(100_000)).len() < 700);
+}
+
+#[test]
+fn parameters_are_added_found_and_removed() {
+    assert_eq!(with_parameter("/x", "a", "b c"), "/x?a=b+c");
+    assert_eq!(with_parameter("/x?", "a", "1"), "/x?a=1");
+    assert_eq!(with_parameter("/x?y=1&", "a", "1"), "/x?y=1&a=1");
+    assert_eq!(query_parameter("/x?y=1&sb-hc-id=7", "sb-hc-id"), Some("7"));
+    assert_eq!(query_parameter("/x", "sb-hc-id"), None);
+    assert_eq!(without_parameter("/x?y=1&sb-hc-token=7&z", "sb-hc-token"), "/x?y=1&z");
+    assert_eq!(without_parameter("/x?sb-hc-token=7", "sb-hc-token"), "/x");
+}
+
+#[test]
+fn the_first_offered_subprotocol_is_trimmed_and_checked() {
+    assert_eq!(first_protocol(&accept_with(Some(" b , a"))).as_deref(), Some("b"));
+    assert_eq!(offered_protocols(&accept_with(Some("a,, b,a, c d, \u{fc}"))), ["a", "b"]);
+    assert_eq!(first_protocol(&accept_with(Some(""))), None);
+    assert_eq!(first_protocol(&accept_with(None)), None);
+}
+
+#[test]
+fn header_lines_cannot_smuggle_in_another() {
+    assert_eq!(parse_header_line("X-A:  b: c ").unwrap(), ("X-A", "b: c"));
+    for line in [
+        "",
+        "no colon",
+        ": x",
+        "X A: b",
+        "X\r\nY: b",
+        "X: a\r\nY: b",
+        "X: a\nb",
+        "X: \0",
+        "X: \u{fc}",
+        "X : a",
+    ] {
+        assert_eq!(parse_header_line(line).expect_err(line).kind, ErrorKind::InvalidArgument);
+    }
+}
+
+#[test]
+fn the_head_of_a_rendezvous_is_the_handshakes_own() {
+    let extra = ["X-A: 1".to_owned(), "Host: evil".to_owned(), "sec-websocket-KEY: x".to_owned()];
+    let head = rendezvous_head("h:8080", Some("chat"), None, &extra).unwrap();
+    assert_eq!(
+        head,
+        "Host: h:8080\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Protocol: chat\r\nX-A: 1\r\n"
+    );
+    assert!(rendezvous_head("h", Some("a, b"), None, &[]).is_err());
+    assert!(rendezvous_head("h", None, Some("a\r\nX: y"), &[]).is_err());
+    assert!(rendezvous_head("h", None, Some("permessage-deflate; client_max_window_bits"), &[]).is_ok());
+    assert!(rendezvous_head("h", None, None, &["a\r\nb: c".to_owned()]).is_err());
+}
+
+proptest! {
+    #[test]
+    fn never_panics(text in "\\PC*", status in any::<u16>()) {
+        let _ = logical_target(&text);
+        let _ = parse_header_line(&text);
+        let _ = reject_address(&text, status, &text);
+    }
+
+    #[test]
+    fn no_relay_parameter_is_left(pairs in proptest::collection::vec("(sb-hc-|SB-hc-|)[a-z]{1,4}=[a-z]{0,3}", 0..6)) {
+        let target = logical_target(&format!("wss://h/$hc/x?{}", pairs.join("&")));
+        prop_assert!(!target.to_ascii_lowercase().contains("sb-hc-"));
+        let own = pairs.iter().filter(|pair| !pair.to_ascii_lowercase().starts_with("sb-hc-")).count();
+        prop_assert_eq!(target.matches('=').count(), own);
+    }
+
+    #[test]
+    fn a_description_never_breaks_the_request_line(text in any::<String>()) {
+        let address = reject_address("wss://h/$hc/x?a=1", 403, &text);
+        prop_assert!(address.bytes().all(|b| b > b' ' && b < 0x7f));
+        prop_assert!(header_safe(&text).bytes().all(|b| (b' '..=b'~').contains(&b)));
+    }
+
+    #[test]
+    fn heads_are_whole_lines(extra in proptest::collection::vec("\\PC{0,20}", 0..4), protocol in "\\PC{0,8}") {
+        if let Ok(head) = rendezvous_head("h", Some(&protocol), None, &extra) {
+            prop_assert!(head.ends_with("\r\n") && !head.contains("\r\n\r\n"));
+            prop_assert!(head.lines().all(|line| parse_header_line(line).is_ok()));
+        }
+    }
+}

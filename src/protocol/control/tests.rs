@@ -1,0 +1,187 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const ACCEPT: &str = r#"{"accept":{"address":"wss://g1-sb.servicebus.windows.net:443/$hc/hyco?sb-hc-action=accept&sb-hc-id=a",
+  "id":"8f_G12","connectHeaders":{"Host":"contoso","Sec-WebSocket-Protocol":"b, a","X-A":"1"},
+  "remoteEndpoint":{"address":"203.0.113.7","port":51234},"later":{"x":[1,2]}}}"#;
+
+fn accept_of(text: &str) -> Accept {
+    match parse(text) {
+        Ok(ControlMessage::Accept(accept)) => accept,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn request_of(text: &str) -> Request {
+    match parse(text) {
+        Ok(ControlMessage::Request(request)) => request,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn reads_an_accept_with_its_headers_in_order() {
+    let accept = accept_of(ACCEPT);
+    assert_eq!(accept.id, "8f_G12");
+    assert_eq!(accept.remote_endpoint, Some(("203.0.113.7".to_owned(), 51234)));
+    let names: Vec<_> = accept.connect_headers.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["Host", "Sec-WebSocket-Protocol", "X-A"]);
+    assert_eq!(header(&accept.connect_headers, "sec-websocket-PROTOCOL"), Some("b, a"));
+    assert_eq!(header(&accept.connect_headers, "x-b"), None);
+}
+
+#[test]
+fn an_accept_needs_its_address_only() {
+    let accept = accept_of(r#"{"accept":{"address":"wss://h/"}}"#);
+    assert_eq!((accept.id.as_str(), accept.connect_headers.len(), accept.remote_endpoint), ("", 0, None));
+    let odd = r#"{"accept":{"address":"wss://h/","id":7,"connectHeaders":{"a":1,"b":null,"c":["x","y"]},"remoteEndpoint":5}}"#;
+    let accept = accept_of(odd);
+    assert_eq!(accept.id, "7");
+    assert_eq!(
+        accept.connect_headers,
+        [("a".to_owned(), "1".to_owned()), ("c".to_owned(), "x, y".to_owned())]
+    );
+    assert_eq!(accept.remote_endpoint, None);
+    let null = r#"{"accept":{"address":"wss://h/","id":null,"connectHeaders":null,"remoteEndpoint":{"address":"::1","port":"x"}}}"#;
+    assert_eq!(accept_of(null).remote_endpoint, Some(("::1".to_owned(), 0)));
+}
+
+#[test]
+fn reads_a_full_request() {
+    let text = r#"{"request":{"address":"wss://h/","id":"1_G10","requestTarget":"/hyco/x?y=1","method":"POST",
+        "remoteEndpoint":{"address":"h","port":1},"requestHeaders":{"Via":"1.1 h"},"body":true}}"#;
+    let request = request_of(text);
+    let head = request.head.unwrap();
+    assert_eq!((head.method.as_str(), head.target.as_str(), head.body), ("POST", "/hyco/x?y=1", true));
+    assert_eq!(header(&head.headers, "via"), Some("1.1 h"));
+}
+
+#[test]
+fn tells_the_short_form_by_either_missing_field() {
+    assert!(request_of(r#"{"request":{"address":"wss://h/","id":"1"}}"#).head.is_none());
+    assert!(request_of(r#"{"request":{"address":"wss://h/","id":"1","method":"GET"}}"#).head.is_none());
+    assert!(request_of(r#"{"request":{"address":"wss://h/","body":true}}"#).head.is_none());
+}
+
+#[test]
+fn unknown_commands_are_named_and_no_error() {
+    let text = r#"{"injectFault":{"delay":"00:00:01"}}"#;
+    assert_eq!(parse(text).unwrap(), ControlMessage::Unknown("injectFault".into()));
+    let both = r#"{"hint":1,"accept":{"address":"wss://h/"},"request":{}}"#;
+    assert!(matches!(parse(both), Ok(ControlMessage::Accept(_))));
+}
+
+#[test]
+fn malformed_messages_are_typed_errors_that_quote_nothing() {
+    for text in [
+        "",
+        "x",
+        "null",
+        "[]",
+        "{}",
+        "{",
+        "\"accept\"",
+        r#"{"accept":null}"#,
+        r#"{"accept":{}}"#,
+        r#"{"accept":{"address":""}}"#,
+        r#"{"accept":{"address":"s3cret","connectHeaders":"s3cret"}}"#,
+        r#"{"accept":{"address":{"s3cret":1}}}"#,
+        r#"{"request":{"id":"1"}}"#,
+        r#"{"request":{"method":"GET","body":false}}"#,
+        r#"{"request":{"method":5,"body":"s3cret"}}"#,
+    ] {
+        let error = parse(text).expect_err(text);
+        assert_eq!(error.kind, ErrorKind::Protocol);
+        assert!(!error.message.contains("s3cret"), "{}", error.message);
+    }
+}
+
+#[test]
+fn huge_and_deep_messages_are_refused() {
+    let huge = format!(r#"{{"accept":{{"address":"{}"}}}}"#, "a".repeat(MAX_MESSAGE));
+    assert!(parse(&huge).unwrap_err().message.contains("longer"));
+    let nest = format!("{}1{}", "[".repeat(50_000), "]".repeat(50_000));
+    assert!(parse(&format!(r#"{{"accept":{{"address":"wss://h/","id":{nest}}}}}"#)).is_err());
+    // A value that nobody reads is skipped without recursion.
+    assert!(matches!(parse(&format!(r#"{{"x":{nest}}}"#)), Ok(ControlMessage::Unknown(_))));
+}
+
+#[test]
+fn debug_shows_no_address_and_no_headers() {
+    let text = format!(
+        "{:?} {:?}",
+        parse(ACCEPT),
+        request_of(r#"{"request":{"address":"wss://h/?s3cret","id":"1"}}"#)
+    );
+    assert!(!text.contains("sb-hc") && !text.contains("s3cret") && !text.contains("X-A"));
+}
+
+#[test]
+fn writes_what_the_guide_shows() {
+    assert_eq!(renew_token("a\"b"), r#"{"renewToken":{"token":"a\"b"}}"#);
+    let headers = [("X-A".to_owned(), "1".to_owned())];
+    let text = response(&Response {
+        request_id: "1_G10",
+        status_code: 200,
+        status_description: "OK",
+        response_headers: &headers,
+        body: true,
+    });
+    let expected = r#"{"response":{"requestId":"1_G10","statusCode":200,"statusDescription":"OK","responseHeaders":{"X-A":"1"},"body":true}}"#;
+    assert_eq!(text, expected);
+    assert!(not_implemented("7").contains(r#""statusCode":501,"#));
+    assert!(not_implemented("7").ends_with(r#""responseHeaders":{},"body":false}}"#));
+}
+
+fn json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        ".{0,8}".prop_map(Value::from),
+    ];
+    let key = prop_oneof![
+        Just("accept".to_owned()),
+        Just("request".to_owned()),
+        Just("address".to_owned()),
+        Just("connectHeaders".to_owned()),
+        Just("remoteEndpoint".to_owned()),
+        Just("method".to_owned()),
+        Just("body".to_owned()),
+        ".{0,4}",
+    ];
+    leaf.prop_recursive(4, 40, 6, move |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            proptest::collection::vec((key.clone(), inner), 0..5)
+                .prop_map(|pairs| Value::Object(pairs.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn never_panics_on_text(text in "\\PC*") {
+        let _ = parse(&text);
+    }
+
+    #[test]
+    fn never_panics_on_json(value in json()) {
+        let _ = parse(&value.to_string());
+    }
+
+    #[test]
+    fn headers_survive(pairs in proptest::collection::vec(("[A-Za-z-]{1,8}", ".{0,12}"), 0..6)) {
+        let body: Vec<String> =
+            pairs.iter().map(|(k, v)| format!("{}:{}", Value::from(k.as_str()), Value::from(v.as_str()))).collect();
+        let text = format!(r#"{{"accept":{{"address":"wss://h/","connectHeaders":{{{}}}}}}}"#, body.join(","));
+        prop_assert_eq!(accept_of(&text).connect_headers, pairs);
+    }
+
+    #[test]
+    fn a_token_survives_its_message(token in ".{0,40}") {
+        let value: Value = serde_json::from_str(&renew_token(&token)).unwrap();
+        prop_assert_eq!(value["renewToken"]["token"].as_str(), Some(token.as_str()));
+    }
+}

@@ -1,0 +1,336 @@
+//! The packed queue between the IO thread and JavaScript.
+//!
+//! What decides the speed of a native socket is how its messages cross into V8. So nothing crosses alone: the IO
+//! thread appends what one read yielded as one [`Batch`], wakes JavaScript once, and JavaScript drains everything
+//! that has queued into a table of fixed-size records and one block of bytes, out of which it cuts its views.
+
+#![forbid(unsafe_code)]
+
+use std::collections::VecDeque;
+use std::mem;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Words of one record: slot, meta, offset, length. Meta is kind | flags << 8 | detail << 16.
+pub const RECORD_WORDS: usize = 4;
+/// Payloads of this size and more cross each as a buffer of its own, without another copy.
+pub const LARGE: usize = 32 * 1024;
+/// The size of the block that JavaScript lends: whatever is not large fits into an empty one.
+pub const BLOCK: usize = 64 * 1024;
+
+/// A record's flag: the payload is not in the block but next in the row of large buffers.
+pub const FLAG_LARGE: u32 = 1 << 8;
+
+/// Kinds whose length is a number and not a payload's.
+const COUNTS: [u32; 2] = [Kind::Sent as u32, Kind::Closed as u32];
+
+/// What an entry's bookkeeping is taken to weigh, so that a flood of empty messages is bounded too.
+const RECORD_WEIGHT: usize = 32;
+/// Spare batches kept for reuse, and the capacity above which one is dropped instead.
+const SPARES: usize = 8;
+const SPARE_BYTES: usize = 128 * 1024;
+
+/// What a record says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// A text message.
+    Text = 1,
+    /// A binary message.
+    Binary = 2,
+    /// A ping.
+    Ping = 3,
+    /// A pong.
+    Pong = 4,
+    /// The peer's close frame: detail is the code, payload the reason.
+    Close = 5,
+    /// A protocol error of the peer (JSON); nothing more will be read.
+    Error = 6,
+    /// The peer has ended its side of the connection.
+    End = 7,
+    /// The last record of a slot: the connection is gone, with as many bytes unwritten as the length says.
+    Closed = 8,
+    /// The handshake succeeded (JSON: the response's head).
+    Open = 9,
+    /// The dial failed (JSON: the error); `Closed` follows.
+    Failed = 10,
+    /// The server answered with another status than 101 (JSON: the response's head).
+    Response = 11,
+    /// A piece of that response's body.
+    Body = 12,
+    /// The end of that body.
+    BodyEnd = 13,
+    /// The kernel took everything up to as many more callbacks as the length says.
+    Sent = 14,
+    /// Lengths of the frames of the next message, 32-bit little-endian.
+    Fragments = 15,
+    /// An event of a listener (JSON).
+    Listener = 16,
+}
+
+/// Whom the queue tells that JavaScript took some of its bytes.
+pub trait Owner: Send + Sync {
+    /// `bytes` have left the queue.
+    fn drained(&self, bytes: usize);
+    /// The queue as a whole has room again.
+    fn room(&self);
+}
+
+/// What one read yielded: records, their small payloads back to back, their large ones apart.
+#[derive(Default)]
+pub struct Batch {
+    owner: Option<Arc<dyn Owner>>,
+    records: Vec<[u32; RECORD_WORDS]>,
+    bytes: Vec<u8>,
+    large: VecDeque<Vec<u8>>,
+    weight: usize,
+    next: usize,
+}
+
+impl Batch {
+    /// Adds a record whose payload is copied.
+    pub fn push(&mut self, slot: u32, kind: Kind, detail: u16, payload: &[u8]) {
+        if payload.len() >= LARGE {
+            return self.push_owned(slot, kind, detail, payload.to_vec());
+        }
+        let meta = kind as u32 | u32::from(detail) << 16;
+        self.records.push([slot, meta, self.bytes.len() as u32, payload.len() as u32]);
+        self.bytes.extend_from_slice(payload);
+        self.weight += payload.len() + RECORD_WEIGHT;
+    }
+
+    /// Adds a record whose payload is handed over.
+    pub fn push_owned(&mut self, slot: u32, kind: Kind, detail: u16, payload: Vec<u8>) {
+        if payload.len() < LARGE {
+            return self.push(slot, kind, detail, &payload);
+        }
+        let meta = kind as u32 | FLAG_LARGE | u32::from(detail) << 16;
+        self.records.push([slot, meta, 0, payload.len() as u32]);
+        self.weight += payload.len() + RECORD_WEIGHT;
+        self.large.push_back(payload);
+    }
+
+    /// Adds a record without a payload whose length field carries a number.
+    pub fn push_count(&mut self, slot: u32, kind: Kind, detail: u16, count: u32) {
+        self.records.push([slot, kind as u32 | u32::from(detail) << 16, 0, count]);
+        self.weight += RECORD_WEIGHT;
+    }
+
+    /// True while nothing has been added.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// What this batch counts against its owner's credit.
+    pub fn weight(&self) -> usize {
+        self.weight
+    }
+
+    fn recycle(&mut self) {
+        self.owner = None;
+        self.records.clear();
+        self.bytes.clear();
+        self.large.clear();
+        self.weight = 0;
+        self.next = 0;
+    }
+}
+
+/// What a drain moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drained {
+    /// Records in the table.
+    pub count: usize,
+    /// Bytes in the block.
+    pub used: usize,
+    /// Why it ended there.
+    pub ended: DrainEnd,
+}
+
+/// Why a drain ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DrainEnd {
+    /// Nothing is left; the next push wakes JavaScript again.
+    Empty = 0,
+    /// The table is full.
+    TableFull = 1,
+    /// The next payload does not fit into what is left of the block.
+    BlockFull = 2,
+}
+
+#[derive(Default)]
+struct Queue {
+    batches: VecDeque<Batch>,
+    spares: Vec<Batch>,
+    waiting: Vec<Arc<dyn Owner>>,
+    waking: bool,
+    closed: bool,
+}
+
+#[derive(Default)]
+struct Reader {
+    batches: VecDeque<Batch>,
+    large: VecDeque<Vec<u8>>,
+    used: Vec<Batch>,
+}
+
+/// The queue of one JavaScript environment.
+pub struct Delivery {
+    queue: Mutex<Queue>,
+    reader: Mutex<Reader>,
+    weight: AtomicUsize,
+    limit: usize,
+    wake: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Delivery {
+    /// A queue that holds about `limit` bytes before every socket stops reading, and calls `wake` when it stops
+    /// being empty.
+    pub fn new(limit: usize, wake: impl Fn() + Send + Sync + 'static) -> Self {
+        Self {
+            queue: Mutex::default(),
+            reader: Mutex::default(),
+            weight: AtomicUsize::new(0),
+            limit,
+            wake: Box::new(wake),
+        }
+    }
+
+    /// Hands `batch` over and leaves an empty one in its place; `owner` hears when its bytes have been drained.
+    pub fn push(&self, batch: &mut Batch, owner: Option<Arc<dyn Owner>>) {
+        if batch.is_empty() {
+            return;
+        }
+        let mut queue = lock(&self.queue);
+        if queue.closed {
+            drop(queue);
+            return batch.recycle();
+        }
+        batch.owner = owner;
+        self.weight.fetch_add(batch.weight, Ordering::Relaxed);
+        let spare = queue.spares.pop().unwrap_or_default();
+        queue.batches.push_back(mem::replace(batch, spare));
+        let wake = !mem::replace(&mut queue.waking, true);
+        drop(queue);
+        if wake {
+            (self.wake)();
+        }
+    }
+
+    /// Hands over a single record.
+    pub fn push_one(&self, slot: u32, kind: Kind, detail: u16, payload: &[u8]) {
+        let mut batch = Batch::default();
+        batch.push(slot, kind, detail, payload);
+        self.push(&mut batch, None);
+    }
+
+    /// True when the queue as a whole holds too much; `owner` is told when that is over.
+    pub fn is_full(&self, owner: &dyn Fn() -> Arc<dyn Owner>) -> bool {
+        if self.weight.load(Ordering::Relaxed) < self.limit {
+            return false;
+        }
+        let mut queue = lock(&self.queue);
+        if self.weight.load(Ordering::Relaxed) < self.limit || queue.closed {
+            return false;
+        }
+        queue.waiting.push(owner());
+        true
+    }
+
+    /// Moves records into `table` and their payloads into `block`.
+    pub fn drain(&self, table: &mut [u32], block: &mut [u8]) -> Drained {
+        let reader = &mut *lock(&self.reader);
+        let mut count = 0;
+        let mut used = 0;
+        let mut taken = 0;
+        let ended = 'drain: loop {
+            let Some(batch) = reader.batches.front_mut() else {
+                if !self.refill(reader, taken) {
+                    return Drained { count, used, ended: DrainEnd::Empty };
+                }
+                taken = 0;
+                continue;
+            };
+            while let Some(record) = batch.records.get(batch.next) {
+                let Some(row) = table.get_mut(count * RECORD_WORDS..(count + 1) * RECORD_WORDS) else {
+                    break 'drain DrainEnd::TableFull;
+                };
+                let &[slot, meta, offset, length] = record;
+                row.copy_from_slice(record);
+                if meta & FLAG_LARGE != 0 {
+                    reader.large.extend(batch.large.pop_front());
+                } else if length > 0 && !COUNTS.contains(&(meta & 0xff)) {
+                    let (from, size) = (offset as usize, length as usize);
+                    let Some(target) = block.get_mut(used..used + size) else {
+                        break 'drain DrainEnd::BlockFull;
+                    };
+                    target.copy_from_slice(&batch.bytes[from..from + size]);
+                    row.copy_from_slice(&[slot, meta, used as u32, length]);
+                    used += size;
+                }
+                batch.next += 1;
+                count += 1;
+            }
+            taken += batch.weight;
+            if let Some(owner) = batch.owner.take() {
+                owner.drained(batch.weight);
+            }
+            if let Some(batch) = reader.batches.pop_front() {
+                reader.used.push(batch);
+            }
+        };
+        self.release(taken, None);
+        Drained { count, used, ended }
+    }
+
+    /// The next large payload, in the order of the records that announced them.
+    pub fn take_large(&self) -> Option<Vec<u8>> {
+        lock(&self.reader).large.pop_front()
+    }
+
+    /// Drops everything, now and from now on: the environment is going away.
+    pub fn close(&self) {
+        let mut queue = lock(&self.queue);
+        queue.closed = true;
+        let dropped =
+            (mem::take(&mut queue.batches), mem::take(&mut queue.waiting), mem::take(&mut queue.spares));
+        drop(queue);
+        drop(dropped);
+        drop(mem::take(&mut *lock(&self.reader)));
+    }
+
+    /// Fetches what has queued; false, and the next push wakes again, if that is nothing.
+    fn refill(&self, reader: &mut Reader, taken: usize) -> bool {
+        let mut queue = lock(&self.queue);
+        for mut batch in reader.used.drain(..) {
+            if queue.spares.len() < SPARES && batch.bytes.capacity() <= SPARE_BYTES {
+                batch.recycle();
+                queue.spares.push(batch);
+            }
+        }
+        mem::swap(&mut queue.batches, &mut reader.batches);
+        let found = !reader.batches.is_empty();
+        queue.waking = found;
+        self.release(taken, Some(queue));
+        found
+    }
+
+    /// Takes `taken` off the total and lets those read on that waited for room.
+    fn release(&self, taken: usize, queue: Option<MutexGuard<'_, Queue>>) {
+        let before = self.weight.fetch_sub(taken, Ordering::Relaxed);
+        if before < self.limit {
+            return;
+        }
+        let waiting = mem::take(&mut queue.unwrap_or_else(|| lock(&self.queue)).waiting);
+        for owner in waiting {
+            owner.room();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+use std::sync::atomic::AtomicBool;
+
+use proptest::prelude::*;
+
+use super::*;
+
+#[derive(Default)]
+struct Account {
+    drained: AtomicUsize,
+    room: AtomicBool,
+}
+
+impl Owner for Account {
+    fn drained(&self, bytes: usize) {
+        self.drained.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn room(&self) {
+        self.room.store(true, Ordering::Relaxed);
+    }
+}
+
+fn counted(limit: usize) -> (Delivery, Arc<AtomicUsize>) {
+    let wakes = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&wakes);
+    let wake = move || {
+        count.fetch_add(1, Ordering::Relaxed);
+    };
+    (Delivery::new(limit, wake), wakes)
+}
+
+/// Drains everything the way JavaScript does and returns (slot, kind, detail, payload).
+fn drain_all(delivery: &Delivery, rows: usize, block: usize) -> Vec<(u32, u8, u16, Vec<u8>)> {
+    let mut table = vec![0; rows * RECORD_WORDS];
+    let mut block = vec![0; block];
+    let mut seen = Vec::new();
+    loop {
+        let Drained { count, ended, .. } = delivery.drain(&mut table, &mut block);
+        for row in table.chunks_exact(RECORD_WORDS).take(count) {
+            let (from, to) = (row[2] as usize, (row[2] + row[3]) as usize);
+            let payload = if row[1] & FLAG_LARGE != 0 {
+                delivery.take_large().expect("announced")
+            } else {
+                block[from..to].to_vec()
+            };
+            seen.push((row[0], row[1] as u8, (row[1] >> 16) as u16, payload));
+        }
+        if ended == DrainEnd::Empty {
+            return seen;
+        }
+    }
+}
+
+#[test]
+fn wakes_once_until_it_has_been_drained_empty() {
+    let (delivery, wakes) = counted(usize::MAX);
+    delivery.push_one(1, Kind::Text, 0, b"a");
+    delivery.push_one(1, Kind::Text, 0, b"b");
+    assert_eq!(wakes.load(Ordering::Relaxed), 1);
+    assert_eq!(drain_all(&delivery, 4, BLOCK).len(), 2);
+    delivery.push_one(1, Kind::Text, 0, b"c");
+    assert_eq!(wakes.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn carries_slot_kind_detail_and_payload() {
+    let (delivery, _) = counted(usize::MAX);
+    delivery.push_one(7, Kind::Close, 4001, b"bye");
+    assert_eq!(drain_all(&delivery, 1, BLOCK), [(7, Kind::Close as u8, 4001, b"bye".to_vec())]);
+}
+
+#[test]
+fn a_count_is_not_taken_for_a_length() {
+    let (delivery, _) = counted(usize::MAX);
+    let mut batch = Batch::default();
+    batch.push_count(3, Kind::Sent, 0, u32::MAX);
+    delivery.push(&mut batch, None);
+    let mut table = [0; RECORD_WORDS];
+    assert_eq!(delivery.drain(&mut table, &mut []).count, 1);
+    assert_eq!(table, [3, Kind::Sent as u32, 0, u32::MAX]);
+}
+
+#[test]
+fn returns_an_owners_credit_when_its_batch_has_been_drained() {
+    let (delivery, _) = counted(usize::MAX);
+    let account = Arc::new(Account::default());
+    let mut batch = Batch::default();
+    batch.push(1, Kind::Binary, 0, &[0; 100]);
+    batch.push(1, Kind::Binary, 0, &[0; LARGE]);
+    let weight = batch.weight();
+    delivery.push(&mut batch, Some(account.clone()));
+    assert!(batch.is_empty());
+    assert_eq!(account.drained.load(Ordering::Relaxed), 0);
+    drain_all(&delivery, 8, BLOCK);
+    assert_eq!(account.drained.load(Ordering::Relaxed), weight);
+}
+
+#[test]
+fn a_full_queue_tells_those_that_wait_when_it_has_room() {
+    let (delivery, _) = counted(50);
+    let account = Arc::new(Account::default());
+    let owner = || account.clone() as Arc<dyn Owner>;
+    assert!(!delivery.is_full(&owner));
+    delivery.push_one(1, Kind::Binary, 0, &[0; 60]);
+    assert!(delivery.is_full(&owner));
+    assert!(!account.room.load(Ordering::Relaxed));
+    drain_all(&delivery, 8, BLOCK);
+    assert!(account.room.load(Ordering::Relaxed));
+    assert!(!delivery.is_full(&owner));
+}
+
+#[test]
+fn a_closed_queue_drops_what_comes() {
+    let (delivery, wakes) = counted(usize::MAX);
+    delivery.push_one(1, Kind::Text, 0, b"a");
+    delivery.close();
+    delivery.push_one(1, Kind::Text, 0, b"b");
+    assert_eq!(wakes.load(Ordering::Relaxed), 1);
+    assert!(drain_all(&delivery, 4, BLOCK).is_empty());
+}
+
+proptest! {
+    #[test]
+    fn nothing_is_lost_or_reordered_by_small_tables_and_blocks(
+        pushes in prop::collection::vec(prop::collection::vec(0usize..300, 1..5), 1..20),
+        rows in 1usize..6,
+        block in 300usize..700,
+    ) {
+        let (delivery, _) = counted(usize::MAX);
+        let mut sent = Vec::new();
+        for (slot, lengths) in pushes.iter().enumerate() {
+            let mut batch = Batch::default();
+            for &length in lengths {
+                // Every seventh payload or so goes as a large one.
+                let length = if length % 7 == 3 { LARGE + length } else { length };
+                let payload = vec![slot as u8; length];
+                batch.push(slot as u32, Kind::Binary, length as u16, &payload);
+                sent.push((slot as u32, Kind::Binary as u8, length as u16, payload));
+            }
+            delivery.push(&mut batch, None);
+        }
+        prop_assert_eq!(drain_all(&delivery, rows, block), sent);
+    }
+}

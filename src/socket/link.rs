@@ -1,0 +1,334 @@
+//! The bytes of one connection: a TCP stream, plain or under TLS, used by two threads at once.
+//!
+//! The IO thread reads; whoever has something to write writes, which is usually the JavaScript thread.
+
+#![forbid(unsafe_code)]
+
+use std::io::{self, BufRead, IoSlice, Read, Write};
+use std::net::Shutdown;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::BufMut;
+use rustls::ClientConnection;
+use socket2::SockRef;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+
+use super::Tuning;
+use super::outgoing::Outgoing;
+use crate::frame::{Decoder, FrameError, Sink};
+
+/// Segments written with one system call.
+const SLICES: usize = 16;
+
+/// One connection.
+pub struct Link {
+    tcp: TcpStream,
+    tls: Option<Mutex<ClientConnection>>,
+    tuning: Tuning,
+}
+
+/// What a read step came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadStep {
+    /// Bytes went to the decoder.
+    Bytes,
+    /// Nothing there for now.
+    Blocked,
+    /// The peer ended its side.
+    End,
+}
+
+/// Why reading stopped.
+pub enum ReadError {
+    /// The connection broke.
+    Io(io::Error),
+    /// The peer broke the protocol.
+    Frame(FrameError),
+}
+
+impl From<io::Error> for ReadError {
+    fn from(error: io::Error) -> Self {
+        ReadError::Io(error)
+    }
+}
+
+impl From<FrameError> for ReadError {
+    fn from(error: FrameError) -> Self {
+        ReadError::Frame(error)
+    }
+}
+
+impl Link {
+    /// Takes over a stream whose handshakes are done.
+    pub fn new(tcp: TcpStream, tls: Option<ClientConnection>, tuning: Tuning) -> Self {
+        Self { tcp, tls: tls.map(Mutex::new), tuning }
+    }
+
+    /// True under TLS.
+    pub fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Ready to be read, as far as the selector knows.
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.tcp.poll_read_ready(cx)
+    }
+
+    /// Ready to be written. Works from any thread; the task behind `cx` is woken when it becomes so.
+    pub fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.tcp.poll_write_ready(cx)
+    }
+
+    /// Writes what `queue` holds; true when the kernel has everything, false when it takes no more for now.
+    pub fn write(&self, queue: &mut Outgoing) -> io::Result<bool> {
+        match &self.tls {
+            None => self.write_plain(queue),
+            Some(tls) => self.write_tls(&mut lock(tls), queue),
+        }
+    }
+
+    fn write_plain(&self, queue: &mut Outgoing) -> io::Result<bool> {
+        while queue.ready() > 0 {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let count = queue.slices(&mut slices);
+            match self.send(&slices[..count]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => queue.advance(written),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    fn write_tls(&self, tls: &mut ClientConnection, queue: &mut Outgoing) -> io::Result<bool> {
+        loop {
+            if !self.flush_tls(tls)? {
+                return Ok(false);
+            }
+            if queue.ready() == 0 {
+                return Ok(true);
+            }
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let count = queue.slices(&mut slices);
+            let taken = tls.writer().write_vectored(&slices[..count])?;
+            queue.advance(taken);
+        }
+    }
+
+    /// Sends the records that rustls has made; false when the kernel takes no more for now.
+    fn flush_tls(&self, tls: &mut ClientConnection) -> io::Result<bool> {
+        while tls.wants_write() {
+            match tls.write_tls(&mut Wire(self)) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    fn send(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match (self.tuning.short_io, slices.iter().find(|slice| !slice.is_empty())) {
+            (true, Some(slice)) => self.tcp.try_write(&slice[..1]),
+            _ => self.tcp.try_write_vectored(slices),
+        }
+    }
+
+    /// Ends our side: close_notify under TLS, then FIN.
+    pub fn shutdown(&self) -> io::Result<bool> {
+        if let Some(tls) = &self.tls {
+            let mut tls = lock(tls);
+            tls.send_close_notify();
+            if !self.flush_tls(&mut tls)? {
+                return Ok(false);
+            }
+        }
+        SockRef::from(&self.tcp).shutdown(Shutdown::Write)?;
+        Ok(true)
+    }
+
+    /// Bytes that arrived with the handshake's answer are under TLS already decrypted: see `drain_plaintext`.
+    pub fn read(
+        &self,
+        scratch: &mut Scratch,
+        decoder: &mut Decoder,
+        sink: &mut impl Sink,
+    ) -> Result<ReadStep, ReadError> {
+        match &self.tls {
+            None => self.read_plain(scratch, decoder, sink),
+            Some(tls) => self.read_tls(&mut lock(tls), scratch, decoder, sink),
+        }
+    }
+
+    fn read_plain(
+        &self,
+        scratch: &mut Scratch,
+        decoder: &mut Decoder,
+        sink: &mut impl Sink,
+    ) -> Result<ReadStep, ReadError> {
+        // A large payload goes straight into its final buffer.
+        if self.tuning.direct_read
+            && let Some((buffer, missing)) = decoder.direct()
+        {
+            let missing = if self.tuning.short_io { 1 } else { missing };
+            return match self.tcp.try_read_buf(&mut buffer.limit(missing)) {
+                Ok(0) => Ok(ReadStep::End),
+                Ok(_) => {
+                    decoder.direct_advance(sink)?;
+                    Ok(ReadStep::Bytes)
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(ReadStep::Blocked),
+                Err(error) => Err(error.into()),
+            };
+        }
+        match self.receive(&mut scratch.wire)? {
+            None => Ok(ReadStep::Blocked),
+            Some(0) => Ok(ReadStep::End),
+            Some(count) => {
+                decoder.decode(&mut scratch.wire[..count], sink)?;
+                Ok(ReadStep::Bytes)
+            }
+        }
+    }
+
+    fn read_tls(
+        &self,
+        tls: &mut ClientConnection,
+        scratch: &mut Scratch,
+        decoder: &mut Decoder,
+        sink: &mut impl Sink,
+    ) -> Result<ReadStep, ReadError> {
+        let Some(count) = self.receive(&mut scratch.wire)? else { return Ok(ReadStep::Blocked) };
+        let mut wire = &scratch.wire[..count];
+        if count == 0 {
+            tls.read_tls(&mut wire)?;
+            return Ok(ReadStep::End);
+        }
+        while !wire.is_empty() {
+            tls.read_tls(&mut wire)?;
+            let state = match tls.process_new_packets() {
+                Ok(state) => state,
+                Err(error) => {
+                    // The alert that says why is worth one attempt.
+                    let _ = self.flush_tls(tls);
+                    return Err(io::Error::other(error).into());
+                }
+            };
+            drain_plaintext(tls, &mut scratch.plain, decoder, sink)?;
+            if state.peer_has_closed() {
+                return Ok(ReadStep::End);
+            }
+        }
+        Ok(ReadStep::Bytes)
+    }
+
+    /// Decodes what rustls had decrypted together with the end of the handshake.
+    pub fn read_early(
+        &self,
+        scratch: &mut Scratch,
+        decoder: &mut Decoder,
+        sink: &mut impl Sink,
+    ) -> Result<(), ReadError> {
+        match &self.tls {
+            Some(tls) => drain_plaintext(&mut lock(tls), &mut scratch.plain, decoder, sink),
+            None => Ok(()),
+        }
+    }
+
+    /// One receive; `None` where there is nothing.
+    ///
+    /// A short read has emptied the kernel's buffer: telling tokio so at once saves the empty second call that
+    /// would otherwise find it out. A FIN that comes later is announced by an event of its own.
+    fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        let buffer = if self.tuning.short_io { &mut buffer[..1] } else { buffer };
+        let mut count = None;
+        let read = self.tcp.try_io(Interest::READABLE, || {
+            let received = (&*SockRef::from(&self.tcp)).read(buffer)?;
+            count = Some(received);
+            if received > 0 && received < buffer.len() {
+                Err(io::ErrorKind::WouldBlock.into())
+            } else {
+                Ok(())
+            }
+        });
+        match read {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+            _ => Ok(count),
+        }
+    }
+}
+
+/// Passes what rustls has decrypted to the decoder, large payloads straight into their final buffer.
+fn drain_plaintext(
+    tls: &mut ClientConnection,
+    plain: &mut [u8],
+    decoder: &mut Decoder,
+    sink: &mut impl Sink,
+) -> Result<(), ReadError> {
+    loop {
+        let mut reader = tls.reader();
+        let decrypted = match reader.fill_buf() {
+            Ok([]) => return Ok(()),
+            Ok(decrypted) => decrypted,
+            // Without close_notify the end is an error here; the read that saw the FIN reports it as the end.
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::UnexpectedEof) =>
+            {
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let count = match decoder.direct() {
+            Some((buffer, missing)) => {
+                let count = decrypted.len().min(missing);
+                buffer.extend_from_slice(&decrypted[..count]);
+                decoder.direct_advance(sink)?;
+                count
+            }
+            None => {
+                let count = decrypted.len().min(plain.len());
+                plain[..count].copy_from_slice(&decrypted[..count]);
+                decoder.decode(&mut plain[..count], sink)?;
+                count
+            }
+        };
+        reader.consume(count);
+    }
+}
+
+/// The buffers of one IO thread, shared by all of its sockets.
+pub struct Scratch {
+    wire: Box<[u8]>,
+    plain: Box<[u8]>,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self { wire: vec![0; 64 * 1024].into(), plain: vec![0; 64 * 1024].into() }
+    }
+}
+
+/// rustls writes its records through this: many with one system call.
+struct Wire<'a>(&'a Link);
+
+impl Write for Wire<'_> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.0.send(&[IoSlice::new(buf)])
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.send(bufs)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn lock(tls: &Mutex<ClientConnection>) -> MutexGuard<'_, ClientConnection> {
+    tls.lock().unwrap_or_else(PoisonError::into_inner)
+}

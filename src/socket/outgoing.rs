@@ -1,0 +1,215 @@
+//! What a socket has yet to write: encoded frames in segments, and messages that wait for the compressor.
+
+#![forbid(unsafe_code)]
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::mem;
+
+use crate::frame::{self, MaskKeys, OpCode};
+
+/// Frames are gathered into segments of about this size; a larger frame has one of its own.
+const SEGMENT: usize = 64 * 1024;
+/// Emptied segments that a thread keeps for the next socket that writes.
+const POOL: usize = 4;
+
+thread_local! {
+    static SEGMENTS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// How a frame is masked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Masking {
+    /// Not at all, which no server accepts from a client.
+    None,
+    /// With a random key, as RFC 6455 section 5.3 wants it.
+    Random,
+    /// With the user's key.
+    Key([u8; 4]),
+}
+
+impl Masking {
+    /// The key to use.
+    pub fn key(self, keys: &mut MaskKeys) -> Option<[u8; 4]> {
+        match self {
+            Masking::None => None,
+            Masking::Random => Some(keys.next_key()),
+            Masking::Key(key) => Some(key),
+        }
+    }
+}
+
+/// One frame as JavaScript asked for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Outline {
+    /// What kind of frame.
+    pub opcode: OpCode,
+    /// Whether it ends its message.
+    pub fin: bool,
+    /// Whether it carries RSV1: the first frame of a compressed message.
+    pub rsv1: bool,
+    /// Whether its payload is to be compressed.
+    pub compress: bool,
+    /// How it is masked.
+    pub mask: Masking,
+    /// Whether JavaScript wants to know when the kernel has it.
+    pub receipt: bool,
+}
+
+/// A message that waits for the compressor, or behind one that does.
+pub struct Waiting {
+    /// The frame it is to become.
+    pub outline: Outline,
+    /// Its payload, uncompressed.
+    pub payload: Vec<u8>,
+}
+
+/// The bytes and messages that a socket has yet to write.
+#[derive(Default)]
+pub struct Outgoing {
+    segments: VecDeque<Vec<u8>>,
+    head: usize,
+    bytes: usize,
+    appended: u64,
+    receipts: VecDeque<u64>,
+    waiting: VecDeque<Waiting>,
+    waiting_bytes: usize,
+    compressing: bool,
+}
+
+impl Outgoing {
+    /// True when nothing is left to write.
+    pub fn is_empty(&self) -> bool {
+        self.bytes == 0 && !self.is_waiting()
+    }
+
+    /// Encoded bytes that can be written now.
+    pub fn ready(&self) -> usize {
+        self.bytes
+    }
+
+    /// Bytes not yet taken by the kernel: frames with their headers, and payloads that wait for compression.
+    pub fn len(&self) -> usize {
+        self.bytes + self.waiting_bytes
+    }
+
+    /// True where a new frame has to queue behind one that waits for the compressor.
+    pub fn is_waiting(&self) -> bool {
+        self.compressing || !self.waiting.is_empty()
+    }
+
+    /// Encodes a frame behind what is there.
+    pub fn append(&mut self, outline: Outline, mask: Option<[u8; 4]>, payload: &[u8]) {
+        let size = frame::frame_len(payload.len(), mask.is_some());
+        let segment = self.segment_for(size);
+        frame::encode(segment, outline.opcode, outline.fin, outline.rsv1, mask, payload);
+        self.bytes += size;
+        self.appended += size as u64;
+        if outline.receipt {
+            self.receipts.push_back(self.appended);
+        }
+    }
+
+    /// Queues a message for the compressor.
+    pub fn wait(&mut self, outline: Outline, payload: Vec<u8>) {
+        self.waiting_bytes += payload.len();
+        self.waiting.push_back(Waiting { outline, payload });
+    }
+
+    /// The next message for the compressor. Until [`Outgoing::append_compressed`] all others stay behind it.
+    pub fn next_waiting(&mut self) -> Option<Waiting> {
+        let next = self.waiting.pop_front()?;
+        self.compressing = true;
+        Some(next)
+    }
+
+    /// Appends what has become of the message that was taken last; its payload had `original` bytes.
+    pub fn append_compressed(
+        &mut self,
+        outline: Outline,
+        mask: Option<[u8; 4]>,
+        payload: &[u8],
+        original: usize,
+    ) {
+        self.compressing = false;
+        self.waiting_bytes -= original;
+        self.append(outline, mask, payload);
+    }
+
+    /// The bytes to write next, in order; returns how many of `slices` were filled.
+    pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let mut count = 0;
+        for (segment, slice) in self.segments.iter().zip(slices.iter_mut()) {
+            let from = if count == 0 { self.head } else { 0 };
+            *slice = IoSlice::new(&segment[from..]);
+            count += 1;
+        }
+        count
+    }
+
+    /// `count` bytes were taken.
+    pub fn advance(&mut self, mut count: usize) {
+        self.bytes -= count;
+        while let Some(segment) = self.segments.front() {
+            let left = segment.len() - self.head;
+            if count < left {
+                self.head += count;
+                return;
+            }
+            count -= left;
+            self.head = 0;
+            if let Some(segment) = self.segments.pop_front() {
+                give_back(segment);
+            }
+        }
+    }
+
+    /// How many receipts are due when `unflushed` bytes that were taken are still on their way to the kernel.
+    pub fn due_receipts(&mut self, unflushed: bool) -> u32 {
+        if unflushed || self.receipts.is_empty() {
+            return 0;
+        }
+        let written = self.appended - self.bytes as u64;
+        let due = self.receipts.iter().take_while(|&&position| position <= written).count();
+        self.receipts.drain(..due);
+        due as u32
+    }
+
+    fn segment_for(&mut self, size: usize) -> &mut Vec<u8> {
+        let fits = self.segments.back().is_some_and(|last| last.len() + size <= SEGMENT);
+        if !fits {
+            let segment = if size > SEGMENT { Vec::with_capacity(size) } else { borrow() };
+            self.segments.push_back(segment);
+        }
+        let last = self.segments.len() - 1;
+        &mut self.segments[last]
+    }
+}
+
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        for segment in mem::take(&mut self.segments) {
+            give_back(segment);
+        }
+    }
+}
+
+/// A segment to fill. Idle sockets hold none: they borrow from their thread while there is something to write.
+fn borrow() -> Vec<u8> {
+    SEGMENTS.with_borrow_mut(Vec::pop).unwrap_or_default()
+}
+
+fn give_back(mut segment: Vec<u8>) {
+    // A thread that is ending has no pool any more; the segment is then just dropped.
+    let _ = SEGMENTS.try_with(|pool| {
+        let mut pool = pool.borrow_mut();
+        if pool.len() < POOL && segment.capacity() <= 2 * SEGMENT {
+            segment.clear();
+            pool.push(segment);
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests;

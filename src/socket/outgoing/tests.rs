@@ -1,0 +1,83 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const BINARY: Outline = Outline {
+    opcode: OpCode::Binary,
+    fin: true,
+    rsv1: false,
+    compress: false,
+    mask: Masking::None,
+    receipt: true,
+};
+
+/// Writes in pieces of at most `step` bytes and returns what was written.
+fn write_all(queue: &mut Outgoing, step: usize) -> Vec<u8> {
+    let mut written = Vec::new();
+    while queue.ready() > 0 {
+        let mut slices = [IoSlice::new(&[]); 3];
+        let count = queue.slices(&mut slices);
+        let bytes: Vec<u8> =
+            slices[..count].iter().flat_map(|slice| slice.iter().copied()).take(step).collect();
+        queue.advance(bytes.len());
+        written.extend(bytes);
+    }
+    written
+}
+
+#[test]
+fn counts_headers_and_waiting_payloads() {
+    let mut queue = Outgoing::default();
+    queue.append(BINARY, None, b"abc");
+    assert_eq!((queue.ready(), queue.len()), (5, 5));
+    queue.wait(BINARY, vec![0; 10]);
+    assert_eq!((queue.ready(), queue.len()), (5, 15));
+    assert!(queue.is_waiting());
+}
+
+#[test]
+fn keeps_the_order_while_a_message_is_being_compressed() {
+    let mut queue = Outgoing::default();
+    queue.wait(BINARY, b"long".to_vec());
+    let waiting = queue.next_waiting().expect("one waits");
+    assert!(queue.is_waiting(), "others stay behind it until it is appended");
+    assert_eq!(queue.len(), 4);
+    queue.append_compressed(waiting.outline, None, b"s", 4);
+    assert!(!queue.is_waiting());
+    assert_eq!((queue.ready(), queue.len()), (3, 3));
+}
+
+#[test]
+fn receipts_fall_due_when_their_frame_is_written() {
+    let mut queue = Outgoing::default();
+    queue.append(BINARY, None, b"ab");
+    queue.append(Outline { receipt: false, ..BINARY }, None, b"ab");
+    queue.append(BINARY, None, b"ab");
+    queue.advance(3);
+    assert_eq!(queue.due_receipts(false), 0);
+    queue.advance(1);
+    assert_eq!(queue.due_receipts(true), 0, "rustls may still hold it");
+    assert_eq!(queue.due_receipts(false), 1);
+    queue.advance(8);
+    assert_eq!(queue.due_receipts(false), 1);
+    assert!(queue.is_empty());
+}
+
+proptest! {
+    #[test]
+    fn any_writes_give_the_frames_in_order(
+        sizes in prop::collection::vec(prop_oneof![0usize..200, Just(SEGMENT), Just(SEGMENT + 1)], 1..12),
+        step in 1usize..100_000,
+    ) {
+        let mut queue = Outgoing::default();
+        let mut expected = Vec::new();
+        for (index, &size) in sizes.iter().enumerate() {
+            let payload = vec![index as u8; size];
+            queue.append(BINARY, None, &payload);
+            frame::encode(&mut expected, OpCode::Binary, true, false, None, &payload);
+        }
+        prop_assert_eq!(queue.ready(), expected.len());
+        prop_assert_eq!(write_all(&mut queue, step), expected);
+        prop_assert_eq!(queue.due_receipts(false) as usize, sizes.len());
+    }
+}

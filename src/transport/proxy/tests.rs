@@ -1,0 +1,246 @@
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use super::*;
+
+fn http(host: &str, port: u16, authorization: Option<&str>) -> Proxy {
+    Proxy::Http { host: host.into(), port, authorization: authorization.map(Into::into) }
+}
+
+/// Accepts one connection, reads a request up to its blank line, answers, and gives back what it read.
+async fn scripted(answer: &'static str) -> (u16, JoinHandle<(String, TcpStream)>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let peer = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            request.push(stream.read_u8().await.unwrap());
+        }
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        (String::from_utf8(request).unwrap(), stream)
+    });
+    (port, peer)
+}
+
+#[test]
+fn proxy_urls_are_read() {
+    assert_eq!(parse("http://proxy:3128").unwrap(), http("proxy", 3128, None));
+    assert_eq!(parse(" proxy:3128 ").unwrap(), http("proxy", 3128, None));
+    assert_eq!(parse("http://proxy/path").unwrap(), http("proxy", 80, None));
+    assert_eq!(parse("http://[::1]:8080").unwrap(), http("::1", 8080, None));
+    assert_eq!(parse("http://us%40er:p%3Aw@proxy").unwrap(), http("proxy", 80, Some("Basic dXNAZXI6cDp3")));
+    let socks =
+        Proxy::Socks5 { host: "s".into(), port: 1080, user: Some("u".into()), password: Some("p w".into()) };
+    assert_eq!(parse("socks5h://u:p%20w@s").unwrap(), socks);
+    let bare = Proxy::Socks5 { host: "s".into(), port: 9, user: None, password: None };
+    assert_eq!(parse("socks5://s:9").unwrap(), bare);
+}
+
+#[test]
+fn other_urls_are_refused_without_being_repeated() {
+    for url in [
+        "",
+        "https://u:secret@proxy",
+        "socks4://u:secret@proxy",
+        "ftp://u:secret@x",
+        "http://u:secret@:1",
+        "::",
+    ] {
+        let error = parse(url).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::InvalidArgument, "{url}");
+        assert!(!error.message.contains("secret"));
+    }
+}
+
+#[test]
+fn the_environment_chooses_by_scheme() {
+    let env = ProxyEnv {
+        http: "http://a".into(),
+        https: "http://b".into(),
+        all: "http://c".into(),
+        ..Default::default()
+    };
+    assert_eq!(select(&env, false, "h", 80).unwrap(), Some(http("a", 80, None)));
+    assert_eq!(select(&env, true, "h", 443).unwrap(), Some(http("b", 80, None)));
+    let env = ProxyEnv { all: "http://c".into(), ..Default::default() };
+    assert_eq!(select(&env, true, "::1", 443).unwrap(), Some(http("c", 80, None)));
+    assert_eq!(select(&env, false, "localhost", 80).unwrap(), Some(http("c", 80, None)));
+    assert_eq!(select(&ProxyEnv::default(), true, "h", 443).unwrap(), None);
+    // A proxy that was asked for is never passed by in silence.
+    let env = ProxyEnv { https: "https://proxy".into(), ..Default::default() };
+    assert!(select(&env, true, "h", 443).is_err());
+}
+
+#[test]
+fn no_proxy_rules_are_followed() {
+    let env = ProxyEnv {
+        all: "http://p".into(),
+        no: "example.com, .dotted.net,10.0.0.0/8, ::1 ,127.0.0.1".into(),
+        ..Default::default()
+    };
+    let direct = |host: &str| select(&env, true, host, 443).unwrap().is_none();
+    for host in ["example.com", "a.EXAMPLE.com", "x.dotted.net", "10.1.2.3", "::1", "127.0.0.1"] {
+        assert!(direct(host), "{host}");
+    }
+    for host in ["notexample.com", "example.com.evil", "11.0.0.1", "::2", "localhost"] {
+        assert!(!direct(host), "{host}");
+    }
+    let all = ProxyEnv { all: "http://p".into(), no: "*".into(), ..Default::default() };
+    assert_eq!(select(&all, true, "h", 443).unwrap(), None);
+}
+
+#[test]
+fn credentials_do_not_show_in_debug() {
+    let env = ProxyEnv { http: "http://u:hidden@p".into(), ..Default::default() };
+    let shown = format!(
+        "{env:?} {:?} {:?}",
+        http("p", 1, Some("Basic hidden")),
+        parse("socks5://hidden:hidden@s").unwrap()
+    );
+    assert!(!shown.contains("hidden") && !shown.contains("Basic"), "{shown}");
+    assert!(shown.contains("***"));
+}
+
+#[tokio::test]
+async fn connect_opens_a_tunnel() {
+    let (port, peer) = scripted("HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\n").await;
+    let proxy = http("127.0.0.1", port, Some("Basic dTpw"));
+    let mut stream = connect(&proxy, "relay.example", 443).await.unwrap();
+    let (request, mut far) = peer.await.unwrap();
+    assert_eq!(
+        request,
+        "CONNECT relay.example:443 HTTP/1.1\r\nHost: relay.example:443\r\nProxy-Authorization: Basic dTpw\r\n\r\n"
+    );
+    far.write_all(b"through").await.unwrap();
+    let mut got = [0; 7];
+    stream.read_exact(&mut got).await.unwrap();
+    assert_eq!(&got, b"through");
+}
+
+#[tokio::test]
+async fn a_v6_destination_is_bracketed() {
+    let (port, peer) = scripted("HTTP/1.0 200\r\n\r\n").await;
+    connect(&http("127.0.0.1", port, None), "2001:db8::1", 8443).await.unwrap();
+    assert!(
+        peer.await
+            .unwrap()
+            .0
+            .starts_with("CONNECT [2001:db8::1]:8443 HTTP/1.1\r\nHost: [2001:db8::1]:8443\r\n\r\n")
+    );
+}
+
+#[tokio::test]
+async fn a_refusal_has_status_and_reason() {
+    let (port, _peer) = scripted("HTTP/1.1 407 Proxy Authentication Required\r\n\r\nbody").await;
+    let error = connect(&http("127.0.0.1", port, Some("Basic hidden")), "h", 443).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Proxy);
+    assert_eq!(error.message, "Proxy answered 407 Proxy Authentication Required");
+    assert_eq!((error.status, error.reason.as_deref()), (Some(407), Some("Proxy Authentication Required")));
+    assert!(!format!("{error:?}").contains("hidden"));
+}
+
+#[tokio::test]
+async fn a_bad_answer_is_the_proxys_fault() {
+    for (answer, text) in [
+        ("SSH-2.0\r\n\r\n", "The proxy gave no valid answer: Parse Error: Expected HTTP/"),
+        ("HTTP/1.1 200 OK\r\n\r\nearly", "The proxy sent data ahead of the tunnel"),
+    ] {
+        let (port, _peer) = scripted(answer).await;
+        let error = connect(&http("127.0.0.1", port, None), "h", 443).await.unwrap_err();
+        assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Proxy, text));
+    }
+    let (port, peer) = scripted("").await;
+    let hung_up = tokio::spawn(async move { drop(peer.await) });
+    let error = connect(&http("127.0.0.1", port, None), "h", 443).await.unwrap_err();
+    assert_eq!(error.message, "The proxy gave no valid answer: socket hang up");
+    hung_up.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_without_end_is_cut_off() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let peer = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.write_all(format!("HTTP/1.1 200 {}", "x".repeat(MAX_ANSWER)).as_bytes()).await;
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest).await;
+    });
+    let error = connect(&http("127.0.0.1", port, None), "h", 443).await.unwrap_err();
+    assert_eq!(error.message, "The proxy gave no valid answer: Parse Error: Header overflow");
+    peer.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_unreachable_proxy_keeps_the_systems_error() {
+    let port = {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        listener.local_addr().unwrap().port()
+    };
+    let error = connect(&http("127.0.0.1", port, None), "h", 443).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Proxy);
+    assert_eq!(error.message, format!("Cannot reach the proxy: connect ECONNREFUSED 127.0.0.1:{port}"));
+    assert_eq!(error.system.unwrap().code, "ECONNREFUSED");
+}
+
+/// A SOCKS 5 server with user/password authentication that answers with `reply`; gives back the request it
+/// got.
+async fn socks(reply: u8) -> (u16, JoinHandle<(Vec<u8>, Vec<u8>)>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let peer = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut greeting = [0; 2];
+        stream.read_exact(&mut greeting).await.unwrap();
+        let mut methods = vec![0; greeting[1].into()];
+        stream.read_exact(&mut methods).await.unwrap();
+        let mut login = Vec::new();
+        if methods.contains(&2) {
+            stream.write_all(&[5, 2]).await.unwrap();
+            stream.read_u8().await.unwrap();
+            for _ in 0..2 {
+                let mut field = vec![0; stream.read_u8().await.unwrap().into()];
+                stream.read_exact(&mut field).await.unwrap();
+                login.extend_from_slice(&field);
+            }
+            stream.write_all(&[1, 0]).await.unwrap();
+        } else {
+            stream.write_all(&[5, 0]).await.unwrap();
+        }
+        let mut request = vec![0; 5];
+        stream.read_exact(&mut request).await.unwrap();
+        let rest = if request[3] == 3 { usize::from(request[4]) + 2 } else { 5 };
+        let mut tail = vec![0; rest];
+        stream.read_exact(&mut tail).await.unwrap();
+        request.extend_from_slice(&tail);
+        stream.write_all(&[5, reply, 0, 1, 0, 0, 0, 0, 0, 0]).await.unwrap();
+        (login, request)
+    });
+    (port, peer)
+}
+
+#[tokio::test]
+async fn socks_resolves_the_name_remotely() {
+    let (port, peer) = socks(0).await;
+    let proxy = parse(&format!("socks5://user:word@127.0.0.1:{port}")).unwrap();
+    connect(&proxy, "relay.invalid", 443).await.unwrap();
+    let (login, request) = peer.await.unwrap();
+    assert_eq!(login, b"userword");
+    assert_eq!(request, [&[5, 1, 0, 3, 13][..], b"relay.invalid", &[1, 187]].concat());
+
+    let (port, peer) = socks(0).await;
+    connect(&parse(&format!("socks5://127.0.0.1:{port}")).unwrap(), "10.0.0.1", 80).await.unwrap();
+    assert_eq!(peer.await.unwrap().1, [5, 1, 0, 1, 10, 0, 0, 1, 0, 80]);
+}
+
+#[tokio::test]
+async fn a_socks_refusal_is_a_proxy_error() {
+    let (port, _peer) = socks(2).await;
+    let proxy = parse(&format!("socks5://user:hidden@127.0.0.1:{port}")).unwrap();
+    let error = connect(&proxy, "relay.invalid", 443).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Proxy);
+    assert_eq!(error.message, "The SOCKS proxy refused: Connection not allowed by ruleset");
+    assert!(!format!("{error:?}").contains("hidden"));
+}

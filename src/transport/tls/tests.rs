@@ -1,0 +1,301 @@
+use p12_keystore::{Certificate as P12Certificate, KeyStore, KeyStoreEntry, PrivateKey, PrivateKeyChain};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rustls::HandshakeKind;
+use rustls::ServerConfig;
+use rustls::server::WebPkiClientVerifier;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+
+use super::*;
+
+struct Made {
+    cert: String,
+    key: String,
+    der: CertificateDer<'static>,
+    pair: KeyPair,
+}
+
+fn self_signed(name: &str) -> Made {
+    let pair = KeyPair::generate().unwrap();
+    let cert = CertificateParams::new(vec![name.to_owned()]).unwrap().self_signed(&pair).unwrap();
+    Made { cert: cert.pem(), key: pair.serialize_pem(), der: cert.der().clone(), pair }
+}
+
+fn trusting(ca: &str) -> TlsOptions {
+    TlsOptions { ca: vec![ca.to_owned()], ..Default::default() }
+}
+
+fn server_config(made: &Made, clients: Option<&CertificateDer<'static>>) -> ServerConfig {
+    let builder = ServerConfig::builder_with_provider(provider());
+    let builder = builder.with_safe_default_protocol_versions().unwrap();
+    let builder = match clients {
+        Some(ca) => {
+            let mut roots = RootCertStore::empty();
+            roots.add(ca.clone()).unwrap();
+            let verifier =
+                WebPkiClientVerifier::builder_with_provider(roots.into(), provider()).build().unwrap();
+            builder.with_client_cert_verifier(verifier)
+        }
+        None => builder.with_no_client_auth(),
+    };
+    let key = made.pair.serialize_der().try_into().unwrap();
+    builder.with_single_cert(vec![made.der.clone()], key).unwrap()
+}
+
+/// A TLS server that greets each client with a byte.
+async fn serve(config: ServerConfig) -> (u16, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let server = tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            if let Ok(mut stream) = acceptor.accept(stream).await {
+                let _ = stream.write_all(b"!").await;
+                let _ = stream.shutdown().await;
+            }
+        }
+    });
+    (port, server)
+}
+
+/// A server that answers the hello with `bytes` and ends.
+async fn answer(bytes: &'static [u8]) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.read(&mut [0; 8192]).await;
+        stream.write_all(bytes).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    });
+    port
+}
+
+async fn dial(options: &TlsOptions, name: &str, port: u16) -> Result<TlsStream<TcpStream>, RelayError> {
+    let tcp = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    connect(client_config(options).unwrap(), name, tcp).await
+}
+
+fn code(error: &RelayError) -> &str {
+    &error.system.as_ref().unwrap().code
+}
+
+fn refusal(options: &TlsOptions) -> String {
+    let error = client_config(options).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::InvalidArgument);
+    error.message
+}
+
+#[tokio::test]
+async fn a_server_is_verified_by_name_or_address() {
+    for name in ["localhost", "127.0.0.1", "::1"] {
+        let made = self_signed(name);
+        let (port, server) = serve(server_config(&made, None)).await;
+        let mut stream = dial(&trusting(&made.cert), name, port).await.unwrap();
+        assert_eq!(stream.read_u8().await.unwrap(), b'!');
+        let error = dial(&trusting(&made.cert), "other.example", port).await.unwrap_err();
+        assert_eq!((error.kind, code(&error)), (ErrorKind::Tls, "ERR_TLS_CERT_ALTNAME_INVALID"));
+        server.abort();
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_server_is_refused_unless_that_is_switched_off() {
+    let made = self_signed("localhost");
+    let (port, server) = serve(server_config(&made, None)).await;
+    let error = dial(&TlsOptions::default(), "localhost", port).await.unwrap_err();
+    assert_eq!((error.kind, code(&error)), (ErrorKind::Tls, "DEPTH_ZERO_SELF_SIGNED_CERT"));
+    assert_eq!(error.message, "self-signed certificate");
+    let careless = TlsOptions { reject_unauthorized: false, ..Default::default() };
+    assert!(dial(&careless, "other.example", port).await.is_ok());
+    server.abort();
+}
+
+#[tokio::test]
+async fn sessions_are_resumed_within_one_configuration() {
+    let made = self_signed("localhost");
+    for max_version in [TlsVersion::Tls12, TlsVersion::Tls13] {
+        let (port, server) = serve(server_config(&made, None)).await;
+        let options = TlsOptions { max_version: Some(max_version), ..trusting(&made.cert) };
+        let config = client_config(&options).unwrap();
+        let mut kinds = Vec::new();
+        for _ in 0..2 {
+            let tcp = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            let mut stream = connect(config.clone(), "localhost", tcp).await.unwrap();
+            // TLS 1.3 sends its tickets behind the handshake.
+            stream.read_to_end(&mut Vec::new()).await.unwrap();
+            kinds.push(stream.get_ref().1.handshake_kind().unwrap());
+        }
+        assert_eq!(kinds, [HandshakeKind::Full, HandshakeKind::Resumed], "{max_version:?}");
+        server.abort();
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_tls_is_recognised() {
+    let port = answer(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+    let error = dial(&TlsOptions::default(), "localhost", port).await.unwrap_err();
+    assert_eq!((error.kind, code(&error)), (ErrorKind::Tls, "ERR_SSL_WRONG_VERSION_NUMBER"));
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_up_is_a_reset() {
+    let port = answer(b"").await;
+    let error = dial(&TlsOptions::default(), "localhost", port).await.unwrap_err();
+    assert_eq!((error.kind, code(&error)), (ErrorKind::Network, "ECONNRESET"));
+    assert_eq!(
+        error.message,
+        "Client network socket disconnected before secure TLS connection was established"
+    );
+}
+
+#[tokio::test]
+async fn an_alert_has_openssls_name() {
+    let port = answer(&[21, 3, 3, 0, 2, 2, 40]).await;
+    let error = dial(&TlsOptions::default(), "localhost", port).await.unwrap_err();
+    assert_eq!(code(&error), "ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE");
+}
+
+#[tokio::test]
+async fn versions_without_overlap_fail() {
+    let made = self_signed("localhost");
+    let key = made.pair.serialize_der().try_into().unwrap();
+    let config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS12])
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.der.clone()], key)
+        .unwrap();
+    let (port, server) = serve(config).await;
+    let options = TlsOptions { min_version: Some(TlsVersion::Tls13), ..trusting(&made.cert) };
+    let error = dial(&options, "localhost", port).await.unwrap_err();
+    assert_eq!(code(&error), "ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION");
+    server.abort();
+}
+
+#[test]
+fn version_limits_are_checked() {
+    let limits = |min, max| {
+        versions(&TlsOptions { min_version: min, max_version: max, ..Default::default() })
+            .map(|kept| kept.len())
+    };
+    assert_eq!(limits(None, None).unwrap(), 2);
+    assert_eq!(limits(TlsVersion::parse("TLSv1"), None).unwrap(), 2);
+    assert_eq!(limits(TlsVersion::parse("TLSv1.3"), None).unwrap(), 1);
+    assert_eq!(limits(None, TlsVersion::parse("TLSv1.2")).unwrap(), 1);
+    assert!(limits(None, TlsVersion::parse("TLSv1.1")).is_err());
+    assert!(limits(TlsVersion::parse("TLSv1.3"), TlsVersion::parse("TLSv1.2")).is_err());
+    assert_eq!(TlsVersion::parse("SSLv3"), None);
+}
+
+#[test]
+fn one_bad_root_does_not_spoil_a_bundle() {
+    let good = self_signed("localhost").cert;
+    let bad = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let torn = "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n";
+    for ca in [vec![format!("# a comment\n{bad}{torn}{good}")], vec![bad.to_owned(), good.clone()]] {
+        assert!(client_config(&TlsOptions { ca, ..Default::default() }).is_ok());
+    }
+    for ca in [bad, torn, "", "no PEM at all"] {
+        assert_eq!(refusal(&trusting(ca)), "There is no usable certificate in \"ca\"", "{ca}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_certificate_is_presented() {
+    let server_side = self_signed("localhost");
+    let client = self_signed("client");
+    let (port, server) = serve(server_config(&server_side, Some(&client.der))).await;
+    let options = TlsOptions {
+        cert: Some(client.cert.clone()),
+        key: Some(client.key.clone()),
+        ..trusting(&server_side.cert)
+    };
+    let mut stream = dial(&options, "localhost", port).await.unwrap();
+    assert_eq!(stream.read_u8().await.unwrap(), b'!');
+
+    // In TLS 1.3 the refusal comes behind the handshake; a certificate without its key is not used, as in
+    // Node.
+    let keyless = TlsOptions { key: None, ..options };
+    let error = match dial(&keyless, "localhost", port).await {
+        Ok(mut stream) => failure_in(&stream.read_u8().await.unwrap_err()).unwrap(),
+        Err(error) => error,
+    };
+    assert_eq!(code(&error), "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED");
+    server.abort();
+}
+
+#[test]
+fn unusable_identities_name_the_option() {
+    let (one, two) = (self_signed("a"), self_signed("b"));
+    let with = |cert: &str, key: &str| TlsOptions {
+        cert: Some(cert.into()),
+        key: Some(key.into()),
+        ..Default::default()
+    };
+    assert!(client_config(&with(&one.cert, &one.key)).is_ok());
+    assert!(client_config(&with(&format!("{}{}", one.key, one.cert), &one.key)).is_ok());
+    let error = client_config(&with(&one.cert, &two.key)).unwrap_err();
+    assert_eq!(code(&error), "ERR_OSSL_X509_KEY_VALUES_MISMATCH");
+    assert_eq!(refusal(&with("", &one.key)), "\"cert\" holds no PEM certificate");
+    assert_eq!(refusal(&with(&one.cert, "x")), "\"key\" holds no PEM private key");
+    let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    assert_eq!(refusal(&with(&one.cert, encrypted)), "\"key\" is encrypted and has to be decrypted first");
+    assert_eq!(
+        refusal(&TlsOptions { pfx: Some(vec![1, 2, 3]), ..Default::default() }).split(':').next(),
+        Some("\"pfx\" cannot be read")
+    );
+}
+
+#[tokio::test]
+async fn a_pfx_gives_key_chain_and_trust() {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, "Root");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let root = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let pair = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let cert = params.signed_by(&pair, &root).unwrap();
+    let made = Made { cert: cert.pem(), key: pair.serialize_pem(), der: cert.der().clone(), pair };
+
+    let chain = [&made.der, root.der()].map(|der| P12Certificate::from_der(der).unwrap());
+    let key = PrivateKey::from_der(&made.pair.serialize_der()).unwrap();
+    let mut store = KeyStore::new();
+    store.add_entry("client", KeyStoreEntry::PrivateKeyChain(PrivateKeyChain::new("id", key, chain)));
+    let pfx = store.writer("word").encryption_iterations(10).mac_iterations(10).write().unwrap();
+
+    // The same root stands behind both sides, and the client knows it from the file alone.
+    let (port, server) = serve(server_config(&made, Some(root.der()))).await;
+    let options = TlsOptions { pfx: Some(pfx), passphrase: Some("word".into()), ..Default::default() };
+    let mut stream = dial(&options, "localhost", port).await.unwrap();
+    assert_eq!(stream.read_u8().await.unwrap(), b'!');
+    server.abort();
+
+    let locked = TlsOptions { passphrase: Some("wrong".into()), ..options };
+    assert!(refusal(&locked).contains("mac verify failure"));
+    assert!(!format!("{locked:?}").contains("wrong"));
+}
+
+#[tokio::test]
+async fn a_name_that_is_no_name_is_refused() {
+    let port = answer(b"").await;
+    let error = dial(&TlsOptions::default(), "no name", port).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::InvalidArgument);
+}
+
+#[test]
+fn secrets_do_not_show_in_debug() {
+    let made = self_signed("localhost");
+    let options = TlsOptions {
+        cert: Some(made.cert),
+        key: Some(made.key),
+        pfx: Some(b"hidden".to_vec()),
+        passphrase: Some("hidden".into()),
+        ..Default::default()
+    };
+    let shown = format!("{options:?}");
+    assert!(!shown.contains("PRIVATE") && !shown.contains("hidden") && !shown.contains("104"), "{shown}");
+}

@@ -1,0 +1,24 @@
+// Compiled, not run: what an ES module sees.
+import WebSocket, {
+  RelayError,
+  RelayedServer,
+  WebSocketServer,
+  createRelayToken,
+  createRelayedServer,
+  createWebSocketStream,
+  relayedConnect,
+  type ConnectionStringProperties,
+  type RawData,
+  type RelayedServerOptions
+} from 'hyco-ws-rs';
+
+const options: RelayedServerOptions = { server: 'wss://h/p', token: createRelayToken('wss://h/p', 'r', 'k') };
+const server: RelayedServer = createRelayedServer(options, (socket) => {
+  socket.on('message', (data: RawData) => socket.send(data as Buffer));
+  createWebSocketStream(socket);
+});
+server.on('error', (error) => error instanceof RelayError && error.trackingId);
+new WebSocketServer({ port: 0 }).close();
+new WebSocket.Server({ port: 0 }).close();
+relayedConnect('wss://h/p', (socket) => socket.close());
+export const parsed: ConnectionStringProperties = WebSocket.parseConnectionString('Endpoint=sb://h/');
