@@ -5,8 +5,8 @@ const diagnosticsChannel = require('node:diagnostics_channel');
 const path = require('node:path');
 const { inspect } = require('node:util');
 
-jest.mock('../lib/engine', () => require('./helpers/fake-engine').engine, { virtual: true });
-jest.mock('../lib/relayed-socket', () => require('./helpers/fake-engine').relayedSocket, { virtual: true });
+jest.mock('../lib/listener', () => require('./helpers/fake-engine').listener);
+jest.mock('../lib/relayed-socket', () => require('./helpers/fake-engine').relayedSocket);
 
 const { closeServers, startServer } = require('./helpers/fake-server');
 const { RelayedServer } = require('../lib/relayed-server');

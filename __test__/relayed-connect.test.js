@@ -1,8 +1,8 @@
 'use strict';
 
-jest.mock('../lib/engine', () => require('./helpers/fake-engine').engine, { virtual: true });
-jest.mock('../lib/relayed-socket', () => require('./helpers/fake-engine').relayedSocket, { virtual: true });
-jest.mock('../lib/helpers', () => ({ createRelayToken: (...args) => args.join('|') }), { virtual: true });
+jest.mock('../lib/listener', () => require('./helpers/fake-engine').listener);
+jest.mock('../lib/relayed-socket', () => require('./helpers/fake-engine').relayedSocket);
+jest.mock('../lib/helpers', () => ({ createRelayToken: (...args) => args.join('|') }));
 
 const { FakeSocket } = require('./helpers/fake-engine');
 const { relayedConnect } = require('../lib/relayed-connect');

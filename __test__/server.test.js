@@ -3,8 +3,8 @@
 const EventEmitter = require('node:events');
 const { inspect, inherits } = require('node:util');
 
-jest.mock('../lib/engine', () => require('./helpers/fake-engine').engine, { virtual: true });
-jest.mock('../lib/relayed-socket', () => require('./helpers/fake-engine').relayedSocket, { virtual: true });
+jest.mock('../lib/listener', () => require('./helpers/fake-engine').listener);
+jest.mock('../lib/relayed-socket', () => require('./helpers/fake-engine').relayedSocket);
 
 const { lastListener } = require('./helpers/fake-engine');
 const { URI, closeServers, startServer } = require('./helpers/fake-server');

@@ -2,14 +2,10 @@
 
 const { inspect } = require('node:util');
 
-jest.mock(
-  '../lib/helpers',
-  () => ({
-    createRelayToken: (uri, keyName, key, lifetime) =>
-      `SharedAccessSignature ${uri}|${keyName}|${key}|${lifetime}`
-  }),
-  { virtual: true }
-);
+jest.mock('../lib/helpers', () => ({
+  createRelayToken: (uri, keyName, key, lifetime) =>
+    `SharedAccessSignature ${uri}|${keyName}|${key}|${lifetime}`
+}));
 
 const { SCOPE, TokenSource } = require('../lib/token-source');
 
