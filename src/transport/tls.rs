@@ -30,7 +30,7 @@ mod identity;
 mod names;
 mod verifier;
 
-pub(super) use failure::failure_in;
+pub(crate) use failure::failure_in;
 
 /// A version of TLS that can be a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -193,7 +193,8 @@ impl Trust {
 /// Performs the handshake as `name`, which may be an IP address (then without SNI).
 ///
 /// # Errors
-/// [`ErrorKind::Tls`] with Node's code where one exists; [`ErrorKind::Network`] where the connection broke.
+/// [`ErrorKind::Tls`] with Node's code: that of a refused certificate, `EPROTO` for everything else;
+/// [`ErrorKind::Network`] where the connection broke.
 pub async fn connect(
     config: Arc<ClientConfig>,
     name: &str,
@@ -207,7 +208,7 @@ pub async fn connect(
                 "Client network socket disconnected before secure TLS connection was established",
             );
         }
-        failure_in(&error).unwrap_or_else(|| tcp::io_error("read", &error))
+        failure::handshake_failure_in(&error).unwrap_or_else(|| tcp::io_error("read", &error))
     })
 }
 
