@@ -2,8 +2,8 @@
 //!
 //! Trust works as in Node, with the differences that rustls has by nature: TLS 1.2 and 1.3 only; a
 //! certificate given as `ca` is an anchor even if it is not self-signed (Node calls that
-//! `allowPartialTrustChain`); X.509 version 1 server certificates, and CA certificates that somebody else
-//! issued used as server certificates, are refused.
+//! `allowPartialTrustChain`); X.509 version 1 server certificates, and CA certificates used as server
+//! certificates, are accepted only if they are in `ca` themselves or a certificate of `ca` issued them directly.
 
 #![forbid(unsafe_code)]
 
@@ -27,6 +27,7 @@ use crate::error::{ErrorKind, RelayError};
 
 mod failure;
 mod identity;
+mod issued;
 mod names;
 mod verifier;
 
@@ -212,5 +213,7 @@ pub async fn connect(
     })
 }
 
+#[cfg(test)]
+mod testdata;
 #[cfg(test)]
 mod tests;
