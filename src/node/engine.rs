@@ -5,6 +5,7 @@ use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use napi::bindgen_prelude::*;
+use napi::{check_status, sys};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 use rustls::ClientConfig;
@@ -97,16 +98,15 @@ impl NativeEngine {
 
     /// Keeps the process alive.
     #[napi(js_name = "ref")]
-    #[allow(deprecated)]
-    pub fn reference(&mut self, env: Env) -> Result<()> {
-        Arc::get_mut(&mut self.wake).map_or(Ok(()), |wake| wake.refer(&env))
+    pub fn reference(&self, env: Env) -> Result<()> {
+        // `refer()` of napi wants the function for itself, which the IO thread shares.
+        check_status!(unsafe { sys::napi_ref_threadsafe_function(env.raw(), self.wake.raw()) })
     }
 
     /// Lets the process end.
     #[napi(js_name = "unref")]
-    #[allow(deprecated)]
-    pub fn unreference(&mut self, env: Env) -> Result<()> {
-        Arc::get_mut(&mut self.wake).map_or(Ok(()), |wake| wake.unref(&env))
+    pub fn unreference(&self, env: Env) -> Result<()> {
+        check_status!(unsafe { sys::napi_unref_threadsafe_function(env.raw(), self.wake.raw()) })
     }
 
     /// Moves records into `table` and their payloads into `block` from `from` on. Returns
