@@ -132,18 +132,6 @@ export interface ConnectionStringProperties {
   useDevelopmentEmulator?: boolean
 }
 
-/** The address of a hybrid connection. */
-export declare function createRelayBaseUri(namespace: string, path: string): string
-
-/** The address for plain HTTPS requests. */
-export declare function createRelayHttpsUri(namespace: string, path: string, token?: string | undefined | null, id?: string | undefined | null): string
-
-/** The address to listen on. */
-export declare function createRelayListenUri(namespace: string, path: string, token?: string | undefined | null, id?: string | undefined | null): string
-
-/** The address to send to. */
-export declare function createRelaySendUri(namespace: string, path: string, token?: string | undefined | null, id?: string | undefined | null): string
-
 /** A token for `uri` that expires at `expires_at`, in Unix seconds. */
 export declare function createRelayToken(uri: string, keyName: string, key: string, expiresAt: number): string
 
@@ -171,6 +159,9 @@ export interface DialOptions {
   handshakeTimeout: number
   limits: SocketLimits
 }
+
+/** `text` as JavaScript's `encodeURIComponent` writes it. */
+export declare function encodeComponent(text: string): string
 
 /** Switches for tests. */
 export interface EngineOptions {

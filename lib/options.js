@@ -183,8 +183,9 @@ function checkKey(value, name) {
 
 function checkLifetime(value, name) {
   if (typeof value !== 'number') throw invalidArgType(name, 'a number of seconds', value);
-  if (!(value > 0 && Number.isFinite(value)))
+  if (!(value > 0 && Number.isFinite(value))) {
     throw invalidArgValue(name, value, 'must be more than 0 seconds');
+  }
   return value;
 }
 
@@ -196,8 +197,9 @@ function checkCredential(value, name) {
 }
 
 function checkDeflate(value, name) {
-  if (typeof value !== 'boolean' && !isObject(value))
+  if (typeof value !== 'boolean' && !isObject(value)) {
     throw invalidArgType(name, 'a boolean or an object', value);
+  }
   return value === true ? {} : value;
 }
 

@@ -229,10 +229,12 @@ function readCloseOptions(options) {
   const { drain = false, timeout } = options;
   if (typeof drain !== 'boolean') throw invalidArgType('options.drain', 'a boolean', drain);
   if (timeout === undefined) return { drain };
-  if (typeof timeout !== 'number')
+  if (typeof timeout !== 'number') {
     throw invalidArgType('options.timeout', 'a number of milliseconds', timeout);
-  if (!(timeout >= 0 && timeout < 2 ** 31))
+  }
+  if (!(timeout >= 0 && timeout < 2 ** 31)) {
     throw invalidArgValue('options.timeout', timeout, 'is out of range');
+  }
   return { drain, timeout };
 }
 

@@ -11,10 +11,9 @@ use crate::error::RelayError;
 use crate::frame::negotiation;
 use crate::frame::{DeflateOptions, WindowBits};
 use crate::socket::{KeepAlive, Opening, SocketOptions, Tuning};
-use crate::transport::{self, DialRequest};
 use crate::transport::proxy::{self, Proxy};
 use crate::transport::tls::{TlsOptions, TlsVersion};
-
+use crate::transport::{self, DialRequest};
 
 /// Switches for tests.
 #[napi(object)]
@@ -94,7 +93,10 @@ pub struct TlsContextOptions {
 }
 
 /// What `dial()` was asked for, in the core's terms.
-pub(super) fn opening(options: DialOptions, tls: Option<Arc<ClientConfig>>) -> Result<(Opening, SocketOptions)> {
+pub(super) fn opening(
+    options: DialOptions,
+    tls: Option<Arc<ClientConfig>>,
+) -> Result<(Opening, SocketOptions)> {
     let limits = socket_options(&options.limits);
     let (deflate, level) = deflate(options.deflate.as_ref());
     let mut head = options.head;
