@@ -229,12 +229,11 @@ impl NativeEngine {
         self.slots.socket(slot).map_or(0.0, |socket| socket.buffered_amount() as f64)
     }
 
-    /// Frees a slot after its last record.
+    /// Frees a slot after its last record; returns the bytes that were still sent to it behind that.
     #[napi]
-    pub fn release(&self, slot: u32) {
-        if let Some(entry) = lock(&self.slots.sockets).get_mut(slot as usize) {
-            *entry = None;
-        }
+    pub fn release(&self, slot: u32) -> f64 {
+        let socket = lock(&self.slots.sockets).get_mut(slot as usize).and_then(Option::take);
+        socket.map_or(0.0, |socket| socket.buffered_amount() as f64)
     }
 
     pub(super) fn io(&self) -> &Handle {
