@@ -60,6 +60,7 @@ class RelayedWebSocket extends WebSocket {
 
     // Records that have to wait: while paused, before an accepted socket's 'open', between two macrotasks.
     this._held = null;
+    this._stalled = false;
     this._fragments = null;
     this._callbacks = [];
     // Sends that wait for a blob to be read.
@@ -220,7 +221,7 @@ class RelayedWebSocket extends WebSocket {
   resume() {
     if (this._engine === undefined) return super.resume();
     if (this._readyState === CONNECTING || this._readyState === CLOSED) return;
-    this._paused = false;
+    this._paused = this._stalled = false;
     this._engine.native.resume(this._slot);
     // As from a stream, what has been held comes with the next tick.
     process.nextTick(releaseHeld, this);
@@ -260,6 +261,7 @@ class RelayedWebSocket extends WebSocket {
     this._maxPendingAutoPongs = options.maxPendingAutoPongs | 0;
     this._textAsString = options.textMessages === 'string';
     this._generateMask = options.generateMask;
+    this._threshold = options.perMessageDeflate?.threshold ?? 1024;
     this._oneATurn = !options.allowSynchronousEvents;
   }
 
@@ -443,7 +445,7 @@ class RelayedWebSocket extends WebSocket {
       this._firstFragment = false;
       const agreed = this._extensions[DEFLATE];
       if (compress && agreed !== undefined && agreed.clientNoContextTakeover) {
-        rsv1 = byteLength(bytes) >= this._request.threshold;
+        rsv1 = byteLength(bytes) >= this._threshold;
       }
       this._compress = compress = rsv1;
     } else {
@@ -534,6 +536,11 @@ class RelayedWebSocket extends WebSocket {
     if (kind === Kind.CLOSED) this._leaveSlot(payload);
     if (this._held !== null && kind !== Kind.SENT) {
       this._held.push(kind, detail, payload);
+      if (this._oneATurn && !this._stalled && this._slot >= 0) {
+        // They come faster than one a turn is handled: no more of them for now.
+        this._stalled = true;
+        this._engine.native.pause(this._slot);
+      }
       if (kind === Kind.CLOSED && this._paused) setImmediate(releaseHeld, this);
       return;
     }
@@ -654,15 +661,7 @@ class RelayedWebSocket extends WebSocket {
   _onSent(count) {
     // What was being compressed when the socket was terminated counts as lost.
     if (this._terminated && this._extensions[DEFLATE] !== undefined) return;
-    try {
-      while (count > 0) {
-        count--;
-        this._callbacks.shift()();
-      }
-    } finally {
-      // A callback that throws must not cost the others their turn.
-      if (count > 0) process.nextTick(() => this._onSent(count));
-    }
+    callAll(this._callbacks.splice(0, count));
   }
 
   /** The native side of the connection is gone; `unwritten` bytes of it were never taken by the kernel. */
@@ -720,8 +719,12 @@ function releaseHeld(socket) {
     }
   } finally {
     if (next < held.length || apart) {
-      socket._held = held.slice(next).concat(socket._held ?? []);
+      held.splice(0, next);
+      socket._held = socket._held === null ? held : held.concat(socket._held);
       setImmediate(releaseHeld, socket);
+    } else if (socket._stalled && socket._held === null) {
+      socket._stalled = false;
+      if (socket._slot >= 0) socket._engine.native.resume(socket._slot);
     }
   }
 }
@@ -755,17 +758,20 @@ function failSending(socket, makeError) {
   callAll(waiting, makeError);
 }
 
-/** A callback that throws must not cost the others their turn. */
-function callAll(callbacks, makeError, next) {
+/** Calls back, with errors or without, and then `next`. A callback that throws must not cost the others their turn. */
+function callAll(callbacks, makeError, next, from = 0) {
+  let at = from;
   let threw = true;
   try {
-    while (callbacks.length > 0) {
-      const callback = callbacks.shift();
-      if (typeof callback === 'function') callback(makeError());
+    while (at < callbacks.length) {
+      const callback = callbacks[at++];
+      if (typeof callback !== 'function') continue;
+      if (makeError === undefined) callback();
+      else callback(makeError());
     }
     threw = false;
   } finally {
-    if (threw) process.nextTick(callAll, callbacks, makeError, next);
+    if (threw) process.nextTick(callAll, callbacks, makeError, next, at);
   }
   next?.();
 }
