@@ -9,6 +9,29 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+export declare class NativeEmulator {
+  constructor()
+  /**
+   * Starts; gives `{"authority", "port"}` or `{"error"}`. `onEvent` gets each event as JSON, the last one of
+   * type `closed`.
+   */
+  start(options: string, onEvent: (event: string) => void): string
+  /** Begins to stop; the event `closed` tells the end. */
+  close(force: boolean): void
+  /** Turns the delivery of events on. */
+  observe(on: boolean): void
+  /** Carries out a fault; gives the number of connections struck. */
+  inflict(fault: string): number
+  add(hybridConnection: string): void
+  remove(path: string): boolean
+  token(path: string, keyName: string, seconds: number): string | null
+  stats(): string
+  /** Keeps the process alive while the relay runs. */
+  ref(): void
+  /** Lets the process end although the relay runs. */
+  unref(): void
+}
+
 /** One engine per JavaScript environment. */
 export declare class NativeEngine {
   /** `wake` is called when there is something to drain. It does not keep the process alive until `ref()`. */
@@ -52,6 +75,36 @@ export declare class NativeEngine {
   bufferedAmount(slot: number): number
   /** Frees a slot after its last record. */
   release(slot: number): void
+  /** Starts a listener under `slot`; its events arrive as records. */
+  listen(slot: number, options: ListenOptions): void
+  /** Dials the rendezvous of an offer under `socket`. False if the offer is gone. */
+  acceptOffer(slot: number, offer: number, socket: number, options: AcceptOptions): boolean
+  /** Turns a sender away through the relay. */
+  rejectOffer(slot: number, offer: number, status: number, reason: string): void
+  /** Forgets an offer without a word to the relay. */
+  discardOffer(slot: number, offer: number): void
+  /** Answers a `token` event. */
+  provideToken(slot: number, token: string): void
+  /** Answers a `token` event with a failure. */
+  failToken(slot: number, message: string): void
+  /** Puts a new token to use. */
+  updateToken(slot: number, token: string): void
+  /** Names the delay of the retry that was announced, in milliseconds. */
+  retryIn(slot: number, channel: number, delay: number): void
+  /** Takes the listener down; its `closed` event says when that is done. */
+  closeListener(slot: number, drain: number): void
+  /** The listener's counters as JSON. */
+  listenerStats(slot: number): string
+  /** Frees the slot after the `closed` event. */
+  releaseListener(slot: number): void
+}
+
+/** How an offer is accepted. */
+export interface AcceptOptions {
+  protocol?: string
+  headers: Array<string>
+  deflate?: DeflateOffer
+  limits: SocketLimits
 }
 
 /** `uri` with such a token in its query. */
@@ -78,18 +131,6 @@ export interface ConnectionStringProperties {
   /** Present and true for an emulator on this machine. */
   useDevelopmentEmulator?: boolean
 }
-
-/** The address of a hybrid connection. */
-export declare function createRelayBaseUri(namespace: string, path: string): string
-
-/** The address for plain HTTPS requests. */
-export declare function createRelayHttpsUri(namespace: string, path: string, token?: string | undefined | null, id?: string | undefined | null): string
-
-/** The address to listen on. */
-export declare function createRelayListenUri(namespace: string, path: string, token?: string | undefined | null, id?: string | undefined | null): string
-
-/** The address to send to. */
-export declare function createRelaySendUri(namespace: string, path: string, token?: string | undefined | null, id?: string | undefined | null): string
 
 /** A token for `uri` that expires at `expires_at`, in Unix seconds. */
 export declare function createRelayToken(uri: string, keyName: string, key: string, expiresAt: number): string
@@ -119,6 +160,9 @@ export interface DialOptions {
   limits: SocketLimits
 }
 
+/** `text` as JavaScript's `encodeURIComponent` writes it. */
+export declare function encodeComponent(text: string): string
+
 /** Switches for tests. */
 export interface EngineOptions {
   directWrite: boolean
@@ -133,8 +177,34 @@ export interface KeepAliveOptions {
   pong: boolean
 }
 
+/** What a listener is started with; times in milliseconds, 0 switches off. */
+export interface ListenOptions {
+  uri: string
+  token?: string
+  id?: string
+  maxPending: number
+  keepAlive?: KeepAliveOptions
+  reconnect: ReconnectOptions
+  handshakeTimeout: number
+  acceptTimeout: number
+  controlChannels: number
+  checkHosts: boolean
+  tlsContext?: number
+  serverName?: string
+  proxy?: string
+}
+
 /** Takes a connection string apart. */
 export declare function parseConnectionString(text: string): ConnectionStringProperties
+
+/** Times in milliseconds. */
+export interface ReconnectOptions {
+  minDelay: number
+  maxDelay: number
+  stableAfter: number
+  retryTerminal: boolean
+  ownerDelays: boolean
+}
 
 /** A text with the value of every `sb-hc-token` masked. */
 export declare function redactUri(uri: string): string

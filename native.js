@@ -835,13 +835,11 @@ function __napiStampBindingTarget(exportsObject, target) {
 // linked import resolves to `undefined`.
 module.exports.__napiBindingTarget = __napiStampBindingTarget(nativeBinding, __napiLoadedBindingTarget)
 module.exports = nativeBinding
+module.exports.NativeEmulator = nativeBinding.NativeEmulator
 module.exports.NativeEngine = nativeBinding.NativeEngine
 module.exports.appendRelayToken = nativeBinding.appendRelayToken
-module.exports.createRelayBaseUri = nativeBinding.createRelayBaseUri
-module.exports.createRelayHttpsUri = nativeBinding.createRelayHttpsUri
-module.exports.createRelayListenUri = nativeBinding.createRelayListenUri
-module.exports.createRelaySendUri = nativeBinding.createRelaySendUri
 module.exports.createRelayToken = nativeBinding.createRelayToken
+module.exports.encodeComponent = nativeBinding.encodeComponent
 module.exports.parseConnectionString = nativeBinding.parseConnectionString
 module.exports.redactUri = nativeBinding.redactUri
 module.exports.tokenExpiry = nativeBinding.tokenExpiry

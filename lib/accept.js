@@ -74,7 +74,6 @@ class Acceptor {
       (verified, code, name) => {
         if (offer.settled) return;
         if (!verified) return this.reject(offer, code || 401, name);
-        if (this.refusing && this.closing) return this.reject(offer, 503);
         chooseProtocol(
           settings,
           request,
@@ -166,6 +165,7 @@ class Acceptor {
         onFail: (error) => this.fail(offer, error)
       });
     } catch (error) {
+      if (offer.settled) throw error;
       handle.reject(offer.id, 500, STATUS_CODES[500]);
       this.fail(offer, error);
     }

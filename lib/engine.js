@@ -114,6 +114,12 @@ class Engine {
     return slot;
   }
 
+  /** Gives a slot back that has had its last record, or never had one. */
+  free(slot) {
+    this.owners[slot] = undefined;
+    this.freeSlots.push(slot);
+  }
+
   /** Keeps the event loop alive until as many `unref()` calls. */
   ref() {
     if (this.references++ === 0) this.native.ref();
@@ -195,8 +201,7 @@ class Engine {
     const owner = this.owners[slot];
     if (kind === Kind.CLOSED) {
       this.native.release(slot);
-      this.owners[slot] = undefined;
-      this.freeSlots.push(slot);
+      this.free(slot);
     }
     if (owner !== undefined) owner.onRecord(kind, meta >>> 16, payload);
   }

@@ -88,14 +88,18 @@ const RECONNECT = {
   delay: [undefined, check.function]
 };
 
-/** Name: [default, check]. */
-const SERVER = {
-  server: [undefined, checkServer],
+const CREDENTIALS = {
   token: [undefined, checkToken],
   keyName: [undefined, check.word],
   key: [undefined, checkKey],
   tokenLifetime: [3_600, checkLifetime],
-  credential: [undefined, checkCredential],
+  credential: [undefined, checkCredential]
+};
+
+/** Name: [default, check]. */
+const SERVER = {
+  server: [undefined, checkServer],
+  ...CREDENTIALS,
   id: [undefined, check.word],
   path: [undefined, check.string],
   verifyClient: [undefined, check.function],
@@ -179,8 +183,9 @@ function checkKey(value, name) {
 
 function checkLifetime(value, name) {
   if (typeof value !== 'number') throw invalidArgType(name, 'a number of seconds', value);
-  if (!(value > 0 && Number.isFinite(value)))
+  if (!(value > 0 && Number.isFinite(value))) {
     throw invalidArgValue(name, value, 'must be more than 0 seconds');
+  }
   return value;
 }
 
@@ -192,8 +197,9 @@ function checkCredential(value, name) {
 }
 
 function checkDeflate(value, name) {
-  if (typeof value !== 'boolean' && !isObject(value))
+  if (typeof value !== 'boolean' && !isObject(value)) {
     throw invalidArgType(name, 'a boolean or an object', value);
+  }
   return value === true ? {} : value;
 }
 
@@ -236,16 +242,9 @@ function readServerOptions(given) {
   const settings = readTable(SERVER, given, 'options.');
   const { uri, token } = splitToken(String(translate(settings.server, 'listen')));
   settings.uri = uri.replace(/^http/i, 'ws');
-  // As in hyco-ws, an empty token is none.
-  settings.token = settings.token || undefined;
-  const hasKey = settings.keyName !== undefined || settings.key !== undefined;
-  if (settings.token === undefined && settings.credential === undefined && !hasKey) {
+  if (!completeCredentials(settings)) {
     if (token === undefined) throw missing("A 'token' string or function must be provided");
     settings.token = token;
-  }
-  if (hasKey) {
-    if (settings.keyName === undefined) throw missing("A 'keyName' must be provided with 'key'");
-    if (settings.key === undefined) throw missing("A 'key' must be provided with 'keyName'");
   }
   const { reconnect } = settings;
   if (reconnect !== null && reconnect.maxDelay < reconnect.minDelay) {
@@ -265,6 +264,28 @@ function readServerOptions(given) {
   return { settings: Object.freeze(settings), unknown: unknownNames(given) };
 }
 
+/** Puts credentials right; `false` if there are none. */
+function completeCredentials(settings) {
+  // As in hyco-ws, an empty token is none.
+  settings.token = settings.token || undefined;
+  const { token, credential, keyName, key } = settings;
+  if (keyName === undefined && key !== undefined) throw missing("A 'keyName' must be provided with 'key'");
+  if (keyName !== undefined && key === undefined) throw missing("A 'key' must be provided with 'keyName'");
+  return token !== undefined || credential !== undefined || key !== undefined;
+}
+
+/**
+ * The credentials among the options of `relayedConnect()`.
+ *
+ * @param {object} given
+ * @return {object|undefined} `undefined` if there are none, which some hybrid connections allow
+ * @throws {TypeError} as `readServerOptions()`
+ */
+function readCredentials(given) {
+  const credentials = readTable(CREDENTIALS, given, 'options.');
+  return completeCredentials(credentials) ? credentials : undefined;
+}
+
 function unknownNames(given) {
   const unknown = Object.keys(given).filter((name) => !Object.hasOwn(SERVER, name) && !IGNORED.has(name));
   for (const [name, table] of [
@@ -279,4 +300,4 @@ function unknownNames(given) {
   return unknown;
 }
 
-module.exports = { readServerOptions };
+module.exports = { readCredentials, readServerOptions };

@@ -273,8 +273,7 @@ class RelayedWebSocket extends WebSocket {
   }
 
   _dropSlot() {
-    this._engine.freeSlots.push(this._slot);
-    this._engine.owners[this._slot] = undefined;
+    this._engine.free(this._slot);
     this._slot = -1;
     if (this._referenced) this._engine.unref();
   }
@@ -784,7 +783,8 @@ function plainError(report) {
 /** Options that stand for Node's own network objects: with one of them, ws's engine does the work. */
 function needsNodeSocket(address, protocols, options) {
   if (address === ACCEPTED) return false;
-  const given = typeof protocols === 'object' && protocols !== null && !Array.isArray(protocols) ? protocols : options;
+  const given =
+    typeof protocols === 'object' && protocols !== null && !Array.isArray(protocols) ? protocols : options;
   if (given && NODE_OPTIONS.some((name) => given[name])) return true;
   return (address instanceof URL ? address.protocol : String(address)).startsWith('ws+unix:');
 }

@@ -1,1 +1,218 @@
-//! stub
+//! The service's side of the Hybrid Connections protocol, for development and tests.
+//!
+//! ```text
+//!  mod          start, stop, ask; a thread with a runtime of its own
+//!   server      accepts connections, reads request heads
+//!    admission  who is let in for what; auth checks tokens
+//!     control   a listener's control channel
+//!     sender    a sender: offered to a listener, joined by pipe
+//!     request   an HTTP request and its response
+//!  namespace    what all of them share; fault: planned misbehaviour; event: what is told and counted
+//!  frame, http, target, protocol, refusal, stream   the formats
+//! ```
+//!
+//! No client code comes in here, and this code uses none of the client's: each side is the other's oracle.
+
+#![forbid(unsafe_code)]
+
+pub mod admission;
+pub mod auth;
+pub mod control;
+pub mod event;
+pub mod fault;
+pub mod frame;
+pub mod http;
+pub mod namespace;
+pub mod options;
+pub mod pipe;
+pub mod protocol;
+pub mod refusal;
+pub mod request;
+pub mod request_leg;
+pub mod sender;
+pub mod server;
+pub mod stream;
+pub mod target;
+
+use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::error::{ErrorKind, RelayError, SystemError, system_code};
+use event::{Event, Stats};
+use fault::Fault;
+use namespace::{Namespace, Observer};
+use options::{EmulatorOptions, HybridConnectionOptions};
+use refusal::unix_now;
+
+/// How long established connections get to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// A running relay. Dropping it stops it without goodbyes.
+pub struct RelayEmulator {
+    namespace: Arc<Namespace>,
+    address: SocketAddr,
+    abort: CancellationToken,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl RelayEmulator {
+    /// Binds at once and serves on a thread of its own; `observer` is called from that thread.
+    ///
+    /// # Errors
+    /// The address cannot be bound, or the certificate cannot be used.
+    pub fn start(options: EmulatorOptions, observer: Observer) -> Result<Self, RelayError> {
+        let tls = options.tls.as_ref().map(stream::acceptor).transpose()?;
+        let (listener, address) = bind(&options.host, options.port)?;
+        // Whoever binds every address is reached through the loopback one.
+        let name = match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => "127.0.0.1".to_owned(),
+            IpAddr::V6(ip) if ip.is_unspecified() => "[::1]".to_owned(),
+            _ if options.host.contains(':') && !options.host.starts_with('[') => {
+                format!("[{}]", options.host)
+            }
+            _ => options.host.clone(),
+        };
+        let authority = format!("{name}:{}", address.port());
+        let namespace = Arc::new(Namespace::new(options, authority, observer));
+        let abort = CancellationToken::new();
+        let thread = {
+            let (namespace, abort) = (Arc::clone(&namespace), abort.clone());
+            let failed = |error| network(error, "spawn", None);
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+            let work = move || {
+                runtime.block_on(run(&namespace, listener, tls, abort));
+                runtime.shutdown_background();
+                namespace.emit(&Event::Closed);
+            };
+            std::thread::Builder::new().name("hyco-emulator".into()).spawn(work).map_err(failed)?
+        };
+        Ok(Self { namespace, address, abort, thread: Some(thread) })
+    }
+
+    /// What is bound.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `host:port`, the namespace's name.
+    pub fn authority(&self) -> &str {
+        &self.namespace.authority
+    }
+
+    /// Adds or replaces a hybrid connection.
+    pub fn add(&self, options: HybridConnectionOptions) {
+        self.namespace.add(options);
+    }
+
+    /// Removes a hybrid connection; false where there was none.
+    pub fn remove(&self, path: &str) -> bool {
+        self.namespace.remove(path)
+    }
+
+    /// Makes a token for `path`; none where there is no rule `key_name`.
+    pub fn token(&self, path: &str, key_name: &str, seconds: i64) -> Option<String> {
+        let uri = format!("http://{}/{}", self.authority(), path.trim_start_matches('/'));
+        self.namespace.sign(&uri, key_name, unix_now().saturating_add(seconds))
+    }
+
+    /// Carries out a fault and says how many connections it struck.
+    pub fn inflict(&self, fault: Fault) -> usize {
+        self.namespace.inflict(fault)
+    }
+
+    /// A snapshot.
+    pub fn stats(&self) -> Stats {
+        self.namespace.stats()
+    }
+
+    /// Begins to stop; `force` without goodbyes. The observer hears [`Event::Closed`] when all is down.
+    pub fn close(&self, force: bool) {
+        if force {
+            self.abort.cancel();
+        }
+        self.namespace.closing.cancel();
+    }
+
+    /// Waits until the thread has ended.
+    pub fn join(mut self) {
+        self.close(false);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for RelayEmulator {
+    fn drop(&mut self) {
+        self.close(true);
+    }
+}
+
+async fn run(
+    namespace: &Arc<Namespace>,
+    listener: TcpListener,
+    tls: Option<tokio_rustls::TlsAcceptor>,
+    abort: CancellationToken,
+) {
+    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
+    let tasks = TaskTracker::new();
+    tokio::select! {
+        () = abort.cancelled() => return,
+        () = server::serve(Arc::clone(namespace), listener, tls, tasks.clone()) => {}
+    }
+    // Silence and held accepts must not outlast the relay.
+    namespace.inflict(Fault::Clear);
+    namespace.end_all();
+    tasks.close();
+    tokio::select! {
+        () = abort.cancelled() => {}
+        _ = tokio::time::timeout(GOODBYE, tasks.wait()) => {}
+    }
+}
+
+fn bind(host: &str, port: u16) -> Result<(TcpListener, SocketAddr), RelayError> {
+    let plain = host.trim_start_matches('[').trim_end_matches(']');
+    let failed = |error| network(error, "listen", Some((host, port)));
+    let addresses = (plain, port).to_socket_addrs().map_err(|error| {
+        let unknown = RelayError::new(ErrorKind::Network, format!("The host {host} is not known"));
+        let system = SystemError {
+            code: "ENOTFOUND".into(),
+            errno: None,
+            syscall: Some("getaddrinfo"),
+            address: None,
+            port: None,
+            hostname: Some(host.to_owned()),
+        };
+        unknown.with_system(system).caused_by(error)
+    })?;
+    let addresses: Vec<_> = addresses.collect();
+    let listener = TcpListener::bind(addresses.as_slice()).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
+fn network(error: std::io::Error, syscall: &'static str, address: Option<(&str, u16)>) -> RelayError {
+    let code = system_code(&error);
+    let place = address.map(|(host, port)| format!(" {host}:{port}")).unwrap_or_default();
+    let system = SystemError {
+        code: code.into(),
+        errno: error.raw_os_error().map(|number| -number),
+        syscall: Some(syscall),
+        address: address.map(|(host, _)| host.to_owned()),
+        port: address.map(|(_, port)| port),
+        hostname: None,
+    };
+    RelayError::new(ErrorKind::Network, format!("{syscall} {code}{place}"))
+        .with_system(system)
+        .caused_by(error)
+}
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use crate::error::{ErrorKind, RelayError};
 use crate::protocol::accept::{is_header_value, query_parameter, with_parameter};
-use crate::protocol::address::{Address, HostPolicy};
+use crate::protocol::address::Address;
+
+pub use crate::protocol::address::HostPolicy;
 
 /// Control channels that one hybrid connection takes at most.
 pub const MAX_CHANNELS: u16 = 25;

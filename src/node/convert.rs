@@ -11,10 +11,9 @@ use crate::error::RelayError;
 use crate::frame::negotiation;
 use crate::frame::{DeflateOptions, WindowBits};
 use crate::socket::{KeepAlive, Opening, SocketOptions, Tuning};
-use crate::transport::{self, DialRequest};
 use crate::transport::proxy::{self, Proxy};
 use crate::transport::tls::{TlsOptions, TlsVersion};
-
+use crate::transport::{self, DialRequest};
 
 /// Switches for tests.
 #[napi(object)]
@@ -94,15 +93,12 @@ pub struct TlsContextOptions {
 }
 
 /// What `dial()` was asked for, in the core's terms.
-pub(super) fn opening(options: DialOptions, tls: Option<Arc<ClientConfig>>) -> Result<(Opening, SocketOptions)> {
+pub(super) fn opening(
+    options: DialOptions,
+    tls: Option<Arc<ClientConfig>>,
+) -> Result<(Opening, SocketOptions)> {
     let limits = socket_options(&options.limits);
-    let deflate = options.deflate.as_ref().map(|offer| DeflateOptions {
-        server_no_context_takeover: offer.server_no_context_takeover,
-        client_no_context_takeover: offer.client_no_context_takeover,
-        server_max_window_bits: window(offer.server_max_window_bits),
-        client_max_window_bits: window(offer.client_max_window_bits),
-    });
-    let level = options.deflate.as_ref().and_then(|offer| offer.level).and_then(|level| u8::try_from(level).ok());
+    let (deflate, level) = deflate(options.deflate.as_ref());
     let mut head = options.head;
     if let Some(deflate) = &deflate {
         head.extend(["Sec-WebSocket-Extensions: ", &negotiation::offer(deflate), "\r\n"]);
@@ -119,7 +115,20 @@ pub(super) fn opening(options: DialOptions, tls: Option<Arc<ClientConfig>>) -> R
         handshake_timeout: limit(options.handshake_timeout),
         max_head: transport::DEFAULT_MAX_HEAD,
     };
-    Ok((Opening { request, protocols: options.protocols, deflate, level: level.unwrap_or(u8::MAX) }, limits))
+    Ok((Opening { request, protocols: options.protocols, deflate, level }, limits))
+}
+
+/// An offer of permessage-deflate and the level to compress at, in the core's terms.
+pub(super) fn deflate(offer: Option<&DeflateOffer>) -> (Option<DeflateOptions>, u8) {
+    let options = offer.map(|offer| DeflateOptions {
+        server_no_context_takeover: offer.server_no_context_takeover,
+        client_no_context_takeover: offer.client_no_context_takeover,
+        server_max_window_bits: window(offer.server_max_window_bits),
+        client_max_window_bits: window(offer.client_max_window_bits),
+    });
+    let level = offer.and_then(|offer| offer.level).and_then(|level| u8::try_from(level).ok());
+    // What is no level means the default one.
+    (options, level.unwrap_or(u8::MAX))
 }
 
 /// A socket's limits in the core's terms.
@@ -158,7 +167,8 @@ pub(super) fn tls_config(options: TlsContextOptions) -> Result<Arc<ClientConfig>
     transport::client_config(&options).map_err(|error| thrown(&error))
 }
 
-fn parse_proxy(url: &str) -> Result<Arc<Proxy>> {
+/// A proxy by its URL.
+pub(super) fn parse_proxy(url: &str) -> Result<Arc<Proxy>> {
     proxy::parse(url).map(Arc::new).map_err(|error| thrown(&error))
 }
 

@@ -1,15 +1,19 @@
 //! The native end of `lib/engine.js`: slots, deliveries and sends.
 
+use std::collections::HashMap;
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use napi::bindgen_prelude::*;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 use rustls::ClientConfig;
+use tokio::runtime::Handle;
 
 use super::convert::{self, DialOptions, EngineOptions, TlsContextOptions};
 use super::runtime::IoThread;
 use crate::frame::{MaskKeys, OpCode};
+use crate::listener::Listener;
 use crate::socket::delivery::{Delivery, RECORD_WORDS};
 use crate::socket::{self, Masking, Outline, Socket, Tuning};
 
@@ -32,12 +36,17 @@ type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
 /// What the slots of an environment hold; shared with its cleanup hook.
 struct Slots {
     sockets: Mutex<Vec<Option<Arc<Socket>>>>,
+    listeners: Mutex<HashMap<u32, Arc<Listener>>>,
     delivery: Arc<Delivery>,
 }
 
 impl Slots {
     fn lock(&self) -> MutexGuard<'_, Vec<Option<Arc<Socket>>>> {
         self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn listeners(&self) -> MutexGuard<'_, HashMap<u32, Arc<Listener>>> {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn socket(&self, slot: u32) -> Option<Arc<Socket>> {
@@ -47,6 +56,9 @@ impl Slots {
     /// The environment goes away: nothing may call into it any more.
     fn close(&self) {
         self.delivery.close();
+        // Dropped outside of the lock: a listener closes itself when it is dropped.
+        let listeners = mem::take(&mut *self.listeners());
+        drop(listeners);
         for socket in self.lock().drain(..).flatten() {
             socket.terminate();
         }
@@ -77,7 +89,7 @@ impl NativeEngine {
                 wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
             }
         }));
-        let slots = Arc::new(Slots { sockets: Mutex::default(), delivery });
+        let slots = Arc::new(Slots { sockets: Mutex::default(), listeners: Mutex::default(), delivery });
         let io = IoThread::get().map_err(|error| Error::from_reason(error.to_string()))?;
         env.add_env_cleanup_hook(Arc::clone(&slots), |slots| slots.close())?;
         Ok(Self { io, wake, slots, tuning: options.tuning(), keys: MaskKeys::default(), tls: Vec::new() })
@@ -156,7 +168,7 @@ impl NativeEngine {
     /// Opens a connection under `slot`; its records say what comes of it.
     #[napi]
     pub fn dial(&mut self, slot: u32, options: DialOptions) -> Result<()> {
-        let tls = options.tls_context.and_then(|id| self.tls.get(id as usize)?.clone());
+        let tls = options.tls_context.and_then(|id| self.tls_context(id));
         let (opening, limits) = convert::opening(options, tls)?;
         self.open(slot, limits, opening);
         Ok(())
@@ -232,8 +244,32 @@ impl NativeEngine {
         }
     }
 
-    fn open(&self, slot: u32, options: socket::SocketOptions, opening: socket::Opening) {
-        let socket = Socket::new(slot, Arc::clone(&self.slots.delivery), options, self.tuning);
+    pub(super) fn io(&self) -> &Handle {
+        self.io.handle()
+    }
+
+    pub(super) fn delivery(&self) -> Arc<Delivery> {
+        Arc::clone(&self.slots.delivery)
+    }
+
+    pub(super) fn tls_context(&self, id: u32) -> Option<Arc<ClientConfig>> {
+        self.tls.get(id as usize)?.clone()
+    }
+
+    pub(super) fn listener(&self, slot: u32) -> Option<Arc<Listener>> {
+        self.slots.listeners().get(&slot).cloned()
+    }
+
+    pub(super) fn put_listener(&self, slot: u32, listener: Arc<Listener>) {
+        self.slots.listeners().insert(slot, listener);
+    }
+
+    pub(super) fn take_listener(&self, slot: u32) -> Option<Arc<Listener>> {
+        self.slots.listeners().remove(&slot)
+    }
+
+    pub(super) fn open(&self, slot: u32, options: socket::SocketOptions, opening: socket::Opening) {
+        let socket = Socket::new(slot, self.delivery(), options, self.tuning);
         let mut sockets = self.slots.lock();
         let index = slot as usize;
         if sockets.len() <= index {
@@ -241,7 +277,7 @@ impl NativeEngine {
         }
         sockets[index] = Some(Arc::clone(&socket));
         drop(sockets);
-        self.io.handle().spawn(socket::run(socket, opening));
+        self.io().spawn(socket::run(socket, opening));
     }
 
     fn with(&self, slot: u32, act: impl FnOnce(&Socket)) {

@@ -4,6 +4,10 @@
 #![allow(unsafe_code, reason = "#[napi] expands to it")]
 
 pub mod convert;
+#[cfg(feature = "emulator")]
+pub mod emulator;
 pub mod engine;
 pub mod helpers;
+pub mod listener;
 pub mod runtime;
+mod text;

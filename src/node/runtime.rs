@@ -54,7 +54,9 @@ impl IoThread {
 impl Drop for IoThread {
     fn drop(&mut self) {
         self.stop.take();
-        if let Some(thread) = self.thread.take().filter(|thread| thread.thread().id() != thread::current().id()) {
+        if let Some(thread) =
+            self.thread.take().filter(|thread| thread.thread().id() != thread::current().id())
+        {
             // A panic of the thread has been reported by its hook; there is nothing to add.
             let _ = thread.join();
         }

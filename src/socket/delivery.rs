@@ -292,7 +292,8 @@ impl Delivery {
     pub fn close(&self) {
         let mut queue = lock(&self.queue);
         queue.closed = true;
-        let dropped = (mem::take(&mut queue.batches), mem::take(&mut queue.waiting), mem::take(&mut queue.spares));
+        let dropped =
+            (mem::take(&mut queue.batches), mem::take(&mut queue.waiting), mem::take(&mut queue.spares));
         drop(queue);
         drop(dropped);
         drop(mem::take(&mut *lock(&self.reader)));

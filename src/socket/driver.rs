@@ -21,8 +21,8 @@ use super::link::{Link, ReadError, ReadStep, Scratch};
 use super::{Ending, KeepAlive, Masking, Outline, Socket};
 use crate::error::RelayError;
 use crate::frame::{
-    Decoder, DecoderOptions, Deflate, DeflateOptions, DeflateParams, FrameError, Inflate, MaskKeys, OpCode, Payload, Role, Sink,
-    negotiation,
+    Decoder, DecoderOptions, Deflate, DeflateOptions, DeflateParams, FrameError, Inflate, MaskKeys, OpCode,
+    Payload, Role, Sink, negotiation,
 };
 use crate::transport::body::read_body;
 use crate::transport::{self, DialRequest, Opened, ResponseHead};
@@ -140,15 +140,14 @@ async fn open(socket: &Arc<Socket>, opening: Opening) -> Option<Driver> {
         return None;
     }
     let offered = opening.deflate.is_some();
-    let agreed = transport::check_upgrade(&opened.response, &opened.key, &opening.protocols, offered).and_then(
-        |negotiated| match (&opening.deflate, &negotiated.extensions) {
+    let agreed = transport::check_upgrade(&opened.response, &opened.key, &opening.protocols, offered)
+        .and_then(|negotiated| match (&opening.deflate, &negotiated.extensions) {
             (Some(options), Some(header)) => {
                 let params = negotiation::accept(header, options)?;
                 Ok((negotiated, Some(params)))
             }
             _ => Ok((negotiated, None)),
-        },
-    );
+        });
     let (negotiated, params) = match agreed {
         Ok(agreed) => agreed,
         Err(reason) => {
@@ -197,7 +196,11 @@ async fn answer(socket: &Arc<Socket>, opened: Opened) {
     let asked = poll_fn(|cx| {
         socket.task.register(cx.waker());
         let side = socket.side();
-        if side.wants_body || side.ending != Ending::No { Poll::Ready(side.wants_body) } else { Poll::Pending }
+        if side.wants_body || side.ending != Ending::No {
+            Poll::Ready(side.wants_body)
+        } else {
+            Poll::Pending
+        }
     });
     if !asked.await {
         return;
@@ -306,7 +309,8 @@ impl Driver {
         if let Some(mut early) = self.early.take() {
             let mut sink = Collector::new(&self.socket, &mut io.batch);
             let decoded = self.decoder.decode(&mut early, &mut sink).map_err(ReadError::from);
-            let decoded = decoded.and_then(|()| self.link.read_early(&mut io.scratch, &mut self.decoder, &mut sink));
+            let decoded =
+                decoded.and_then(|()| self.link.read_early(&mut io.scratch, &mut self.decoder, &mut sink));
             self.digest(decoded.map(|()| ReadStep::Bytes), io)?;
         }
         let mut budget = READ_BUDGET;

@@ -249,7 +249,11 @@ impl Link {
         let read = self.tcp.try_io(Interest::READABLE, || {
             let received = (&*SockRef::from(&self.tcp)).read(buffer)?;
             count = Some(received);
-            if received > 0 && received < buffer.len() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+            if received > 0 && received < buffer.len() {
+                Err(io::ErrorKind::WouldBlock.into())
+            } else {
+                Ok(())
+            }
         });
         match read {
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
@@ -271,7 +275,9 @@ fn drain_plaintext(
             Ok([]) => return Ok(()),
             Ok(decrypted) => decrypted,
             // Without close_notify the end is an error here; the read that saw the FIN reports it as the end.
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::UnexpectedEof) => {
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::UnexpectedEof) =>
+            {
                 return Ok(());
             }
             Err(error) => return Err(error.into()),

@@ -125,7 +125,13 @@ impl Outgoing {
     }
 
     /// Appends what has become of the message that was taken last; its payload had `original` bytes.
-    pub fn append_compressed(&mut self, outline: Outline, mask: Option<[u8; 4]>, payload: &[u8], original: usize) {
+    pub fn append_compressed(
+        &mut self,
+        outline: Outline,
+        mask: Option<[u8; 4]>,
+        payload: &[u8],
+        original: usize,
+    ) {
         self.compressing = false;
         self.waiting_bytes -= original;
         self.append(outline, mask, payload);

@@ -132,10 +132,11 @@ impl Link {
     }
 }
 
-/// At 75 to 80 % of the token's life, and five minutes before its end where that leaves half of it.
+/// At 75 to 80 % of the token's life, and five minutes before its end where that leaves near half of it (a token
+/// for ten minutes has a little less left when it gets here).
 fn renewal_delay(life: Duration, rng: &mut Rng) -> Duration {
     let share = between(rng, life.mul_f64(0.75), life.mul_f64(0.80));
-    let delay = if life >= RENEWAL_MARGIN * 2 {
+    let delay = if life >= RENEWAL_MARGIN.mul_f64(1.8) {
         let latest = life - RENEWAL_MARGIN;
         share.min(between(rng, latest.mul_f64(0.95), latest))
     } else {

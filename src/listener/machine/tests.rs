@@ -266,6 +266,7 @@ fn tokens_are_renewed_in_good_time_whatever_their_life() {
     for (life, from, to) in [
         (60, 45, 48),
         (300, 225, 240),
+        (540, 228, 240),
         (600, 285, 300),
         (1200, 850, 900),
         (3600, 2700, 2880),
@@ -667,7 +668,7 @@ proptest! {
         while let Some(event) = queue.pop_front() {
             // Links are named by their distance from the newest.
             let recent = |back: u32| newest - back.min(newest);
-            let life = |s: u64| (s % 5 != 0).then(|| seconds(s));
+            let life = |s: u64| (!s.is_multiple_of(5)).then(|| seconds(s));
             let token = Secret::new("t");
             let text = [ACCEPT, "{", r#"{"x":1}"#, r#"{"request":{"id":"1","method":"GET","body":true}}"#,
                 r#"{"request":{"id":"1","address":"wss://h/"}}"#, ""];

@@ -17,7 +17,8 @@ fn write_all(queue: &mut Outgoing, step: usize) -> Vec<u8> {
     while queue.ready() > 0 {
         let mut slices = [IoSlice::new(&[]); 3];
         let count = queue.slices(&mut slices);
-        let bytes: Vec<u8> = slices[..count].iter().flat_map(|slice| slice.iter().copied()).take(step).collect();
+        let bytes: Vec<u8> =
+            slices[..count].iter().flat_map(|slice| slice.iter().copied()).take(step).collect();
         queue.advance(bytes.len());
         written.extend(bytes);
     }

@@ -1,0 +1,179 @@
+'use strict';
+
+/**
+ * Stands in for `lib/engine.js` and `lib/relayed-socket.js`: a listener that does what the test says. Use with
+ *
+ *     jest.mock('../lib/engine', () => require('./helpers/fake-engine').engine, { virtual: true });
+ *     jest.mock('../lib/relayed-socket', () => require('./helpers/fake-engine').relayedSocket, { virtual: true });
+ */
+
+const { EventEmitter } = require('node:events');
+
+const opened = [];
+
+/** The native listener's handle, which remembers what it was asked. */
+class FakeListener {
+  constructor(config, owner) {
+    this.config = config;
+    this.owner = owner;
+    this.calls = [];
+    this.dials = new Map();
+    this.referenced = true;
+    this.closes = 0;
+  }
+
+  /** Reports an event to the server. */
+  event(type, fields) {
+    this.owner.onListenerEvent({ type, ...fields });
+  }
+
+  /** A sender arrives; returns the offer's number. */
+  offer({ id = FakeListener.nextId++, headers = {}, path = '/hyco', host = 'g1.ns.test', ...accept } = {}) {
+    const address = `wss://${host}:443/$hc${path}${path.includes('?') ? '&' : '?'}sb-hc-action=accept&sb-hc-id=t${id}`;
+    const connectHeaders = { Host: 'ns.test', 'Sec-WebSocket-Version': '13', ...headers };
+    const remoteEndpoint = { address: '203.0.113.7', port: 51234 };
+    this.event('offer', { id, accept: { address, id: `t${id}`, connectHeaders, remoteEndpoint, ...accept } });
+    return id;
+  }
+
+  /** Waits for the rendezvous dial of an offer and lets it succeed. */
+  open(id) {
+    return this.dials.get(id).open();
+  }
+
+  fail(id, error) {
+    this.dials.get(id).fail(error);
+  }
+
+  provideToken(token) {
+    this.calls.push(['provideToken', token]);
+  }
+
+  failToken(message) {
+    this.calls.push(['failToken', message]);
+  }
+
+  updateToken(token) {
+    this.calls.push(['updateToken', token]);
+  }
+
+  reject(id, status, reason) {
+    this.calls.push(['reject', id, status, reason]);
+  }
+
+  drop(id) {
+    this.calls.push(['drop', id]);
+  }
+
+  retryIn(delay, channel) {
+    this.calls.push(['retryIn', delay, channel]);
+  }
+
+  ref() {
+    this.referenced = true;
+  }
+
+  unref() {
+    this.referenced = false;
+  }
+
+  stats() {
+    return { rtt: 5 };
+  }
+
+  close() {
+    this.closes++;
+    setImmediate(() => this.event('closed'));
+  }
+}
+
+FakeListener.nextId = 1;
+
+class FakeSocket extends EventEmitter {
+  constructor(address, protocols, options) {
+    super();
+    this.readyState = 0;
+    this.url = String(address);
+    this.arguments = { address, protocols, options };
+    this.paused = false;
+    this.sent = [];
+    FakeSocket.last = this;
+    if (options !== undefined) {
+      const headers = new Map(
+        Object.entries(options.headers ?? {}).map(([name, value]) => [name.toLowerCase(), { name, value }])
+      );
+      this._dial({ headers, head: '', refreshHead() {} });
+    }
+  }
+
+  _dial(request) {
+    this.dialled = request;
+  }
+
+  _abort(error) {
+    this.readyState = 2;
+    process.nextTick(() => {
+      this.emit('error', error);
+      this.readyState = 3;
+      this.emit('close', 1006, Buffer.alloc(0));
+    });
+  }
+
+  pause() {
+    this.paused = true;
+  }
+
+  resume() {
+    this.paused = false;
+  }
+
+  close(code) {
+    if (this.readyState > 1) return;
+    this.readyState = 2;
+    this.closedWith = code;
+    if (!this.stubborn) setImmediate(() => this.end(code));
+  }
+
+  terminate() {
+    this.terminated = true;
+    this.end(1006);
+  }
+
+  end(code) {
+    if (this.readyState === 3) return;
+    this.readyState = 3;
+    this.emit('close', code, Buffer.alloc(0));
+  }
+}
+
+FakeSocket.CONNECTING = 0;
+
+function acceptSocket(listener, offerId, accept) {
+  const socket = new FakeSocket(accept.address);
+  listener.dials.set(offerId, {
+    accept,
+    socket,
+    open() {
+      socket.readyState = 1;
+      accept.onOpen(socket, { status: 101 });
+      process.nextTick(() => socket.emit('open'));
+      return socket;
+    },
+    fail: (error) => accept.onFail(error)
+  });
+  return socket;
+}
+
+function openListener(config, owner) {
+  const listener = new FakeListener(config, owner);
+  opened.push(listener);
+  return listener;
+}
+
+module.exports = {
+  engine: { openListener },
+  relayedSocket: { RelayedWebSocket: FakeSocket, acceptSocket },
+  FakeSocket,
+  /** The listener that was opened last. */
+  lastListener: () => opened.at(-1)
+};

@@ -1,0 +1,255 @@
+'use strict';
+
+const { EventEmitter } = require('node:events');
+
+const { NativeEmulator } = require('./lib/native.js');
+const { readOptions } = require('./lib/emulator/options.js');
+const { Faults } = require('./lib/emulator/faults.js');
+const check = require('./lib/emulator/check.js');
+
+/**
+ * The service's side of Azure Relay Hybrid Connections, for development and tests.
+ *
+ * It runs on a thread of its own, so the event loop of the program under test stays undisturbed. Events
+ * (`listener`, `sender`, `rendezvous`, …: see docs/emulator.md) are delivered once somebody listens to them.
+ */
+class RelayEmulator extends EventEmitter {
+  #native = new NativeEmulator();
+  #options;
+  #authority;
+  #closed;
+  #isClosed = false;
+
+  /**
+   * Starts a relay.
+   *
+   * @param {Object} [options] see docs/emulator.md; every option has a default
+   * @returns {Promise<RelayEmulator>} rejects with a TypeError for bad options, and with the system's error
+   *     (`EADDRINUSE` …) where the address cannot be bound
+   */
+  static async start(options) {
+    return new RelayEmulator(readOptions(options));
+  }
+
+  /** @private use `RelayEmulator.start` */
+  constructor(options) {
+    super();
+    if (typeof options?.handshakeTimeout !== 'number') {
+      throw new TypeError('Use RelayEmulator.start()');
+    }
+    this.#options = options;
+    let settle;
+    this.#closed = new Promise((resolve) => {
+      settle = resolve;
+    });
+    const place = JSON.parse(
+      this.#native.start(JSON.stringify(options), (text) => this.#onEvent(JSON.parse(text), settle))
+    );
+    if (place.error) throw startError(place.error);
+    this.#authority = place.authority;
+    /** The bound port. */
+    this.port = place.port;
+    /** Faults on demand. */
+    this.faults = new Faults((fault) => this.#native.inflict(JSON.stringify(fault)));
+    this.on('newListener', (name) => {
+      if (name !== 'newListener' && name !== 'close') this.#native.observe(true);
+    });
+  }
+
+  #onEvent(event, settle) {
+    const { type, ...details } = event;
+    if (type === 'closed') {
+      this.#isClosed = true;
+      settle();
+      this.emit('close');
+    } else {
+      this.emit(type, details);
+    }
+  }
+
+  /** The host by which the relay is reached. */
+  get host() {
+    return this.#authority.slice(0, this.#authority.lastIndexOf(':'));
+  }
+
+  /** `host:port`: what stands where the namespace's name does in Azure. */
+  get address() {
+    return this.#authority;
+  }
+
+  /** True for wss:// and https://. */
+  get secure() {
+    return this.#options.tls !== undefined;
+  }
+
+  /** The name of the first SAS rule. */
+  get keyName() {
+    return this.#options.sharedAccessPolicies[0]?.keyName;
+  }
+
+  /** The key of the first SAS rule. */
+  get key() {
+    return this.#options.sharedAccessPolicies[0]?.key;
+  }
+
+  /** The paths of the hybrid connections that the relay was started with. */
+  get paths() {
+    return this.#options.hybridConnections.map(({ path }) => path);
+  }
+
+  /**
+   * The address for a listener.
+   *
+   * @param {String} [path] the hybrid connection; the first one if left out
+   * @param {Object} [options]
+   * @param {String} [options.id] tracking id
+   * @param {String|Boolean} [options.token] a token to embed, or `true` for a fresh one
+   * @returns {String}
+   */
+  listenUri(path = this.paths[0], options) {
+    return this.#uri(path, 'listen', options);
+  }
+
+  /**
+   * The address for a sender; `path` may go on below the hybrid connection and may have a query.
+   *
+   * @param {String} [path] the hybrid connection; the first one if left out
+   * @param {Object} [options] as for `listenUri`
+   * @returns {String}
+   */
+  sendUri(path = this.paths[0], options) {
+    return this.#uri(path, 'connect', options);
+  }
+
+  #uri(path, action, { id, token } = {}) {
+    check.string('path', path);
+    if (id !== undefined) check.string('options.id', id);
+    const text = encodeText(path);
+    let uri = `${this.secure ? 'wss' : 'ws'}://${this.#authority}/$hc/${text}`;
+    uri += `${text.includes('?') ? '&' : '?'}sb-hc-action=${action}`;
+    if (id !== undefined) uri += `&sb-hc-id=${encodeURIComponent(id)}`;
+    if (token === true) token = this.createToken(path.split('?')[0]);
+    if (token) uri += `&sb-hc-token=${encodeURIComponent(token)}`;
+    return uri;
+  }
+
+  /**
+   * The address for plain HTTP requests.
+   *
+   * @param {String} [path] the hybrid connection, and what goes on below it
+   * @returns {String}
+   */
+  httpUri(path = this.paths[0]) {
+    check.string('path', path);
+    return `${this.secure ? 'https' : 'http'}://${this.#authority}/${encodeText(path)}`;
+  }
+
+  /**
+   * A connection string for the first SAS rule. `UseDevelopmentEmulator=true` asks for plain ws://, so it is
+   * left out where the relay serves TLS.
+   *
+   * @param {String} [path] the hybrid connection; the first one if left out
+   * @returns {String}
+   */
+  connectionString(path = this.paths[0]) {
+    check.string('path', path);
+    return [
+      `Endpoint=sb://${this.#authority}/`,
+      `SharedAccessKeyName=${this.keyName}`,
+      `SharedAccessKey=${this.key}`,
+      `EntityPath=${path}`,
+      ...(this.secure ? [] : ['UseDevelopmentEmulator=true'])
+    ].join(';');
+  }
+
+  /**
+   * A SAS token for `path`.
+   *
+   * @param {String} [path] the hybrid connection; `''` makes one for the whole namespace
+   * @param {Object} [options]
+   * @param {String} [options.keyName] the SAS rule; the first one if left out
+   * @param {Number} [options.expirationSeconds=3600] may be negative, for a token that has expired
+   * @returns {String}
+   */
+  createToken(path = this.paths[0], { keyName = this.keyName, expirationSeconds = 3600 } = {}) {
+    check.string('path', path);
+    check.string('options.keyName', keyName);
+    check.number('options.expirationSeconds', expirationSeconds, -1e12, 1e12);
+    const token = this.#native.token(encodeText(path), keyName, Math.floor(expirationSeconds));
+    if (token === null) throw check.invalidValue('options.keyName', 'must name a SAS rule of this relay');
+    return token;
+  }
+
+  /**
+   * Adds a hybrid connection, or replaces one.
+   *
+   * @param {Object} hybridConnection
+   * @param {String} hybridConnection.path
+   * @param {Boolean} [hybridConnection.requiresClientAuthorization=true]
+   */
+  addHybridConnection(hybridConnection) {
+    const [read] = readOptions({ hybridConnections: [hybridConnection] }).hybridConnections;
+    this.#native.add(JSON.stringify(read));
+  }
+
+  /**
+   * Removes a hybrid connection and closes its listeners and senders with 1001, as the service does.
+   *
+   * @param {String} path
+   * @returns {Boolean} false where there was none
+   */
+  removeHybridConnection(path) {
+    check.string('path', path);
+    return this.#native.remove(path);
+  }
+
+  /**
+   * @returns {{listeners: Number, senders: Number, pending: Number, paths: Object, totals: Object}}
+   */
+  stats() {
+    return JSON.parse(this.#native.stats());
+  }
+
+  /** Keeps the process alive while the relay runs, which is the default. */
+  ref() {
+    this.#native.ref();
+    return this;
+  }
+
+  /** Lets the process end although the relay runs. */
+  unref() {
+    this.#native.unref();
+    return this;
+  }
+
+  /**
+   * Stops: established connections are closed with 1001 and get up to a second for that.
+   *
+   * @param {Object} [options]
+   * @param {Boolean} [options.force=false] cuts them at once
+   * @returns {Promise<void>} resolves when everything is down
+   */
+  close({ force = false } = {}) {
+    if (!this.#isClosed) {
+      this.#native.ref();
+      this.#native.close(Boolean(force));
+    }
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose')]() {
+    return this.close();
+  }
+}
+
+/** Spaces and what is not ASCII; anything else is taken as it is written. */
+function encodeText(path) {
+  return path.replace(/^\/+/, '').replace(/[^\x21-\x7e]+/gu, encodeURIComponent);
+}
+
+function startError({ code, message, system, causes }) {
+  const error = new Error(message, causes?.length ? { cause: new Error(causes[0]) } : undefined);
+  return Object.assign(error, { code }, system);
+}
+
+module.exports = { RelayEmulator };

@@ -1,0 +1,238 @@
+'use strict';
+
+/**
+ * A server's end of the native listener: gives it its configuration and its tokens, and turns what it reports into the
+ * server's events, state and diagnostics.
+ */
+
+const diagnostics = require('./diagnostics');
+const { openListener } = require('./listener');
+const { proxyFor } = require('./environment');
+const { fromReport } = require('./errors');
+const { TokenSource } = require('./token-source');
+
+/** With reconnecting switched off the first `reconnecting` report is the end; these are for the engine only. */
+const ENGINE_RECONNECT = { minDelay: 1_000, maxDelay: 30_000, stableAfter: 30_000, retryTerminal: false };
+
+class Control {
+  /**
+   * @param {import('./relayed-server').RelayedServer} server
+   * @param {object} settings
+   * @param {import('./accept').Acceptor} acceptor
+   * @param {function(): void} onClosed Called once, after the engine has closed everything
+   */
+  constructor(server, settings, acceptor, onClosed) {
+    this.server = server;
+    this.settings = settings;
+    this.acceptor = acceptor;
+    this.onClosed = onClosed;
+    this.tokens = new TokenSource(settings);
+    /** Gives up a provider that is still being asked when the server closes. */
+    this.asking = new AbortController();
+    this.channels = new Array(settings.controlChannels).fill('connecting');
+    this.closeCalled = false;
+    this.closed = false;
+    this.referenced = true;
+    this.tokenError = undefined;
+    this.lastError = undefined;
+    this.counters = { listening: 0, reconnects: 0, malformed: 0, tokensRenewed: 0 };
+    this.handle = acceptor.handle = openListener(this.config(), this);
+  }
+
+  config() {
+    const { settings } = this;
+    const { hostname, port, protocol } = new URL(settings.uri);
+    const secure = protocol === 'wss:';
+    const reconnect = settings.reconnect ?? ENGINE_RECONNECT;
+    return {
+      uri: settings.uri,
+      id: settings.id,
+      maxPending: settings.maxPendingAccepts,
+      keepAlive: settings.keepAlive,
+      reconnect: { ...reconnect, delay: undefined, ownerDelays: reconnect.delay !== undefined },
+      handshakeTimeout: settings.handshakeTimeout,
+      acceptTimeout: settings.acceptTimeout,
+      controlChannels: settings.controlChannels,
+      tls: settings.tls,
+      proxy:
+        proxyFor(
+          settings.proxy,
+          secure,
+          hostname.replace(/^\[|\]$/g, ''),
+          Number(port) || (secure ? 443 : 80)
+        ) ?? null,
+      checkHosts: settings.rendezvousHosts === undefined
+    };
+  }
+
+  /** `'online'` while any channel is up; otherwise the most hopeful of them counts. */
+  get state() {
+    const found = (state) => this.channels.includes(state);
+    return ['online', 'connecting', 'reconnecting'].find(found) ?? 'offline';
+  }
+
+  /** One report of the engine. */
+  onListenerEvent(event) {
+    switch (event.type) {
+      case 'connecting':
+        return this.onConnecting(event);
+      case 'listening':
+        return this.onListening(event);
+      case 'reconnecting':
+        return this.onReconnecting(event);
+      case 'offline':
+        return this.onOffline(event);
+      case 'token':
+        return this.onToken(event);
+      case 'offer':
+        return this.acceptor.offer(event);
+      case 'offerExpired':
+        return this.acceptor.expire(event.id);
+      case 'rejectFailed':
+        return diagnostics.publish('accept:failed', { server: this.server, error: this.errorOf(event) });
+      case 'malformed':
+        this.counters.malformed++;
+        return diagnostics.publish('control:malformed', { server: this.server, message: event.message });
+      case 'tokenRenewed': {
+        this.counters.tokensRenewed++;
+        const { channel = 0, expiresIn } = event;
+        return diagnostics.publish('token:renewed', { server: this.server, channel, expiresIn });
+      }
+      case 'error':
+        return this.onError(event);
+      case 'closed':
+        this.closed = true;
+        this.asking.abort();
+        return this.onClosed();
+    }
+  }
+
+  onConnecting({ channel = 0, attempt = 0 }) {
+    // A replacement is dialled while the old channel is still up.
+    if (this.channels[channel] !== 'online' && attempt === 0) this.channels[channel] = 'connecting';
+    this.tell('connecting', { channel, attempt });
+  }
+
+  onListening({ channel = 0, replaced = false }) {
+    this.channels[channel] = 'online';
+    this.lastError = undefined;
+    this.counters.listening++;
+    diagnostics.publish('server:listening', { server: this.server, channel, replaced });
+    this.server.emit('listening');
+  }
+
+  onReconnecting(event) {
+    const { channel = 0, attempt, reason } = event;
+    const error = this.errorOf(event);
+    if (this.settings.reconnect === null) return this.giveUp(error);
+    this.channels[channel] = 'reconnecting';
+    this.lastError = error;
+    this.counters.reconnects++;
+    const delay = this.ownDelay(channel, attempt, error) ?? event.delay;
+    this.tell('reconnecting', { channel, attempt, delay, reason, error });
+  }
+
+  /** `reconnect.delay(attempt, error)`, which takes the policy's place. */
+  ownDelay(channel, attempt, error) {
+    const policy = this.settings.reconnect.delay;
+    if (policy === undefined) return undefined;
+    const delay = policy(attempt, error);
+    if (!(typeof delay === 'number' && delay >= 0 && delay < 2 ** 31)) return undefined;
+    this.handle.retryIn(delay, channel);
+    return delay;
+  }
+
+  onOffline(event) {
+    const { channel = 0 } = event;
+    this.channels[channel] = 'offline';
+    if (this.closeCalled || this.state !== 'offline') return;
+    // Nothing will happen any more that the process could wait for, unless somebody brings another token.
+    this.handle.unref();
+    const error = event.error === undefined ? this.lastError : this.errorOf(event);
+    diagnostics.publish('server:offline', { server: this.server, error });
+    this.server.emit('offline', error);
+  }
+
+  onError(event) {
+    const error = this.errorOf(event);
+    const terminal = event.terminal === true;
+    this.lastError = error;
+    diagnostics.publish('server:error', { server: this.server, error, terminal });
+    // As every EventEmitter a server throws what nobody listens to, but only if it is the end.
+    if (terminal || this.server.listenerCount('error') > 0) this.server.emit('error', error);
+  }
+
+  /** Reconnecting is switched off, so a lost channel is the end; open sockets are left to finish. */
+  giveUp(error) {
+    this.channels.fill('offline');
+    this.lastError = error;
+    this.server.close({ drain: true, timeout: 0 });
+    diagnostics.publish('server:error', { server: this.server, error, terminal: true });
+    this.server.emit('error', error);
+  }
+
+  onToken({ refresh = false }) {
+    const { tokens } = this;
+    let token;
+    try {
+      token = refresh ? undefined : tokens.immediate();
+    } catch {
+      // Asking below fails with it, too, and in the right form.
+    }
+    if (token !== undefined) return this.handle.provideToken(token);
+    tokens.get({ refresh, signal: this.asking.signal }).then(
+      (given) => {
+        this.tokenError = undefined;
+        if (!this.closed) this.handle.provideToken(given);
+      },
+      (error) => {
+        if (this.closed) return;
+        this.tokenError = error;
+        if (!this.closeCalled) diagnostics.publish('token:failed', { server: this.server, error });
+        this.handle.failToken(error.message);
+      }
+    );
+  }
+
+  updateToken(token) {
+    this.tokens.update(token);
+    // Somebody went offline over the old one, perhaps.
+    if (this.referenced) this.handle.ref();
+    this.handle.updateToken(token);
+  }
+
+  ref() {
+    this.referenced = true;
+    if (!this.closed) this.handle.ref();
+  }
+
+  unref() {
+    this.referenced = false;
+    if (!this.closed) this.handle.unref();
+  }
+
+  close() {
+    if (this.closeCalled) return;
+    this.closeCalled = true;
+    this.asking.abort();
+    this.handle.close();
+  }
+
+  tell(name, info) {
+    diagnostics.publish(`server:${name}`, { server: this.server, ...info });
+    this.server.emit(name, info);
+  }
+
+  errorOf({ error, message }) {
+    const result = fromReport(
+      error ?? { code: 'ERR_HYCO_DISCONNECTED', message: String(message ?? 'unknown') }
+    );
+    // The provider's own error stayed on this side of the border.
+    if (result.code === 'ERR_HYCO_TOKEN' && this.tokenError !== undefined) {
+      result.cause ??= this.tokenError;
+    }
+    return result;
+  }
+}
+
+module.exports = { Control };

@@ -1,0 +1,172 @@
+//! Decides what a request head is let in for, in the order in which the service looks.
+
+#![forbid(unsafe_code)]
+
+use super::fault::Action;
+use super::http::{Head, Upgrade};
+use super::namespace::{Namespace, Pending};
+use super::options::Right;
+use super::refusal::Refusal;
+use super::target::Target;
+
+/// The header in which all SDKs send their token.
+pub const TOKEN_HEADER: &str = "ServiceBusAuthorization";
+
+/// What a connection was admitted as.
+pub enum Admission {
+    /// A listener's control channel; the token's expiry in Unix seconds.
+    Listen {
+        /// The hybrid connection.
+        path: String,
+        /// When its token expires.
+        expires_at: i64,
+        /// Its handshake.
+        upgrade: Upgrade,
+    },
+    /// A sender's WebSocket.
+    Connect {
+        /// The hybrid connection.
+        path: String,
+        /// Its handshake.
+        upgrade: Upgrade,
+    },
+    /// A listener that dialled a rendezvous address.
+    Accept {
+        /// Who waits there.
+        pending: Pending,
+        /// Its handshake.
+        upgrade: Upgrade,
+    },
+    /// A listener that rejects through a rendezvous address.
+    Reject {
+        /// Who waits there.
+        pending: Pending,
+        /// What to tell him.
+        verdict: Refusal,
+    },
+    /// A plain HTTP request.
+    Request {
+        /// The hybrid connection.
+        path: String,
+        /// `Authorization` was used up as the relay's token.
+        consumed: bool,
+    },
+}
+
+/// What `target` comes for, before anything is checked.
+pub fn action_of(target: &Target) -> Option<Action> {
+    if !target.hybrid {
+        return Some(Action::Request);
+    }
+    match target.get("action") {
+        Some("listen") => Some(Action::Listen),
+        None | Some("connect") => Some(Action::Connect),
+        Some("accept") => Some(Action::Accept),
+        Some("request") => Some(Action::Request),
+        Some(_) => None,
+    }
+}
+
+/// Admits a request, or says why not.
+///
+/// # Errors
+/// The refusal to answer with.
+pub fn admit(namespace: &Namespace, head: &Head, target: &Target, host: &str) -> Result<Admission, Refusal> {
+    if !target.hybrid {
+        return admit_request(namespace, head, target, host);
+    }
+    let upgrade = Upgrade::of(head).map_err(|(status, text)| Refusal::new(status, text))?;
+    match action_of(target) {
+        Some(Action::Listen) => {
+            let token = token(head, target);
+            let entity = authorize(namespace, target, host, token.as_deref(), Right::Listen)?;
+            let expires_at = entity.expires_at.unwrap_or(i64::MAX);
+            Ok(Admission::Listen { path: entity.path, expires_at, upgrade })
+        }
+        Some(Action::Connect) => {
+            let token = token(head, target);
+            let entity = authorize(namespace, target, host, token.as_deref(), Right::Send)?;
+            Ok(Admission::Connect { path: entity.path, upgrade })
+        }
+        Some(action) => admit_rendezvous(namespace, target, action, upgrade),
+        None => Err(Refusal::new(400, "The action in the request is not known.")),
+    }
+}
+
+struct Authorized {
+    path: String,
+    expires_at: Option<i64>,
+}
+
+fn authorize(
+    namespace: &Namespace,
+    target: &Target,
+    host: &str,
+    token: Option<&str>,
+    right: Right,
+) -> Result<Authorized, Refusal> {
+    // Only senders may address what lies below a hybrid connection.
+    let entity = namespace.entity(&target.path, right == Right::Listen);
+    let no_endpoint = || Refusal::new(404, "Endpoint does not exist.");
+    if right == Right::Send && entity.as_ref().is_some_and(|(_, required)| !required) {
+        return entity.map(|(path, _)| Authorized { path, expires_at: None }).ok_or_else(no_endpoint);
+    }
+    let expires_at = match token {
+        Some(token) => Some(namespace.verify(token, host, &target.path, right)?),
+        None => None,
+    };
+    let (path, _) = entity.ok_or_else(no_endpoint)?;
+    if expires_at.is_none() {
+        return Err(Refusal::new(401, "MissingToken: Relay security token is required."));
+    }
+    Ok(Authorized { path, expires_at })
+}
+
+fn token(head: &Head, target: &Target) -> Option<String> {
+    target.get("token").map(str::to_owned).or_else(|| head.get(TOKEN_HEADER))
+}
+
+fn admit_rendezvous(
+    namespace: &Namespace,
+    target: &Target,
+    action: Action,
+    upgrade: Upgrade,
+) -> Result<Admission, Refusal> {
+    let secret = target.get("rendezvous");
+    if action == Action::Accept
+        && let Some(status) = target.get("statusCode")
+    {
+        let status = status.parse().ok().filter(|status| (200..=999).contains(status));
+        let status = status.ok_or_else(|| Refusal::new(400, "The sb-hc-statusCode is not valid."))?;
+        let text = target.get("statusDescription").unwrap_or_default();
+        let pending = namespace.claim(secret, action, |_| Ok(()))?;
+        return Ok(Admission::Reject { pending, verdict: Refusal::verbatim(status, text) });
+    }
+    let pending = namespace.claim(secret, action, |pending| match upgrade.protocols.as_slice() {
+        _ if action == Action::Request => Ok(()),
+        [] => Ok(()),
+        [one] if pending.protocols.contains(one) => Ok(()),
+        [_] => Err(Refusal::new(400, "The sender did not offer this subprotocol.")),
+        _ => Err(Refusal::new(400, "A listener must choose one subprotocol.")),
+    })?;
+    Ok(Admission::Accept { pending, upgrade })
+}
+
+fn admit_request(
+    namespace: &Namespace,
+    head: &Head,
+    target: &Target,
+    host: &str,
+) -> Result<Admission, Refusal> {
+    if head.method == "CONNECT" {
+        return Err(Refusal::new(405, "The method is not allowed."));
+    }
+    let mut token = token(head, target);
+    let mut consumed = false;
+    if token.is_none() && namespace.entity(&target.path, false).is_some_and(|(_, required)| required) {
+        token = head.get("Authorization");
+        consumed = token.is_some();
+    }
+    let entity = authorize(namespace, target, host, token.as_deref(), Right::Send)?;
+    Ok(Admission::Request { path: entity.path, consumed })
+}

@@ -1,0 +1,239 @@
+//! Faults on demand, so that tests can watch a client survive them.
+
+#![forbid(unsafe_code)]
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::refusal::Refusal;
+
+/// What a connection comes for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Action {
+    /// A listener's control channel.
+    Listen,
+    /// A sender's WebSocket.
+    Connect,
+    /// A listener that accepts or rejects a sender.
+    Accept,
+    /// An HTTP request, or the rendezvous of one.
+    Request,
+}
+
+/// One order to misbehave; each names the hybrid connection it is meant for, or means all of them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(tag = "fault", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Fault {
+    /// Cuts control channels, by FIN or by RST, without a close frame.
+    DropControl {
+        /// The hybrid connection.
+        path: Option<String>,
+        /// RST instead of FIN.
+        #[serde(default)]
+        reset: bool,
+    },
+    /// Closes control channels with a code of the caller's choice.
+    CloseControl {
+        /// The hybrid connection.
+        path: Option<String>,
+        /// The close code.
+        code: u16,
+        /// The close reason, to which a tracking id is added.
+        reason: String,
+    },
+    /// Sends a text frame of the caller's choice to every listener.
+    SendControl {
+        /// The hybrid connection.
+        path: Option<String>,
+        /// Its payload.
+        text: String,
+    },
+    /// Answers handshakes and requests with a status.
+    Refuse(Refuse),
+    /// Keeps `accept` messages back.
+    HoldAccepts {
+        /// How long each, in milliseconds; without it until `ReleaseAccepts`.
+        ms: Option<u64>,
+    },
+    /// Sends what was kept back.
+    ReleaseAccepts,
+    /// Stops reading and writing without closing anything.
+    GoSilent(Silence),
+    /// Goes on where `GoSilent` stopped.
+    Resume,
+    /// Cuts established rendezvous on both sides.
+    CutRendezvous {
+        /// The hybrid connection.
+        path: Option<String>,
+        /// Leaves half a frame behind.
+        #[serde(default)]
+        mid_frame: bool,
+        /// RST instead of FIN.
+        #[serde(default)]
+        reset: bool,
+    },
+    /// Closes established rendezvous on both sides.
+    CloseRendezvous {
+        /// The hybrid connection.
+        path: Option<String>,
+        /// The close code.
+        code: u16,
+        /// The close reason.
+        reason: String,
+    },
+    /// Lets every rendezvous address that is still open expire.
+    ExpireRendezvous,
+    /// Leaves pings unanswered.
+    SwallowPongs {
+        /// Whether to.
+        on: bool,
+    },
+    /// Answers handshakes late.
+    Delay {
+        /// By how much, in milliseconds; 0 no longer.
+        ms: u64,
+        /// Which ones; without it all.
+        action: Option<Action>,
+    },
+    /// Takes back whatever lasts: refusals, holds, silence, delays, swallowed pongs.
+    Clear,
+}
+
+/// See [`Fault::Refuse`].
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refuse {
+    /// The HTTP status.
+    pub status: u16,
+    /// The text.
+    pub reason: String,
+    /// Adds a tracking id as the service does.
+    #[serde(default)]
+    pub tracked: bool,
+    /// How many times; without it until cleared.
+    pub times: Option<u32>,
+    /// For whom; without it everybody.
+    pub action: Option<Action>,
+}
+
+/// See [`Fault::GoSilent`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Silence {
+    /// Control channels.
+    pub control: bool,
+    /// Established rendezvous.
+    pub data: bool,
+    /// Connections that have not been answered yet.
+    pub handshakes: bool,
+}
+
+/// How `accept` messages are treated.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Hold {
+    /// They go out at once.
+    #[default]
+    Off,
+    /// Each waits this long.
+    For(Duration),
+    /// They wait until released.
+    On,
+}
+
+/// The lasting faults that connections watch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Signals {
+    /// Who is silent.
+    pub silence: Silence,
+    /// Whether accepts are held.
+    pub hold: Hold,
+    /// Whether pings go unanswered.
+    pub swallow_pongs: bool,
+}
+
+/// The lasting faults that are looked up when a connection comes.
+#[derive(Debug, Default)]
+pub struct Plans {
+    refusals: Vec<Refuse>,
+    delays: Vec<(Option<Action>, Duration)>,
+}
+
+impl Plans {
+    /// Plans a refusal.
+    pub fn refuse(&mut self, refuse: Refuse) {
+        self.refusals.push(refuse);
+    }
+
+    /// Plans a delay, or ends one.
+    pub fn delay(&mut self, action: Option<Action>, delay: Duration) {
+        self.delays.retain(|(own, _)| *own != action);
+        if !delay.is_zero() {
+            self.delays.push((action, delay));
+        }
+    }
+
+    /// Takes one planned refusal that is meant for `action`.
+    pub fn take_refusal(&mut self, action: Action) -> Option<Refusal> {
+        let at = self.refusals.iter().position(|plan| plan.action.is_none_or(|own| own == action))?;
+        let plan = self.refusals.get_mut(at)?;
+        let refusal = Refusal { status: plan.status, text: plan.reason.clone(), tracked: plan.tracked };
+        if let Some(times) = &mut plan.times {
+            *times = times.saturating_sub(1);
+            if *times == 0 {
+                self.refusals.remove(at);
+            }
+        }
+        Some(refusal)
+    }
+
+    /// The delay meant for `action`.
+    pub fn delay_of(&self, action: Action) -> Option<Duration> {
+        self.delays.iter().find(|(own, _)| own.is_none_or(|own| own == action)).map(|(_, delay)| *delay)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_are_used_up_in_order() {
+        let mut plans = Plans::default();
+        let plan =
+            |status, times, action| Refuse { status, reason: "no".into(), tracked: false, times, action };
+        plans.refuse(plan(503, Some(2), Some(Action::Listen)));
+        plans.refuse(plan(500, None, None));
+        let mut next = |action| plans.take_refusal(action).map(|refusal| refusal.status);
+        assert_eq!(next(Action::Connect), Some(500));
+        assert_eq!(next(Action::Listen), Some(503));
+        assert_eq!(next(Action::Listen), Some(503));
+        assert_eq!(next(Action::Listen), Some(500));
+    }
+
+    #[test]
+    fn a_delay_is_replaced_and_ended() {
+        let mut plans = Plans::default();
+        plans.delay(Some(Action::Listen), Duration::from_millis(5));
+        plans.delay(Some(Action::Listen), Duration::from_millis(7));
+        assert_eq!(plans.delay_of(Action::Listen), Some(Duration::from_millis(7)));
+        assert_eq!(plans.delay_of(Action::Accept), None);
+        plans.delay(Some(Action::Listen), Duration::ZERO);
+        assert_eq!(plans.delay_of(Action::Listen), None);
+    }
+
+    #[test]
+    fn orders_are_read_from_json() {
+        let fault: Fault = serde_json::from_str(r#"{"fault":"goSilent","control":true}"#).unwrap();
+        assert!(matches!(fault, Fault::GoSilent(Silence { control: true, data: false, handshakes: false })));
+        let fault: Fault =
+            serde_json::from_str(r#"{"fault":"cutRendezvous","midFrame":true,"path":"hyco"}"#).unwrap();
+        assert!(matches!(fault, Fault::CutRendezvous { mid_frame: true, reset: false, path: Some(_) }));
+        let fault: Fault =
+            serde_json::from_str(r#"{"fault":"refuse","status":503,"reason":"x","action":"listen"}"#)
+                .unwrap();
+        assert!(matches!(fault, Fault::Refuse(Refuse { action: Some(Action::Listen), times: None, .. })));
+        assert!(serde_json::from_str::<Fault>(r#"{"fault":"explode"}"#).is_err());
+    }
+}

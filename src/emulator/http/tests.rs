@@ -1,0 +1,128 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn block<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+fn head(text: &str) -> Result<(Head, Vec<u8>), HeadError> {
+    let mut early = Vec::new();
+    block(Head::read(&mut text.as_bytes(), &mut early, 1024)).map(|head| (head, early))
+}
+
+const UPGRADE: &str = "GET /$hc/hyco HTTP/1.1\r\nHost: h\r\nupgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+    Sec-WebSocket-Protocol: a, b\r\nSec-WebSocket-Protocol: c\r\n0: Sec-WebSocket-Extensions: x\r\n\r\n";
+
+#[test]
+fn a_head_is_read_with_its_quirks() {
+    let (head, early) = head(&format!("{UPGRADE}early")).unwrap();
+    // Some bytes may not have been read yet; those that were are kept.
+    assert!(b"early".starts_with(&early));
+    assert_eq!(head.list("sec-websocket-protocol"), ["a", "b", "c"]);
+    assert_eq!(head.get("0").as_deref(), Some("Sec-WebSocket-Extensions: x"));
+    let upgrade = Upgrade::of(&head).unwrap();
+    assert_eq!(upgrade.protocols, ["a", "b", "c"]);
+    assert_eq!(upgrade.extensions, None);
+    let pairs = head.pairs(&["HOST", "connection"]);
+    assert_eq!(pairs[0].0, "upgrade");
+    assert!(pairs.contains(&("Sec-WebSocket-Protocol".into(), "a, b, c".into())));
+
+    let mut out = Vec::new();
+    block(upgrade.accept(&mut out, Some("b"), None)).unwrap();
+    let out = String::from_utf8(out).unwrap();
+    assert!(
+        out.contains(
+            "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: b\r\n\r\n"
+        )
+    );
+}
+
+#[test]
+fn what_is_no_upgrade_is_told_so() {
+    for (from, to, status) in [
+        ("GET", "POST", 400),
+        ("HTTP/1.1", "HTTP/1.0", 400),
+        ("upgrade: WebSocket", "upgrade: h2c", 400),
+        ("Upgrade\r\nSec", "close\r\nSec", 400),
+        ("Version: 13", "Version: 8", 426),
+        ("nonce", "", 0),
+        ("dGhlIHNhbXBsZSBub25jZQ==", "short", 400),
+    ] {
+        let (head, _) = head(&UPGRADE.replace(from, to)).unwrap();
+        assert_eq!(Upgrade::of(&head).map_or_else(|(status, _)| status, |_| 0), status, "{to}");
+    }
+}
+
+#[test]
+fn bad_heads_are_refused() {
+    assert!(matches!(head("GET / HTTP/1.1\r\n"), Err(HeadError::Gone)));
+    assert!(matches!(head("\x16\x03\x01\x02"), Err(HeadError::Bad(400, _))));
+    let long = format!("GET /{} HTTP/1.1\r\n", "a".repeat(5000));
+    assert!(matches!(head(&long), Err(HeadError::Bad(400, "Bad Request - Request Too Long"))));
+    let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(129));
+    assert!(matches!(head(&many), Err(HeadError::Bad(400, _))));
+}
+
+fn body(length: BodyLength, bytes: &[u8]) -> io::Result<Vec<u8>> {
+    block(async {
+        let (mut stream, mut early, mut body) = (bytes, Vec::new(), Body::new(length));
+        let mut all = Vec::new();
+        while let Some(piece) = body.next(&mut stream, &mut early).await? {
+            all.extend(piece);
+        }
+        Ok(all)
+    })
+}
+
+#[test]
+fn bodies_of_each_kind() {
+    assert_eq!(body(BodyLength::None, b"x").unwrap(), b"");
+    assert_eq!(body(BodyLength::Known(3), b"abcdef").unwrap(), b"abc");
+    assert!(body(BodyLength::Known(3), b"ab").is_err());
+    let chunks = b"3;x=y\r\nabc\r\n00A\r\n0123456789\r\n0\r\nTrailer: x\r\n\r\n";
+    assert_eq!(body(BodyLength::Chunked, chunks).unwrap(), b"abc0123456789");
+    for bad in [
+        "-1\r\n",
+        "\r\n",
+        "+1\r\na\r\n0\r\n\r\n",
+        "1\r\nab\r\n0\r\n\r\n",
+        "ffffffffffffffffff\r\n",
+        "3\r\nab",
+    ] {
+        assert!(body(BodyLength::Chunked, bad.as_bytes()).is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn lengths_that_could_be_read_in_two_ways_are_refused() {
+    for (headers, good) in [
+        ("Content-Length: 0\r\n", true),
+        ("Content-Length: 12\r\n", true),
+        ("Transfer-Encoding: Chunked\r\n", true),
+        ("Content-Length: +1\r\n", false),
+        ("Content-Length: 1\r\nContent-Length: 1\r\n", false),
+        ("Content-Length: 1\r\nTransfer-Encoding: chunked\r\n", false),
+        ("Transfer-Encoding: gzip, chunked\r\n", false),
+    ] {
+        let (head, _) = head(&format!("POST / HTTP/1.1\r\n{headers}\r\n")).unwrap();
+        assert_eq!(BodyLength::of(&head).is_ok(), good, "{headers}");
+    }
+}
+
+#[test]
+fn nothing_can_be_smuggled_into_a_response() {
+    let headers = [("X".to_owned(), "a\r\nB: c".to_owned()), ("bad name".to_owned(), "x".to_owned())];
+    let head = response_head(200, "O\r\nK", &headers);
+    assert_eq!(head, "HTTP/1.1 200 O??K\r\nX: a  B: c\r\n");
+}
+
+proptest! {
+    #[test]
+    fn noise_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let mut early = Vec::new();
+        let _ = block(Head::read(&mut bytes.as_slice(), &mut early, 1024));
+        let _ = body(BodyLength::Chunked, &bytes);
+    }
+}

@@ -1,0 +1,363 @@
+//! Joins two legs: frames are unmasked and sent on as they arrive, without assembling messages.
+//!
+//! One buffer a direction is read only after the last one was written out, so a peer that does not read slows
+//! down the other one and nothing piles up here. Pings are answered on the leg that they came in on.
+
+#![forbid(unsafe_code)]
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::sync::{Notify, watch};
+
+use super::fault::Signals;
+use super::frame::{self, Decoder, Sink, Violation};
+use super::namespace::{Ending, Namespace, PipeSeat};
+use super::stream::{self, Connection, Stream};
+
+const CHUNK: usize = 64 * 1024;
+
+/// What both directions know about one leg.
+#[derive(Default)]
+struct Leg {
+    /// The latest ping that is to be answered.
+    ping: Mutex<Option<Vec<u8>>>,
+    pinged: Notify,
+    /// The payload of the close frame that came in here.
+    received_close: Mutex<Option<Vec<u8>>>,
+    sent_close: AtomicBool,
+    /// What was written last ended in the middle of a frame.
+    mid_frame: AtomicBool,
+}
+
+impl Leg {
+    fn take_ping(&self) -> Option<Vec<u8>> {
+        self.ping.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn received_close(&self) -> Option<Vec<u8>> {
+        self.received_close.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn close_code(&self) -> u16 {
+        self.received_close().map_or(1006, |payload| frame::close_reason(&payload).0)
+    }
+
+    /// True while a frame of ours may be put in.
+    fn open(&self) -> bool {
+        !self.sent_close.load(Ordering::Relaxed) && !self.mid_frame.load(Ordering::Relaxed)
+    }
+}
+
+/// Collects what one read brought.
+struct Forward {
+    out: Vec<u8>,
+    ping: Option<Vec<u8>>,
+    close: Option<Vec<u8>>,
+}
+
+impl Sink for Forward {
+    fn begin(&mut self, first: u8, length: u64) {
+        frame::put_head(&mut self.out, first, length);
+    }
+
+    fn payload(&mut self, bytes: &[u8]) {
+        self.out.extend_from_slice(bytes);
+    }
+
+    fn end(&mut self) {}
+
+    fn control(&mut self, opcode: u8, payload: &[u8]) {
+        match opcode {
+            frame::PING => self.ping = Some(payload.to_vec()),
+            frame::CLOSE => self.close = Some(payload.to_vec()),
+            _ => {}
+        }
+    }
+}
+
+/// How a direction ended.
+enum End {
+    /// The source sent a close frame, which was sent on.
+    Closed,
+    /// The source is gone.
+    SourceLost,
+    /// The destination is gone.
+    TargetLost,
+    /// The source broke the rules.
+    Violation(Violation),
+}
+
+struct Direction<'a> {
+    source: &'a Leg,
+    target: &'a Leg,
+    /// The close code for the target where codes are not carried across.
+    documented_code: u16,
+    carry_close_codes: bool,
+    decoder: Decoder,
+    forward: Forward,
+    signals: watch::Receiver<Signals>,
+}
+
+impl Direction<'_> {
+    async fn run(
+        &mut self,
+        reader: &mut ReadHalf<Stream>,
+        writer: &mut WriteHalf<Stream>,
+        early: Vec<u8>,
+    ) -> End {
+        let mut buffer = vec![0; CHUNK];
+        if !early.is_empty() {
+            let mut early = early;
+            if let Some(end) = self.pass(&mut early, writer).await {
+                return end;
+            }
+        }
+        loop {
+            if !self.decoder.in_payload()
+                && let Some(payload) = self.target.take_ping()
+            {
+                frame::put_frame(&mut self.forward.out, frame::PONG, &payload);
+                if self.write(writer).await.is_err() {
+                    return End::TargetLost;
+                }
+            }
+            let read = tokio::select! {
+                read = reader.read(&mut buffer) => read,
+                () = self.target.pinged.notified(), if !self.decoder.in_payload() => continue,
+            };
+            let Ok(count @ 1..) = read else {
+                let _ = self.signals.wait_for(|signals| !signals.silence.data).await;
+                return End::SourceLost;
+            };
+            let bytes = buffer.get_mut(..count).unwrap_or_default();
+            if let Some(end) = self.pass(bytes, writer).await {
+                return end;
+            }
+        }
+    }
+
+    /// Sends on what was read.
+    async fn pass(&mut self, bytes: &mut [u8], writer: &mut WriteHalf<Stream>) -> Option<End> {
+        let _ = self.signals.wait_for(|signals| !signals.silence.data).await;
+        let broken = self.decoder.feed(bytes, &mut self.forward).err();
+        if let Some(payload) = self.forward.ping.take()
+            && !self.signals.borrow().swallow_pongs
+        {
+            *self.source.ping.lock().unwrap_or_else(PoisonError::into_inner) = Some(payload);
+            self.source.pinged.notify_one();
+        }
+        let close = self.forward.close.take();
+        if let Some(payload) = &close {
+            let sent_on = match self.target.received_close() {
+                // An answer: the first to close hears its own code back unless the answer's is carried.
+                Some(own) if !self.carry_close_codes => own,
+                None if !self.carry_close_codes => frame::close_payload(self.documented_code, ""),
+                _ => payload.clone(),
+            };
+            frame::put_frame(&mut self.forward.out, frame::CLOSE, &sent_on);
+            let mut received = self.source.received_close.lock().unwrap_or_else(PoisonError::into_inner);
+            *received = Some(payload.clone());
+        }
+        if self.write(writer).await.is_err() {
+            return Some(End::TargetLost);
+        }
+        if close.is_some() {
+            self.target.sent_close.store(true, Ordering::Relaxed);
+            return Some(End::Closed);
+        }
+        broken.map(End::Violation)
+    }
+
+    async fn write(&mut self, writer: &mut WriteHalf<Stream>) -> std::io::Result<()> {
+        let _ = self.signals.wait_for(|signals| !signals.silence.data).await;
+        // Whoever drops this future halfway finds the leg marked as unusable.
+        self.target.mid_frame.store(true, Ordering::Relaxed);
+        writer.write_all(&self.forward.out).await?;
+        writer.flush().await?;
+        self.target.mid_frame.store(self.decoder.in_payload(), Ordering::Relaxed);
+        self.forward.out.clear();
+        Ok(())
+    }
+}
+
+/// Which leg.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Sender,
+    Listener,
+}
+
+/// Why the pipe ended as a whole.
+enum Outcome {
+    /// The closing handshake is complete, or its time is over.
+    Closed,
+    /// One leg is gone.
+    Lost(Side),
+    /// One leg broke the rules.
+    Violation(Side, Violation),
+    /// The relay was told to.
+    Ordered(Ending),
+}
+
+/// Pipes until the end; gives the close codes that the sender and the listener sent, 1006 for none.
+pub async fn run(
+    namespace: &Arc<Namespace>,
+    sender: Connection,
+    listener: Connection,
+    extended: bool,
+    mut seat: PipeSeat,
+) -> (u16, u16) {
+    let (sender_leg, listener_leg) = (Leg::default(), Leg::default());
+    let direction = |source, target, documented_code| Direction {
+        source,
+        target,
+        documented_code,
+        carry_close_codes: namespace.options.carry_close_codes,
+        decoder: Decoder::new(extended),
+        forward: Forward { out: Vec::with_capacity(CHUNK + 64), ping: None, close: None },
+        signals: namespace.signals.subscribe(),
+    };
+    let mut up = direction(&sender_leg, &listener_leg, 1001);
+    let mut down = direction(&listener_leg, &sender_leg, 1000);
+    let (mut sender_reader, mut sender_writer) = tokio::io::split(sender.stream);
+    let (mut listener_reader, mut listener_writer) = tokio::io::split(listener.stream);
+
+    let outcome = {
+        let up = up.run(&mut sender_reader, &mut listener_writer, sender.early);
+        let down = down.run(&mut listener_reader, &mut sender_writer, listener.early);
+        tokio::pin!(up, down);
+        let (source, end) = tokio::select! {
+            end = &mut up => (Side::Sender, Ok(end)),
+            end = &mut down => (Side::Listener, Ok(end)),
+            ending = seat.endings.recv() => (Side::Sender, Err(ending)),
+        };
+        match end {
+            Ok(End::Closed) => {
+                // The other side may still finish what it is sending before it answers.
+                let answer = async {
+                    match source {
+                        Side::Sender => down.await,
+                        Side::Listener => up.await,
+                    }
+                };
+                tokio::select! {
+                    end = answer => match (source, end) {
+                        (_, End::Closed) => Outcome::Closed,
+                        (first, End::Violation(violation)) => Outcome::Violation(first.other(), violation),
+                        (first, End::SourceLost) => Outcome::Lost(first.other()),
+                        (first, End::TargetLost) => Outcome::Lost(first),
+                    },
+                    () = tokio::time::sleep(namespace.options.close_time()) => Outcome::Closed,
+                    Some(ending) = seat.endings.recv() => Outcome::Ordered(ending),
+                }
+            }
+            Ok(End::SourceLost) => Outcome::Lost(source),
+            Ok(End::TargetLost) => Outcome::Lost(source.other()),
+            Ok(End::Violation(violation)) => Outcome::Violation(source, violation),
+            Err(Some(ending)) => Outcome::Ordered(ending),
+            Err(None) => Outcome::Lost(Side::Sender),
+        }
+    };
+
+    drop(seat);
+    let codes = (sender_leg.close_code(), listener_leg.close_code());
+    let sender = Half { leg: &sender_leg, reader: sender_reader, writer: sender_writer };
+    let listener = Half { leg: &listener_leg, reader: listener_reader, writer: listener_writer };
+    // Whoever sent a close frame and got no answer gets his own code back.
+    let answer = |leg: &Leg, otherwise: Option<(u16, &str)>| {
+        leg.received_close().or_else(|| otherwise.map(|(code, text)| frame::close_payload(code, text)))
+    };
+    match outcome {
+        Outcome::Closed => {
+            let (to_sender, to_listener) = (answer(&sender_leg, None), answer(&listener_leg, None));
+            tokio::join!(sender.finish(to_sender), listener.finish(to_listener));
+        }
+        Outcome::Lost(Side::Sender) => {
+            let to_listener = answer(&listener_leg, Some((1001, "The sender is gone.")));
+            tokio::join!(sender.finish(None), listener.finish(to_listener));
+        }
+        // The sender sees the loss as what it is.
+        Outcome::Lost(Side::Listener) => {
+            let to_sender = answer(&sender_leg, None);
+            tokio::join!(listener.finish(None), sender.finish(to_sender));
+        }
+        Outcome::Violation(side, violation) => {
+            let broken = Some(frame::close_payload(1002, violation));
+            let other = Some(frame::close_payload(1001, "The peer broke the protocol."));
+            let (to_sender, to_listener) =
+                if side == Side::Sender { (broken, other) } else { (other, broken) };
+            tokio::join!(sender.finish(to_sender), listener.finish(to_listener));
+        }
+        Outcome::Ordered(Ending::Close(code, text)) => {
+            let payload = Some(frame::close_payload(code, &text));
+            tokio::join!(sender.finish(payload.clone()), listener.finish(payload));
+        }
+        Outcome::Ordered(Ending::Cut { mid_frame, reset }) => {
+            tokio::join!(sender.cut(mid_frame, reset), listener.cut(mid_frame, reset));
+        }
+    }
+    codes
+}
+
+impl Side {
+    fn other(self) -> Self {
+        match self {
+            Side::Sender => Side::Listener,
+            Side::Listener => Side::Sender,
+        }
+    }
+}
+
+struct Half<'a> {
+    leg: &'a Leg,
+    reader: ReadHalf<Stream>,
+    writer: WriteHalf<Stream>,
+}
+
+impl Half<'_> {
+    /// Says goodbye where that is still possible, leaves time for an answer, and ends the connection.
+    async fn finish(mut self, close: Option<Vec<u8>>) {
+        if let Some(payload) = close.filter(|_| self.leg.open()) {
+            let mut out = Vec::new();
+            frame::put_frame(&mut out, frame::CLOSE, &payload);
+            let goodbye = async {
+                self.writer.write_all(&out).await?;
+                self.writer.flush().await?;
+                if self.leg.received_close().is_none() {
+                    let mut sink = vec![0; 4096];
+                    let mut decoder = Decoder::new(true);
+                    let mut heard = Forward { out: Vec::new(), ping: None, close: None };
+                    while !decoder.closed() {
+                        let count = self.reader.read(&mut sink).await?;
+                        let bytes = sink.get_mut(..count).unwrap_or_default();
+                        if count == 0 || decoder.feed(bytes, &mut heard).is_err() {
+                            break;
+                        }
+                        heard.out.clear();
+                    }
+                }
+                std::io::Result::Ok(())
+            };
+            let _ = tokio::time::timeout(Duration::from_secs(1), goodbye).await;
+        }
+        stream::finish(self.reader, self.writer).await;
+    }
+
+    /// Cuts the leg, after the beginning of a frame that will never be complete if so ordered.
+    async fn cut(mut self, mid_frame: bool, reset: bool) {
+        if mid_frame && self.leg.open() {
+            let mut out = Vec::new();
+            frame::put_head(&mut out, frame::FIN | frame::BINARY, 1000);
+            out.extend_from_slice(&[0; 10]);
+            let write = async {
+                self.writer.write_all(&out).await?;
+                self.writer.flush().await
+            };
+            let _ = tokio::time::timeout(Duration::from_millis(100), write).await;
+        }
+        stream::cut(self.reader, self.writer, reset);
+    }
+}

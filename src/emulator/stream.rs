@@ -1,0 +1,140 @@
+//! One accepted connection: TCP, with TLS or without, and what was read of it too early.
+
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, ReadHalf, WriteHalf};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+use super::options::TlsOptions;
+use crate::error::{ErrorKind, RelayError};
+
+/// The bytes of a connection.
+pub enum Stream {
+    /// ws:// and http://
+    Plain(TcpStream),
+    /// wss:// and https://
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    fn tcp(&self) -> &TcpStream {
+        match self {
+            Stream::Plain(tcp) => tcp,
+            Stream::Tls(tls) => tls.get_ref().0,
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Plain(tcp) => Pin::new(tcp).poll_read(context, buffer),
+            Stream::Tls(tls) => Pin::new(tls).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Stream::Plain(tcp) => Pin::new(tcp).poll_write(context, bytes),
+            Stream::Tls(tls) => Pin::new(tls).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Plain(tcp) => Pin::new(tcp).poll_flush(context),
+            Stream::Tls(tls) => Pin::new(tls).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Plain(tcp) => Pin::new(tcp).poll_shutdown(context),
+            Stream::Tls(tls) => Pin::new(tls).poll_shutdown(context),
+        }
+    }
+}
+
+/// A connection and what belongs to it.
+pub struct Connection {
+    /// The bytes.
+    pub stream: Stream,
+    /// Bytes read past the request head.
+    pub early: Vec<u8>,
+    /// Where it comes from.
+    pub peer: SocketAddr,
+    /// `host[:port]` by which the client knows this relay.
+    pub authority: String,
+}
+
+impl Connection {
+    /// Ends the connection so that what was written still arrives: closing with unread bytes would reset it.
+    pub async fn finish(self) {
+        let (reader, writer) = tokio::io::split(self.stream);
+        finish(reader, writer).await;
+    }
+}
+
+/// See [`Connection::finish`].
+pub async fn finish(mut reader: ReadHalf<Stream>, mut writer: WriteHalf<Stream>) {
+    let drain = async {
+        writer.shutdown().await?;
+        let mut sink = [0; 4096];
+        for _ in 0..256 {
+            if reader.read(&mut sink).await? == 0 {
+                break;
+            }
+        }
+        io::Result::Ok(())
+    };
+    let _ = tokio::time::timeout(Duration::from_secs(1), drain).await;
+}
+
+/// Ends the connection without ceremony; `reset` makes it an RST even where nothing is unread.
+pub fn cut(reader: ReadHalf<Stream>, writer: WriteHalf<Stream>, reset: bool) {
+    let stream = reader.unsplit(writer);
+    if reset {
+        let _ = stream.tcp().set_zero_linger();
+    }
+}
+
+/// Reads certificate and key for the accepting side.
+///
+/// # Errors
+/// They cannot be read or do not belong together.
+pub fn acceptor(options: &TlsOptions) -> Result<tokio_rustls::TlsAcceptor, RelayError> {
+    let failed = |text: &str| RelayError::new(ErrorKind::Tls, text);
+    let chain = CertificateDer::pem_slice_iter(options.cert.as_bytes())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| failed("The certificate in tls.cert cannot be read").caused_by(error))?;
+    if chain.is_empty() {
+        return Err(failed("There is no certificate in tls.cert"));
+    }
+    let key = PrivateKeyDer::from_pem_slice(options.key.as_bytes())
+        .map_err(|error| failed("The private key in tls.key cannot be read").caused_by(error))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| failed("TLS cannot be set up").caused_by(error))?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(|error| failed("tls.cert and tls.key do not belong together").caused_by(error))?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(tokio_rustls::TlsAcceptor::from(Arc::new(config)))
+}

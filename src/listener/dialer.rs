@@ -1,0 +1,228 @@
+//! Opens the sockets of a listener: its control channels, its rejections, its short-form requests.
+//!
+//! A trait stands between the listener and the network, so that tests put an in-memory relay in its place.
+
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+
+use super::config::{ListenerConfig, Secret};
+use crate::error::{ErrorKind, RelayError};
+use crate::protocol::accept::{rendezvous_head, without_parameter};
+use crate::protocol::address::Address;
+use crate::transport::{self, DialRequest, Proxy};
+
+/// Longest message in bytes that a control channel reads at all; what is over `control::MAX_MESSAGE` is not parsed.
+const MAX_SOCKET_MESSAGE: usize = 1024 * 1024;
+/// Read and write buffer of a control channel: small, for a listener may have 25 of them.
+const BUFFER: usize = 4 * 1024;
+
+/// What every connection of a listener is read from and written to.
+pub trait AsyncIo: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> AsyncIo for T {}
+
+/// An opened connection, just behind the 101.
+pub struct Dialed {
+    /// The connection.
+    pub io: Box<dyn AsyncIo>,
+    /// What arrived together with the response head.
+    pub leftover: Vec<u8>,
+}
+
+/// A control socket.
+pub type Socket = WebSocketStream<Box<dyn AsyncIo>>;
+
+impl Dialed {
+    /// Wraps the connection in tungstenite, with limits that suit control messages.
+    pub async fn into_socket(self) -> Socket {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(BUFFER)
+            .write_buffer_size(0)
+            .max_message_size(Some(MAX_SOCKET_MESSAGE))
+            .max_frame_size(Some(MAX_SOCKET_MESSAGE));
+        WebSocketStream::from_partially_read(self.io, self.leftover, Role::Client, Some(config)).await
+    }
+}
+
+/// A dial that was refused or failed.
+#[derive(Debug, Clone)]
+pub struct DialFailure {
+    /// Why; `status` is set if the relay answered.
+    pub error: RelayError,
+    /// The response's `Retry-After`.
+    pub retry_after: Option<Duration>,
+}
+
+impl From<RelayError> for DialFailure {
+    fn from(error: RelayError) -> Self {
+        Self { error, retry_after: None }
+    }
+}
+
+/// One WebSocket handshake to perform.
+pub struct Target {
+    /// Where.
+    pub address: Address,
+    /// Complete header lines, each ending in CRLF, without `Sec-WebSocket-Key`.
+    pub head: String,
+    /// Limit from name lookup to response.
+    pub timeout: Duration,
+}
+
+/// Without the headers, which hold the token.
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// The result of a dial, to come.
+pub type Dialing = Pin<Box<dyn Future<Output = Result<Dialed, DialFailure>> + Send>>;
+
+/// Performs handshakes.
+pub trait Dialer: Send + Sync + 'static {
+    /// Starts one; dropping the future abandons it.
+    fn dial(&self, target: Target) -> Dialing;
+}
+
+/// The real thing: TCP, proxy, TLS, HTTP.
+pub struct NetworkDialer {
+    listen_host: String,
+    server_name: Option<String>,
+    tls: Option<Arc<rustls::ClientConfig>>,
+    proxy: Option<Arc<Proxy>>,
+    max_head: usize,
+}
+
+impl NetworkDialer {
+    /// A dialer with the listener's TLS, proxy and limits.
+    pub fn new(config: &ListenerConfig) -> Self {
+        Self {
+            listen_host: config.listen.host.clone(),
+            server_name: config.server_name.clone(),
+            tls: config.tls.clone(),
+            proxy: config.proxy.clone(),
+            max_head: config.max_head,
+        }
+    }
+
+    pub(super) fn request(&self, target: Target) -> DialRequest {
+        let Target { address, head, timeout } = target;
+        // A name that the owner chose is for the listen host; a gateway's certificate has the gateway's name.
+        let server_name = self.server_name.clone().filter(|_| address.host == self.listen_host);
+        DialRequest {
+            tls: self.tls.clone().filter(|_| address.secure),
+            secure: address.secure,
+            host: address.host,
+            port: address.port,
+            target: address.target,
+            head,
+            server_name,
+            proxy: self.proxy.clone(),
+            handshake_timeout: (!timeout.is_zero()).then_some(timeout),
+            max_head: self.max_head,
+        }
+    }
+}
+
+impl Dialer for NetworkDialer {
+    fn dial(&self, target: Target) -> Dialing {
+        let request = self.request(target);
+        Box::pin(async move {
+            let opened = transport::open(&request).await?;
+            let response = &opened.response;
+            if response.status != 101 {
+                let retry_after = response.get("retry-after").as_deref().and_then(seconds);
+                return Err(DialFailure {
+                    error: RelayError::refused(response.status, &response.reason),
+                    retry_after,
+                });
+            }
+            transport::check_upgrade(response, &opened.key, &[], false)
+                .map_err(|why| RelayError::new(ErrorKind::Handshake, why))?;
+            Ok(Dialed { io: Box::new(opened.stream), leftover: opened.leftover })
+        })
+    }
+}
+
+/// `Retry-After` in its form of seconds; a date is left to the policy.
+fn seconds(text: &str) -> Option<Duration> {
+    text.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// The handshake of a control channel. The token goes into a header: query strings end up in logs.
+pub(super) fn control_target(
+    listen: &Address,
+    target: &str,
+    token: Option<&Secret>,
+    timeout: Duration,
+) -> Target {
+    let mut address = Address { target: target.to_owned(), ..listen.clone() };
+    let mut head = format!(
+        "Host: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
+        listen.host_header()
+    );
+    if let Some(token) = token {
+        address.target = without_parameter(target, "sb-hc-token");
+        head.push_str(&format!("ServiceBusAuthorization: {}\r\n", token.expose()));
+    }
+    head.push_str(concat!("Relay-User-Agent: hyco-ws-rs/", env!("CARGO_PKG_VERSION")));
+    head.push_str(&format!(" ({}; node)\r\n", std::env::consts::OS));
+    Target { address, head, timeout }
+}
+
+/// The handshake of a rejection or a short-form request: no token, the credentials are in the address.
+pub(super) fn plain_target(address: Address, timeout: Duration) -> Result<Target, RelayError> {
+    let head = rendezvous_head(&address.host_header(), None, None, &[])?;
+    Ok(Target { address, head, timeout })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_control_handshake_has_its_headers_and_hides_the_token() {
+        let config = ListenerConfig::new("wss://ns.servicebus.windows.net/$hc/h?sb-hc-token=old").unwrap();
+        let token = Secret::new("SharedAccessSignature s3cret");
+        let path = config.control_target(0);
+        let target = control_target(&config.listen, &path, Some(&token), Duration::from_secs(1));
+        assert!(target.head.contains("\r\nServiceBusAuthorization: SharedAccessSignature s3cret\r\n"));
+        assert!(target.head.contains("\r\nRelay-User-Agent: hyco-ws-rs/"));
+        assert!(
+            target.head.starts_with("Host: ns.servicebus.windows.net\r\n")
+                && target.head.ends_with("; node)\r\n")
+        );
+        assert!(target.address.target.starts_with("/$hc/h?sb-hc-action=listen&sb-hc-id="));
+        assert!(!format!("{target:?}").contains("s3cret"));
+        let target = control_target(&config.listen, &path, None, Duration::ZERO);
+        assert!(target.address.target.contains("sb-hc-token=old") && !target.head.contains("ServiceBus"));
+    }
+
+    #[test]
+    fn a_chosen_server_name_is_for_the_listen_host_only() {
+        let mut config = ListenerConfig::new("wss://ns.servicebus.windows.net/$hc/h").unwrap();
+        config.server_name = Some("alias".into());
+        let dialer = NetworkDialer::new(&config);
+        let name = |uri: &str| {
+            let target = plain_target(Address::parse(uri).unwrap(), Duration::ZERO).unwrap();
+            dialer.request(target).server_name
+        };
+        assert_eq!(name("wss://ns.servicebus.windows.net/x").as_deref(), Some("alias"));
+        assert_eq!(name("wss://g1.servicebus.windows.net/x"), None);
+    }
+
+    #[test]
+    fn reads_retry_after() {
+        assert_eq!(seconds(" 12 "), Some(Duration::from_secs(12)));
+        assert_eq!(seconds("Wed, 21 Oct 2026 07:28:00 GMT"), None);
+    }
+}

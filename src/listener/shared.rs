@@ -1,0 +1,228 @@
+//! What the handle, the channels and the answers of one listener share.
+
+#![forbid(unsafe_code)]
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::Instant;
+
+use super::answers::{Answer, Answers};
+use super::config::{ListenerConfig, Secret};
+use super::dialer::{Dialer, NetworkDialer};
+use super::events::{ListenerEvent, ListenerSink, ListenerState, TokenReason};
+use super::offers::{Offer, Offers};
+use super::stats::Counters;
+use super::task::Command;
+use super::tokens::Broker;
+use crate::error::RelayError;
+use crate::protocol::accept::logical_target;
+use crate::protocol::address::Address;
+use crate::protocol::control::Accept;
+
+pub(super) struct Shared {
+    pub(super) config: ListenerConfig,
+    pub(super) sink: Arc<dyn ListenerSink>,
+    pub(super) dialer: Arc<dyn Dialer>,
+    pub(super) network: Arc<NetworkDialer>,
+    pub(super) runtime: Handle,
+    pub(super) counters: Counters,
+    pub(super) answers: Answers,
+    pub(super) commands: Vec<UnboundedSender<Command>>,
+    /// Wakes the supervisor.
+    pub(super) wake: Notify,
+    inner: Mutex<Inner>,
+}
+
+/// Never locked while an event is emitted: the sink may call back.
+pub(super) struct Inner {
+    pub(super) offers: Offers,
+    pub(super) broker: Broker,
+    pub(super) channels: Vec<Channel>,
+    /// Set by `close`: until when offers may still be decided.
+    pub(super) drain_until: Option<Instant>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Channel {
+    pub(super) state: ListenerState,
+    pub(super) rtt: Option<Duration>,
+    pub(super) ended: bool,
+}
+
+impl Shared {
+    pub(super) fn new(
+        config: ListenerConfig,
+        sink: Arc<dyn ListenerSink>,
+        dialer: Arc<dyn Dialer>,
+        runtime: Handle,
+        commands: Vec<UnboundedSender<Command>>,
+    ) -> Self {
+        let channel = Channel { state: ListenerState::Connecting, rtt: None, ended: false };
+        let inner = Inner {
+            offers: Offers::new(config.max_pending_accepts),
+            broker: Broker::default(),
+            channels: vec![channel; commands.len()],
+            drain_until: None,
+        };
+        Self {
+            sink,
+            dialer,
+            network: Arc::new(NetworkDialer::new(&config)),
+            runtime,
+            counters: Counters::default(),
+            answers: Answers::new(config.max_concurrent_rejects),
+            commands,
+            wake: Notify::new(),
+            inner: Mutex::new(inner),
+            config,
+        }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn emit(&self, event: ListenerEvent) {
+        self.counters.count(&event);
+        self.sink.event(event);
+    }
+
+    pub(super) fn command(&self, channel: u16, command: Command) {
+        if let Some(sender) = self.commands.get(usize::from(channel)) {
+            // A channel that has ended needs no commands.
+            let _ = sender.send(command);
+        }
+    }
+
+    pub(super) fn set_state(&self, channel: u16, state: ListenerState, rtt: Option<Duration>) {
+        if let Some(channel) = self.lock().channels.get_mut(usize::from(channel)) {
+            channel.state = state;
+            channel.rtt = rtt;
+        }
+    }
+
+    pub(super) fn channel_ended(&self, channel: u16) {
+        if let Some(channel) = self.lock().channels.get_mut(usize::from(channel)) {
+            channel.state = ListenerState::Closed;
+            channel.ended = true;
+        }
+        self.wake.notify_one();
+    }
+
+    pub(super) fn request_token(&self, channel: u16, refresh: bool, reason: TokenReason) {
+        let patience = self.config.token_timeout;
+        let event = self.lock().broker.request(Instant::now(), patience, (channel, refresh, reason));
+        if let Some(event) = event {
+            self.emit(event);
+        }
+    }
+
+    /// Hands the provider's answer to the channels that wait for it.
+    pub(super) fn token(&self, answer: &Result<(Secret, Option<Duration>), (RelayError, bool)>) {
+        let (channels, event) = self.lock().broker.answer(Instant::now());
+        for channel in channels {
+            let command = match answer.clone() {
+                Ok((value, expires_in)) => Command::Token { value, expires_in },
+                Err((error, terminal)) => Command::TokenFailed { error, terminal },
+            };
+            self.command(channel, command);
+        }
+        if let Some(event) = event {
+            self.emit(event);
+        }
+    }
+
+    /// A sender waits: pass it on, or say no where there is no room.
+    pub(super) fn offer(self: &Arc<Self>, channel: u16, accept: Accept, raw: String) {
+        let Some(address) = self.check_address(channel, &accept.address) else { return };
+        let mut inner = self.lock();
+        let id = inner.offers.number();
+        let refusal = match (inner.drain_until, inner.offers.is_full()) {
+            (Some(_), _) => Some("The listener is closing"),
+            (None, true) => Some("The listener has too many connections waiting"),
+            (None, false) => None,
+        };
+        if let Some(reason) = refusal {
+            drop(inner);
+            return self.reject(id, address, 503, reason);
+        }
+        let first = inner.offers.len() == 0;
+        let (host, target) = (address.host.clone(), logical_target(&accept.address));
+        inner.offers.push(Offer { id, accept, address, received: Instant::now() });
+        drop(inner);
+        if first {
+            self.wake.notify_one();
+        }
+        self.emit(ListenerEvent::Offer { id, host, target, raw });
+    }
+
+    /// A short-form HTTP request waits at `address`.
+    pub(super) fn answer_request(self: &Arc<Self>, channel: u16, address: &str) {
+        if let Some(address) = self.check_address(channel, address) {
+            Answers::start(self, Answer::Request { address });
+        }
+    }
+
+    pub(super) fn reject(self: &Arc<Self>, id: u64, address: Address, status: u16, reason: &str) {
+        Answers::start(self, Answer::Reject { id, address, status, reason: reason.to_owned() });
+    }
+
+    /// The relay's word is not enough: only hosts of the namespace's own domain are dialled.
+    fn check_address(&self, channel: u16, text: &str) -> Option<Address> {
+        let checked = Address::parse(text).and_then(|address| {
+            self.config.rendezvous_hosts.check(&address, &self.config.listen)?;
+            Ok(address)
+        });
+        checked.map_err(|error| self.emit(ListenerEvent::Malformed { channel, message: error.message })).ok()
+    }
+
+    /// Rejects offers that waited too long; ends with the listener.
+    pub(super) async fn supervise(self: Arc<Self>) {
+        loop {
+            self.expire_offers();
+            let (deadline, over) = {
+                let inner = self.lock();
+                let oldest = inner.offers.oldest().map(|received| received + self.config.accept_timeout);
+                let drain = inner.drain_until.filter(|_| inner.offers.len() > 0);
+                let over = inner.offers.len() == 0 && inner.channels.iter().all(|channel| channel.ended);
+                (oldest.into_iter().chain(drain).min(), over)
+            };
+            if over {
+                break;
+            }
+            match deadline {
+                Some(at) => {
+                    let _ = tokio::time::timeout_at(at, self.wake.notified()).await;
+                }
+                None => self.wake.notified().await,
+            }
+        }
+        self.answers.finish().await;
+        self.emit(ListenerEvent::Closed);
+    }
+
+    fn expire_offers(self: &Arc<Self>) {
+        let now = Instant::now();
+        loop {
+            let (offer, reason) = {
+                let mut inner = self.lock();
+                let draining_over = inner.drain_until.is_some_and(|until| until <= now);
+                let limit =
+                    if draining_over { Some(now) } else { now.checked_sub(self.config.accept_timeout) };
+                let Some(offer) = limit.and_then(|limit| inner.offers.take_older(limit)) else { return };
+                let reason = if draining_over {
+                    "The listener is closing"
+                } else {
+                    "The listener did not decide in time"
+                };
+                (offer, reason)
+            };
+            self.emit(ListenerEvent::OfferExpired { id: offer.id });
+            self.reject(offer.id, offer.address, 503, reason);
+        }
+    }
+}

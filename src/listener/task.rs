@@ -1,0 +1,283 @@
+//! Drives one control channel: moves events into the machine and carries out its actions. No decision is made here.
+
+#![forbid(unsafe_code)]
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use futures_util::{Sink, Stream};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Bytes, Message};
+
+use super::config::Secret;
+use super::dialer::{DialFailure, Dialed, Dialing, Socket, control_target};
+use super::events::ListenerState;
+use super::machine::{Action, Input, LinkId, Machine};
+use super::shared::Shared;
+use crate::error::RelayError;
+
+/// Messages that wait for a relay that does not read. Beyond that the link is as good as lost.
+const MAX_OUTBOX: usize = 1024;
+
+/// What the handle tells a channel.
+pub(super) enum Command {
+    Token { value: Secret, expires_in: Option<Duration> },
+    TokenFailed { error: RelayError, terminal: bool },
+    UpdateToken { value: Secret, expires_in: Option<Duration> },
+    RetryIn(Duration),
+    Close,
+}
+
+impl From<Command> for Input<'static> {
+    fn from(command: Command) -> Self {
+        match command {
+            Command::Token { value, expires_in } => Input::Token { value, expires_in },
+            Command::TokenFailed { error, terminal } => Input::TokenFailed { error, terminal },
+            Command::UpdateToken { value, expires_in } => Input::UpdateToken { value, expires_in },
+            Command::RetryIn(delay) => Input::RetryIn(delay),
+            Command::Close => Input::Close,
+        }
+    }
+}
+
+/// One socket of the channel. There are two while a replacement takes over.
+struct Link {
+    id: LinkId,
+    socket: Socket,
+    outbox: VecDeque<Message>,
+    /// Writing failed; what was received before is still read.
+    broken: Option<String>,
+    /// A close frame came, or the end: nothing more is read, and the answer waits for the machine's word.
+    ended: bool,
+    /// Our close frame is on its way: nothing may follow it.
+    closing: bool,
+}
+
+/// What a link has to say.
+enum News {
+    Message(Message),
+    Broken(String),
+}
+
+impl Link {
+    fn new(id: LinkId, socket: Socket) -> Self {
+        Self { id, socket, outbox: VecDeque::new(), broken: None, ended: false, closing: false }
+    }
+
+    fn push(&mut self, message: Message) {
+        if self.closing || self.ended {
+            return;
+        }
+        if self.outbox.len() >= MAX_OUTBOX {
+            self.broken = Some("the relay does not read".to_owned());
+            return;
+        }
+        self.closing = matches!(message, Message::Close(_));
+        self.outbox.push_back(message);
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<News> {
+        if self.ended {
+            return Poll::Pending;
+        }
+        if self.broken.is_none() {
+            self.broken = self.poll_write(cx).err();
+        }
+        let news = match Pin::new(&mut self.socket).poll_next(cx) {
+            Poll::Ready(Some(Ok(message))) => News::Message(message),
+            Poll::Ready(Some(Err(error))) => News::Broken(error.to_string()),
+            Poll::Ready(None) => News::Broken(String::new()),
+            Poll::Pending => match self.broken.take() {
+                Some(why) => News::Broken(why),
+                None => return Poll::Pending,
+            },
+        };
+        self.ended = matches!(news, News::Broken(_) | News::Message(Message::Close(_)));
+        Poll::Ready(news)
+    }
+
+    /// Writes what can be written without waiting.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<(), String> {
+        let mut socket = Pin::new(&mut self.socket);
+        while !self.outbox.is_empty() {
+            match socket.as_mut().poll_ready(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Err(error.to_string()),
+                Poll::Pending => return Ok(()),
+            }
+            if let Some(message) = self.outbox.pop_front() {
+                socket.as_mut().start_send(message).map_err(|error| error.to_string())?;
+            }
+        }
+        match socket.poll_flush(cx) {
+            Poll::Ready(Err(error)) => Err(error.to_string()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends the answer to the relay's close frame, if it goes without waiting.
+    fn farewell(mut self) {
+        let mut cx = Context::from_waker(Waker::noop());
+        let _ = Pin::new(&mut self.socket).poll_flush(&mut cx);
+    }
+}
+
+/// The task of one channel.
+pub(super) struct ChannelTask {
+    pub(super) channel: u16,
+    pub(super) machine: Machine,
+    pub(super) shared: Arc<Shared>,
+    pub(super) commands: UnboundedReceiver<Command>,
+    /// Path and query of the handshake.
+    pub(super) target: String,
+}
+
+impl ChannelTask {
+    /// Runs until the machine is closed.
+    pub(super) async fn run(self) {
+        let Self { channel, machine, shared, mut commands, target } = self;
+        let mut driver =
+            Driver { channel, machine, shared, target, start: Instant::now(), links: Vec::new(), dial: None };
+        driver.input(Input::Start);
+        while driver.machine.state() != ListenerState::Closed {
+            let deadline = driver.machine.next_deadline().map(|at| driver.start + at);
+            let Driver { links, dial, .. } = &mut driver;
+            // Sockets before the timer: after a pause of the whole process the frames that wait are signs of life.
+            tokio::select! {
+                biased;
+                command = commands.recv() => driver.input(command.unwrap_or(Command::Close).into()),
+                (link, result) = finished(dial) => driver.dialled(link, result).await,
+                (link, news) = next_news(links) => driver.news(link, news),
+                () = until(deadline) => driver.input(Input::Tick),
+            }
+        }
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn finished(dial: &mut Option<(LinkId, Dialing)>) -> (LinkId, Result<Dialed, DialFailure>) {
+    match dial {
+        Some((link, dialing)) => {
+            let (link, result) = (*link, dialing.await);
+            *dial = None;
+            (link, result)
+        }
+        None => std::future::pending().await,
+    }
+}
+
+async fn next_news(links: &mut [Link]) -> (LinkId, News) {
+    std::future::poll_fn(|cx| {
+        for link in links.iter_mut() {
+            if let Poll::Ready(news) = link.poll(cx) {
+                return Poll::Ready((link.id, news));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+struct Driver {
+    channel: u16,
+    machine: Machine,
+    shared: Arc<Shared>,
+    target: String,
+    start: Instant,
+    links: Vec<Link>,
+    dial: Option<(LinkId, Dialing)>,
+}
+
+impl Driver {
+    fn input(&mut self, input: Input<'_>) {
+        let actions = self.machine.handle(self.start.elapsed(), input);
+        // Before the events: who asks for the state in a handler sees the new one.
+        self.shared.set_state(self.channel, self.machine.state(), self.machine.rtt());
+        for action in actions {
+            self.act(action);
+        }
+    }
+
+    async fn dialled(&mut self, link: LinkId, result: Result<Dialed, DialFailure>) {
+        match result {
+            Ok(dialed) => {
+                self.links.push(Link::new(link, dialed.into_socket().await));
+                self.input(Input::Opened(link));
+            }
+            Err(DialFailure { error, retry_after }) => {
+                tracing::debug!(channel = self.channel, code = error.kind.code(), "control dial failed");
+                self.input(Input::DialFailed { link, error, retry_after });
+            }
+        }
+    }
+
+    fn news(&mut self, link: LinkId, news: News) {
+        match news {
+            News::Message(Message::Text(text)) => self.input(Input::Text(link, &text)),
+            News::Message(Message::Binary(_)) => self.input(Input::Binary(link)),
+            News::Message(Message::Pong(_)) => self.input(Input::Pong(link)),
+            News::Message(Message::Ping(_) | Message::Frame(_)) => self.input(Input::Frame(link)),
+            News::Message(Message::Close(frame)) => {
+                let code = frame.as_ref().map(|frame| u16::from(frame.code));
+                let reason = frame.as_ref().map_or("", |frame| frame.reason.as_str());
+                self.input(Input::Lost { link, code, reason });
+            }
+            News::Broken(why) => self.input(Input::Lost { link, code: None, reason: &why }),
+        }
+    }
+
+    fn push(&mut self, id: LinkId, message: Message) {
+        if let Some(link) = self.links.iter_mut().find(|link| link.id == id) {
+            link.push(message);
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::RequestToken { refresh, reason } => {
+                self.shared.request_token(self.channel, refresh, reason)
+            }
+            Action::Dial { link, token } => {
+                self.shared.counters.dialled();
+                let config = &self.shared.config;
+                let timeout = config.handshake_timeout;
+                let target = control_target(&config.listen, &self.target, token.as_ref(), timeout);
+                self.dial = Some((link, self.shared.dialer.dial(target)));
+            }
+            Action::AbortDial(link) => drop(self.dial.take_if(|(dialling, _)| *dialling == link)),
+            Action::Send(link, text) => self.push(link, Message::text(text)),
+            Action::Ping(link) => self.push(link, Message::Ping(Bytes::new())),
+            Action::Pong(link) => self.push(link, Message::Pong(Bytes::new())),
+            Action::Disconnect(link) => {
+                let frame = CloseFrame { code: CloseCode::Normal, reason: "".into() };
+                self.push(link, Message::Close(Some(frame)));
+            }
+            Action::Drop(id) => {
+                if let Some(at) = self.links.iter().position(|link| link.id == id) {
+                    self.links.swap_remove(at).farewell();
+                }
+            }
+            Action::Offer { accept, raw } => self.shared.offer(self.channel, accept, raw),
+            Action::AnswerRequest { address, .. } => self.shared.answer_request(self.channel, &address),
+            Action::Emit(event) => self.shared.emit(event),
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.shared.channel_ended(self.channel);
+    }
+}

@@ -1,0 +1,167 @@
+//! A relay in memory: every dial of the listener becomes a call that the test answers as it likes.
+
+use futures_util::{SinkExt, StreamExt};
+use tokio::io::DuplexStream;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
+
+use super::*;
+use crate::listener::dialer::{DialFailure, Dialed, Dialing, Target};
+
+/// One dial.
+pub struct Call {
+    pub target: Target,
+    reply: oneshot::Sender<Result<Dialed, DialFailure>>,
+}
+
+pub struct Peer(pub WebSocketStream<DuplexStream>);
+
+impl Call {
+    pub async fn open(self) -> Peer {
+        self.open_with(64 * 1024).await
+    }
+
+    pub async fn open_with(self, buffer: usize) -> Peer {
+        let (ours, theirs) = tokio::io::duplex(buffer);
+        let dialed = Dialed { io: Box::new(theirs), leftover: Vec::new() };
+        assert!(self.reply.send(Ok(dialed)).is_ok(), "the listener waits");
+        Peer(WebSocketStream::from_raw_socket(ours, Role::Server, None).await)
+    }
+
+    pub fn refuse(self, status: u16, reason: &str) {
+        let _ = self.reply.send(Err(RelayError::refused(status, reason).into()));
+    }
+
+    pub fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+}
+
+impl Peer {
+    pub async fn say(&mut self, text: impl Into<String>) {
+        self.0.send(Message::text(text.into())).await.unwrap();
+    }
+
+    pub async fn send(&mut self, message: Message) {
+        self.0.send(message).await.unwrap();
+    }
+
+    pub async fn shut(&mut self, code: u16, reason: &'static str) {
+        self.0
+            .send(Message::Close(Some(CloseFrame { code: code.into(), reason: reason.into() })))
+            .await
+            .unwrap();
+    }
+
+    /// The next message that is neither ping nor pong; `None` at the end.
+    pub async fn hear(&mut self) -> Option<Message> {
+        loop {
+            match self.0.next().await? {
+                Ok(Message::Ping(_) | Message::Pong(_)) => {}
+                Ok(message) => return Some(message),
+                Err(_) => return None,
+            }
+        }
+    }
+
+    pub async fn hear_json(&mut self) -> serde_json::Value {
+        match self.hear().await {
+            Some(Message::Text(text)) => serde_json::from_str(&text).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+struct Fake(UnboundedSender<Call>);
+
+impl Dialer for Fake {
+    fn dial(&self, target: Target) -> Dialing {
+        let (reply, answer) = oneshot::channel();
+        let _ = self.0.send(Call { target, reply });
+        Box::pin(async move {
+            answer
+                .await
+                .unwrap_or_else(|_| Err(RelayError::new(ErrorKind::Network, "connect ECONNREFUSED").into()))
+        })
+    }
+}
+
+/// A listener with its relay and its owner.
+pub struct Stage {
+    pub listener: Arc<Listener>,
+    pub calls: UnboundedReceiver<Call>,
+    pub events: UnboundedReceiver<serde_json::Value>,
+}
+
+pub const LISTEN: &str = "wss://ns.servicebus.windows.net:443/$hc/hyco?sb-hc-action=listen";
+
+pub fn config() -> ListenerConfig {
+    let mut config = ListenerConfig::new(LISTEN).unwrap();
+    config.token = TokenSource::Fixed(Secret::new("token"));
+    config
+}
+
+/// Keeps the test from hanging; the clock is paused, so this takes no time.
+pub async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(86_400), future).await.expect("it never happened")
+}
+
+impl Stage {
+    pub fn new(config: ListenerConfig) -> Self {
+        let (calls, events) = (unbounded_channel(), unbounded_channel());
+        let sink = move |event: ListenerEvent| {
+            let _ = events.0.send(serde_json::to_value(event).unwrap());
+        };
+        let dialer = Arc::new(Fake(calls.0));
+        let listener =
+            Listener::start_with(config, Arc::new(sink), &Handle::current(), dialer, || Box::new(|| 0.5))
+                .unwrap();
+        Self { listener, calls: calls.1, events: events.1 }
+    }
+
+    /// A listener that is online, and the relay's end of its channel.
+    pub async fn online(config: ListenerConfig) -> (Self, Peer) {
+        let mut stage = Self::new(config);
+        let peer = stage.call().await.open().await;
+        stage.event("listening").await;
+        (stage, peer)
+    }
+
+    pub async fn call(&mut self) -> Call {
+        soon(self.calls.recv()).await.unwrap()
+    }
+
+    /// The next event of this type; others are passed over.
+    pub async fn event(&mut self, kind: &str) -> serde_json::Value {
+        soon(async {
+            loop {
+                let event = self.events.recv().await.unwrap();
+                if event["type"] == kind {
+                    return event;
+                }
+            }
+        })
+        .await
+    }
+
+    pub async fn closed(mut self) {
+        self.listener.close(Duration::ZERO);
+        self.event("closed").await;
+        assert_eq!(self.listener.state(), ListenerState::Closed);
+    }
+}
+
+pub fn accept(id: u32) -> String {
+    accept_at(&format!(
+        "wss://g1-sb.servicebus.windows.net:443/$hc/hyco/a%20b?x=1&sb-hc-action=accept&sb-hc-id={id}"
+    ))
+}
+
+pub fn accept_at(address: &str) -> String {
+    let headers = serde_json::json!({ "Sec-WebSocket-Protocol": "b, a" });
+    serde_json::json!({ "accept": { "address": address, "id": "same", "connectHeaders": headers } })
+        .to_string()
+}

@@ -1,0 +1,144 @@
+//! The emulator for JavaScript: options, faults, events and figures cross as JSON.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use napi::bindgen_prelude::*;
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi_derive::napi;
+use serde_json::json;
+
+use crate::emulator::RelayEmulator;
+use crate::emulator::event::Event;
+use crate::emulator::options::EmulatorOptions;
+
+type Callback = ThreadsafeFunction<String, (), String, Status, false>;
+/// Taken out with the last event, so that the process may end.
+type Slot = Arc<Mutex<Option<Callback>>>;
+
+#[napi]
+#[derive(Default)]
+pub struct NativeEmulator {
+    relay: Option<RelayEmulator>,
+    callback: Slot,
+    observed: Arc<AtomicBool>,
+}
+
+#[napi]
+impl NativeEmulator {
+    #[napi(constructor)]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Starts; gives `{"authority", "port"}` or `{"error"}`. `onEvent` gets each event as JSON, the last one of
+    /// type `closed`.
+    #[napi]
+    pub fn start(
+        &mut self,
+        options: String,
+        #[napi(ts_arg_type = "(event: string) => void")] on_event: Function<'_, String, ()>,
+    ) -> Result<String> {
+        let options: EmulatorOptions = parse(&options)?;
+        let callback = on_event.build_threadsafe_function::<String>().callee_handled::<false>().build()?;
+        *lock(&self.callback) = Some(callback);
+        let (slot, observed) = (Arc::clone(&self.callback), Arc::clone(&self.observed));
+        let observer = move |event: &Event| {
+            let last = *event == Event::Closed;
+            if !last && !observed.load(Ordering::Relaxed) {
+                return;
+            }
+            let mut callback = lock(&slot);
+            if let (Some(call), Ok(text)) = (callback.as_ref(), serde_json::to_string(event)) {
+                call.call(text, ThreadsafeFunctionCallMode::NonBlocking);
+            }
+            if last {
+                *callback = None;
+            }
+        };
+        match RelayEmulator::start(options, Arc::new(observer)) {
+            Ok(relay) => {
+                let place = json!({ "authority": relay.authority(), "port": relay.address().port() });
+                self.relay = Some(relay);
+                Ok(place.to_string())
+            }
+            Err(error) => {
+                *lock(&self.callback) = None;
+                Ok(json!({ "error": error.report() }).to_string())
+            }
+        }
+    }
+
+    /// Begins to stop; the event `closed` tells the end.
+    #[napi]
+    pub fn close(&self, force: bool) {
+        if let Some(relay) = &self.relay {
+            relay.close(force);
+        }
+    }
+
+    /// Turns the delivery of events on.
+    #[napi]
+    pub fn observe(&self, on: bool) {
+        self.observed.store(on, Ordering::Relaxed);
+    }
+
+    /// Carries out a fault; gives the number of connections struck.
+    #[napi]
+    pub fn inflict(&self, fault: String) -> Result<u32> {
+        let fault = parse(&fault)?;
+        let struck = self.relay.as_ref().map_or(0, |relay| relay.inflict(fault));
+        Ok(u32::try_from(struck).unwrap_or(u32::MAX))
+    }
+
+    #[napi]
+    pub fn add(&self, hybrid_connection: String) -> Result<()> {
+        let options = parse(&hybrid_connection)?;
+        if let Some(relay) = &self.relay {
+            relay.add(options);
+        }
+        Ok(())
+    }
+
+    #[napi]
+    pub fn remove(&self, path: String) -> bool {
+        self.relay.as_ref().is_some_and(|relay| relay.remove(&path))
+    }
+
+    #[napi]
+    pub fn token(&self, path: String, key_name: String, seconds: i64) -> Option<String> {
+        self.relay.as_ref()?.token(&path, &key_name, seconds)
+    }
+
+    #[napi]
+    pub fn stats(&self) -> String {
+        let stats = self.relay.as_ref().map(RelayEmulator::stats).unwrap_or_default();
+        serde_json::to_string(&stats).unwrap_or_default()
+    }
+
+    /// Keeps the process alive while the relay runs.
+    #[napi(js_name = "ref")]
+    #[allow(deprecated, reason = "cloning would not let go of the event loop")]
+    pub fn refer(&self, env: Env) -> Result<()> {
+        lock(&self.callback).as_mut().map_or(Ok(()), |callback| callback.refer(&env))
+    }
+
+    /// Lets the process end although the relay runs.
+    #[napi]
+    #[allow(deprecated, reason = "dropping would end the delivery of events")]
+    pub fn unref(&self, env: Env) -> Result<()> {
+        lock(&self.callback).as_mut().map_or(Ok(()), |callback| callback.unref(&env))
+    }
+}
+
+fn lock(slot: &Slot) -> std::sync::MutexGuard<'_, Option<Callback>> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What went wrong is told without the text, which may hold a key.
+fn parse<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        Error::new(Status::InvalidArg, format!("Invalid JSON at {line}:{column}"))
+    })
+}

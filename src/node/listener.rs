@@ -1,0 +1,216 @@
+//! Listeners under slots of the engine: what `lib/listener.js` calls, and where their events go.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use napi::bindgen_prelude::*;
+use napi_derive::napi;
+
+use super::convert::{self, DeflateOffer, KeepAliveOptions, SocketLimits};
+use super::engine::NativeEngine;
+use crate::listener::{
+    HostPolicy, KeepAlive, KeepAliveMode, Listener, ListenerConfig, ListenerEvent, ListenerSink,
+    ReconnectConfig, Secret, TokenSource,
+};
+use crate::socket::Opening;
+use crate::socket::delivery::{Batch, Delivery, Kind};
+
+/// Times in milliseconds.
+#[napi(object)]
+pub struct ReconnectOptions {
+    pub min_delay: f64,
+    pub max_delay: f64,
+    pub stable_after: f64,
+    pub retry_terminal: bool,
+    pub owner_delays: bool,
+}
+
+/// What a listener is started with; times in milliseconds, 0 switches off.
+#[napi(object)]
+pub struct ListenOptions {
+    pub uri: String,
+    pub token: Option<String>,
+    pub id: Option<String>,
+    pub max_pending: u32,
+    pub keep_alive: Option<KeepAliveOptions>,
+    pub reconnect: ReconnectOptions,
+    pub handshake_timeout: f64,
+    pub accept_timeout: f64,
+    pub control_channels: u32,
+    pub check_hosts: bool,
+    pub tls_context: Option<u32>,
+    pub server_name: Option<String>,
+    pub proxy: Option<String>,
+}
+
+/// How an offer is accepted.
+#[napi(object)]
+pub struct AcceptOptions {
+    pub protocol: Option<String>,
+    pub headers: Vec<String>,
+    pub deflate: Option<DeflateOffer>,
+    pub limits: SocketLimits,
+}
+
+/// Puts a listener's events into the delivery queue.
+struct Events {
+    slot: u32,
+    delivery: Arc<Delivery>,
+}
+
+impl ListenerSink for Events {
+    fn event(&self, event: ListenerEvent) {
+        // Strings and numbers only: this cannot fail.
+        let json = serde_json::to_vec(&event).unwrap_or_default();
+        let mut batch = Batch::default();
+        batch.push_owned(self.slot, Kind::Listener, 0, json);
+        self.delivery.push(&mut batch, None);
+    }
+}
+
+#[napi]
+impl NativeEngine {
+    /// Starts a listener under `slot`; its events arrive as records.
+    #[napi]
+    pub fn listen(&mut self, slot: u32, options: ListenOptions) -> Result<()> {
+        let config = self.listener_config(options)?;
+        let sink = Arc::new(Events { slot, delivery: self.delivery() });
+        let listener = Listener::start(config, sink, self.io()).map_err(|error| convert::thrown(&error))?;
+        self.put_listener(slot, listener);
+        Ok(())
+    }
+
+    /// Dials the rendezvous of an offer under `socket`. False if the offer is gone.
+    #[napi]
+    pub fn accept_offer(
+        &mut self,
+        slot: u32,
+        offer: f64,
+        socket: u32,
+        options: AcceptOptions,
+    ) -> Result<bool> {
+        let Some(listener) = self.listener(slot) else { return Ok(false) };
+        let Some(rendezvous) = listener.accept(offer as u64) else { return Ok(false) };
+        let (deflate, level) = convert::deflate(options.deflate.as_ref());
+        let extensions = deflate.as_ref().map(crate::frame::negotiation::offer);
+        let request = rendezvous
+            .dial_request(options.protocol.as_deref(), extensions.as_deref(), &options.headers)
+            .map_err(|error| convert::thrown(&error));
+        let request = match request {
+            Ok(request) => request,
+            Err(error) => {
+                listener.reject_prepared(rendezvous, 500, "Internal Server Error");
+                return Err(error);
+            }
+        };
+        let protocols = options.protocol.into_iter().collect();
+        let opening = Opening { request, protocols, deflate, level };
+        self.open(socket, convert::socket_options(&options.limits), opening);
+        Ok(true)
+    }
+
+    /// Turns a sender away through the relay.
+    #[napi]
+    pub fn reject_offer(&self, slot: u32, offer: f64, status: u32, reason: String) {
+        if let Some(listener) = self.listener(slot) {
+            listener.reject(offer as u64, u16::try_from(status).unwrap_or(500), &reason);
+        }
+    }
+
+    /// Forgets an offer without a word to the relay.
+    #[napi]
+    pub fn discard_offer(&self, slot: u32, offer: f64) {
+        if let Some(listener) = self.listener(slot) {
+            listener.discard(offer as u64);
+        }
+    }
+
+    /// Answers a `token` event.
+    #[napi]
+    pub fn provide_token(&self, slot: u32, token: String) {
+        if let Some(listener) = self.listener(slot) {
+            listener.provide_token(Ok(token));
+        }
+    }
+
+    /// Answers a `token` event with a failure.
+    #[napi]
+    pub fn fail_token(&self, slot: u32, message: String) {
+        if let Some(listener) = self.listener(slot) {
+            listener.fail_token(message, false);
+        }
+    }
+
+    /// Puts a new token to use.
+    #[napi]
+    pub fn update_token(&self, slot: u32, token: String) -> Result<()> {
+        let Some(listener) = self.listener(slot) else { return Ok(()) };
+        listener.update_token(&token).map_err(|error| convert::thrown(&error))
+    }
+
+    /// Names the delay of the retry that was announced, in milliseconds.
+    #[napi]
+    pub fn retry_in(&self, slot: u32, channel: u32, delay: f64) {
+        if let Some(listener) = self.listener(slot) {
+            listener.retry_in(u16::try_from(channel).unwrap_or(u16::MAX), convert::milliseconds(delay));
+        }
+    }
+
+    /// Takes the listener down; its `closed` event says when that is done.
+    #[napi]
+    pub fn close_listener(&self, slot: u32, drain: f64) {
+        if let Some(listener) = self.listener(slot) {
+            listener.close(convert::milliseconds(drain));
+        }
+    }
+
+    /// The listener's counters as JSON.
+    #[napi]
+    pub fn listener_stats(&self, slot: u32) -> String {
+        let stats = self.listener(slot).map(|listener| listener.stats());
+        serde_json::to_string(&stats).unwrap_or_default()
+    }
+
+    /// Frees the slot after the `closed` event.
+    #[napi]
+    pub fn release_listener(&self, slot: u32) {
+        self.take_listener(slot);
+    }
+
+    fn listener_config(&self, options: ListenOptions) -> Result<ListenerConfig> {
+        let thrown = |error| convert::thrown(&error);
+        let proxy = options.proxy.as_deref().map(convert::parse_proxy).transpose()?;
+        let mut config = ListenerConfig::new(&options.uri).map_err(thrown)?;
+        config.token =
+            options.token.map_or(TokenSource::Provider, |token| TokenSource::Fixed(Secret::new(token)));
+        config.id = options.id;
+        config.max_pending_accepts =
+            if options.max_pending == 0 { usize::MAX } else { options.max_pending as usize };
+        config.keep_alive = options.keep_alive.as_ref().map_or(
+            KeepAlive { interval: Duration::ZERO, timeout: Duration::ZERO, mode: KeepAliveMode::Ping },
+            |keep_alive| KeepAlive {
+                interval: convert::milliseconds(keep_alive.interval),
+                timeout: convert::milliseconds(keep_alive.timeout),
+                mode: if keep_alive.pong { KeepAliveMode::Pong } else { KeepAliveMode::Ping },
+            },
+        );
+        let reconnect = options.reconnect;
+        config.reconnect = ReconnectConfig {
+            min_delay: convert::milliseconds(reconnect.min_delay),
+            max_delay: convert::milliseconds(reconnect.max_delay),
+            stable_after: convert::milliseconds(reconnect.stable_after),
+            retry_terminal: reconnect.retry_terminal,
+            owner_delays: reconnect.owner_delays,
+        };
+        config.handshake_timeout = convert::milliseconds(options.handshake_timeout);
+        config.accept_timeout = convert::milliseconds(options.accept_timeout);
+        config.control_channels = u16::try_from(options.control_channels).unwrap_or(u16::MAX);
+        if !options.check_hosts {
+            config.rendezvous_hosts = HostPolicy::Any;
+        }
+        config.tls = options.tls_context.and_then(|id| self.tls_context(id));
+        config.server_name = options.server_name;
+        config.proxy = proxy;
+        Ok(config)
+    }
+}
