@@ -26,6 +26,9 @@ const TOPICS = [
 
 const OURS = "require('./lib/relayed-socket').RelayedWebSocket";
 
+// A scenario that is stuck is cut off by the stage, which says more.
+jest.setTimeout(10_000);
+
 let compared = 0;
 const left = new Set();
 

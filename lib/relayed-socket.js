@@ -376,8 +376,7 @@ class RelayedWebSocket extends WebSocket {
     if (this._readyState !== CONNECTING) return;
     if (this._exchange !== null) {
       // The answer is there already: only its body is given up, and what becomes of the socket is the user's.
-      this._exchange.resume();
-      this._exchange.dumped = true;
+      this._exchange._dump();
       if (this._slot >= 0) this._engine.native.terminate(this._slot);
       return;
     }
@@ -672,7 +671,9 @@ class RelayedWebSocket extends WebSocket {
 
   /** @param {number} cause What broke the connection, an index of `CAUSES` */
   _onClosed(cause) {
-    if (this._exchange !== null && !this._exchange.complete) endExchange(this._exchange);
+    if (this._exchange !== null && !this._exchange.complete) {
+      this._exchange.destroy(Object.assign(new Error('aborted'), { code: 'ECONNRESET' }));
+    }
     // An attempt that failed or was given up has said so already.
     if (this._facade === null) return;
     this._readyState = CLOSING;
@@ -783,6 +784,8 @@ function plainError(report) {
 /** Options that stand for Node's own network objects: with one of them, ws's engine does the work. */
 function needsNodeSocket(address, protocols, options) {
   if (address === ACCEPTED) return false;
+  // The inert instance that servers and subclasses begin with.
+  if (address === null) return true;
   const given =
     typeof protocols === 'object' && protocols !== null && !Array.isArray(protocols) ? protocols : options;
   if (given && NODE_OPTIONS.some((name) => given[name])) return true;
@@ -797,12 +800,6 @@ function notOpen(socket) {
 function byteLength(data) {
   if (typeof data === 'string') return Buffer.byteLength(data);
   return isBlob(data) ? data.size : data.length;
-}
-
-/** The connection went away under the body of a response: to its reader that is an error, unless nobody reads. */
-function endExchange(response) {
-  if (response.dumped) response.push(null);
-  else response.destroy(Object.assign(new Error('aborted'), { code: 'ECONNRESET' }));
 }
 
 function redirectTarget({ status, headers }) {

@@ -6,7 +6,7 @@ const { EventEmitter } = require('node:events');
 const { ClientRequest, IncomingMessage } = require('node:http');
 
 /**
- * @param {{status: number, reason: string, minor: number, headers: Array<[string, string]>}} head
+ * @param {{version: string, status: number, reason: string, headers: Array<[string, string]>}} head
  * @param {{read: function(): void, stall: function(): void, destroy: function(): void}} [body] Where the response has
  *     one: how to ask for more of it, to hold it back, and to give it up
  * @return {IncomingMessage}
@@ -15,9 +15,9 @@ function createResponse(head, body) {
   const response = new IncomingMessage(null);
   response.statusCode = head.status;
   response.statusMessage = head.reason;
+  response.httpVersion = head.version;
   response.httpVersionMajor = 1;
-  response.httpVersionMinor = head.minor;
-  response.httpVersion = `1.${head.minor}`;
+  response.httpVersionMinor = Number(head.version.slice(2));
   const lines = head.headers.flat();
   response.rawHeaders = lines;
   // Node's own joining rules; without the method (it has no public name) `headers` would stay empty.
@@ -36,7 +36,7 @@ function createResponse(head, body) {
   response._read = body.read;
   response._destroy = (error, callback) => {
     body.destroy();
-    callback(error);
+    IncomingMessage.prototype._destroy.call(response, error, callback);
   };
   return response;
 }

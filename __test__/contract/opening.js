@@ -141,7 +141,7 @@ async function visit(stage, ...args) {
   await connection.request();
   const protocol = /^sec-websocket-protocol: ([^,\r]*)/im.exec(connection.head)?.[1];
   await connection.accept({ headers: protocol ? [`Sec-WebSocket-Protocol: ${protocol}`] : [] });
-  await stage.until('open');
+  await Promise.race([stage.until('open'), stage.until('close')]);
   stage.look(stage.sockets[0]);
   connection.end();
   await stage.finish();
@@ -180,11 +180,13 @@ Object.assign(scenarios, {
   },
 
   'close() while connecting': async (stage) => {
+    stage.ignoresPeers = true;
     const socket = stage.create(stage.peer.url());
     stage.call(socket, 'close');
     await stage.until('close');
   },
   'close() with nonsense while connecting': async (stage) => {
+    stage.ignoresPeers = true;
     const socket = stage.create(stage.peer.url());
     stage.call(socket, 'close', 'x', {});
     await stage.until('close');
@@ -197,6 +199,7 @@ Object.assign(scenarios, {
     await stage.finish();
   },
   'terminate() while connecting': async (stage) => {
+    stage.ignoresPeers = true;
     const socket = stage.create(stage.peer.url());
     stage.call(socket, 'terminate');
     await stage.until('close');
@@ -209,6 +212,7 @@ Object.assign(scenarios, {
     await stage.finish();
   },
   'close() in the error of a close() while connecting': async (stage) => {
+    stage.ignoresPeers = true;
     const socket = stage.create(stage.peer.url());
     socket.on('error', () => stage.call(socket, 'close'));
     socket.on('close', () => stage.call(socket, 'terminate'));
@@ -216,6 +220,7 @@ Object.assign(scenarios, {
     await stage.until('close');
   },
   'everything throws or does nothing while connecting': async (stage) => {
+    stage.ignoresPeers = true;
     const socket = stage.create(stage.peer.url());
     for (const method of ['send', 'ping', 'pong']) {
       stage.call(socket, method, 'x');

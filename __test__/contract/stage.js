@@ -18,6 +18,8 @@ class Stage {
     this.peer = peer;
     this.peers = [peer];
     this.sockets = [];
+    // For attempts that are given up at once: how far they have come by then is chance.
+    this.ignoresPeers = false;
     const normalise = (text) => this.#normalise(text);
     this.recorder = new Recorder(normalise);
     // Of callbacks only their own order is promised, and not how they lie among the events.
@@ -126,7 +128,7 @@ class Stage {
   async result() {
     await this.recorder.settle();
     await this.callbacks.settle();
-    const connections = this.peers.flatMap((peer) => peer.connections);
+    const connections = this.ignoresPeers ? [] : this.peers.flatMap((peer) => peer.connections);
     return {
       events: this.recorder.log,
       callbacks: this.callbacks.log,

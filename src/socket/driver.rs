@@ -135,7 +135,7 @@ async fn open(socket: &Arc<Socket>, opening: Opening) -> Option<Driver> {
             return None;
         }
     };
-    if opened.response.status != 101 {
+    if !opened.response.is_upgrade() {
         Box::pin(answer(socket, opened)).await;
         return None;
     }
@@ -205,10 +205,14 @@ async fn answer(socket: &Arc<Socket>, opened: Opened) {
     if !asked.await {
         return;
     }
+    // A body that cannot be read is no different from one that breaks off.
     let Ok(mut body) = read_body(opened.stream, &opened.response, opened.leftover, usize::MAX) else {
-        return socket.delivery.push_one(socket.slot, Kind::BodyEnd, 0, &[]);
+        return;
     };
-    loop {
+    // What is here already is the reader's, even where the attempt has been given up meanwhile.
+    let Ok((early, mut done)) = body.early() else { return };
+    push_body(socket, early);
+    while !done {
         let room = poll_fn(|cx| {
             socket.task.register(cx.waker());
             if socket.may_read() { Poll::Ready(()) } else { Poll::Pending }
@@ -217,17 +221,19 @@ async fn answer(socket: &Arc<Socket>, opened: Opened) {
             return;
         }
         match unless_terminated(socket, Box::pin(body.chunk())).await {
-            None => return,
-            Some(Ok(Some(chunk))) => {
-                let mut batch = Batch::default();
-                batch.push_owned(socket.slot, Kind::Body, 0, chunk);
-                push(socket, &mut batch);
-            }
-            // A body that breaks off ends early, as it does for a reader of Node's response.
-            Some(Ok(None) | Err(_)) => {
-                return socket.delivery.push_one(socket.slot, Kind::BodyEnd, 0, &[]);
-            }
+            Some(Ok(Some(chunk))) => push_body(socket, chunk),
+            Some(Ok(None)) => done = true,
+            None | Some(Err(_)) => return,
         }
+    }
+    socket.delivery.push_one(socket.slot, Kind::BodyEnd, 0, &[]);
+}
+
+fn push_body(socket: &Arc<Socket>, chunk: Vec<u8>) {
+    if !chunk.is_empty() {
+        let mut batch = Batch::default();
+        batch.push_owned(socket.slot, Kind::Body, 0, chunk);
+        push(socket, &mut batch);
     }
 }
 
