@@ -352,7 +352,7 @@ class RelayedWebSocket extends WebSocket {
     const lookAlike = this._req;
     process.nextTick(() => lookAlike.emit('socket', this._nodeSocket));
     this.emit('redirect', this.url, lookAlike);
-    if (this._readyState === CONNECTING) this._dial(request);
+    if (this._readyState === CONNECTING && !lookAlike.destroyed) this._dial(request);
   }
 
   _abandonSlot() {
@@ -371,7 +371,7 @@ class RelayedWebSocket extends WebSocket {
     process.nextTick(failSocket, this, error);
   }
 
-  /** `request.destroy()` of an unexpected response or a redirect. */
+  /** `request.destroy()` of an unexpected response or a redirect, or `request.abort()`: that one is no error. */
   _giveUp(error) {
     if (this._readyState !== CONNECTING) return;
     if (this._exchange !== null) {
@@ -380,7 +380,8 @@ class RelayedWebSocket extends WebSocket {
       if (this._slot >= 0) this._engine.native.terminate(this._slot);
       return;
     }
-    this._abort(error ?? Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' }));
+    if (error !== null) this._abort(error);
+    else if (this._slot >= 0) this._engine.native.terminate(this._slot);
   }
 
   /** Ends our side of the connection without a close frame, as `_socket.end()` does. */

@@ -54,11 +54,18 @@ function createRequest(socket, prepared) {
   // An instance by its prototype, for those who check; nothing of ClientRequest's own machinery is behind it.
   const request = Object.create(ClientRequest.prototype);
   EventEmitter.call(request);
-  const abort = (error) => {
+  const destroy = (error) => {
     if (request.destroyed) return request;
     request.destroyed = true;
-    socket._giveUp(error);
+    socket._giveUp(error ?? Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' }));
     return request;
+  };
+  // Node's older way of it ends without an error, so that ws hears nothing of it.
+  const abort = () => {
+    if (request.destroyed) return;
+    request.aborted = request.destroyed = true;
+    process.nextTick(() => request.emit('abort'));
+    socket._giveUp(null);
   };
   const find = (name) => headers.get(String(name).toLowerCase());
   const members = {
@@ -67,8 +74,9 @@ function createRequest(socket, prepared) {
     host: dial.host,
     path: dial.target,
     destroyed: false,
-    destroy: abort,
-    abort: () => void abort(),
+    aborted: false,
+    destroy,
+    abort,
     getHeader: (name) => find(name)?.value,
     hasHeader: (name) => find(name) !== undefined,
     getHeaders: () => Object.fromEntries([...headers].map(([name, { value }]) => [name, value])),
