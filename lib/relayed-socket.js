@@ -530,6 +530,8 @@ class RelayedWebSocket extends WebSocket {
   onRecord(kind, detail, payload) {
     if (kind === Kind.CLOSED) this._leaveSlot(payload);
     if (this._held !== null && kind !== Kind.SENT) {
+      // The end of the connection is seen at once where only the messages before it have to wait for their turn.
+      if (kind === Kind.END && this._oneATurn && !this._paused) this._onEnd();
       this._held.push(kind, detail, payload);
       if (kind === Kind.CLOSED && this._paused) setImmediate(releaseHeld, this);
       return;
@@ -654,7 +656,8 @@ class RelayedWebSocket extends WebSocket {
     try {
       while (count > 0) {
         count--;
-        this._callbacks.shift()();
+        // As a Node stream does it: with `null` rather than nothing.
+        this._callbacks.shift()(null);
       }
     } finally {
       // A callback that throws must not cost the others their turn.
@@ -665,7 +668,6 @@ class RelayedWebSocket extends WebSocket {
   /** The native side of the connection is gone; `unwritten` bytes of it were never taken by the kernel. */
   _leaveSlot(unwritten) {
     this._slot = -1;
-    this._bufferedAmount += unwritten;
     this._closeFrameSent = this._closeQueued && unwritten === 0;
     if (this._referenced) this._engine.unref();
   }
