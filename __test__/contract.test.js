@@ -47,7 +47,7 @@ for (const topic of TOPICS) {
       const difference = DIFFERENCES[`${topic}: ${name}`];
       if (difference !== undefined) {
         // A difference that is gone must leave the table.
-        expect(ours).not.toEqual(theirs);
+        if (!difference.chance) expect(ours).not.toEqual(theirs);
         left.add(name);
         difference.adapt(theirs);
       }

@@ -66,6 +66,9 @@ class RelayedWebSocket extends WebSocket {
     this._sending = null;
     this._firstFragment = true;
     this._compress = false;
+    // Bytes of messages that went to the compressor and have not been reported as sent: like callbacks, they must not
+    // depend on how fast another thread is.
+    this._compressing = 0;
     this._pendingAutoPongs = 0;
     this._protocolError = false;
     this._closeQueued = false;
@@ -81,9 +84,9 @@ class RelayedWebSocket extends WebSocket {
 
   get bufferedAmount() {
     if (this._engine === undefined) return super.bufferedAmount;
-    if (this._slot < 0) return this._bufferedAmount;
+    if (this._slot < 0) return this._bufferedAmount + this._compressing;
     this._engine.flush();
-    return this._engine.native.bufferedAmount(this._slot) + this._bufferedAmount;
+    return Math.max(this._engine.native.bufferedAmount(this._slot), this._compressing) + this._bufferedAmount;
   }
 
   /** What programs touch of the network socket behind a WebSocket; `null` until there is one. */
@@ -415,6 +418,7 @@ class RelayedWebSocket extends WebSocket {
 
   /** Puts one frame into the outbox. */
   _frame(meta, data, cb) {
+    if (meta & Frame.COMPRESS) cb = this._countCompressing(byteLength(data), cb);
     if (typeof cb === 'function') {
       meta |= Frame.RECEIPT;
       this._callbacks.push(cb);
@@ -428,6 +432,15 @@ class RelayedWebSocket extends WebSocket {
       return;
     }
     this._engine.send(this._slot, meta, data);
+  }
+
+  /** What was lost in the compressor stays in `bufferedAmount`, as in ws. */
+  _countCompressing(length, cb) {
+    this._compressing += length;
+    return (error) => {
+      if (!error) this._compressing -= length;
+      if (typeof cb === 'function') cb(error);
+    };
   }
 
   _sendWith(data, settings, cb) {

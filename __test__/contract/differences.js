@@ -3,7 +3,9 @@
 /**
  * Where our sockets are not as ws's, on purpose: the scenario, the reason, and what makes ws's log equal to ours.
  *
- * @type {Object<string, {reason: string, adapt: function(object): void}>}
+ * `chance` marks those that depend on which of two threads of ws's is faster: they do not show on every run.
+ *
+ * @type {Object<string, {reason: string, chance?: boolean, adapt: function(object): void}>}
  */
 const DIFFERENCES = {
   'data: a blob holds back what is sent after it': {
@@ -18,6 +20,13 @@ const DIFFERENCES = {
       const at = events.findIndex(([name]) => name === 'resume');
       const first = events.findIndex(([name]) => name === 'message');
       events.splice(first + 1, 0, ...events.splice(at, 1));
+    }
+  },
+  'deflate: FIN behind compressed messages': {
+    reason: 'What came before FIN is inflated by the time FIN is seen, so that it still finds the socket OPEN',
+    chance: true,
+    adapt({ events }) {
+      for (const line of events) if (line[0] === 'message') line[3] = 'state 1';
     }
   }
 };

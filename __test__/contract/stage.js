@@ -101,10 +101,10 @@ class Stage {
    * Plays `play` in a process of its own, for what would take a test runner down, and writes down what it prints and
    * how it ends.
    *
-   * @param {function(Function, string): void} play Gets the class and the peer's URL; uses nothing else from here
+   * @param {function(Function, string): void} play A method of that name. Gets the class and the peer's URL; uses nothing else from here
    */
   async child(play) {
-    const script = `(${play})(${this.source}, ${JSON.stringify(this.peer.url())})`;
+    const script = `({ ${play} }).play(${this.source}, ${JSON.stringify(this.peer.url())})`;
     const options = { cwd: path.join(__dirname, '..', '..'), stdio: ['ignore', 'pipe', 'pipe'] };
     const child = spawn(process.execPath, ['-e', script], options);
     let output = '';

@@ -69,7 +69,7 @@ impl Slots {
 #[napi]
 pub struct NativeEngine {
     io: Arc<IoThread>,
-    wake: Arc<Wake>,
+    wake: Arc<Mutex<Wake>>,
     slots: Arc<Slots>,
     tuning: Tuning,
     keys: MaskKeys,
@@ -81,12 +81,13 @@ impl NativeEngine {
     /// `wake` is called when there is something to drain. It does not keep the process alive until `ref()`.
     #[napi(constructor)]
     pub fn new(env: Env, wake: Function<(), ()>, options: EngineOptions) -> Result<Self> {
-        let wake: Arc<Wake> =
-            Arc::new(wake.build_threadsafe_function().callee_handled::<false>().weak::<true>().build()?);
+        let wake: Wake =
+            wake.build_threadsafe_function().callee_handled::<false>().weak::<true>().build()?;
+        let wake = Arc::new(Mutex::new(wake));
         let caller = Arc::downgrade(&wake);
         let delivery = Arc::new(Delivery::new(DELIVERY_LIMIT, move || {
             if let Some(wake) = caller.upgrade() {
-                wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
+                lock(&wake).call((), ThreadsafeFunctionCallMode::NonBlocking);
             }
         }));
         let slots = Arc::new(Slots { sockets: Mutex::default(), listeners: Mutex::default(), delivery });
@@ -98,15 +99,15 @@ impl NativeEngine {
     /// Keeps the process alive.
     #[napi(js_name = "ref")]
     #[allow(deprecated)]
-    pub fn reference(&mut self, env: Env) -> Result<()> {
-        Arc::get_mut(&mut self.wake).map_or(Ok(()), |wake| wake.refer(&env))
+    pub fn reference(&self, env: Env) -> Result<()> {
+        lock(&self.wake).refer(&env)
     }
 
     /// Lets the process end.
     #[napi(js_name = "unref")]
     #[allow(deprecated)]
-    pub fn unreference(&mut self, env: Env) -> Result<()> {
-        Arc::get_mut(&mut self.wake).map_or(Ok(()), |wake| wake.unref(&env))
+    pub fn unreference(&self, env: Env) -> Result<()> {
+        lock(&self.wake).unref(&env)
     }
 
     /// Moves records into `table` and their payloads into `block` from `from` on. Returns
@@ -297,6 +298,10 @@ impl Drop for NativeEngine {
     fn drop(&mut self) {
         self.slots.close();
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn outline(meta: u32) -> Option<Outline> {
