@@ -259,7 +259,7 @@ impl Delivery {
                 row.copy_from_slice(record);
                 if meta & FLAG_LARGE != 0 {
                     reader.large.extend(batch.large.pop_front());
-                } else if length > 0 && !COUNTS.contains(&(meta & 0xff)) {
+                } else if !COUNTS.contains(&(meta & 0xff)) {
                     let (from, size) = (offset as usize, length as usize);
                     let Some(target) = block.get_mut(used..used + size) else {
                         break 'drain DrainEnd::BlockFull;
