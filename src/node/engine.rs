@@ -42,11 +42,11 @@ struct Slots {
 
 impl Slots {
     fn lock(&self) -> MutexGuard<'_, Vec<Option<Arc<Socket>>>> {
-        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.sockets)
     }
 
     fn listeners(&self) -> MutexGuard<'_, HashMap<u32, Arc<Listener>>> {
-        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.listeners)
     }
 
     fn socket(&self, slot: u32) -> Option<Arc<Socket>> {
@@ -81,8 +81,7 @@ impl NativeEngine {
     /// `wake` is called when there is something to drain. It does not keep the process alive until `ref()`.
     #[napi(constructor)]
     pub fn new(env: Env, wake: Function<(), ()>, options: EngineOptions) -> Result<Self> {
-        let wake: Wake =
-            wake.build_threadsafe_function().callee_handled::<false>().weak::<true>().build()?;
+        let wake: Wake = wake.build_threadsafe_function().callee_handled::<false>().weak::<true>().build()?;
         let wake = Arc::new(Mutex::new(wake));
         let caller = Arc::downgrade(&wake);
         let delivery = Arc::new(Delivery::new(DELIVERY_LIMIT, move || {
