@@ -542,7 +542,7 @@ class RelayedWebSocket extends WebSocket {
   /** One record from the engine. */
   onRecord(kind, detail, payload) {
     if (kind === Kind.CLOSED) this._leaveSlot(payload);
-    if (this._held !== null && kind !== Kind.SENT) {
+    if (this._held !== null && kind !== Kind.SENT && kind !== Kind.SHUT) {
       // The end of the connection is seen at once where only the messages before it have to wait for their turn.
       if (kind === Kind.END && this._oneATurn && !this._paused) this._onEnd();
       this._held.push(kind, detail, payload);
@@ -600,6 +600,9 @@ class RelayedWebSocket extends WebSocket {
         break;
       case Kind.SENT:
         this._onSent(payload);
+        break;
+      case Kind.SHUT:
+        this._facade._end();
         break;
       case Kind.FRAGMENTS:
         this._fragments = payload;
@@ -693,16 +696,9 @@ class RelayedWebSocket extends WebSocket {
     // An attempt that failed or was given up has said so already.
     if (this._facade === null) return;
     this._readyState = CLOSING;
-    this._facade._finish(CAUSES[cause]);
-    this._failCallbacks(() => this.emitClose());
-  }
-
-  /** Nothing more will be written: every callback that still waits is told so, in order, and then `next` runs. */
-  _failCallbacks(next) {
-    const waiting = this._callbacks;
-    this._callbacks = [];
-    const compressed = this._extensions[DEFLATE] !== undefined;
-    callAll(waiting, () => (compressed ? new Error(CLOSED_COMPRESSING) : streamDestroyed()), next);
+    this._facade._close(CAUSES[cause]);
+    // In a tick of its own: whoever waited for our side to end hears of that first.
+    process.nextTick(failCallbacks, this);
   }
 }
 
@@ -712,6 +708,15 @@ Object.defineProperty(RelayedWebSocket.prototype, 'bufferedAmount', { enumerable
 function openAccepted(socket) {
   if (socket._readyState !== CLOSED) socket.emit('open');
   releaseHeld(socket);
+}
+
+/** Nothing more will be written: every callback that still waits is told so, in order, and then comes `close`. */
+function failCallbacks(socket) {
+  const waiting = socket._callbacks;
+  socket._callbacks = [];
+  const compressed = socket._extensions[DEFLATE] !== undefined;
+  const makeError = () => (compressed ? new Error(CLOSED_COMPRESSING) : streamDestroyed());
+  callAll(waiting, makeError, () => socket.emitClose());
 }
 
 function failSocket(socket, error) {

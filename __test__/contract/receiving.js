@@ -380,7 +380,10 @@ Object.assign(scenarios, {
     await leave(stage, connection);
   },
   'one message a turn, then FIN': async (stage) => {
-    const { connection } = await stage.open({ allowSynchronousEvents: false });
+    const { socket, connection } = await stage.open({ allowSynchronousEvents: false });
+    // When FIN is seen, and with it the state, is chance.
+    socket.removeAllListeners('message');
+    socket.on('message', (data) => stage.note('message', data));
     connection.send(text('one'), text('two'), text('three'));
     connection.end();
     await stage.finish();

@@ -163,6 +163,9 @@ async fn open(socket: &Arc<Socket>, opening: Opening) -> Option<Driver> {
         local: tcp.local_addr().ok(),
         remote: tcp.peer_addr().ok(),
     };
+    let link = Arc::new(Link::new(tcp, tls, socket.tuning));
+    // Before JavaScript hears of it: what it sends in `open` is to go out at once.
+    socket.side().link = Some(Arc::clone(&link));
     push_json(&socket.delivery, socket.slot, Kind::Open, &report);
     let options = &socket.options;
     let decoder = Decoder::new(DecoderOptions {
@@ -173,8 +176,6 @@ async fn open(socket: &Arc<Socket>, opening: Opening) -> Option<Driver> {
         inflate: params.as_ref().map(|params| Inflate::new(Role::Client, params)),
         large: super::delivery::LARGE,
     });
-    let link = Arc::new(Link::new(tcp, tls, socket.tuning));
-    socket.side().link = Some(Arc::clone(&link));
     Some(Driver {
         socket: Arc::clone(socket),
         link,
@@ -397,7 +398,9 @@ impl Driver {
         }
         while side.ending == Ending::Shutdown && !self.shut && side.outgoing.is_empty() {
             self.shut = self.link.shutdown()?;
-            if !self.shut && self.link.poll_writable(cx).is_pending() {
+            if self.shut {
+                io.batch.push(self.socket.slot, Kind::Shut, 0, &[]);
+            } else if self.link.poll_writable(cx).is_pending() {
                 break;
             }
         }
