@@ -48,7 +48,7 @@ const CODES = [
 ];
 
 const REASONS = {
-  undefined: undefined,
+  undefined,
   null: null,
   'an empty text': '',
   'a text': 'reason',
@@ -242,7 +242,7 @@ Object.assign(scenarios, {
     connection.end();
     await stage.finish();
   },
-  'FIN, and we go on to the end of what was sent': async (stage) => {
+  'FIN under back-pressure': async (stage) => {
     const { socket, connection } = await stage.open();
     connection.socket.pause();
     for (let i = 0; i < 8; i++) socket.send(Buffer.alloc(1024 * 1024), stage.callback(`${i}`));
@@ -324,8 +324,9 @@ Object.assign(scenarios, {
   },
   'terminate() in message, in close, in error': async (stage) => {
     const { socket, connection } = await stage.open();
-    for (const event of ['message', 'error', 'close'])
+    for (const event of ['message', 'error', 'close']) {
       socket.on(event, () => stage.call(socket, 'terminate'));
+    }
     connection.send(text('x'), frame(3));
     await stage.finish();
   },

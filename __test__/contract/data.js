@@ -65,7 +65,7 @@ const VALUES = {
 const LENGTHS = [0, 1, 125, 126, 127, 16 * 1024, 16 * 1024 + 1, 65535, 65536, 100_000, 1_000_000];
 
 const OPTIONS = {
-  undefined: undefined,
+  undefined,
   none: {},
   binary: { binary: true },
   'not binary': { binary: false },

@@ -11,8 +11,9 @@ const bytes = (length) => Buffer.alloc(length, 'abcdefghij');
 const noise = (length) => {
   // The same on every run.
   const all = Buffer.alloc(length);
-  for (let i = 0, state = 1; i < length; i++)
+  for (let i = 0, state = 1; i < length; i++) {
     all[i] = (state = (state * 1103515245 + 12345) & 0x7fffffff) >> 16;
+  }
   return all;
 };
 
@@ -114,8 +115,9 @@ for (const [name, offer] of Object.entries(OFFERS)) {
   scenarios[`${name}: no answer`] = (stage) => negotiate(stage, offer);
   for (const answer of ANSWERS) scenarios[`${name}: ${answer}`] = (stage) => negotiate(stage, offer, answer);
 }
-for (const answer of WRONG_ANSWERS)
+for (const answer of WRONG_ANSWERS) {
   scenarios[`answer: ${answer}`] = (stage) => negotiate(stage, true, answer);
+}
 
 /** Opens with an agreement. */
 function agree(stage, { options, answer = 'permessage-deflate', takeover = true, frames } = {}) {

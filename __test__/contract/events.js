@@ -54,8 +54,9 @@ Object.assign(scenarios, {
     }),
   'addEventListener() once': (stage) =>
     attach(stage, (socket) => {
-      for (const type of TYPES)
+      for (const type of TYPES) {
         socket.addEventListener(type, listener(stage, `once ${type}`), { once: true });
+      }
     }),
   'addEventListener() of the same twice': (stage) =>
     attach(stage, (socket) => {
@@ -66,8 +67,9 @@ Object.assign(scenarios, {
     }),
   'addEventListener() of other types': (stage) =>
     attach(stage, (socket) => {
-      for (const type of ['ping', 'pong', 'upgrade', 'foo'])
+      for (const type of ['ping', 'pong', 'upgrade', 'foo']) {
         socket.addEventListener(type, listener(stage, type));
+      }
       stage.note('types', socket.eventNames().sort());
     }),
   'removeEventListener()': (stage) =>
@@ -130,14 +132,16 @@ Object.assign(scenarios, {
     }),
   'this in listeners': (stage) =>
     attach(stage, (socket) => {
-      for (const type of [...TYPES, 'ping'])
+      for (const type of [...TYPES, 'ping']) {
         socket.on(type, function () {
           stage.note(type, this === socket);
         });
-      for (const type of TYPES)
+      }
+      for (const type of TYPES) {
         socket[`on${type}`] = function () {
           stage.note(`on${type}`, this === socket);
         };
+      }
       socket.addEventListener('message', function () {
         stage.note('listener', this === socket);
       });

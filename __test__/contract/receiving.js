@@ -276,8 +276,9 @@ Object.assign(scenarios, {
   },
   'pauses and resumes in a row': async (stage) => {
     const { socket, connection } = await stage.open();
-    for (const method of ['pause', 'pause', 'resume', 'pause', 'resume', 'resume'])
+    for (const method of ['pause', 'pause', 'resume', 'pause', 'resume', 'resume']) {
       stage.call(socket, method);
+    }
     connection.send(text('one'));
     await stage.until('message');
     await leave(stage, connection);

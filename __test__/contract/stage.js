@@ -60,7 +60,9 @@ class Stage {
   }
 
   look(socket) {
-    const { url, readyState, protocol, extensions, binaryType, bufferedAmount, isPaused } = socket;
+    const { url, readyState, protocol, extensions, binaryType, isPaused } = socket;
+    // With a fast path switched off it is chance how much the other thread has taken.
+    const bufferedAmount = process.env.HYCO_WS_RS_TUNING ? 'any' : socket.bufferedAmount;
     this.note('looks', { url, readyState, protocol, extensions, binaryType, bufferedAmount, isPaused });
   }
 

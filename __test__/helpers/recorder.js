@@ -85,8 +85,9 @@ class Recorder {
     if (typeof value !== 'object' || value === null) return value;
     if (Buffer.isBuffer(value)) return { buffer: content(value) };
     if (types.isAnyArrayBuffer(value)) return { arrayBuffer: content(Buffer.from(value)) };
-    if (ArrayBuffer.isView(value))
+    if (ArrayBuffer.isView(value)) {
       return { view: value.constructor.name, bytes: content(Buffer.from(value.buffer)) };
+    }
     if (typeof value.arrayBuffer === 'function') return this.#blob(value);
     if (types.isNativeError(value) || value instanceof Error) return this.#error(value);
     if (Array.isArray(value)) return value.map((item) => this.plain(item));
