@@ -322,7 +322,10 @@ class RelayedWebSocket extends WebSocket {
   _onResponse(report) {
     if (this._readyState !== CONNECTING) return;
     const { status } = report.response;
-    if (this._accept !== undefined) return this._fail(fromReport(report.error));
+    if (this._accept !== undefined) {
+      this._engine.native.terminate(this._slot);
+      return this._fail(fromReport(report.error));
+    }
     const location = this._request.options.followRedirects && redirectTarget(report.response);
     if (location) return this._redirect(location);
 

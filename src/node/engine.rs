@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use napi::bindgen_prelude::*;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi::{check_status, sys};
 use napi_derive::napi;
 use rustls::ClientConfig;
 use tokio::runtime::Handle;
@@ -42,11 +43,11 @@ struct Slots {
 
 impl Slots {
     fn lock(&self) -> MutexGuard<'_, Vec<Option<Arc<Socket>>>> {
-        lock(&self.sockets)
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn listeners(&self) -> MutexGuard<'_, HashMap<u32, Arc<Listener>>> {
-        lock(&self.listeners)
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn socket(&self, slot: u32) -> Option<Arc<Socket>> {
@@ -69,7 +70,7 @@ impl Slots {
 #[napi]
 pub struct NativeEngine {
     io: Arc<IoThread>,
-    wake: Arc<Mutex<Wake>>,
+    wake: Arc<Wake>,
     slots: Arc<Slots>,
     tuning: Tuning,
     keys: MaskKeys,
@@ -81,12 +82,12 @@ impl NativeEngine {
     /// `wake` is called when there is something to drain. It does not keep the process alive until `ref()`.
     #[napi(constructor)]
     pub fn new(env: Env, wake: Function<(), ()>, options: EngineOptions) -> Result<Self> {
-        let wake: Wake = wake.build_threadsafe_function().callee_handled::<false>().weak::<true>().build()?;
-        let wake = Arc::new(Mutex::new(wake));
+        let wake: Arc<Wake> =
+            Arc::new(wake.build_threadsafe_function().callee_handled::<false>().weak::<true>().build()?);
         let caller = Arc::downgrade(&wake);
         let delivery = Arc::new(Delivery::new(DELIVERY_LIMIT, move || {
             if let Some(wake) = caller.upgrade() {
-                lock(&wake).call((), ThreadsafeFunctionCallMode::NonBlocking);
+                wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
             }
         }));
         let slots = Arc::new(Slots { sockets: Mutex::default(), listeners: Mutex::default(), delivery });
@@ -97,16 +98,15 @@ impl NativeEngine {
 
     /// Keeps the process alive.
     #[napi(js_name = "ref")]
-    #[allow(deprecated)]
     pub fn reference(&self, env: Env) -> Result<()> {
-        lock(&self.wake).refer(&env)
+        // `refer()` of napi wants the function for itself, which the IO thread shares.
+        check_status!(unsafe { sys::napi_ref_threadsafe_function(env.raw(), self.wake.raw()) })
     }
 
     /// Lets the process end.
     #[napi(js_name = "unref")]
-    #[allow(deprecated)]
     pub fn unreference(&self, env: Env) -> Result<()> {
-        lock(&self.wake).unref(&env)
+        check_status!(unsafe { sys::napi_unref_threadsafe_function(env.raw(), self.wake.raw()) })
     }
 
     /// Moves records into `table` and their payloads into `block` from `from` on. Returns
@@ -297,10 +297,6 @@ impl Drop for NativeEngine {
     fn drop(&mut self) {
         self.slots.close();
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn outline(meta: u32) -> Option<Outline> {
