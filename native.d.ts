@@ -75,8 +75,8 @@ export declare class NativeEngine {
   readBody(slot: number): void
   /** Bytes that the kernel has not taken yet. */
   bufferedAmount(slot: number): number
-  /** Frees a slot after its last record. */
-  release(slot: number): void
+  /** Frees a slot after its last record; returns the bytes that were still sent to it behind that. */
+  release(slot: number): number
   /** Starts a listener under `slot`; its events arrive as records. */
   listen(slot: number, options: ListenOptions): void
   /** Dials the rendezvous of an offer under `socket`. False if the offer is gone. */

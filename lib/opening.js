@@ -37,7 +37,6 @@ const DEFAULTS = {
  * @property {object} options The options with their defaults
  * @property {object} dial What the native engine takes
  * @property {Map<string, {name: string, value: *}>} headers
- * @property {number} threshold Messages below it are not compressed without context take-over
  * @property {Error} [failure] Why the dial cannot succeed
  * @property {function(): void} refreshHead Puts changed headers into `dial`
  */
@@ -212,7 +211,6 @@ function build(url, protocols, settings, given) {
     protocols,
     headers,
     dial,
-    threshold: settings.perMessageDeflate?.threshold ?? 1024,
     failure: secure ? versionFailure(settings) : undefined,
     refreshHead() {
       dial.head = '';

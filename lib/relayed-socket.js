@@ -60,6 +60,7 @@ class RelayedWebSocket extends WebSocket {
 
     // Records that have to wait: while paused, before an accepted socket's 'open', between two macrotasks.
     this._held = null;
+    this._stalled = false;
     this._fragments = null;
     this._callbacks = [];
     // Sends that wait for a blob to be read.
@@ -223,7 +224,7 @@ class RelayedWebSocket extends WebSocket {
   resume() {
     if (this._engine === undefined) return super.resume();
     if (this._readyState === CONNECTING || this._readyState === CLOSED) return;
-    this._paused = false;
+    this._paused = this._stalled = false;
     this._engine.native.resume(this._slot);
     // As from a stream, what has been held comes with the next tick.
     process.nextTick(releaseHeld, this);
@@ -263,6 +264,7 @@ class RelayedWebSocket extends WebSocket {
     this._maxPendingAutoPongs = options.maxPendingAutoPongs | 0;
     this._textAsString = options.textMessages === 'string';
     this._generateMask = options.generateMask;
+    this._threshold = options.perMessageDeflate?.threshold ?? 1024;
     this._oneATurn = !options.allowSynchronousEvents;
   }
 
@@ -456,7 +458,7 @@ class RelayedWebSocket extends WebSocket {
       this._firstFragment = false;
       const agreed = this._extensions[DEFLATE];
       if (compress && agreed !== undefined && agreed.clientNoContextTakeover) {
-        rsv1 = byteLength(bytes) >= this._request.threshold;
+        rsv1 = byteLength(bytes) >= this._threshold;
       }
       this._compress = compress = rsv1;
     } else {
@@ -549,6 +551,11 @@ class RelayedWebSocket extends WebSocket {
       // The end of the connection is seen at once where only the messages before it have to wait for their turn.
       if (kind === Kind.END && this._oneATurn && !this._paused) this._onEnd();
       this._held.push(kind, detail, payload);
+      if (this._oneATurn && !this._stalled && this._slot >= 0) {
+        // They come faster than one a turn is handled: no more of them for now.
+        this._stalled = true;
+        this._engine.native.pause(this._slot);
+      }
       if (kind === Kind.CLOSED && this._paused) setImmediate(releaseHeld, this);
       return;
     }
@@ -672,16 +679,8 @@ class RelayedWebSocket extends WebSocket {
   _onSent(count) {
     // What was being compressed when the socket was terminated counts as lost.
     if (this._terminated && this._extensions[DEFLATE] !== undefined) return;
-    try {
-      while (count > 0) {
-        count--;
-        // As a Node stream does it: with `null` rather than nothing.
-        this._callbacks.shift()(null);
-      }
-    } finally {
-      // A callback that throws must not cost the others their turn.
-      if (count > 0) process.nextTick(() => this._onSent(count));
-    }
+    // As a Node stream does it: with `null` rather than nothing.
+    callAll(this._callbacks.splice(0, count), () => null);
   }
 
   /** The native side of the connection is gone; `unwritten` bytes of it were never taken by the kernel. */
@@ -742,8 +741,12 @@ function releaseHeld(socket) {
     }
   } finally {
     if (next < held.length || apart) {
-      socket._held = held.slice(next).concat(socket._held ?? []);
+      held.splice(0, next);
+      socket._held = socket._held === null ? held : held.concat(socket._held);
       setImmediate(releaseHeld, socket);
+    } else if (socket._stalled && socket._held === null) {
+      socket._stalled = false;
+      if (socket._slot >= 0) socket._engine.native.resume(socket._slot);
     }
   }
 }
@@ -777,17 +780,19 @@ function failSending(socket, makeError) {
   callAll(waiting, makeError);
 }
 
-/** A callback that throws must not cost the others their turn. */
-function callAll(callbacks, makeError, next) {
+/** Calls back, with errors or without, and then `next`. A callback that throws must not cost the others their turn. */
+function callAll(callbacks, makeError, next, from = 0) {
+  let at = from;
   let threw = true;
   try {
-    while (callbacks.length > 0) {
-      const callback = callbacks.shift();
-      if (typeof callback === 'function') callback(makeError());
+    while (at < callbacks.length) {
+      const callback = callbacks[at++];
+      if (typeof callback !== 'function') continue;
+      callback(makeError());
     }
     threw = false;
   } finally {
-    if (threw) process.nextTick(callAll, callbacks, makeError, next);
+    if (threw) process.nextTick(callAll, callbacks, makeError, next, at);
   }
   next?.();
 }

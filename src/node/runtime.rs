@@ -41,6 +41,8 @@ impl IoThread {
         let thread = thread::Builder::new().name("hyco-ws-io".into()).spawn(move || {
             // Both ways of ending mean the same: the last engine is gone.
             let _ = runtime.block_on(stopped);
+            // Drops the tasks, but does not wait for a name lookup that hangs: whoever joins is JavaScript's thread.
+            runtime.shutdown_background();
         })?;
         Ok(Self { handle, stop: Some(stop), thread: Some(thread) })
     }

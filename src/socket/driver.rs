@@ -11,6 +11,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use serde::Serialize;
@@ -29,6 +30,10 @@ use crate::transport::{self, DialRequest, Opened, ResponseHead};
 
 /// Reads of one socket before the others get their turn.
 const READ_BUDGET: u32 = 8;
+/// Bytes of one socket that are compressed before the others get their turn; one message is never divided.
+const COMPRESS_BUDGET: usize = 256 * 1024;
+/// What is kept of the buffer that messages are compressed into.
+const SPARE_DEFLATED: usize = 256 * 1024;
 
 /// How a socket is to be opened.
 pub struct Opening {
@@ -105,6 +110,7 @@ struct OpenReport<'a> {
     extensions: Option<DeflateParams>,
     local: Option<SocketAddr>,
     remote: Option<SocketAddr>,
+    secure: bool,
 }
 
 /// An answer that is not an upgrade, and what it means where the relay gave it.
@@ -162,6 +168,7 @@ async fn open(socket: &Arc<Socket>, opening: Opening) -> Option<Driver> {
         extensions: params,
         local: tcp.local_addr().ok(),
         remote: tcp.peer_addr().ok(),
+        secure: tls.is_some(),
     };
     let link = Arc::new(Link::new(tcp, tls, socket.tuning));
     // Before JavaScript hears of it: what it sends in `open` is to go out at once.
@@ -271,7 +278,7 @@ fn push_json(delivery: &Delivery, slot: u32, kind: Kind, value: &impl Serialize)
 /// Hands a batch over on the socket's account.
 fn push(socket: &Arc<Socket>, batch: &mut Batch) {
     if !batch.is_empty() {
-        socket.inbound.fetch_add(batch.weight(), std::sync::atomic::Ordering::AcqRel);
+        socket.inbound.fetch_add(batch.weight(), Ordering::SeqCst);
         socket.delivery.push(batch, Some(Arc::clone(socket) as Arc<dyn Owner>));
     }
 }
@@ -308,7 +315,7 @@ impl Driver {
     fn step(&mut self, cx: &mut Context<'_>, io: &mut IoThread) -> Result<(), Cause> {
         self.read(cx, io)?;
         self.tick(cx, io)?;
-        self.compress(io);
+        self.compress(cx, io);
         self.write(cx, io)
     }
 
@@ -316,9 +323,8 @@ impl Driver {
         if let Some(mut early) = self.early.take() {
             let mut sink = Collector::new(&self.socket, &mut io.batch);
             let decoded = self.decoder.decode(&mut early, &mut sink).map_err(ReadError::from);
-            let decoded =
-                decoded.and_then(|()| self.link.read_early(&mut io.scratch, &mut self.decoder, &mut sink));
-            self.digest(decoded.map(|()| ReadStep::Bytes), io)?;
+            let rest = self.link.read_early(&mut io.scratch, &mut self.decoder, &mut sink);
+            self.digest(decoded.and(rest), io)?;
         }
         let mut budget = READ_BUDGET;
         while !self.ended && self.socket.may_read() {
@@ -361,14 +367,16 @@ impl Driver {
     }
 
     /// Compresses what waits for it. The lock is not held meanwhile: JavaScript must never wait for a compressor.
-    fn compress(&mut self, io: &mut IoThread) {
+    fn compress(&mut self, cx: &mut Context<'_>, io: &mut IoThread) {
         let Some(deflate) = &mut self.deflate else { return };
-        loop {
+        let mut done = 0;
+        while done < COMPRESS_BUDGET {
             let Some(waiting) = self.socket.side().outgoing.next_waiting() else { return };
             let outline = waiting.outline;
             let key = outline.mask.key(&mut io.keys);
             let payload = if outline.compress {
                 io.deflated.clear();
+                io.deflated.shrink_to(SPARE_DEFLATED);
                 if deflate.compress(&waiting.payload, outline.fin, &mut io.deflated).is_err() {
                     self.socket.side().broken = Some(io::ErrorKind::Other.into());
                     return;
@@ -378,7 +386,9 @@ impl Driver {
                 &waiting.payload
             };
             self.socket.side().outgoing.append_compressed(outline, key, payload, waiting.payload.len());
+            done += waiting.payload.len();
         }
+        cx.waker().wake_by_ref();
     }
 
     fn write(&mut self, cx: &mut Context<'_>, io: &mut IoThread) -> Result<(), Cause> {
@@ -435,21 +445,24 @@ struct Pulse {
     settings: KeepAlive,
     next: Instant,
     heard: Instant,
+    listening: bool,
 }
 
 impl Pulse {
     fn new(settings: KeepAlive) -> Self {
         let now = Instant::now();
-        Self { settings, next: now + settings.interval, heard: now }
+        Self { settings, next: now + settings.interval, heard: now, listening: true }
     }
 
     /// Pings if it is time to, and says when to look again; fails if the peer has been silent for too long.
     fn beat(&mut self, socket: &Arc<Socket>, keys: &mut MaskKeys) -> Result<Instant, Cause> {
         let now = Instant::now();
-        if !socket.may_read() {
+        let listening = socket.may_read();
+        if !listening || !self.listening {
             // Nothing can be heard while we do not listen.
             self.heard = now;
         }
+        self.listening = listening;
         let limit = (!self.settings.timeout.is_zero()).then(|| self.heard + self.settings.timeout);
         if limit.is_some_and(|limit| limit <= now) {
             return Err(Cause::Timeout);
@@ -506,11 +519,11 @@ impl Sink for Collector<'_> {
 
     fn pong(&mut self, payload: &[u8]) {
         if payload.is_empty() && self.socket.options.keep_alive.is_some() {
-            let mut side = self.socket.side();
-            if side.user_pings == 0 {
+            let pings = &self.socket.user_pings;
+            if pings.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_sub(1)).is_err()
+            {
                 return;
             }
-            side.user_pings -= 1;
         }
         self.batch.push(self.socket.slot, Kind::Pong, 0, payload);
     }
