@@ -314,7 +314,12 @@ fn opening(setup: &Setup, port: u16) -> Opening {
         handshake_timeout: None,
         max_head: transport::DEFAULT_MAX_HEAD,
     };
-    Opening { request, protocols: setup.protocols.clone(), deflate: setup.deflate, level: 6 }
+    Opening {
+        request,
+        protocols: setup.protocols.clone(),
+        compression: setup.deflate.map(Compression::Offer),
+        level: 6,
+    }
 }
 
 async fn listen() -> (TcpListener, u16) {
