@@ -169,7 +169,7 @@ class Methods extends EventEmitter {
    */
   updateToken(token) {
     if (typeof token !== 'string') throw invalidArgType('token', 'a string', token);
-    if (token === '') throw invalidArgValue('token', '', 'must not be empty');
+    if (token === '') throw invalidArgValue('token', 'it must not be empty');
     if (this[kInner].phase !== RUNNING) throw new Error('The server is not running');
     this[kInner].control.updateToken(token);
   }
@@ -233,7 +233,7 @@ function readCloseOptions(options) {
     throw invalidArgType('options.timeout', 'a number of milliseconds', timeout);
   }
   if (!(timeout >= 0 && timeout < 2 ** 31)) {
-    throw invalidArgValue('options.timeout', timeout, 'is out of range');
+    throw invalidArgValue('options.timeout', 'it is out of range');
   }
   return { drain, timeout };
 }

@@ -119,8 +119,8 @@ impl Link {
 
     fn schedule_renewal(&mut self, now: Duration, tokens: &Tokens, rng: &mut Rng) {
         let life = match (tokens, self.expires) {
-            // Expired by our clock, but the relay took it: the clock is wrong and says nothing about the end.
-            (Tokens::Provider, Some(expires)) if expires <= now => DOUBTFUL_LIFE,
+            // As good as expired by our clock, but the relay took it: the clock says nothing about the end.
+            (Tokens::Provider, Some(expires)) if expires <= now.saturating_add(RENEWAL_MIN) => DOUBTFUL_LIFE,
             (_, Some(expires)) => expires.saturating_sub(now),
             (Tokens::Provider, None) => OPAQUE_LIFE,
             (Tokens::Held(_), None) => {
@@ -155,7 +155,7 @@ impl Machine {
         let answers = keep_alive.mode == KeepAliveMode::Ping && !keep_alive.interval.is_zero();
         // One link may die of silence on the strength of hope; the next one gets more time until a pong is seen.
         if answers && (self.pong_seen || self.silent_links == 0) {
-            Some(keep_alive.timeout.max(keep_alive.interval.mul_f64(1.5)))
+            Some(keep_alive.timeout.max(keep_alive.interval.saturating_add(keep_alive.interval / 2)))
         } else {
             Some(keep_alive.timeout.max(RELAXED_TIMEOUT))
         }
