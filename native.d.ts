@@ -55,6 +55,8 @@ export declare class NativeEngine {
   sendKeyed(slot: number, meta: number, payload: Uint8Array, key: number): void
   /** Opens a connection under `slot`; its records say what comes of it. */
   dial(slot: number, options: DialOptions): void
+  /** The `Sec-WebSocket-Extensions` of a request that makes this offer. */
+  deflateOffer(offer: DeflateOffer): string
   /** Builds a TLS configuration and returns its number. */
   createTlsContext(options: TlsContextOptions): number
   /** Forgets a TLS configuration; connections that use it are not affected. */

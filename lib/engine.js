@@ -49,7 +49,8 @@ const Kind = Object.freeze({
   BODY_END: 13,
   SENT: 14,
   FRAGMENTS: 15,
-  LISTENER: 16
+  LISTENER: 16,
+  SHUT: 17
 });
 
 /** Bits of an outgoing frame's meta beside its opcode. */

@@ -9,6 +9,7 @@ const { validateHeaderName, validateHeaderValue } = require('node:http');
 const { isIP } = require('node:net');
 const querystring = require('node:querystring');
 
+const { getEngine } = require('./engine');
 const { proxyFor } = require('./environment');
 const { tlsContext } = require('./tls-context');
 
@@ -153,18 +154,17 @@ function build(url, protocols, settings, given) {
   const set = (name, value) => headers.set(name.toLowerCase(), { name, value });
   for (const [name, value] of Object.entries(given)) {
     validateHeaderName(name);
-    if (value === undefined) continue;
     for (const one of Array.isArray(value) ? value : [value]) validateHeaderValue(name, one);
     set(name, value);
   }
   set('Sec-WebSocket-Version', settings.protocolVersion);
   set('Connection', 'Upgrade');
   set('Upgrade', 'websocket');
+  // The engine writes the key.
   headers.delete('sec-websocket-key');
 
   const deflate = settings.perMessageDeflate ? deflateOffer(settings.perMessageDeflate) : undefined;
-  // The engine writes the offer, as it does the key.
-  if (deflate !== undefined) headers.delete('sec-websocket-extensions');
+  if (deflate !== undefined) set('Sec-WebSocket-Extensions', getEngine().native.deflateOffer(deflate));
   if (protocols.length > 0) {
     const seen = new Set();
     for (const protocol of protocols) {
@@ -215,12 +215,18 @@ function build(url, protocols, settings, given) {
     refreshHead() {
       dial.head = '';
       for (const { name, value } of headers.values()) {
-        for (const one of Array.isArray(value) ? value : [value]) dial.head += `${name}: ${one}\r\n`;
+        for (const one of lines(name, value)) dial.head += `${name}: ${one}\r\n`;
       }
     }
   };
   prepared.refreshHead();
   return prepared;
+}
+
+/** One header line for each value, except that cookies share one as in Node (RFC 6265 section 5.4). */
+function lines(name, value) {
+  if (!Array.isArray(value)) return [value];
+  return name.toLowerCase() === 'cookie' ? [value.join('; ')] : value;
 }
 
 /**

@@ -69,6 +69,8 @@ pub enum Kind {
     Fragments = 15,
     /// An event of a listener (JSON).
     Listener = 16,
+    /// We have ended our side: everything is written, and FIN behind it.
+    Shut = 17,
 }
 
 /// Whom the queue tells that JavaScript took some of its bytes.

@@ -141,7 +141,7 @@ async fn open(socket: &Arc<Socket>, opening: Opening) -> Option<Driver> {
             return None;
         }
     };
-    if opened.response.status != 101 {
+    if !opened.response.is_upgrade() {
         Box::pin(answer(socket, opened)).await;
         return None;
     }
@@ -170,6 +170,9 @@ async fn open(socket: &Arc<Socket>, opening: Opening) -> Option<Driver> {
         remote: tcp.peer_addr().ok(),
         secure: tls.is_some(),
     };
+    let link = Arc::new(Link::new(tcp, tls, socket.tuning));
+    // Before JavaScript hears of it: what it sends in `open` is to go out at once.
+    socket.side().link = Some(Arc::clone(&link));
     push_json(&socket.delivery, socket.slot, Kind::Open, &report);
     let options = &socket.options;
     let decoder = Decoder::new(DecoderOptions {
@@ -180,8 +183,6 @@ async fn open(socket: &Arc<Socket>, opening: Opening) -> Option<Driver> {
         inflate: params.as_ref().map(|params| Inflate::new(Role::Client, params)),
         large: super::delivery::LARGE,
     });
-    let link = Arc::new(Link::new(tcp, tls, socket.tuning));
-    socket.side().link = Some(Arc::clone(&link));
     Some(Driver {
         socket: Arc::clone(socket),
         link,
@@ -212,10 +213,14 @@ async fn answer(socket: &Arc<Socket>, opened: Opened) {
     if !asked.await {
         return;
     }
+    // A body that cannot be read is no different from one that breaks off.
     let Ok(mut body) = read_body(opened.stream, &opened.response, opened.leftover, usize::MAX) else {
-        return socket.delivery.push_one(socket.slot, Kind::BodyEnd, 0, &[]);
+        return;
     };
-    loop {
+    // What is here already is the reader's, even where the attempt has been given up meanwhile.
+    let Ok((early, mut done)) = body.early() else { return };
+    push_body(socket, early);
+    while !done {
         let room = poll_fn(|cx| {
             socket.task.register(cx.waker());
             if socket.may_read() { Poll::Ready(()) } else { Poll::Pending }
@@ -224,17 +229,19 @@ async fn answer(socket: &Arc<Socket>, opened: Opened) {
             return;
         }
         match unless_terminated(socket, Box::pin(body.chunk())).await {
-            None => return,
-            Some(Ok(Some(chunk))) => {
-                let mut batch = Batch::default();
-                batch.push_owned(socket.slot, Kind::Body, 0, chunk);
-                push(socket, &mut batch);
-            }
-            // A body that breaks off ends early, as it does for a reader of Node's response.
-            Some(Ok(None) | Err(_)) => {
-                return socket.delivery.push_one(socket.slot, Kind::BodyEnd, 0, &[]);
-            }
+            Some(Ok(Some(chunk))) => push_body(socket, chunk),
+            Some(Ok(None)) => done = true,
+            None | Some(Err(_)) => return,
         }
+    }
+    socket.delivery.push_one(socket.slot, Kind::BodyEnd, 0, &[]);
+}
+
+fn push_body(socket: &Arc<Socket>, chunk: Vec<u8>) {
+    if !chunk.is_empty() {
+        let mut batch = Batch::default();
+        batch.push_owned(socket.slot, Kind::Body, 0, chunk);
+        push(socket, &mut batch);
     }
 }
 
@@ -401,7 +408,9 @@ impl Driver {
         }
         while side.ending == Ending::Shutdown && !self.shut && side.outgoing.is_empty() {
             self.shut = self.link.shutdown()?;
-            if !self.shut && self.link.poll_writable(cx).is_pending() {
+            if self.shut {
+                io.batch.push(self.socket.slot, Kind::Shut, 0, &[]);
+            } else if self.link.poll_writable(cx).is_pending() {
                 break;
             }
         }
