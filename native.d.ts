@@ -55,7 +55,7 @@ export declare class NativeEngine {
   sendKeyed(slot: number, meta: number, payload: Uint8Array, key: number): void
   /** Opens a connection under `slot`; its records say what comes of it. */
   dial(slot: number, options: DialOptions): void
-  /** The `Sec-WebSocket-Extensions` of a request that makes this offer. */
+  /** The value of the header that offers permessage-deflate. */
   deflateOffer(offer: DeflateOffer): string
   /** Builds a TLS configuration and returns its number. */
   createTlsContext(options: TlsContextOptions): number

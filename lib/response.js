@@ -60,11 +60,15 @@ function createRequest(socket, prepared) {
     socket._giveUp(error ?? Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' }));
     return request;
   };
-  // Node's older way of it ends without an error, so that ws hears nothing of it.
+  // Node's older way of it: before there is a network socket it ends without an error, so that ws hears nothing of it.
+  let early = socket._redirects > 0;
+  request.once('socket', () => (early = false));
   const abort = () => {
     if (request.destroyed) return;
-    request.aborted = request.destroyed = true;
+    request.aborted = true;
     process.nextTick(() => request.emit('abort'));
+    if (!early) return void destroy();
+    request.destroyed = true;
     socket._giveUp(null);
   };
   const find = (name) => headers.get(String(name).toLowerCase());

@@ -176,6 +176,9 @@ const ACTS = {
   'terminate()': (stage, socket) => stage.call(socket, 'terminate'),
   'request.destroy()': (stage, socket, request) => void request.destroy(),
   'request.destroy(error)': (stage, socket, request) => void request.destroy(new Error('mine')),
+  'request.abort() once it has a socket': (stage, socket, request) => {
+    request.on('socket', () => request.abort());
+  },
   // This one does nothing to the socket, which it leaves connecting.
   'request.abort() and close()': (stage, socket, request) => {
     request.on('abort', () => stage.call(socket, 'close'));

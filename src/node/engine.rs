@@ -10,7 +10,7 @@ use napi_derive::napi;
 use rustls::ClientConfig;
 use tokio::runtime::Handle;
 
-use super::convert::{self, DialOptions, EngineOptions, TlsContextOptions};
+use super::convert::{self, DeflateOffer, DialOptions, EngineOptions, TlsContextOptions};
 use super::runtime::IoThread;
 use crate::frame::{MaskKeys, OpCode};
 use crate::listener::Listener;
@@ -165,6 +165,12 @@ impl NativeEngine {
         let (opening, limits) = convert::opening(options, tls)?;
         self.open(slot, limits, opening);
         Ok(())
+    }
+
+    /// The value of the header that offers permessage-deflate.
+    #[napi]
+    pub fn deflate_offer(&self, offer: DeflateOffer) -> String {
+        convert::deflate_offer(&offer)
     }
 
     /// Builds a TLS configuration and returns its number.
