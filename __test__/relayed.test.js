@@ -2,8 +2,11 @@
 
 // Listener and sender through the embedded relay.
 
+const { spawn } = require('node:child_process');
 const diagnosticsChannel = require('node:diagnostics_channel');
 const { once } = require('node:events');
+const path = require('node:path');
+const { text } = require('node:stream/consumers');
 
 const WebSocket = require('..');
 const { RelayEmulator } = require('../emulator.js');
@@ -274,11 +277,19 @@ describe('the control channel', () => {
     expect(relay.stats().totals.renewals).toBe(1);
   });
 
-  test('a token is renewed before it ends', async () => {
+  test('a token is renewed by itself', async () => {
     const relay = await startRelay();
-    await startServer(relay, { tokenLifetime: 2 });
+    const server = await startServer(relay, { tokenLifetime: 2 });
+    const told = new Promise((resolve) => {
+      diagnosticsChannel.subscribe('hyco-ws-rs:token:renewed', function onRenewed(message) {
+        diagnosticsChannel.unsubscribe('hyco-ws-rs:token:renewed', onRenewed);
+        resolve(message);
+      });
+    });
     await once(relay, 'renewed');
-  });
+    expect(await told).toMatchObject({ server, channel: 0 });
+    // Two renewals are never closer to each other than five seconds.
+  }, 15_000);
 
   test('survives malformed and unknown messages, and says so', async () => {
     const relay = await startRelay();
@@ -372,6 +383,46 @@ test('for await takes the connections one after the other', async () => {
     ['/hyco/1', 'hyco/1'],
     ['/hyco/2', 'hyco/2']
   ]);
+});
+
+describe('the process', () => {
+  const script = (body) => `
+    const WebSocket = require(${JSON.stringify(path.join(__dirname, '..'))});
+    const server = new WebSocket.RelayedServer({
+      server: process.env.LISTEN, keyName: process.env.RULE, key: process.env.KEY
+    });
+    process.on('exit', (code) => console.log('exit', code));
+    ${body}
+  `;
+
+  test.each([
+    [
+      'once the server is closed',
+      "server.on('listening', () => server.close(() => console.log('closed')))",
+      'closed\nexit 0'
+    ],
+    ['while an unref()d server listens', "server.on('listening', () => server.unref())", 'exit 0'],
+    ['when it is told to, at any moment', "server.on('listening', () => process.exit(3))", 'exit 3']
+  ])('ends by itself %s', async (_, body, output) => {
+    const relay = await startRelay();
+    const env = { ...process.env, LISTEN: relay.listenUri(), RULE: relay.keyName, KEY: relay.key };
+    const child = spawn(process.execPath, ['-e', script(body)], {
+      env,
+      stdio: ['ignore', 'pipe', 'inherit']
+    });
+    expect((await text(child.stdout)).trim()).toBe(output);
+  });
+
+  test('ends by itself when its listener has been refused for good', async () => {
+    const relay = await startRelay();
+    const env = { ...process.env, LISTEN: relay.listenUri('nowhere'), RULE: relay.keyName, KEY: relay.key };
+    const body = "server.on('error', (error) => console.log(error.statusCode))";
+    const child = spawn(process.execPath, ['-e', script(body)], {
+      env,
+      stdio: ['ignore', 'pipe', 'inherit']
+    });
+    expect((await text(child.stdout)).trim()).toBe('404\nexit 0');
+  });
 });
 
 describe('relayedConnect', () => {

@@ -38,7 +38,7 @@ class Control {
     this.referenced = true;
     this.tokenError = undefined;
     this.lastError = undefined;
-    this.counters = { listening: 0, reconnects: 0, malformed: 0, tokensRenewed: 0 };
+    this.counters = { listening: 0, reconnects: 0, malformed: 0, renewals: 0 };
     this.handle = acceptor.handle = openListener(this.config(), this);
   }
 
@@ -97,7 +97,7 @@ class Control {
         this.counters.malformed++;
         return diagnostics.publish('control:malformed', { server: this.server, message: event.message });
       case 'tokenRenewed': {
-        this.counters.tokensRenewed++;
+        this.counters.renewals++;
         const { channel = 0, expiresIn } = event;
         return diagnostics.publish('token:renewed', { server: this.server, channel, expiresIn });
       }

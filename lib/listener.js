@@ -3,7 +3,7 @@
 /** The JavaScript handle of a native listener: a slot of the engine whose records are the listener's events. */
 
 const { getEngine } = require('./engine');
-const { socketLimits } = require('./opening');
+const { deflateOffer, socketLimits } = require('./opening');
 const { tlsContext } = require('./tls-context');
 
 class ListenerHandle {
@@ -51,14 +51,14 @@ class ListenerHandle {
    *
    * @param {number} offerId
    * @param {import('./relayed-socket').RelayedWebSocket} socket Whose slot the connection gets
-   * @param {{protocol?: string, headers: string[], options: object, deflate?: object}} accept
+   * @param {{protocol?: string, headers: string[], options: object}} accept
    * @throws {Error} If the offer is gone or a header line is not one
    */
-  accept(offerId, socket, { protocol, headers, options, deflate }) {
+  accept(offerId, socket, { protocol, headers, options }) {
     const taken = this.#engine.native.acceptOffer(this.#slot, offerId, socket._slot, {
       protocol,
       headers,
-      deflate,
+      deflate: options.perMessageDeflate ? deflateOffer(options.perMessageDeflate) : undefined,
       limits: socketLimits(options)
     });
     if (taken) return;

@@ -109,6 +109,7 @@ function prepareRedirect(socket, previous, location) {
     if (!sameHost || (first.dial.secure && url.protocol !== 'wss:')) {
       delete given.authorization;
       delete given.cookie;
+      delete given.servicebusauthorization;
       if (!sameHost) delete given.host;
       settings.auth = undefined;
     }
@@ -284,4 +285,4 @@ function basic(auth) {
   return `Basic ${Buffer.from(auth).toString('base64')}`;
 }
 
-module.exports = { DEFAULTS, prepareRedirect, prepareRequest, socketLimits };
+module.exports = { DEFAULTS, deflateOffer, prepareRedirect, prepareRequest, socketLimits };
