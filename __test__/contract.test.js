@@ -21,7 +21,8 @@ const TOPICS = [
   'errors',
   'events',
   'deflate',
-  'stream'
+  'stream',
+  'tls'
 ];
 
 const OURS = "require('./lib/relayed-socket').RelayedWebSocket";

@@ -192,12 +192,14 @@ class RelayedWebSocket extends WebSocket {
     }
     const payload = closePayload(code, reason);
     this._readyState = CLOSING;
-    this._engine.native.closeWithin(this._slot, this._closeTimeout);
     this._enqueue(payload, () => {
       this._closeQueued = true;
       this._frame(Opcode.CLOSE | CONTROL, payload);
       this._finishClosing();
     });
+    // Behind the frame: a limit of nearly nothing must not overtake it.
+    this._engine.flush();
+    this._engine.native.closeWithin(this._slot, this._closeTimeout);
   }
 
   /** Drops the connection without a closing handshake. */

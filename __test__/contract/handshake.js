@@ -214,6 +214,21 @@ Object.assign(scenarios, {
     });
     await stage.finish();
   },
+  'handshakeTimeout ends a body that does not come': async (stage) => {
+    const socket = stage.create(stage.peer.url(), { handshakeTimeout: 50 });
+    socket.on('unexpected-response', () => stage.note('unexpected-response', socket.readyState));
+    const connection = await stage.peer.connection();
+    await connection.request();
+    connection.send('HTTP/1.1 401 Unauthorized\r\nContent-Length: 5\r\n\r\n');
+    await stage.finish();
+  },
+  'handshakeTimeout ends a head that stalls': async (stage) => {
+    stage.create(stage.peer.url(), { handshakeTimeout: 50 });
+    const connection = await stage.peer.connection();
+    await connection.request();
+    connection.send('HTTP/1.1 101 Switching');
+    await stage.finish();
+  },
   'a head in many pieces': async (stage) => {
     connect(stage);
     const connection = await stage.peer.connection();

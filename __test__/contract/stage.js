@@ -82,8 +82,9 @@ class Stage {
     return this.recorder.until(name, count);
   }
 
-  async another() {
-    const peer = await RawPeer.listen();
+  /** A second peer; `options` make it one of TLS. */
+  async another(options) {
+    const peer = await RawPeer.listen(options);
     this.peers.push(peer);
     return peer;
   }

@@ -8,17 +8,26 @@
 const { createHash } = require('node:crypto');
 const { once } = require('node:events');
 const net = require('node:net');
+const tls = require('node:tls');
 
 const { FrameReader, Opcode, inflate } = require('./frames');
 
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
 class RawPeer {
-  /** @return {Promise<RawPeer>} Listening on a port of its own */
-  static async listen() {
+  /**
+   * @param {import('node:tls').TlsOptions} [options] Makes it a server of TLS
+   * @return {Promise<RawPeer>} Listening on a port of its own
+   */
+  static async listen(options) {
     const peer = new RawPeer();
+    const accept = (socket) => peer.#accept(socket);
     // Half-open, so that a test decides when this side ends.
-    peer.server = net.createServer({ allowHalfOpen: true }, (socket) => peer.#accept(socket));
+    peer.server = options
+      ? tls.createServer(options, accept)
+      : net.createServer({ allowHalfOpen: true }, accept);
+    // Attempts that do not get through TLS are the client's to report.
+    peer.server.on('tlsClientError', () => {});
     peer.server.listen(0, '127.0.0.1');
     await once(peer.server, 'listening');
     peer.port = peer.server.address().port;

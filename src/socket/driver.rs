@@ -13,6 +13,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -21,7 +22,7 @@ use super::compression::Compression;
 use super::delivery::{Batch, Delivery, Kind, Owner};
 use super::link::{Link, ReadError, ReadStep, Scratch};
 use super::{Ending, KeepAlive, Masking, Outline, Socket};
-use crate::error::RelayError;
+use crate::error::{ErrorKind, RelayError};
 use crate::frame::{
     Decoder, DecoderOptions, Deflate, DeflateParams, FrameError, Inflate, MaskKeys, OpCode, Payload, Role,
     Sink,
@@ -144,7 +145,7 @@ async fn open(socket: &Arc<Socket>, opening: Opening) -> Option<Driver> {
         }
     };
     if !opened.response.is_upgrade() {
-        Box::pin(answer(socket, opened)).await;
+        Box::pin(answer(socket, opened, opening.request.handshake_timeout)).await;
         return None;
     }
     let offered = opening.compression.is_some();
@@ -198,7 +199,8 @@ async fn open(socket: &Arc<Socket>, opening: Opening) -> Option<Driver> {
 }
 
 /// The server answered, but not with an upgrade. JavaScript says whether it wants the body.
-async fn answer(socket: &Arc<Socket>, opened: Opened) {
+/// As in ws, `limit` is the handshake's, and holds for each wait for a piece of it.
+async fn answer(socket: &Arc<Socket>, opened: Opened, limit: Option<Duration>) {
     let refusal = RelayError::refused(opened.response.status, &opened.response.reason);
     let report = AnswerReport { response: &opened.response, error: refusal.report() };
     push_json(&socket.delivery, socket.slot, Kind::Response, &report);
@@ -229,9 +231,12 @@ async fn answer(socket: &Arc<Socket>, opened: Opened) {
         if unless_terminated(socket, Box::pin(room)).await.is_none() {
             return;
         }
-        match unless_terminated(socket, Box::pin(body.chunk())).await {
+        match unless_terminated(socket, Box::pin(transport::within(limit, body.chunk()))).await {
             Some(Ok(Some(chunk))) => push_body(socket, chunk),
             Some(Ok(None)) => done = true,
+            Some(Err(error)) if error.kind == ErrorKind::Timeout => {
+                return report_failure(socket, None, None, Some(&error));
+            }
             None | Some(Err(_)) => return,
         }
     }

@@ -90,16 +90,18 @@ pub struct Opened {
 pub async fn open(request: &DialRequest) -> Result<Opened, RelayError> {
     // Boxed phase by phase: a listener keeps many of these, and the TLS and proxy states are large.
     let attempt = Box::pin(attempt(request));
-    match request.handshake_timeout {
-        Some(limit) => within(limit, attempt).await,
-        None => attempt.await,
-    }
+    within(request.handshake_timeout, attempt).await
 }
 
-async fn within<T>(
-    limit: Duration,
+/// Gives up a part of the opening handshake after `limit`.
+///
+/// # Errors
+/// [`ErrorKind::Timeout`], and those of `work`.
+pub async fn within<T>(
+    limit: Option<Duration>,
     work: impl Future<Output = Result<T, RelayError>>,
 ) -> Result<T, RelayError> {
+    let Some(limit) = limit else { return work.await };
     tokio::time::timeout(limit, work)
         .await
         .unwrap_or_else(|_| Err(RelayError::new(ErrorKind::Timeout, "Opening handshake has timed out")))
