@@ -42,9 +42,11 @@ export declare class NativeEngine {
   unref(): void
   /**
    * Moves records into `table` and their payloads into `block` from `from` on. Returns
-   * `used * 8192 + count * 4 + how it ended` (0 empty, 1 table full, 2 block full).
+   * `used * 8192 + count * 4 + how it ended` (0 empty, 1 table full, 2 block full, 3 chunk).
    */
   drain(table: Uint32Array, block: Uint8Array, from: number): number
+  /** The chunk that the next records are about, after a drain that ended with 3. */
+  takeChunk(): Buffer
   /** The next payload that was too large for the block. */
   takeLarge(): Buffer
   /** Sends `count` frames: rows of slot, meta, offset and length, and the block that the payloads lie in. */

@@ -21,6 +21,7 @@ const BLOCK = 64 * 1024;
 /** What is left of a block below this is not worth a call. */
 const BLOCK_REST = 2 * 1024;
 const FLAG_LARGE = 1 << 8;
+const FLAG_CHUNK = 1 << 9;
 /** Messages up to this size are collected, larger ones cross by themselves. */
 const OUTBOX_LIMIT = 16 * 1024;
 const OUTBOX = 64 * 1024;
@@ -31,6 +32,7 @@ const CLOCK_EVERY = 64;
 
 const EMPTY = 0;
 const BLOCK_FULL = 2;
+const CHUNK = 3;
 
 /** Kinds of records, as `src/socket/delivery.rs` numbers them. */
 const Kind = Object.freeze({
@@ -82,6 +84,7 @@ class Engine {
     this.table = new Uint32Array(RECORDS * WORDS);
     this.block = Buffer.allocUnsafeSlow(BLOCK);
     this.blockUsed = 0;
+    this.chunk = NO_BYTES;
     this.at = 0;
     this.count = 0;
     this.ended = EMPTY;
@@ -158,7 +161,10 @@ class Engine {
           return;
         }
         this.woken = false;
-        if (this.ended === BLOCK_FULL || BLOCK - this.blockUsed < BLOCK_REST) {
+        if (this.ended === CHUNK) {
+          // Where the runtime allows it these are the IO thread's own bytes, not a copy.
+          this.chunk = native.takeChunk();
+        } else if (this.ended === BLOCK_FULL || BLOCK - this.blockUsed < BLOCK_REST) {
           this.block = Buffer.allocUnsafeSlow(BLOCK);
           this.blockUsed = 0;
         }
@@ -195,8 +201,9 @@ class Engine {
     const kind = meta & 0xff;
     let payload;
     if (kind === Kind.SENT || kind === Kind.CLOSED) payload = length;
-    else if (meta & FLAG_LARGE) payload = this.native.takeLarge();
     else if (length === 0) payload = NO_BYTES;
+    else if (meta & FLAG_CHUNK) payload = cut(this.chunk, table[row + 2], length);
+    else if (meta & FLAG_LARGE) payload = this.native.takeLarge();
     else payload = new FastBuffer(this.block.buffer, this.base + table[row + 2], length);
 
     const owner = this.owners[slot];
@@ -254,6 +261,10 @@ class Engine {
     this.outCount = this.outUsed = 0;
     this.native.flush(this.outTable, this.outBlock, count);
   }
+}
+
+function cut({ buffer, byteOffset }, offset, length) {
+  return new FastBuffer(buffer, byteOffset + offset, length);
 }
 
 let engine;

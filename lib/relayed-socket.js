@@ -56,6 +56,8 @@ class RelayedWebSocket extends WebSocket {
     this._slot = -1;
     this._engine = getEngine();
     this._facade = null;
+    // What is known of the connection once it is open.
+    this._connection = null;
     this._referenced = true;
 
     // Records that have to wait: while paused, before an accepted socket's 'open', between two macrotasks.
@@ -94,7 +96,9 @@ class RelayedWebSocket extends WebSocket {
 
   /** What programs touch of the network socket behind a WebSocket; `null` until there is one. */
   get _socket() {
-    return this._engine === undefined ? this._nodeSocket : this._facade;
+    if (this._engine === undefined) return this._nodeSocket;
+    if (this._connection === null) return null;
+    return (this._facade ??= new SocketFacade(this, this._connection));
   }
 
   /** The request of the opening handshake, while there is one; ws keeps it under this name. */
@@ -299,7 +303,10 @@ class RelayedWebSocket extends WebSocket {
       this._extensions = { [DEFLATE]: report.extensions };
       this._forgets = report.forgets;
     }
-    this._facade = new SocketFacade(this, report);
+    const { local, remote, secure } = report;
+    this._connection = { local, remote, secure, ended: false, gone: false };
+    // A socket lives long, and its request has served.
+    this._request = this._lookAlike = undefined;
     this._readyState = OPEN;
     if (this._accept === undefined) {
       this.emit('open');
@@ -552,6 +559,10 @@ class RelayedWebSocket extends WebSocket {
 
   /** One record from the engine. */
   onRecord(kind, detail, payload) {
+    if (kind <= Kind.BINARY && this._held === null && !this._oneATurn) {
+      this._onMessage(kind, payload);
+      return;
+    }
     if (kind === Kind.CLOSED) this._leaveSlot(payload);
     if (this._held !== null && kind !== Kind.SENT && kind !== Kind.SHUT) {
       // The end of the connection is seen at once where only the messages before it have to wait for their turn.
@@ -575,10 +586,8 @@ class RelayedWebSocket extends WebSocket {
   _handle(kind, detail, payload) {
     switch (kind) {
       case Kind.TEXT:
-        this.emit('message', this._textAsString ? payload.toString() : payload, false);
-        break;
       case Kind.BINARY:
-        this.emit('message', this._asBinaryType(payload), true);
+        this._onMessage(kind, payload);
         break;
       case Kind.PING:
         this._onPing(payload);
@@ -618,11 +627,23 @@ class RelayedWebSocket extends WebSocket {
         this._onSent(payload);
         break;
       case Kind.SHUT:
-        this._facade._end();
+        this._connection.ended = true;
+        this._facade?._end();
         break;
       case Kind.FRAGMENTS:
         this._fragments = payload;
         break;
+    }
+  }
+
+  _onMessage(kind, payload) {
+    if (kind === Kind.TEXT) {
+      this.emit('message', this._textAsString ? payload.toString() : payload, false);
+    } else if (this._binaryType === 'nodebuffer') {
+      this._fragments = null;
+      this.emit('message', payload, true);
+    } else {
+      this.emit('message', this._asBinaryType(payload), true);
     }
   }
 
@@ -702,9 +723,10 @@ class RelayedWebSocket extends WebSocket {
       this._exchange.destroy(Object.assign(new Error('aborted'), { code: 'ECONNRESET' }));
     }
     // An attempt that failed or was given up has said so already.
-    if (this._facade === null) return;
+    if (this._connection === null) return;
     this._readyState = CLOSING;
-    this._facade._close(CAUSES[cause]);
+    this._connection.gone = true;
+    this._facade?._close(CAUSES[cause]);
     // In a tick of its own: whoever waited for our side to end hears of that first.
     process.nextTick(failCallbacks, this);
   }

@@ -15,17 +15,18 @@ class SocketFacade extends EventEmitter {
 
   /**
    * @param {import('./relayed-socket').RelayedWebSocket} socket
-   * @param {{local: ?string, remote: ?string}} report Addresses as `host:port`
+   * @param {{local: ?string, remote: ?string, secure: boolean, ended: boolean, gone: boolean}} connection Addresses as
+   *     `host:port`, and what has become of it so far
    */
-  constructor(socket, { local, remote, secure }) {
+  constructor(socket, { local, remote, secure, ended, gone }) {
     super();
     this.#socket = socket;
     this.#local = local;
     this.#remote = remote;
     this.encrypted = secure === true;
-    this.destroyed = false;
+    this.destroyed = gone;
     this._writableState = {
-      finished: false,
+      finished: ended,
       get length() {
         return socket.bufferedAmount;
       }

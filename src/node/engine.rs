@@ -103,7 +103,7 @@ impl NativeEngine {
     }
 
     /// Moves records into `table` and their payloads into `block` from `from` on. Returns
-    /// `used * 8192 + count * 4 + how it ended` (0 empty, 1 table full, 2 block full).
+    /// `used * 8192 + count * 4 + how it ended` (0 empty, 1 table full, 2 block full, 3 chunk).
     #[napi]
     pub fn drain(
         &self,
@@ -114,6 +114,12 @@ impl NativeEngine {
         let Some(block) = block.get_mut(from as usize..) else { return 0 };
         let drained = self.slots.delivery.drain(table, block);
         (drained.used as u32) << 13 | (drained.count as u32) << 2 | drained.ended as u32
+    }
+
+    /// The chunk that the next records are about, after a drain that ended with 3.
+    #[napi]
+    pub fn take_chunk(&self, env: &Env) -> Result<BufferSlice<'_>> {
+        BufferSlice::from_data(env, self.slots.delivery.take_chunk().unwrap_or_default())
     }
 
     /// The next payload that was too large for the block.

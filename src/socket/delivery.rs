@@ -20,6 +20,10 @@ pub const BLOCK: usize = 64 * 1024;
 
 /// A record's flag: the payload is not in the block but next in the row of large buffers.
 pub const FLAG_LARGE: u32 = 1 << 8;
+/// A record's flag: the payload lies in the chunk that was taken last, not in the block.
+pub const FLAG_CHUNK: u32 = 1 << 9;
+/// A batch with this many bytes of small payloads hands them over as they are, for copying them would cost more.
+const CHUNK: usize = 16 * 1024;
 
 /// Kinds whose length is a number and not a payload's.
 const COUNTS: [u32; 2] = [Kind::Sent as u32, Kind::Closed as u32];
@@ -90,9 +94,18 @@ pub struct Batch {
     large: VecDeque<Vec<u8>>,
     weight: usize,
     next: usize,
+    /// The bytes have been handed over as a chunk.
+    taken: bool,
 }
 
 impl Batch {
+    /// Makes room for what one read may yield, at once rather than by doubling.
+    pub fn reserve(&mut self) {
+        if self.bytes.capacity() == 0 {
+            self.bytes.reserve_exact(BLOCK);
+        }
+    }
+
     /// Adds a record whose payload is copied.
     pub fn push(&mut self, slot: u32, kind: Kind, detail: u16, payload: &[u8]) {
         if payload.len() >= LARGE {
@@ -142,6 +155,7 @@ impl Batch {
         self.large.clear();
         self.weight = 0;
         self.next = 0;
+        self.taken = false;
     }
 }
 
@@ -165,6 +179,8 @@ pub enum DrainEnd {
     TableFull = 1,
     /// The next payload does not fit into what is left of the block.
     BlockFull = 2,
+    /// The next records are about a chunk, which has to be taken first.
+    Chunk = 3,
 }
 
 #[derive(Default)]
@@ -180,6 +196,7 @@ struct Queue {
 struct Reader {
     batches: VecDeque<Batch>,
     large: VecDeque<Vec<u8>>,
+    chunk: Option<Vec<u8>>,
     used: Vec<Batch>,
 }
 
@@ -260,6 +277,11 @@ impl Delivery {
                 taken = 0;
                 continue;
             };
+            if batch.bytes.len() >= CHUNK && batch.next == 0 {
+                batch.taken = true;
+                reader.chunk = Some(mem::take(&mut batch.bytes));
+                break DrainEnd::Chunk;
+            }
             while let Some(record) = batch.records.get(batch.next) {
                 let Some(row) = table.get_mut(count * RECORD_WORDS..(count + 1) * RECORD_WORDS) else {
                     break 'drain DrainEnd::TableFull;
@@ -268,6 +290,8 @@ impl Delivery {
                 row.copy_from_slice(record);
                 if meta & FLAG_LARGE != 0 {
                     reader.large.extend(batch.large.pop_front());
+                } else if batch.taken {
+                    row[1] |= FLAG_CHUNK;
                 } else if !COUNTS.contains(&(meta & 0xff)) {
                     let (from, size) = (offset as usize, length as usize);
                     let Some(target) = block.get_mut(used..used + size) else {
@@ -295,6 +319,11 @@ impl Delivery {
     /// The next large payload, in the order of the records that announced them.
     pub fn take_large(&self) -> Option<Vec<u8>> {
         lock(&self.reader).large.pop_front()
+    }
+
+    /// The chunk that the next records are about.
+    pub fn take_chunk(&self) -> Option<Vec<u8>> {
+        lock(&self.reader).chunk.take()
     }
 
     /// Drops everything, now and from now on: the environment is going away.

@@ -501,6 +501,7 @@ struct Collector<'a> {
 
 impl<'a> Collector<'a> {
     fn new(socket: &'a Socket, batch: &'a mut Batch) -> Self {
+        batch.reserve();
         Self { socket, batch }
     }
 }

@@ -34,19 +34,24 @@ fn drain_all(delivery: &Delivery, rows: usize, block: usize) -> Vec<(u32, u8, u1
     let mut table = vec![0; rows * RECORD_WORDS];
     let mut block = vec![0; block];
     let mut seen = Vec::new();
+    let mut chunk = Vec::new();
     loop {
         let Drained { count, ended, .. } = delivery.drain(&mut table, &mut block);
         for row in table.chunks_exact(RECORD_WORDS).take(count) {
             let (from, to) = (row[2] as usize, (row[2] + row[3]) as usize);
             let payload = if row[1] & FLAG_LARGE != 0 {
                 delivery.take_large().expect("announced")
+            } else if row[1] & FLAG_CHUNK != 0 {
+                chunk[from..to].to_vec()
             } else {
                 block[from..to].to_vec()
             };
             seen.push((row[0], row[1] as u8, (row[1] >> 16) as u16, payload));
         }
-        if ended == DrainEnd::Empty {
-            return seen;
+        match ended {
+            DrainEnd::Empty => return seen,
+            DrainEnd::Chunk => chunk = delivery.take_chunk().expect("announced"),
+            _ => {}
         }
     }
 }
@@ -133,6 +138,8 @@ proptest! {
             for &length in lengths {
                 // Every seventh payload or so goes as a large one.
                 let length = if length % 7 == 3 { LARGE + length } else { length };
+                // And some are many enough for a chunk.
+                let length = if length % 11 == 5 { CHUNK + length } else { length };
                 let payload = vec![slot as u8; length];
                 batch.push(slot as u32, Kind::Binary, length as u16, &payload);
                 sent.push((slot as u32, Kind::Binary as u8, length as u16, payload));
