@@ -67,6 +67,8 @@ class RelayedWebSocket extends WebSocket {
     this._sending = null;
     this._firstFragment = true;
     this._compress = false;
+    // Without context take-over, small messages are not worth compressing.
+    this._forgets = false;
     // Bytes of messages that went to the compressor and have not been reported as sent: like callbacks, they must not
     // depend on how fast another thread is.
     this._compressing = 0;
@@ -293,7 +295,10 @@ class RelayedWebSocket extends WebSocket {
       if (this._readyState !== CONNECTING) return;
     }
     if (report.protocol) this._protocol = report.protocol;
-    if (report.extensions) this._extensions = { [DEFLATE]: report.extensions };
+    if (report.extensions) {
+      this._extensions = { [DEFLATE]: report.extensions };
+      this._forgets = report.forgets;
+    }
     this._facade = new SocketFacade(this, report);
     this._readyState = OPEN;
     if (this._accept === undefined) {
@@ -458,8 +463,7 @@ class RelayedWebSocket extends WebSocket {
     let rsv1 = compress;
     if (this._firstFragment) {
       this._firstFragment = false;
-      const agreed = this._extensions[DEFLATE];
-      if (compress && agreed !== undefined && agreed.clientNoContextTakeover) {
+      if (compress && this._forgets) {
         rsv1 = byteLength(bytes) >= this._threshold;
       }
       this._compress = compress = rsv1;

@@ -10,7 +10,7 @@ use rustls::ClientConfig;
 use crate::error::RelayError;
 use crate::frame::negotiation;
 use crate::frame::{DeflateOptions, WindowBits};
-use crate::socket::{KeepAlive, Opening, SocketOptions, Tuning};
+use crate::socket::{Compression, KeepAlive, Opening, SocketOptions, Tuning};
 use crate::transport::proxy::{self, Proxy};
 use crate::transport::tls::{TlsOptions, TlsVersion};
 use crate::transport::{self, DialRequest};
@@ -111,7 +111,15 @@ pub(super) fn opening(
         handshake_timeout: limit(options.handshake_timeout),
         max_head: transport::DEFAULT_MAX_HEAD,
     };
-    Ok((Opening { request, protocols: options.protocols, deflate, level }, limits))
+    Ok((
+        Opening {
+            request,
+            protocols: options.protocols,
+            compression: deflate.map(Compression::Offer),
+            level,
+        },
+        limits,
+    ))
 }
 
 /// An offer of permessage-deflate and the level to compress at, in the core's terms.

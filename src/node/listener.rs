@@ -8,12 +8,14 @@ use napi_derive::napi;
 
 use super::convert::{self, DeflateOffer, KeepAliveOptions, SocketLimits};
 use super::engine::NativeEngine;
+use crate::frame::negotiation;
 use crate::listener::{
     HostPolicy, KeepAlive, KeepAliveMode, Listener, ListenerConfig, ListenerEvent, ListenerSink,
     ReconnectConfig, Secret, TokenSource,
 };
-use crate::socket::Opening;
+use crate::protocol::control;
 use crate::socket::delivery::{Batch, Delivery, Kind};
+use crate::socket::{Compression, Opening};
 
 /// Times in milliseconds.
 #[napi(object)]
@@ -92,7 +94,12 @@ impl NativeEngine {
         let Some(listener) = self.listener(slot) else { return Ok(false) };
         let Some(rendezvous) = listener.accept(offer as u64) else { return Ok(false) };
         let (deflate, level) = convert::deflate(options.deflate.as_ref());
-        let extensions = deflate.as_ref().map(crate::frame::negotiation::offer);
+        let answer = deflate.and_then(|options| {
+            let offer = control::header(&rendezvous.accept.connect_headers, "sec-websocket-extensions")?;
+            // An offer that cannot be met is one that is not taken up: the sender goes on without.
+            negotiation::answer(offer, &options).ok().flatten()
+        });
+        let extensions = answer.map(|params| params.to_header());
         let request = rendezvous
             .dial_request(options.protocol.as_deref(), extensions.as_deref(), &options.headers)
             .map_err(|error| convert::thrown(&error));
@@ -104,7 +111,7 @@ impl NativeEngine {
             }
         };
         let protocols = options.protocol.into_iter().collect();
-        let opening = Opening { request, protocols, deflate, level };
+        let opening = Opening { request, protocols, compression: answer.map(Compression::Answer), level };
         self.open(socket, convert::socket_options(&options.limits), opening);
         Ok(true)
     }

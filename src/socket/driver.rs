@@ -18,13 +18,14 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::compression::Compression;
 use super::delivery::{Batch, Delivery, Kind, Owner};
 use super::link::{Link, ReadError, ReadStep, Scratch};
 use super::{Ending, KeepAlive, Masking, Outline, Socket};
 use crate::error::{ErrorKind, RelayError};
 use crate::frame::{
-    Decoder, DecoderOptions, Deflate, DeflateOptions, DeflateParams, FrameError, Inflate, MaskKeys, OpCode,
-    Payload, Role, Sink, negotiation,
+    Decoder, DecoderOptions, Deflate, DeflateParams, FrameError, Inflate, MaskKeys, OpCode, Payload, Role,
+    Sink,
 };
 use crate::transport::body::read_body;
 use crate::transport::{self, DialRequest, Opened, ResponseHead};
@@ -42,8 +43,8 @@ pub struct Opening {
     pub request: DialRequest,
     /// The subprotocols that the request offers.
     pub protocols: Vec<String>,
-    /// The permessage-deflate that the request offers.
-    pub deflate: Option<DeflateOptions>,
+    /// What the request says about permessage-deflate.
+    pub compression: Option<Compression>,
     /// How hard to compress, 0 to 9.
     pub level: u8,
 }
@@ -109,6 +110,7 @@ struct OpenReport<'a> {
     response: &'a ResponseHead,
     protocol: Option<&'a str>,
     extensions: Option<DeflateParams>,
+    forgets: bool,
     local: Option<SocketAddr>,
     remote: Option<SocketAddr>,
     secure: bool,
@@ -146,16 +148,14 @@ async fn open(socket: &Arc<Socket>, opening: Opening) -> Option<Driver> {
         Box::pin(answer(socket, opened, opening.request.handshake_timeout)).await;
         return None;
     }
-    let offered = opening.deflate.is_some();
-    let agreed = transport::check_upgrade(&opened.response, &opened.key, &opening.protocols, offered)
-        .and_then(|negotiated| match (&opening.deflate, &negotiated.extensions) {
-            (Some(options), Some(header)) => {
-                let params = negotiation::accept(header, options)?;
-                Ok((negotiated, Some(params)))
-            }
-            _ => Ok((negotiated, None)),
-        });
-    let (negotiated, params) = match agreed {
+    let offered = opening.compression.is_some();
+    let checked = transport::check_upgrade(&opened.response, &opened.key, &opening.protocols, offered);
+    let agreed = checked.and_then(|negotiated| {
+        let answer = opening.compression.as_ref().zip(negotiated.extensions.as_deref());
+        let agreed = answer.map(|(compression, header)| compression.agree(header)).transpose()?;
+        Ok((negotiated.protocol, agreed))
+    });
+    let (protocol, agreed) = match agreed {
         Ok(agreed) => agreed,
         Err(reason) => {
             report_failure(socket, Some(&opened.response), Some(reason), None);
@@ -165,8 +165,9 @@ async fn open(socket: &Arc<Socket>, opening: Opening) -> Option<Driver> {
     let (tcp, tls) = opened.stream.into_parts();
     let report = OpenReport {
         response: &opened.response,
-        protocol: negotiated.protocol.as_deref(),
-        extensions: params,
+        protocol: protocol.as_deref(),
+        extensions: agreed.map(|agreed| agreed.params),
+        forgets: agreed.is_some_and(|agreed| agreed.forgets()),
         local: tcp.local_addr().ok(),
         remote: tcp.peer_addr().ok(),
         secure: tls.is_some(),
@@ -181,14 +182,14 @@ async fn open(socket: &Arc<Socket>, opening: Opening) -> Option<Driver> {
         max_payload: options.max_payload,
         max_fragments: options.max_fragments,
         skip_utf8: options.skip_utf8,
-        inflate: params.as_ref().map(|params| Inflate::new(Role::Client, params)),
+        inflate: agreed.map(|agreed| Inflate::new(agreed.role, &agreed.params)),
         large: super::delivery::LARGE,
     });
     Some(Driver {
         socket: Arc::clone(socket),
         link,
         decoder,
-        deflate: params.as_ref().map(|params| Deflate::new(Role::Client, params, opening.level)),
+        deflate: agreed.map(|agreed| Deflate::new(agreed.role, &agreed.params, opening.level)),
         early: Some(opened.leftover),
         ended: false,
         shut: false,

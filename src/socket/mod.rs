@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+mod compression;
 pub mod delivery;
 mod driver;
 mod link;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 
+pub use self::compression::Compression;
 pub use self::driver::{Opening, run};
 pub use self::outgoing::{Masking, Outline};
 

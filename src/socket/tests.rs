@@ -103,6 +103,8 @@ struct Inbox {
     delivery: Arc<Delivery>,
     woken: Arc<Notify>,
     records: VecDeque<Record>,
+    /// `Shut` records, which come whenever the kernel takes the end: not in the row of the others.
+    shut: u32,
 }
 
 impl Inbox {
@@ -110,7 +112,7 @@ impl Inbox {
         let woken = Arc::new(Notify::new());
         let wake = Arc::clone(&woken);
         let delivery = Arc::new(Delivery::new(limit, move || wake.notify_one()));
-        Self { delivery, woken, records: VecDeque::new() }
+        Self { delivery, woken, records: VecDeque::new(), shut: 0 }
     }
 
     fn drain(&mut self) {
@@ -121,6 +123,10 @@ impl Inbox {
             for row in table.chunks_exact(RECORD_WORDS).take(drained.count) {
                 assert_eq!(row[0], SLOT);
                 let kind = row[1] & 0xff;
+                if kind == Kind::Shut as u32 {
+                    self.shut += 1;
+                    continue;
+                }
                 let counts = kind == Kind::Sent as u32 || kind == Kind::Closed as u32;
                 let payload = match row[1] & FLAG_LARGE {
                     _ if counts => Vec::new(),
@@ -314,7 +320,12 @@ fn opening(setup: &Setup, port: u16) -> Opening {
         handshake_timeout: None,
         max_head: transport::DEFAULT_MAX_HEAD,
     };
-    Opening { request, protocols: setup.protocols.clone(), deflate: setup.deflate, level: 6 }
+    Opening {
+        request,
+        protocols: setup.protocols.clone(),
+        compression: setup.deflate.map(Compression::Offer),
+        level: 6,
+    }
 }
 
 async fn listen() -> (TcpListener, u16) {
@@ -365,6 +376,7 @@ impl Rig {
         self.peer.end().await;
         self.inbox.expect(Kind::End).await;
         assert_eq!(self.inbox.closed(0).await, 0);
+        assert_eq!(self.inbox.shut, 1);
         self.task.await.unwrap();
         assert_eq!(Arc::strong_count(&self.socket), 1);
     }
