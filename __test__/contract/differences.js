@@ -1,5 +1,23 @@
 'use strict';
 
+const NO_SOCKET_PATH = {
+  reason: 'A redirect to a socket path would need another engine in the middle of an attempt: it is refused',
+  adapt({ events }) {
+    const [, error] = events.find(([name]) => name === 'error');
+    const seen = {
+      class: 'SyntaxError',
+      name: 'SyntaxError',
+      code: undefined,
+      errno: undefined,
+      syscall: undefined
+    };
+    Object.assign(error, seen, {
+      address: undefined,
+      message: 'A redirect to a "ws+unix:" URL is not supported'
+    });
+  }
+};
+
 /**
  * Where our sockets are not as ws's, on purpose: the scenario, the reason, and what makes ws's log equal to ours.
  *
@@ -8,6 +26,8 @@
  * @type {Object<string, {reason: string, chance?: boolean, adapt: function(object): void}>}
  */
 const DIFFERENCES = {
+  'redirects: to a socket path': NO_SOCKET_PATH,
+  'redirects: a target that is not one: a socket path that is empty': NO_SOCKET_PATH,
   'data: a blob holds back what is sent after it': {
     reason: 'We send what a buffer held when send() was called, ws what it holds when the blob has been read',
     adapt({ received }) {
