@@ -18,7 +18,9 @@ class Lines {
     });
     this.ended = new Promise((resolve) => {
       child.once('exit', (code, signal) => {
-        for (const { reject } of this.waiting.values()) reject(new Error(`${name} ended (${signal ?? code})`));
+        for (const { reject } of this.waiting.values()) {
+          reject(new Error(`${name} ended (${signal ?? code})`));
+        }
         this.waiting.clear();
         resolve();
       });

@@ -8,7 +8,12 @@ const path = require('node:path');
 const { Lines } = require('./lines.js');
 
 const CRATE = path.join(__dirname, '..', 'loadgen');
-const BINARY = path.join(CRATE, 'target', 'release', process.platform === 'win32' ? 'loadgen.exe' : 'loadgen');
+const BINARY = path.join(
+  CRATE,
+  'target',
+  'release',
+  process.platform === 'win32' ? 'loadgen.exe' : 'loadgen'
+);
 
 /** Builds the load generator; cargo knows whether there is anything to do. */
 function build() {

@@ -49,7 +49,10 @@ class Peer {
     if (this.mode.direct) flags.push('--direct');
     if (this.isNode && this.mode.deflate) flags.push('--deflate');
     const [file, args] = this.isNode
-      ? [process.execPath, ['--expose-gc', ...(process.env.BENCH_NODE_ARGS ?? '').split(' ').filter(Boolean), MAIN, script]]
+      ? [
+          process.execPath,
+          ['--expose-gc', ...(process.env.BENCH_NODE_ARGS ?? '').split(' ').filter(Boolean), MAIN, script]
+        ]
       : [BINARY, ['peer', native]];
     if (!this.isNode) flags.push('--ca', this.relay.ca);
     const child = spawn(file, [...args, this.listenUrl, ...flags], {
@@ -76,7 +79,7 @@ class Peer {
     const { direct } = this.mode;
     if (!direct) await this.tell('open', { sockets });
     // By itself a peer dials all at once; not more than a backlog takes.
-    for (let have = this.opened; direct && have < sockets; ) {
+    for (let have = this.opened; direct && have < sockets;) {
       const number = Math.min(64, sockets - have);
       have += number;
       await this.lines.ask('dial', { url: this.directUrl, sockets: number });
@@ -91,7 +94,12 @@ class Peer {
   }
 
   run(values) {
-    return this.tell('run', { ...values, pid: this.pid, direct: this.mode.direct, deflate: this.mode.deflate === true });
+    return this.tell('run', {
+      ...values,
+      pid: this.pid,
+      direct: this.mode.direct,
+      deflate: this.mode.deflate === true
+    });
   }
 
   /** Resident memory in KiB, after a garbage collection. */
