@@ -30,6 +30,9 @@ class Lines {
     readline.createInterface({ input: child.stdout }).on('line', (line) => this.onLine(line));
   }
 
+  /** Nothing that is asked takes this long; a lost answer must not hold up everything. */
+  static patience = 90_000;
+
   onLine(line) {
     const message = JSON.parse(line);
     const key = message.event === 'ready' ? 'ready' : message.id;
@@ -48,7 +51,15 @@ class Lines {
   ask(cmd, values) {
     const id = ++this.number;
     return new Promise((resolve, reject) => {
-      this.waiting.set(id, { resolve, reject });
+      const timer = setTimeout(() => {
+        this.waiting.delete(id);
+        reject(new Error(`${this.name}: no answer to ${cmd}`));
+      }, Lines.patience);
+      const settle = (done) => (value) => {
+        clearTimeout(timer);
+        done(value);
+      };
+      this.waiting.set(id, { resolve: settle(resolve), reject: settle(reject) });
       this.child.stdin.write(JSON.stringify({ ...values, cmd, id }) + '\n');
     });
   }

@@ -54,7 +54,7 @@ function serve(socket, ws1) {
     });
   }
 
-  /** Sends bursts without end; the next follows when the last message of one is written. */
+  /** Sends bursts without end; the next follows when the last message of one is written, and other IO has had a turn. */
   function send(size, burst) {
     const payload = Buffer.alloc(size, 7);
     let count = 0;
@@ -70,7 +70,7 @@ function serve(socket, ws1) {
       }
       for (let i = 1; i < burst; i++) socket.send(payload);
       count += burst;
-      socket.send(payload, flood);
+      socket.send(payload, (failed) => setImmediate(flood, failed));
     };
     setImmediate(flood);
   }

@@ -540,7 +540,10 @@ impl Relay {
             Ok(true) => self.legs[index] = Some(leg),
             Ok(false) => self.gone(index, leg),
             Err(error) => {
-                eprintln!("loadgen: {error}");
+                // A peer that has been stopped just goes away.
+                if !matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) {
+                    eprintln!("loadgen: {error}");
+                }
                 self.gone(index, leg);
             }
         }
@@ -598,11 +601,12 @@ impl Relay {
             return false;
         }
         if matches!(leg.state, State::Data) {
-            for text in &scan.texts {
-                self.on_text(leg, text);
-            }
+            // A text that comes with messages answers for them.
             if scan.messages > 0 || scan.bytes > 0 {
                 self.on_messages(index, leg, &scan);
+            }
+            for text in &scan.texts {
+                self.on_text(leg, text);
             }
         }
         if scan.closed {

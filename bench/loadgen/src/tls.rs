@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
@@ -13,13 +13,17 @@ use crate::Failure;
 pub fn server() -> Result<(Arc<ServerConfig>, String), Failure> {
     let ca_key = KeyPair::generate()?;
     let mut ca_params = CertificateParams::new(Vec::<String>::new())?;
+    // The names differ, or OpenSSL takes the other certificate for a self-signed one.
+    ca_params.distinguished_name.push(DnType::CommonName, "hyco-ws-rs bench authority");
     ca_params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let ca = ca_params.self_signed(&ca_key)?;
     let issuer = Issuer::from_params(&ca_params, &ca_key);
 
     let key = KeyPair::generate()?;
     let names = vec!["localhost".to_string(), "127.0.0.1".to_string()];
-    let leaf = CertificateParams::new(names)?.signed_by(&key, &issuer)?;
+    let mut leaf_params = CertificateParams::new(names)?;
+    leaf_params.distinguished_name.push(DnType::CommonName, "hyco-ws-rs bench relay");
+    let leaf = leaf_params.signed_by(&key, &issuer)?;
 
     let chain = vec![leaf.der().clone()];
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));

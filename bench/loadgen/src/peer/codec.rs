@@ -1,12 +1,14 @@
 //! A listener on the addon's own codec and tokio, without Node: what the codec leaves to be won.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::{Poll, ready};
 
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
@@ -175,7 +177,6 @@ async fn exchange(mut stream: impl Stream, url: &http::Url, control: bool) -> Re
     drop(response);
     let mut payload = Vec::new();
     decoder.decode(&mut chunk, &mut answers)?;
-    let mut buffer = vec![0; 64 * 1024];
     loop {
         if !answers.out.is_empty() {
             stream.write_all(&answers.out).await?;
@@ -187,7 +188,7 @@ async fn exchange(mut stream: impl Stream, url: &http::Url, control: bool) -> Re
         }
         if answers.closed {
             // The relay ends the connection.
-            while stream.read(&mut buffer).await.unwrap_or(0) > 0 {}
+            while read(&mut stream, |_| Ok(())).await? {}
             return Ok(());
         }
         if let Role::Send { size, burst } = answers.duty.role {
@@ -196,15 +197,13 @@ async fn exchange(mut stream: impl Stream, url: &http::Url, control: bool) -> Re
                 answers.send(OpCode::Binary, &payload);
             }
             answers.duty.count += burst;
-            let ready = tokio::select! {
+            let more = tokio::select! {
                 biased;
-                read = stream.read(&mut buffer) => Some(read?),
-                () = std::future::ready(()) => None,
+                more = read(&mut stream, |chunk| Ok(decoder.decode(chunk, &mut answers)?)) => more?,
+                () = std::future::ready(()) => true,
             };
-            match ready {
-                None => continue,
-                Some(0) => return Ok(()),
-                Some(n) => decoder.decode(&mut buffer[..n], &mut answers)?,
+            if !more {
+                return Ok(());
             }
             continue;
         }
@@ -216,9 +215,30 @@ async fn exchange(mut stream: impl Stream, url: &http::Url, control: bool) -> Re
             decoder.direct_advance(&mut answers)?;
             continue;
         }
-        match stream.read(&mut buffer).await? {
-            0 => return Ok(()),
-            n => decoder.decode(&mut buffer[..n], &mut answers)?,
+        if !read(&mut stream, |chunk| Ok(decoder.decode(chunk, &mut answers)?)).await? {
+            return Ok(());
         }
     }
+}
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; 64 * 1024]);
+}
+
+/// Reads into the thread's buffer, so that an idle socket has none; `false` at the end.
+async fn read(
+    stream: &mut (impl AsyncRead + Unpin),
+    mut take: impl FnMut(&mut [u8]) -> Result<(), Failure>,
+) -> Result<bool, Failure> {
+    std::future::poll_fn(|context| {
+        BUFFER.with_borrow_mut(|buffer| {
+            let mut buffer = ReadBuf::new(buffer);
+            ready!(Pin::new(&mut *stream).poll_read(context, &mut buffer))?;
+            if buffer.filled().is_empty() {
+                return Poll::Ready(Ok(false));
+            }
+            Poll::Ready(take(buffer.filled_mut()).map(|()| true))
+        })
+    })
+    .await
 }
