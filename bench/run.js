@@ -7,13 +7,14 @@
  *   --peers a,b      who is compared                     --seconds 1   length of a measurement
  *   --tls            only wss://, --no-tls: only ws://   --direct      peers dial by themselves
  *   --json FILE      every single figure                 --out NAME    results/NAME.md and .svg
- *   --list           names of the workloads
+ *   --list           names of the workloads              --awake       keep the cores from sleeping
  */
 
 const fs = require('node:fs');
 const path = require('node:path');
 const { parseArgs } = require('node:util');
 
+const { keepAwake } = require('./lib/awake.js');
 const { chart } = require('./lib/chart.js');
 const loadgen = require('./lib/loadgen.js');
 const { machine } = require('./lib/machine.js');
@@ -32,6 +33,7 @@ const { values: options } = parseArgs({
     tls: { type: 'boolean' },
     'no-tls': { type: 'boolean', default: false },
     direct: { type: 'boolean', default: false },
+    awake: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false }
   }
 });
@@ -40,6 +42,7 @@ const settings = {
   rounds: Number(options.rounds),
   seconds: Number(options.seconds),
   direct: options.direct,
+  awake: options.awake,
   reference: REFERENCE
 };
 
@@ -138,6 +141,7 @@ async function main() {
   loadgen.build();
   const about = machine();
   const relay = await loadgen.start();
+  const letSleep = settings.awake ? keepAwake() : () => {};
   const results = [];
   try {
     for (const workload of chosen()) {
@@ -154,6 +158,7 @@ async function main() {
       }
     }
   } finally {
+    letSleep();
     await relay.stop();
   }
   const { table, stem } = write(results, about);

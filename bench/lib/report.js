@@ -62,6 +62,7 @@ function markdown(results, machine, settings, subject) {
     `Medians of ${settings.rounds} rounds of ${settings.seconds} s, peers interleaved;`,
     `in brackets the median ratio to \`${settings.reference}\` (helpers: to \`hyco-ws\`) within a round.`,
     settings.direct ? 'Direct mode: the peers dial the load generator themselves, without a listener.' : '',
+    settings.awake ? 'The cores were kept awake by loops of the lowest scheduling class.' : '',
     '↑ more is better, ↓ less is better. What the figures mean is in [../README.md](../README.md).',
     '',
     ...machineLines,

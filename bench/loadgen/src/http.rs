@@ -35,6 +35,10 @@ impl Head {
     }
 }
 
+pub fn offers_deflate(head: &Head) -> bool {
+    head.get("sec-websocket-extensions").is_some_and(|offers| offers.contains("permessage-deflate"))
+}
+
 pub fn switching_protocols(head: &Head, deflate: bool) -> String {
     let accept = derive_accept_key(head.get("sec-websocket-key").unwrap_or_default().as_bytes());
     let mut response = format!(
@@ -45,8 +49,7 @@ pub fn switching_protocols(head: &Head, deflate: bool) -> String {
         let first = protocols.split(',').next().unwrap_or_default().trim();
         response += &format!("Sec-WebSocket-Protocol: {first}\r\n");
     }
-    let offered = head.get("sec-websocket-extensions").unwrap_or_default().contains("permessage-deflate");
-    if deflate && offered {
+    if deflate {
         // Without context takeover towards the peer, so that one compressed message can be sent many times.
         response += "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover\r\n";
     }

@@ -36,6 +36,8 @@ pub struct Leg {
     pub flood: bool,
     /// Is opened, used once and closed: when it was asked for, in ns.
     pub churn: Option<u64>,
+    /// permessage-deflate is agreed.
+    pub deflate: bool,
 }
 
 pub enum Pumped {
@@ -61,6 +63,7 @@ impl Leg {
             in_flight: VecDeque::new(),
             flood: false,
             churn: None,
+            deflate: false,
         }
     }
 

@@ -310,6 +310,10 @@ impl Relay {
     fn start(&mut self, mut run: Run) {
         let peer = run.peer;
         let legs = self.peers[peer].legs.clone();
+        let deflates = |index: &usize| self.legs.get(*index).and_then(Option::as_ref).is_some_and(|leg| leg.deflate);
+        if run.deflate && !legs.iter().all(deflates) {
+            return reply(&json!({ "id": run.id, "error": "the peer does not offer permessage-deflate" }));
+        }
         for (at, index) in legs.iter().enumerate() {
             let flood = run.flood && at == 0;
             let role = run.role(flood);
@@ -626,7 +630,8 @@ impl Relay {
         let target = head.target();
         leg.peer = self.peer(http::entity(target));
         let peer = &mut self.peers[leg.peer];
-        leg.push(http::switching_protocols(head, peer.deflate).as_bytes());
+        leg.deflate = peer.deflate && http::offers_deflate(head);
+        leg.push(http::switching_protocols(head, leg.deflate).as_bytes());
         if http::query(target, "sb-hc-action") == Some("listen") {
             leg.state = State::Control;
             peer.control = Some(index);
