@@ -190,6 +190,12 @@ export class RelayEmulator extends EventEmitter {
   close(options?: { force?: boolean }): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 
-  on<K extends keyof RelayEmulatorEvents>(event: K, listener: (...args: RelayEmulatorEvents[K]) => void): this;
-  once<K extends keyof RelayEmulatorEvents>(event: K, listener: (...args: RelayEmulatorEvents[K]) => void): this;
+  on<K extends keyof RelayEmulatorEvents>(
+    event: K,
+    listener: (...args: RelayEmulatorEvents[K]) => void
+  ): this;
+  once<K extends keyof RelayEmulatorEvents>(
+    event: K,
+    listener: (...args: RelayEmulatorEvents[K]) => void
+  ): this;
 }

@@ -55,6 +55,8 @@ export declare class NativeEngine {
   sendKeyed(slot: number, meta: number, payload: Uint8Array, key: number): void
   /** Opens a connection under `slot`; its records say what comes of it. */
   dial(slot: number, options: DialOptions): void
+  /** The value of the header that offers permessage-deflate. */
+  deflateOffer(offer: DeflateOffer): string
   /** Builds a TLS configuration and returns its number. */
   createTlsContext(options: TlsContextOptions): number
   /** Forgets a TLS configuration; connections that use it are not affected. */
@@ -73,8 +75,8 @@ export declare class NativeEngine {
   readBody(slot: number): void
   /** Bytes that the kernel has not taken yet. */
   bufferedAmount(slot: number): number
-  /** Frees a slot after its last record. */
-  release(slot: number): void
+  /** Frees a slot after its last record; returns the bytes that were still sent to it behind that. */
+  release(slot: number): number
   /** Starts a listener under `slot`; its events arrive as records. */
   listen(slot: number, options: ListenOptions): void
   /** Dials the rendezvous of an offer under `socket`. False if the offer is gone. */
@@ -132,18 +134,6 @@ export interface ConnectionStringProperties {
   useDevelopmentEmulator?: boolean
 }
 
-/** The address of a hybrid connection. */
-export declare function createRelayBaseUri(namespace: string, path: string): string
-
-/** The address for plain HTTPS requests. */
-export declare function createRelayHttpsUri(namespace: string, path: string, token?: string | undefined | null, id?: string | undefined | null): string
-
-/** The address to listen on. */
-export declare function createRelayListenUri(namespace: string, path: string, token?: string | undefined | null, id?: string | undefined | null): string
-
-/** The address to send to. */
-export declare function createRelaySendUri(namespace: string, path: string, token?: string | undefined | null, id?: string | undefined | null): string
-
 /** A token for `uri` that expires at `expires_at`, in Unix seconds. */
 export declare function createRelayToken(uri: string, keyName: string, key: string, expiresAt: number): string
 
@@ -171,6 +161,9 @@ export interface DialOptions {
   handshakeTimeout: number
   limits: SocketLimits
 }
+
+/** `text` as JavaScript's `encodeURIComponent` writes it. */
+export declare function encodeComponent(text: string): string
 
 /** Switches for tests. */
 export interface EngineOptions {

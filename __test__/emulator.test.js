@@ -6,7 +6,8 @@ const net = require('node:net');
 const { RelayEmulator } = require('../emulator.js');
 const { dial, listen, meet, send, terminateAll, tls } = require('./helpers/emulator-peers.js');
 
-const TRACKING = /TrackingId:[0-9a-f-]{36}_G\d+, SystemTracker:sb:\/\/[^ ,]+, Timestamp:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d$/;
+const TRACKING =
+  /TrackingId:[0-9a-f-]{36}_G\d+, SystemTracker:sb:\/\/[^ ,]+, Timestamp:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d$/;
 
 const relays = [];
 
@@ -105,7 +106,9 @@ describe.each([
     const relay = await start(options);
     const control = await listen(relay, 'hyco', { id: 'b3c1c1f0-0000-4000-8000-000000000001' });
     const [sender, listener, accept] = await meet(relay, control, 'hyco');
-    expect(accept.address.startsWith(`${scheme}://${relay.address}/$hc/hyco?sb-hc-action=accept&sb-hc-id=`)).toBe(true);
+    expect(
+      accept.address.startsWith(`${scheme}://${relay.address}/$hc/hyco?sb-hc-action=accept&sb-hc-id=`)
+    ).toBe(true);
     expect(accept.id).toMatch(/^[0-9a-f-]{36}_G\d+$/);
     expect(accept.remoteEndpoint).toEqual({ address: '127.0.0.1', port: expect.any(Number) });
     expect(relay.stats()).toMatchObject({ listeners: 1, senders: 1, pending: 0 });
@@ -174,7 +177,9 @@ describe('the accept message', () => {
   test('has the headers of the sender in their own case, without the token', async () => {
     const relay = await start();
     const control = await listen(relay, 'hyco');
-    send(relay, 'hyco/sub/a b?x=%2F&y', { headers: { 'X-MiXed': 'v', Cookie: 'a=b', 0: 'Sec-WebSocket-Extensions: x' } });
+    send(relay, 'hyco/sub/a b?x=%2F&y', {
+      headers: { 'X-MiXed': 'v', Cookie: 'a=b', 0: 'Sec-WebSocket-Extensions: x' }
+    });
     const { accept } = await control.nextCommand();
     expect(accept.connectHeaders).toMatchObject({
       Host: relay.address,
@@ -219,7 +224,10 @@ describe('the rendezvous', () => {
   test('echoes the chosen subprotocol to both legs', async () => {
     const relay = await start();
     const control = await listen(relay, 'hyco');
-    const [sender, listener, accept] = await meet(relay, control, 'hyco', { protocols: ['a', 'b'], chosen: ['b'] });
+    const [sender, listener, accept] = await meet(relay, control, 'hyco', {
+      protocols: ['a', 'b'],
+      chosen: ['b']
+    });
     expect(accept.connectHeaders['Sec-WebSocket-Protocol']).toBe('a,b');
     expect([sender.protocol, listener.protocol]).toEqual(['b', 'b']);
   });
@@ -314,7 +322,9 @@ describe('the rendezvous', () => {
     await listen(relay, 'hyco');
     const error = await failure(send(relay, 'hyco'));
     expect(error.status).toBe(404);
-    expect(error.reason).toMatch(/^None of the connected listeners accepted the connection within the allowed timeout\. /);
+    expect(error.reason).toMatch(
+      /^None of the connected listeners accepted the connection within the allowed timeout\. /
+    );
     expect(error.reason).toMatch(TRACKING);
     expect(relay.stats().totals.timedOut).toBe(1);
   });
@@ -452,7 +462,11 @@ describe('admission', () => {
   test('what does not exist is 404', async () => {
     const relay = await start();
     const token = relay.createToken('');
-    for (const attempt of [listen(relay, 'nope', { token }), listen(relay, 'hyco/sub', { token }), send(relay, 'nope', { token })]) {
+    for (const attempt of [
+      listen(relay, 'nope', { token }),
+      listen(relay, 'hyco/sub', { token }),
+      send(relay, 'nope', { token })
+    ]) {
       const error = await failure(attempt);
       expect(error.status).toBe(404);
       expect(error.reason).toMatch(/^Endpoint does not exist\. /);
@@ -501,7 +515,11 @@ describe('admission', () => {
     for (let round = 0; round < 2; round += 1) {
       const relay = await start({ seed: 7 });
       const chosen = [];
-      const controls = [await listen(relay, 'hyco'), await listen(relay, 'hyco'), await listen(relay, 'hyco')];
+      const controls = [
+        await listen(relay, 'hyco'),
+        await listen(relay, 'hyco'),
+        await listen(relay, 'hyco')
+      ];
       let took;
       controls.forEach((control, n) => {
         control.on('message', (text) => {
@@ -531,7 +549,9 @@ describe('admission', () => {
         socket.on('close', () => resolve(text.split('\r\n')[0]));
         socket.on('error', () => {});
       });
-    expect(await ask('GET /$hc/hyco HTTP/1.1\r\nHost: x\r\n\r\n')).toMatch(/^HTTP\/1\.1 400 .*only for web-socket requests/);
+    expect(await ask('GET /$hc/hyco HTTP/1.1\r\nHost: x\r\n\r\n')).toMatch(
+      /^HTTP\/1\.1 400 .*only for web-socket requests/
+    );
     expect(await ask('nonsense\r\n\r\n')).toMatch(/^HTTP\/1\.1 400 /);
     expect(await ask(`GET /${'a'.repeat(70_000)}`)).toMatch(/^HTTP\/1\.1 400 .*Too Long/);
     const slow = await start({ handshakeTimeout: 20 });
@@ -560,7 +580,9 @@ describe('the control channel', () => {
 
   test('a token that expires closes it with 1008 after the grace', async () => {
     const relay = await start({ tokenGrace: 0 });
-    const control = await listen(relay, 'hyco', { token: relay.createToken('hyco', { expirationSeconds: 1 }) });
+    const control = await listen(relay, 'hyco', {
+      token: relay.createToken('hyco', { expirationSeconds: 1 })
+    });
     const [code, reason] = await control.closed;
     expect(code).toBe(1008);
     expect(reason).toMatch(/^ExpiredToken: .* TrackingId:/);
@@ -806,7 +828,8 @@ describe('HTTP requests', () => {
     });
   }
 
-  const answer = (id, more) => JSON.stringify({ response: { requestId: id, statusCode: 200, body: false, ...more } });
+  const answer = (id, more) =>
+    JSON.stringify({ response: { requestId: id, statusCode: 200, body: false, ...more } });
 
   test('travel on the control channel while they are small', async () => {
     const relay = await start();
@@ -818,22 +841,35 @@ describe('HTTP requests', () => {
     });
     const { request: got } = await control.nextCommand();
     expect(got).toMatchObject({ method: 'POST', requestTarget: '/hyco/sub?x=1', body: true });
-    expect(got.requestHeaders).toEqual({ 'X-Own': 'v', Authorization: 'Bearer mine', Via: `1.1 ${relay.address}` });
+    expect(got.requestHeaders).toEqual({
+      'X-Own': 'v',
+      Authorization: 'Bearer mine',
+      Via: `1.1 ${relay.address}`
+    });
     expect(got.remoteEndpoint.address).toBe('127.0.0.1');
     expect(await control.messages.next()).toEqual([Buffer.from('body'), true]);
     const headers = { 'X-Back': 'w', Connection: 'keep-alive', 'Transfer-Encoding': 'chunked' };
-    control.send(answer(got.id, { statusCode: 201, statusDescription: 'Made', responseHeaders: headers, body: true }));
+    control.send(
+      answer(got.id, { statusCode: 201, statusDescription: 'Made', responseHeaders: headers, body: true })
+    );
     control.send(Buffer.from('answer'));
     const response = await asked;
     expect(response).toMatchObject({ status: 201, reason: 'Made' });
-    expect(response.headers).toMatchObject({ 'x-back': 'w', via: `1.1 ${relay.address}`, connection: 'close' });
+    expect(response.headers).toMatchObject({
+      'x-back': 'w',
+      via: `1.1 ${relay.address}`,
+      connection: 'close'
+    });
     expect(response.body.toString()).toBe('answer');
   });
 
   test('take their Authorization header as the token only when there is no other', async () => {
     const relay = await start();
     const control = await listen(relay, 'hyco');
-    const asked = request(relay, 'hyco', { token: null, headers: { Authorization: relay.createToken('hyco') } });
+    const asked = request(relay, 'hyco', {
+      token: null,
+      headers: { Authorization: relay.createToken('hyco') }
+    });
     const { request: got } = await control.nextCommand();
     expect(got.requestHeaders).not.toHaveProperty('Authorization');
     expect(got.body).toBe(false);

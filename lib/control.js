@@ -14,6 +14,9 @@ const { TokenSource } = require('./token-source');
 /** With reconnecting switched off the first `reconnecting` report is the end; these are for the engine only. */
 const ENGINE_RECONNECT = { minDelay: 1_000, maxDelay: 30_000, stableAfter: 30_000, retryTerminal: false };
 
+/** A limit that is switched off, for the engine. */
+const NEVER = 2 ** 31 - 1;
+
 class Control {
   /**
    * @param {import('./relayed-server').RelayedServer} server
@@ -50,8 +53,8 @@ class Control {
       maxPending: settings.maxPendingAccepts,
       keepAlive: settings.keepAlive,
       reconnect: { ...reconnect, delay: undefined, ownerDelays: reconnect.delay !== undefined },
-      handshakeTimeout: settings.handshakeTimeout,
-      acceptTimeout: settings.acceptTimeout,
+      handshakeTimeout: settings.handshakeTimeout || NEVER,
+      acceptTimeout: settings.acceptTimeout || NEVER,
       controlChannels: settings.controlChannels,
       tls: settings.tls,
       proxy:

@@ -76,8 +76,9 @@ function describe(message) {
     if (name === 'server') parts.push(`server=${value.path ?? ''}`);
     else if (name === 'request') parts.push(`request=${value?.id} ${value?.url}`);
     else if (value instanceof Error) parts.push(`${name}=${value.code ?? value.name}: ${value.message}`);
-    else
+    else {
       parts.push(`${name}=${typeof value === 'string' ? value : inspect(value, { breakLength: Infinity })}`);
+    }
   }
   return redact(parts.join(' '));
 }

@@ -49,7 +49,8 @@ const Kind = Object.freeze({
   BODY_END: 13,
   SENT: 14,
   FRAGMENTS: 15,
-  LISTENER: 16
+  LISTENER: 16,
+  SHUT: 17
 });
 
 /** Bits of an outgoing frame's meta beside its opcode. */
@@ -200,7 +201,9 @@ class Engine {
 
     const owner = this.owners[slot];
     if (kind === Kind.CLOSED) {
-      this.native.release(slot);
+      // What is in the outbox for this slot must not reach the next socket that gets it.
+      this.flush();
+      payload += this.native.release(slot);
       this.free(slot);
     }
     if (owner !== undefined) owner.onRecord(kind, meta >>> 16, payload);

@@ -9,6 +9,7 @@ const { validateHeaderName, validateHeaderValue } = require('node:http');
 const { isIP } = require('node:net');
 const querystring = require('node:querystring');
 
+const { getEngine } = require('./engine');
 const { proxyFor } = require('./environment');
 const { tlsContext } = require('./tls-context');
 
@@ -36,7 +37,6 @@ const DEFAULTS = {
  * @property {object} options The options with their defaults
  * @property {object} dial What the native engine takes
  * @property {Map<string, {name: string, value: *}>} headers
- * @property {number} threshold Messages below it are not compressed without context take-over
  * @property {Error} [failure] Why the dial cannot succeed
  * @property {function(): void} refreshHead Puts changed headers into `dial`
  */
@@ -154,18 +154,17 @@ function build(url, protocols, settings, given) {
   const set = (name, value) => headers.set(name.toLowerCase(), { name, value });
   for (const [name, value] of Object.entries(given)) {
     validateHeaderName(name);
-    if (value === undefined) continue;
     for (const one of Array.isArray(value) ? value : [value]) validateHeaderValue(name, one);
     set(name, value);
   }
   set('Sec-WebSocket-Version', settings.protocolVersion);
   set('Connection', 'Upgrade');
   set('Upgrade', 'websocket');
+  // The engine writes the key.
   headers.delete('sec-websocket-key');
 
   const deflate = settings.perMessageDeflate ? deflateOffer(settings.perMessageDeflate) : undefined;
-  // The engine writes the offer, as it does the key.
-  if (deflate !== undefined) headers.delete('sec-websocket-extensions');
+  if (deflate !== undefined) set('Sec-WebSocket-Extensions', getEngine().native.deflateOffer(deflate));
   if (protocols.length > 0) {
     const seen = new Set();
     for (const protocol of protocols) {
@@ -212,17 +211,22 @@ function build(url, protocols, settings, given) {
     protocols,
     headers,
     dial,
-    threshold: settings.perMessageDeflate?.threshold ?? 1024,
     failure: secure ? versionFailure(settings) : undefined,
     refreshHead() {
       dial.head = '';
       for (const { name, value } of headers.values()) {
-        for (const one of Array.isArray(value) ? value : [value]) dial.head += `${name}: ${one}\r\n`;
+        for (const one of lines(name, value)) dial.head += `${name}: ${one}\r\n`;
       }
     }
   };
   prepared.refreshHead();
   return prepared;
+}
+
+/** One header line for each value, except that cookies share one as in Node (RFC 6265 section 5.4). */
+function lines(name, value) {
+  if (!Array.isArray(value)) return [value];
+  return name.toLowerCase() === 'cookie' ? [value.join('; ')] : value;
 }
 
 /**

@@ -10,7 +10,6 @@ const { randomUUID } = require('node:crypto');
 const { inspect } = require('node:util');
 
 const { invalidArgType, invalidArgValue } = require('./errors');
-const { redact } = require('./redact');
 const { splitToken, translate } = require('./relay-address');
 
 const MAX_TIME = 2 ** 31 - 1;
@@ -24,7 +23,7 @@ const check = {
     return value;
   },
   word(value, name) {
-    if (check.string(value, name) === '') throw invalidArgValue(name, value, 'must not be empty');
+    if (check.string(value, name) === '') throw invalidArgValue(name, 'it must not be empty');
     return value;
   },
   boolean(value, name) {
@@ -42,7 +41,7 @@ const check = {
   time(value, name) {
     if (value === false) return 0;
     if (typeof value !== 'number') throw invalidArgType(name, 'a number of milliseconds', value);
-    if (!(value >= 0 && value <= MAX_TIME)) throw invalidArgValue(name, value, `must be 0 to ${MAX_TIME}`);
+    if (!(value >= 0 && value <= MAX_TIME)) throw invalidArgValue(name, `it must be 0 to ${MAX_TIME}`);
     return value;
   },
   integer(least, most) {
@@ -50,7 +49,7 @@ const check = {
       if (value === false && least === 0) return 0;
       if (typeof value !== 'number') throw invalidArgType(name, 'a number', value);
       if (!Number.isInteger(value) || value < least || value > most) {
-        throw invalidArgValue(name, value, `must be an integer from ${least} to ${most}`);
+        throw invalidArgValue(name, `it must be an integer from ${least} to ${most}`);
       }
       return value;
     };
@@ -58,11 +57,7 @@ const check = {
   oneOf(...allowed) {
     return (value, name) => {
       if (!allowed.includes(value)) {
-        throw invalidArgValue(
-          name,
-          value,
-          `must be one of ${allowed.map((word) => inspect(word)).join(', ')}`
-        );
+        throw invalidArgValue(name, `it must be one of ${allowed.map((word) => inspect(word)).join(', ')}`);
       }
       return value;
     };
@@ -158,7 +153,7 @@ function checkServer(value, name) {
   const uri = String(translate(value, 'listen'));
   const parsed = URL.canParse(uri) ? new URL(uri) : undefined;
   if (parsed === undefined || parsed.hostname === '' || !/^(wss?|https?):$/.test(parsed.protocol)) {
-    throw invalidArgValue(name, redact(value), 'must be a URI such as wss://namespace/$hc/path');
+    throw invalidArgValue(name, 'it must be a URI such as wss://namespace/$hc/path');
   }
   return value;
 }
@@ -176,15 +171,16 @@ function checkKey(value, name) {
   if (keys.length === 0) throw invalidArgType(name, 'a string', undefined);
   for (const key of keys) {
     if (typeof key !== 'string') throw invalidArgType(name, 'a string', key);
-    if (key === '') throw invalidArgValue(name, '', 'must not be empty');
+    if (key === '') throw invalidArgValue(name, 'it must not be empty');
   }
   return value;
 }
 
 function checkLifetime(value, name) {
   if (typeof value !== 'number') throw invalidArgType(name, 'a number of seconds', value);
-  if (!(value > 0 && Number.isFinite(value)))
-    throw invalidArgValue(name, value, 'must be more than 0 seconds');
+  if (!(value > 0 && Number.isFinite(value))) {
+    throw invalidArgValue(name, 'it must be more than 0 seconds');
+  }
   return value;
 }
 
@@ -196,8 +192,9 @@ function checkCredential(value, name) {
 }
 
 function checkDeflate(value, name) {
-  if (typeof value !== 'boolean' && !isObject(value))
+  if (typeof value !== 'boolean' && !isObject(value)) {
     throw invalidArgType(name, 'a boolean or an object', value);
+  }
   return value === true ? {} : value;
 }
 
@@ -248,11 +245,7 @@ function readServerOptions(given) {
   if (reconnect !== null && reconnect.maxDelay < reconnect.minDelay) {
     // A long shortest delay alone moves the longest one with it.
     if (typeof given.reconnect.maxDelay === 'number') {
-      throw invalidArgValue(
-        'options.reconnect.maxDelay',
-        reconnect.maxDelay,
-        'must not be less than minDelay'
-      );
+      throw invalidArgValue('options.reconnect.maxDelay', 'it must not be less than minDelay');
     }
     reconnect.maxDelay = reconnect.minDelay;
   }

@@ -169,7 +169,7 @@ class Methods extends EventEmitter {
    */
   updateToken(token) {
     if (typeof token !== 'string') throw invalidArgType('token', 'a string', token);
-    if (token === '') throw invalidArgValue('token', '', 'must not be empty');
+    if (token === '') throw invalidArgValue('token', 'it must not be empty');
     if (this[kInner].phase !== RUNNING) throw new Error('The server is not running');
     this[kInner].control.updateToken(token);
   }
@@ -229,10 +229,12 @@ function readCloseOptions(options) {
   const { drain = false, timeout } = options;
   if (typeof drain !== 'boolean') throw invalidArgType('options.drain', 'a boolean', drain);
   if (timeout === undefined) return { drain };
-  if (typeof timeout !== 'number')
+  if (typeof timeout !== 'number') {
     throw invalidArgType('options.timeout', 'a number of milliseconds', timeout);
-  if (!(timeout >= 0 && timeout < 2 ** 31))
-    throw invalidArgValue('options.timeout', timeout, 'is out of range');
+  }
+  if (!(timeout >= 0 && timeout < 2 ** 31)) {
+    throw invalidArgValue('options.timeout', 'it is out of range');
+  }
   return { drain, timeout };
 }
 

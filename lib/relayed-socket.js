@@ -60,12 +60,16 @@ class RelayedWebSocket extends WebSocket {
 
     // Records that have to wait: while paused, before an accepted socket's 'open', between two macrotasks.
     this._held = null;
+    this._stalled = false;
     this._fragments = null;
     this._callbacks = [];
     // Sends that wait for a blob to be read.
     this._sending = null;
     this._firstFragment = true;
     this._compress = false;
+    // Bytes of messages that went to the compressor and have not been reported as sent: like callbacks, they must not
+    // depend on how fast another thread is.
+    this._compressing = 0;
     this._pendingAutoPongs = 0;
     this._protocolError = false;
     this._closeQueued = false;
@@ -81,9 +85,9 @@ class RelayedWebSocket extends WebSocket {
 
   get bufferedAmount() {
     if (this._engine === undefined) return super.bufferedAmount;
-    if (this._slot < 0) return this._bufferedAmount;
+    if (this._slot < 0) return this._bufferedAmount + this._compressing;
     this._engine.flush();
-    return this._engine.native.bufferedAmount(this._slot) + this._bufferedAmount;
+    return Math.max(this._engine.native.bufferedAmount(this._slot), this._compressing) + this._bufferedAmount;
   }
 
   /** What programs touch of the network socket behind a WebSocket; `null` until there is one. */
@@ -220,7 +224,7 @@ class RelayedWebSocket extends WebSocket {
   resume() {
     if (this._engine === undefined) return super.resume();
     if (this._readyState === CONNECTING || this._readyState === CLOSED) return;
-    this._paused = false;
+    this._paused = this._stalled = false;
     this._engine.native.resume(this._slot);
     // As from a stream, what has been held comes with the next tick.
     process.nextTick(releaseHeld, this);
@@ -260,6 +264,7 @@ class RelayedWebSocket extends WebSocket {
     this._maxPendingAutoPongs = options.maxPendingAutoPongs | 0;
     this._textAsString = options.textMessages === 'string';
     this._generateMask = options.generateMask;
+    this._threshold = options.perMessageDeflate?.threshold ?? 1024;
     this._oneATurn = !options.allowSynchronousEvents;
   }
 
@@ -319,7 +324,10 @@ class RelayedWebSocket extends WebSocket {
   _onResponse(report) {
     if (this._readyState !== CONNECTING) return;
     const { status } = report.response;
-    if (this._accept !== undefined) return this._fail(fromReport(report.error));
+    if (this._accept !== undefined) {
+      this._engine.native.terminate(this._slot);
+      return this._fail(fromReport(report.error));
+    }
     const location = this._request.options.followRedirects && redirectTarget(report.response);
     if (location) return this._redirect(location);
 
@@ -352,7 +360,7 @@ class RelayedWebSocket extends WebSocket {
     const lookAlike = this._req;
     process.nextTick(() => lookAlike.emit('socket', this._nodeSocket));
     this.emit('redirect', this.url, lookAlike);
-    if (this._readyState === CONNECTING) this._dial(request);
+    if (this._readyState === CONNECTING && !lookAlike.destroyed) this._dial(request);
   }
 
   _abandonSlot() {
@@ -371,17 +379,17 @@ class RelayedWebSocket extends WebSocket {
     process.nextTick(failSocket, this, error);
   }
 
-  /** `request.destroy()` of an unexpected response or a redirect. */
+  /** `request.destroy()` of an unexpected response or a redirect, or `request.abort()`: that one is no error. */
   _giveUp(error) {
     if (this._readyState !== CONNECTING) return;
     if (this._exchange !== null) {
       // The answer is there already: only its body is given up, and what becomes of the socket is the user's.
-      this._exchange.resume();
-      this._exchange.dumped = true;
+      this._exchange._dump();
       if (this._slot >= 0) this._engine.native.terminate(this._slot);
       return;
     }
-    this._abort(error ?? Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' }));
+    if (error !== null) this._abort(error);
+    else if (this._slot >= 0) this._engine.native.terminate(this._slot);
   }
 
   /** Ends our side of the connection without a close frame, as `_socket.end()` does. */
@@ -415,6 +423,7 @@ class RelayedWebSocket extends WebSocket {
 
   /** Puts one frame into the outbox. */
   _frame(meta, data, cb) {
+    if (meta & Frame.COMPRESS) cb = this._countCompressing(byteLength(data), cb);
     if (typeof cb === 'function') {
       meta |= Frame.RECEIPT;
       this._callbacks.push(cb);
@@ -430,6 +439,15 @@ class RelayedWebSocket extends WebSocket {
     this._engine.send(this._slot, meta, data);
   }
 
+  /** What was lost in the compressor stays in `bufferedAmount`, as in ws. */
+  _countCompressing(length, cb) {
+    this._compressing += length;
+    return (error) => {
+      if (!error) this._compressing -= length;
+      if (typeof cb === 'function') cb(error);
+    };
+  }
+
   _sendWith(data, settings, cb) {
     const blob = isBlob(data);
     const bytes = blob || typeof data === 'string' ? data : toBytes(data);
@@ -440,7 +458,7 @@ class RelayedWebSocket extends WebSocket {
       this._firstFragment = false;
       const agreed = this._extensions[DEFLATE];
       if (compress && agreed !== undefined && agreed.clientNoContextTakeover) {
-        rsv1 = byteLength(bytes) >= this._request.threshold;
+        rsv1 = byteLength(bytes) >= this._threshold;
       }
       this._compress = compress = rsv1;
     } else {
@@ -529,8 +547,15 @@ class RelayedWebSocket extends WebSocket {
   /** One record from the engine. */
   onRecord(kind, detail, payload) {
     if (kind === Kind.CLOSED) this._leaveSlot(payload);
-    if (this._held !== null && kind !== Kind.SENT) {
+    if (this._held !== null && kind !== Kind.SENT && kind !== Kind.SHUT) {
+      // The end of the connection is seen at once where only the messages before it have to wait for their turn.
+      if (kind === Kind.END && this._oneATurn && !this._paused) this._onEnd();
       this._held.push(kind, detail, payload);
+      if (this._oneATurn && !this._stalled && this._slot >= 0) {
+        // They come faster than one a turn is handled: no more of them for now.
+        this._stalled = true;
+        this._engine.native.pause(this._slot);
+      }
       if (kind === Kind.CLOSED && this._paused) setImmediate(releaseHeld, this);
       return;
     }
@@ -585,6 +610,9 @@ class RelayedWebSocket extends WebSocket {
         break;
       case Kind.SENT:
         this._onSent(payload);
+        break;
+      case Kind.SHUT:
+        this._facade._end();
         break;
       case Kind.FRAGMENTS:
         this._fragments = payload;
@@ -651,41 +679,28 @@ class RelayedWebSocket extends WebSocket {
   _onSent(count) {
     // What was being compressed when the socket was terminated counts as lost.
     if (this._terminated && this._extensions[DEFLATE] !== undefined) return;
-    try {
-      while (count > 0) {
-        count--;
-        this._callbacks.shift()();
-      }
-    } finally {
-      // A callback that throws must not cost the others their turn.
-      if (count > 0) process.nextTick(() => this._onSent(count));
-    }
+    // As a Node stream does it: with `null` rather than nothing.
+    callAll(this._callbacks.splice(0, count), () => null);
   }
 
   /** The native side of the connection is gone; `unwritten` bytes of it were never taken by the kernel. */
   _leaveSlot(unwritten) {
     this._slot = -1;
-    this._bufferedAmount += unwritten;
     this._closeFrameSent = this._closeQueued && unwritten === 0;
     if (this._referenced) this._engine.unref();
   }
 
   /** @param {number} cause What broke the connection, an index of `CAUSES` */
   _onClosed(cause) {
-    if (this._exchange !== null && !this._exchange.complete) endExchange(this._exchange);
+    if (this._exchange !== null && !this._exchange.complete) {
+      this._exchange.destroy(Object.assign(new Error('aborted'), { code: 'ECONNRESET' }));
+    }
     // An attempt that failed or was given up has said so already.
     if (this._facade === null) return;
     this._readyState = CLOSING;
-    this._facade._finish(CAUSES[cause]);
-    this._failCallbacks(() => this.emitClose());
-  }
-
-  /** Nothing more will be written: every callback that still waits is told so, in order, and then `next` runs. */
-  _failCallbacks(next) {
-    const waiting = this._callbacks;
-    this._callbacks = [];
-    const compressed = this._extensions[DEFLATE] !== undefined;
-    callAll(waiting, () => (compressed ? new Error(CLOSED_COMPRESSING) : streamDestroyed()), next);
+    this._facade._close(CAUSES[cause]);
+    // In a tick of its own: whoever waited for our side to end hears of that first.
+    process.nextTick(failCallbacks, this);
   }
 }
 
@@ -695,6 +710,15 @@ Object.defineProperty(RelayedWebSocket.prototype, 'bufferedAmount', { enumerable
 function openAccepted(socket) {
   if (socket._readyState !== CLOSED) socket.emit('open');
   releaseHeld(socket);
+}
+
+/** Nothing more will be written: every callback that still waits is told so, in order, and then comes `close`. */
+function failCallbacks(socket) {
+  const waiting = socket._callbacks;
+  socket._callbacks = [];
+  const compressed = socket._extensions[DEFLATE] !== undefined;
+  const makeError = () => (compressed ? new Error(CLOSED_COMPRESSING) : streamDestroyed());
+  callAll(waiting, makeError, () => socket.emitClose());
 }
 
 function failSocket(socket, error) {
@@ -717,8 +741,12 @@ function releaseHeld(socket) {
     }
   } finally {
     if (next < held.length || apart) {
-      socket._held = held.slice(next).concat(socket._held ?? []);
+      held.splice(0, next);
+      socket._held = socket._held === null ? held : held.concat(socket._held);
       setImmediate(releaseHeld, socket);
+    } else if (socket._stalled && socket._held === null) {
+      socket._stalled = false;
+      if (socket._slot >= 0) socket._engine.native.resume(socket._slot);
     }
   }
 }
@@ -752,17 +780,19 @@ function failSending(socket, makeError) {
   callAll(waiting, makeError);
 }
 
-/** A callback that throws must not cost the others their turn. */
-function callAll(callbacks, makeError, next) {
+/** Calls back, with errors or without, and then `next`. A callback that throws must not cost the others their turn. */
+function callAll(callbacks, makeError, next, from = 0) {
+  let at = from;
   let threw = true;
   try {
-    while (callbacks.length > 0) {
-      const callback = callbacks.shift();
-      if (typeof callback === 'function') callback(makeError());
+    while (at < callbacks.length) {
+      const callback = callbacks[at++];
+      if (typeof callback !== 'function') continue;
+      callback(makeError());
     }
     threw = false;
   } finally {
-    if (threw) process.nextTick(callAll, callbacks, makeError, next);
+    if (threw) process.nextTick(callAll, callbacks, makeError, next, at);
   }
   next?.();
 }
@@ -783,7 +813,10 @@ function plainError(report) {
 /** Options that stand for Node's own network objects: with one of them, ws's engine does the work. */
 function needsNodeSocket(address, protocols, options) {
   if (address === ACCEPTED) return false;
-  const given = typeof protocols === 'object' && protocols !== null && !Array.isArray(protocols) ? protocols : options;
+  // The inert instance that servers and subclasses begin with.
+  if (address === null) return true;
+  const given =
+    typeof protocols === 'object' && protocols !== null && !Array.isArray(protocols) ? protocols : options;
   if (given && NODE_OPTIONS.some((name) => given[name])) return true;
   return (address instanceof URL ? address.protocol : String(address)).startsWith('ws+unix:');
 }
@@ -796,12 +829,6 @@ function notOpen(socket) {
 function byteLength(data) {
   if (typeof data === 'string') return Buffer.byteLength(data);
   return isBlob(data) ? data.size : data.length;
-}
-
-/** The connection went away under the body of a response: to its reader that is an error, unless nobody reads. */
-function endExchange(response) {
-  if (response.dumped) response.push(null);
-  else response.destroy(Object.assign(new Error('aborted'), { code: 'ECONNRESET' }));
 }
 
 function redirectTarget({ status, headers }) {

@@ -6,7 +6,7 @@ const { EventEmitter } = require('node:events');
 const { ClientRequest, IncomingMessage } = require('node:http');
 
 /**
- * @param {{status: number, reason: string, minor: number, headers: Array<[string, string]>}} head
+ * @param {{version: string, status: number, reason: string, headers: Array<[string, string]>}} head
  * @param {{read: function(): void, stall: function(): void, destroy: function(): void}} [body] Where the response has
  *     one: how to ask for more of it, to hold it back, and to give it up
  * @return {IncomingMessage}
@@ -15,9 +15,9 @@ function createResponse(head, body) {
   const response = new IncomingMessage(null);
   response.statusCode = head.status;
   response.statusMessage = head.reason;
+  response.httpVersion = head.version;
   response.httpVersionMajor = 1;
-  response.httpVersionMinor = head.minor;
-  response.httpVersion = `1.${head.minor}`;
+  response.httpVersionMinor = Number(head.version.slice(2));
   const lines = head.headers.flat();
   response.rawHeaders = lines;
   // Node's own joining rules; without the method (it has no public name) `headers` would stay empty.
@@ -36,7 +36,7 @@ function createResponse(head, body) {
   response._read = body.read;
   response._destroy = (error, callback) => {
     body.destroy();
-    callback(error);
+    IncomingMessage.prototype._destroy.call(response, error, callback);
   };
   return response;
 }
@@ -54,11 +54,22 @@ function createRequest(socket, prepared) {
   // An instance by its prototype, for those who check; nothing of ClientRequest's own machinery is behind it.
   const request = Object.create(ClientRequest.prototype);
   EventEmitter.call(request);
-  const abort = (error) => {
+  const destroy = (error) => {
     if (request.destroyed) return request;
     request.destroyed = true;
-    socket._giveUp(error);
+    socket._giveUp(error ?? Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' }));
     return request;
+  };
+  // Node's older way of it: before there is a network socket it ends without an error, so that ws hears nothing of it.
+  let early = socket._redirects > 0;
+  request.once('socket', () => (early = false));
+  const abort = () => {
+    if (request.destroyed) return;
+    request.aborted = true;
+    process.nextTick(() => request.emit('abort'));
+    if (!early) return void destroy();
+    request.destroyed = true;
+    socket._giveUp(null);
   };
   const find = (name) => headers.get(String(name).toLowerCase());
   const members = {
@@ -67,8 +78,9 @@ function createRequest(socket, prepared) {
     host: dial.host,
     path: dial.target,
     destroyed: false,
-    destroy: abort,
-    abort: () => void abort(),
+    aborted: false,
+    destroy,
+    abort,
     getHeader: (name) => find(name)?.value,
     hasHeader: (name) => find(name) !== undefined,
     getHeaders: () => Object.fromEntries([...headers].map(([name, { value }]) => [name, value])),

@@ -110,18 +110,25 @@ class SocketFacade extends EventEmitter {
   }
 
   /**
+   * Everything is written, and our side ended.
+   *
+   * @private
+   */
+  _end() {
+    this._writableState.finished = true;
+    this.emit('finish');
+  }
+
+  /**
    * The connection is gone.
    *
    * @param {string} [code] What broke it
    * @private
    */
-  _finish(code) {
+  _close(code) {
     if (this.destroyed) return;
     this.destroyed = true;
-    if (code === undefined) {
-      this._writableState.finished = true;
-      this.emit('finish');
-    } else if (this.listenerCount('error') > 0) {
+    if (code !== undefined && this.listenerCount('error') > 0) {
       this.emit('error', Object.assign(new Error(`read ${code}`), { code, syscall: 'read' }));
     }
     this.emit('close', code !== undefined);

@@ -24,8 +24,14 @@ const contexts = new Map();
 function tlsContext(options) {
   const settings = {
     ca: options.ca === undefined || options.ca === null ? trustedRoots() : list(options.ca).map(text),
-    cert: options.cert === undefined || options.cert === null ? undefined : list(options.cert).map(text).join('\n'),
-    key: options.key === undefined || options.key === null ? undefined : privateKey(options.key, options.passphrase),
+    cert:
+      options.cert === undefined || options.cert === null
+        ? undefined
+        : list(options.cert).map(text).join('\n'),
+    key:
+      options.key === undefined || options.key === null
+        ? undefined
+        : privateKey(options.key, options.passphrase),
     pfx: pfxOf(options.pfx),
     passphrase: passphraseOf(options),
     rejectUnauthorized: options.rejectUnauthorized ?? rejectUnauthorizedByDefault(),
@@ -77,13 +83,18 @@ function list(value) {
 }
 
 function text(value) {
-  return typeof value === 'string' ? value : Buffer.from(value.buffer ?? value, value.byteOffset, value.byteLength).toString('latin1');
+  return typeof value === 'string'
+    ? value
+    : Buffer.from(value.buffer ?? value, value.byteOffset, value.byteLength).toString('latin1');
 }
 
 /** A PEM key that rustls reads: encrypted ones are opened here, by OpenSSL. */
 function privateKey(key, passphrase) {
   const first = list(key)[0];
-  const given = first !== null && typeof first === 'object' && first.pem !== undefined ? first : { pem: first, passphrase };
+  const given =
+    first !== null && typeof first === 'object' && first.pem !== undefined
+      ? first
+      : { pem: first, passphrase };
   const pem = text(given.pem);
   const secret = given.passphrase ?? passphrase;
   if (secret === undefined || !pem.includes('ENCRYPTED')) return pem;

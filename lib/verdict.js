@@ -56,8 +56,9 @@ function chooseProtocol(settings, request, done, fail) {
   const header = request.headers['sec-websocket-protocol'];
   if (header === undefined) return done({ protocol: undefined });
   const offered = parseProtocols(header);
-  if (offered === undefined)
+  if (offered === undefined) {
     return done({ statusCode: 400, reason: 'Invalid Sec-WebSocket-Protocol header' });
+  }
   const handle = settings.handleProtocols;
   if (handle === undefined) return done({ protocol: offered.values().next().value });
 

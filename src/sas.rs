@@ -55,7 +55,12 @@ fn sign_resource(resource: &str, key_name: &str, key: &str, expires_at: i64) -> 
     push_component(&mut token, resource);
     let mac = signature(key, token.get(start..).unwrap_or_default(), &expiry).finalize().into_bytes();
     token.push_str("&sig=");
-    push_component(&mut token, &STANDARD.encode(mac));
+    let mut text = [0; 44];
+    let length = STANDARD.encode_slice(mac, &mut text).unwrap_or_default();
+    push_component(
+        &mut token,
+        text.get(..length).and_then(|text| str::from_utf8(text).ok()).unwrap_or_default(),
+    );
     token.push_str("&se=");
     token.push_str(&expiry);
     token.push_str("&skn=");

@@ -81,7 +81,11 @@ async function listen(relay, path, { token = relay.createToken(path), id, ...opt
 }
 
 /** Dials as a sender, without waiting for the handshake. */
-function send(relay, path, { protocols, token = relay.createToken(path?.split('?')[0]), headers, ...options } = {}) {
+function send(
+  relay,
+  path,
+  { protocols, token = relay.createToken(path?.split('?')[0]), headers, ...options } = {}
+) {
   const all = { ...(token === null ? {} : { ServiceBusAuthorization: token }), ...headers };
   const sender = dial(relay.sendUri(path), protocols, { headers: all, ...options });
   // The test awaits it later.

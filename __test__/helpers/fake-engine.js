@@ -1,10 +1,10 @@
 'use strict';
 
 /**
- * Stands in for `lib/engine.js` and `lib/relayed-socket.js`: a listener that does what the test says. Use with
+ * Stands in for `lib/listener.js` and `lib/relayed-socket.js`: a listener that does what the test says. Use with
  *
- *     jest.mock('../lib/engine', () => require('./helpers/fake-engine').engine, { virtual: true });
- *     jest.mock('../lib/relayed-socket', () => require('./helpers/fake-engine').relayedSocket, { virtual: true });
+ *     jest.mock('../lib/listener', () => require('./helpers/fake-engine').listener);
+ *     jest.mock('../lib/relayed-socket', () => require('./helpers/fake-engine').relayedSocket);
  */
 
 const { EventEmitter } = require('node:events');
@@ -171,7 +171,7 @@ function openListener(config, owner) {
 }
 
 module.exports = {
-  engine: { openListener },
+  listener: { openListener },
   relayedSocket: { RelayedWebSocket: FakeSocket, acceptSocket },
   FakeSocket,
   /** The listener that was opened last. */

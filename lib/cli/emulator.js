@@ -44,8 +44,10 @@ async function run(args) {
   const { values } = parseArgs({ args, options: OPTIONS, strict: true });
   const { RelayEmulator } = require('../../emulator.js');
   const relay = await RelayEmulator.start(toOptions(values));
+  // Whoever reads the output may send the signal at once.
+  const signal = stopped();
   process.stdout.write(values.json ? asJson(relay) : asText(relay, values['tls-cert']));
-  await stopped();
+  await signal;
   await relay.close();
   return 0;
 }
@@ -55,7 +57,10 @@ function toOptions(values) {
   if (values.host !== undefined) options.host = values.host;
   if (values.port !== undefined) options.port = /^\d+$/.test(values.port) ? Number(values.port) : NaN;
   const requiresClientAuthorization = !values.anonymous;
-  options.hybridConnections = (values.path ?? ['hyco']).map((path) => ({ path, requiresClientAuthorization }));
+  options.hybridConnections = (values.path ?? ['hyco']).map((path) => ({
+    path,
+    requiresClientAuthorization
+  }));
   const [cert, key] = [values['tls-cert'], values['tls-key']];
   if ((cert === undefined) !== (key === undefined)) {
     throw Object.assign(new TypeError('--tls-cert and --tls-key belong together'), {

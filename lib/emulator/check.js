@@ -11,7 +11,9 @@ function invalidType(name, expected) {
 }
 
 function invalidValue(name, complaint) {
-  return Object.assign(new TypeError(`The "${name}" argument ${complaint}`), { code: 'ERR_INVALID_ARG_VALUE' });
+  return Object.assign(new TypeError(`The "${name}" argument ${complaint}`), {
+    code: 'ERR_INVALID_ARG_VALUE'
+  });
 }
 
 function string(name, value) {
@@ -30,7 +32,9 @@ function boolean(name, value) {
 }
 
 function object(name, value) {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalidType(name, 'an object');
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw invalidType(name, 'an object');
+  }
   return value;
 }
 

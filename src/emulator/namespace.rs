@@ -4,6 +4,9 @@
 
 #![forbid(unsafe_code)]
 
+mod faults;
+mod seats;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,13 +19,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::auth::{self, Policy};
 use super::event::{Event, Stats, Totals};
-use super::fault::{Action, Fault, Hold, Plans, Signals, Silence};
+use super::fault::{Action, Plans, Signals};
 use super::http::Upgrade;
 use super::options::{EmulatorOptions, HybridConnectionOptions, Right};
 use super::protocol::Response;
 use super::refusal::{Refusal, guid, unix_now};
 use super::stream::Connection;
 use super::target::segments;
+
+pub use seats::{PipeSeat, Seat, Waiting};
 
 /// Who is told of events.
 pub type Observer = Arc<dyn Fn(&Event) + Send + Sync>;
@@ -342,66 +347,6 @@ impl Namespace {
         PipeSeat { namespace: Arc::clone(self), key, endings }
     }
 
-    /// Carries out a fault and says how many connections it struck.
-    pub fn inflict(&self, fault: Fault) -> usize {
-        let signal = |change: fn(&mut Signals)| {
-            self.signals.send_modify(change);
-            0
-        };
-        match fault {
-            Fault::DropControl { path, reset } => {
-                self.state().end_control(path.as_deref(), &Ending::Cut { mid_frame: false, reset })
-            }
-            Fault::CloseControl { path, code, reason } => {
-                let ending = Ending::Close(code, self.close_reason(&reason));
-                self.state().end_control(path.as_deref(), &ending)
-            }
-            Fault::SendControl { path, text } => {
-                let state = self.state();
-                state.control(path.as_deref()).filter(|own| own.send(Message::Text(text.clone()))).count()
-            }
-            Fault::CutRendezvous { path, mid_frame, reset } => {
-                self.state().end_pipes(path.as_deref(), &Ending::Cut { mid_frame, reset })
-            }
-            Fault::CloseRendezvous { path, code, reason } => {
-                self.state().end_pipes(path.as_deref(), &Ending::Close(code, reason))
-            }
-            Fault::ExpireRendezvous => {
-                let mut state = self.state();
-                let now = Instant::now();
-                state.pending.values_mut().for_each(|pending| pending.expires = now);
-                state.pending.len()
-            }
-            Fault::Refuse(refuse) => {
-                self.state().plans.refuse(refuse);
-                0
-            }
-            Fault::Delay { ms, action } => {
-                self.state().plans.delay(action, Duration::from_millis(ms));
-                0
-            }
-            Fault::HoldAccepts { ms } => {
-                let hold = ms.map_or(Hold::On, |ms| Hold::For(Duration::from_millis(ms)));
-                self.signals.send_modify(|signals| signals.hold = hold);
-                0
-            }
-            Fault::ReleaseAccepts => signal(|signals| signals.hold = Hold::Off),
-            Fault::GoSilent(silence) => {
-                self.signals.send_modify(|signals| signals.silence = silence);
-                0
-            }
-            Fault::Resume => signal(|signals| signals.silence = Silence::default()),
-            Fault::SwallowPongs { on } => {
-                self.signals.send_modify(|signals| signals.swallow_pongs = on);
-                0
-            }
-            Fault::Clear => {
-                self.state().plans = Plans::default();
-                signal(|signals| *signals = Signals::default())
-            }
-        }
-    }
-
     /// Ends everything that is established; whoever still waits is let go.
     pub fn end_all(&self) {
         let ending = Ending::Close(1001, self.close_reason("The relay is shutting down."));
@@ -429,92 +374,6 @@ impl Namespace {
 
 fn no_endpoint() -> Refusal {
     Refusal::new(404, "Endpoint does not exist.")
-}
-
-impl State {
-    fn control(&self, path: Option<&str>) -> impl Iterator<Item = &Listener> {
-        let wanted = path.map(|path| segments(path).join("/"));
-        let meant = move |key: &str| wanted.as_deref().is_none_or(|wanted| wanted == key);
-        self.entities.iter().filter(move |(key, _)| meant(key)).flat_map(|(_, own)| &own.listeners)
-    }
-
-    fn end_control(&self, path: Option<&str>, ending: &Ending) -> usize {
-        self.control(path).filter(|own| own.endings.send(ending.clone()).is_ok()).count()
-    }
-
-    fn end_pipes(&self, path: Option<&str>, ending: &Ending) -> usize {
-        let wanted = path.map(segments);
-        let meant = |own: &str| wanted.as_ref().is_none_or(|wanted| *wanted == segments(own));
-        let pipes = self.pipes.values().filter(|(own, _)| meant(own));
-        pipes.filter(|(_, orders)| orders.send(ending.clone()).is_ok()).count()
-    }
-}
-
-/// A registered control channel.
-pub struct Seat {
-    namespace: Arc<Namespace>,
-    key: u64,
-    /// The hybrid connection, as it was named when made.
-    pub path: String,
-    /// The id under which it registered.
-    pub id: String,
-    /// What to send.
-    pub messages: mpsc::Receiver<Message>,
-    /// How to end.
-    pub endings: mpsc::UnboundedReceiver<Ending>,
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let key = segments(&self.path).join("/");
-        if let Some(entity) = self.namespace.state().entities.get_mut(&key) {
-            entity.listeners.retain(|own| own.key != self.key);
-        }
-        let (path, id) = (self.path.clone(), self.id.clone());
-        self.namespace.emit(&Event::ListenerClosed { path, id });
-    }
-}
-
-/// An open rendezvous address.
-pub struct Waiting {
-    namespace: Arc<Namespace>,
-    /// What makes the address unguessable.
-    pub secret: String,
-    request: Option<String>,
-}
-
-impl Waiting {
-    /// Also waits for a `response` to the request `id` on the control channel.
-    pub fn expect_response(&mut self, id: &str) -> oneshot::Receiver<Response> {
-        let (answer, response) = oneshot::channel();
-        self.namespace.state().responses.insert(id.to_owned(), answer);
-        self.request = Some(id.to_owned());
-        response
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        let mut state = self.namespace.state();
-        state.pending.remove(&self.secret);
-        if let Some(id) = &self.request {
-            state.responses.remove(id);
-        }
-    }
-}
-
-/// An established rendezvous.
-pub struct PipeSeat {
-    namespace: Arc<Namespace>,
-    key: u64,
-    /// How to end.
-    pub endings: mpsc::UnboundedReceiver<Ending>,
-}
-
-impl Drop for PipeSeat {
-    fn drop(&mut self) {
-        self.namespace.state().pipes.remove(&self.key);
-    }
 }
 
 #[cfg(test)]

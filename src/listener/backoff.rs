@@ -12,6 +12,10 @@ use crate::error::{ErrorKind, RelayError};
 /// A source of numbers in `0.0..1.0`; injected, so that tests decide.
 pub type Rng = Box<dyn FnMut() -> f64 + Send>;
 
+/// Least delay of any policy, apart from the first retry.
+const DELAY_MIN: Duration = Duration::from_millis(10);
+/// Longest delay of any policy.
+const DELAY_MAX: Duration = Duration::from_secs(365 * 86_400);
 /// Longest delay after a refusal that only its owner can cure (credentials, configuration).
 pub const REFUSED_MAX: Duration = Duration::from_secs(60);
 /// Least delay after "busy" without a `Retry-After`.
@@ -42,7 +46,9 @@ pub struct Backoff {
 impl Backoff {
     /// A policy between `min` and `max`.
     pub fn new(min: Duration, max: Duration) -> Self {
-        Self { min, max: max.max(min), attempt: 0, previous: min }
+        // Not even an owner who asks for no delay at all gets a storm.
+        let min = min.clamp(DELAY_MIN, DELAY_MAX);
+        Self { min, max: max.clamp(min, DELAY_MAX), attempt: 0, previous: min }
     }
 
     /// Retries since the last reset.
@@ -57,7 +63,7 @@ impl Backoff {
 
     /// The same for what only the owner can cure: up to twice the usual limit, but no more than a minute.
     pub fn next_patient(&mut self, rng: &mut Rng) -> Duration {
-        self.next_within(rng, self.min, (self.max * 2).min(REFUSED_MAX).max(self.max))
+        self.next_within(rng, self.min, self.max.saturating_mul(2).min(REFUSED_MAX).max(self.max))
     }
 
     /// The same, at least `least` and so much more that many listeners do not come back together.

@@ -15,6 +15,11 @@ pub use crate::protocol::address::HostPolicy;
 /// Control channels that one hybrid connection takes at most.
 pub const MAX_CHANNELS: u16 = 25;
 
+/// What stands for "no limit".
+const LONG: Duration = Duration::from_secs(365 * 86_400);
+/// Least time that a channel is up before it counts as stable.
+const STABLE_MIN: Duration = Duration::from_millis(100);
+
 /// A token or another text that no log may show.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -192,7 +197,14 @@ impl ListenerConfig {
     pub(super) fn checked(mut self) -> Result<Self, RelayError> {
         self.control_channels = self.control_channels.clamp(1, MAX_CHANNELS);
         self.max_concurrent_rejects = self.max_concurrent_rejects.max(1);
-        self.reconnect.max_delay = self.reconnect.max_delay.max(self.reconnect.min_delay);
+        for limit in [&mut self.handshake_timeout, &mut self.accept_timeout, &mut self.token_timeout] {
+            // Zero is "off": to the timers, long enough.
+            *limit = if limit.is_zero() { LONG } else { (*limit).min(LONG) };
+        }
+        self.close_timeout = self.close_timeout.min(LONG);
+        self.recycle_after = self.recycle_after.min(LONG);
+        // A channel that counts as stable from the start would be dialled again at once for ever.
+        self.reconnect.stable_after = self.reconnect.stable_after.clamp(STABLE_MIN, LONG);
         if let TokenSource::Fixed(token) = &self.token {
             check_token(token.expose())?;
         }
@@ -304,6 +316,12 @@ mod tests {
         assert!(config.clone().checked().is_err());
         config.id = None;
         config.control_channels = 99;
-        assert_eq!(config.checked().unwrap().control_channels, 25);
+        config.handshake_timeout = Duration::ZERO;
+        config.accept_timeout = Duration::MAX;
+        let config = config.checked().unwrap();
+        assert_eq!(
+            (config.control_channels, config.handshake_timeout, config.accept_timeout),
+            (25, LONG, LONG)
+        );
     }
 }

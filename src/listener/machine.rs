@@ -23,6 +23,7 @@ use super::backoff::{Backoff, Rng};
 use super::config::{KeepAlive, ReconnectConfig, Secret};
 use super::events::{ListenerEvent, ListenerState, TokenReason};
 use crate::error::RelayError;
+use crate::protocol::address::{Address, HostPolicy};
 use crate::protocol::control::Accept;
 use attempt::Attempt;
 use link::{Leaving, Link};
@@ -69,6 +70,10 @@ pub struct MachineConfig {
     pub recycle_after: Duration,
     /// Where tokens come from.
     pub tokens: Tokens,
+    /// The listen address, against which the relay's addresses are checked.
+    pub listen: Address,
+    /// Which hosts the relay may send us to.
+    pub hosts: HostPolicy,
 }
 
 /// What happened.
@@ -166,6 +171,8 @@ pub enum Action {
     Offer {
         /// The message.
         accept: Accept,
+        /// Its address, checked.
+        address: Address,
         /// Its text.
         raw: String,
     },
@@ -173,8 +180,8 @@ pub enum Action {
     AnswerRequest {
         /// The request's id.
         id: String,
-        /// Where it waits.
-        address: String,
+        /// Where it waits, checked.
+        address: Address,
     },
     /// Tell the owner.
     Emit(ListenerEvent),
@@ -224,7 +231,10 @@ impl Machine {
         let ReconnectConfig { min_delay, max_delay, .. } = config.reconnect;
         Self {
             backoff: Backoff::new(min_delay, max_delay),
-            token_backoff: Backoff::new(min_delay, (max_delay * 2).min(super::backoff::REFUSED_MAX)),
+            token_backoff: Backoff::new(
+                min_delay,
+                max_delay.saturating_mul(2).min(super::backoff::REFUSED_MAX),
+            ),
             config,
             rng,
             now: Duration::ZERO,

@@ -232,6 +232,8 @@ fn machine_config(config: &ListenerConfig, channel: u16) -> MachineConfig {
         close_timeout: config.close_timeout,
         token_timeout: config.token_timeout,
         recycle_after: config.recycle_after,
+        listen: config.listen.clone(),
+        hosts: config.rendezvous_hosts.clone(),
         tokens: match &config.token {
             TokenSource::Provider => Tokens::Provider,
             TokenSource::InUri => Tokens::Held(None),

@@ -137,8 +137,7 @@ impl Shared {
     }
 
     /// A sender waits: pass it on, or say no where there is no room.
-    pub(super) fn offer(self: &Arc<Self>, channel: u16, accept: Accept, raw: String) {
-        let Some(address) = self.check_address(channel, &accept.address) else { return };
+    pub(super) fn offer(self: &Arc<Self>, accept: Accept, address: Address, raw: String) {
         let mut inner = self.lock();
         let id = inner.offers.number();
         let refusal = match (inner.drain_until, inner.offers.is_full()) {
@@ -161,23 +160,12 @@ impl Shared {
     }
 
     /// A short-form HTTP request waits at `address`.
-    pub(super) fn answer_request(self: &Arc<Self>, channel: u16, address: &str) {
-        if let Some(address) = self.check_address(channel, address) {
-            Answers::start(self, Answer::Request { address });
-        }
+    pub(super) fn answer_request(self: &Arc<Self>, address: Address) {
+        Answers::start(self, Answer::Request { address });
     }
 
     pub(super) fn reject(self: &Arc<Self>, id: u64, address: Address, status: u16, reason: &str) {
         Answers::start(self, Answer::Reject { id, address, status, reason: reason.to_owned() });
-    }
-
-    /// The relay's word is not enough: only hosts of the namespace's own domain are dialled.
-    fn check_address(&self, channel: u16, text: &str) -> Option<Address> {
-        let checked = Address::parse(text).and_then(|address| {
-            self.config.rendezvous_hosts.check(&address, &self.config.listen)?;
-            Ok(address)
-        });
-        checked.map_err(|error| self.emit(ListenerEvent::Malformed { channel, message: error.message })).ok()
     }
 
     /// Rejects offers that waited too long; ends with the listener.

@@ -146,7 +146,7 @@ impl ChannelTask {
             Driver { channel, machine, shared, target, start: Instant::now(), links: Vec::new(), dial: None };
         driver.input(Input::Start);
         while driver.machine.state() != ListenerState::Closed {
-            let deadline = driver.machine.next_deadline().map(|at| driver.start + at);
+            let deadline = driver.machine.next_deadline().map(|at| instant(driver.start, at));
             let Driver { links, dial, .. } = &mut driver;
             // Sockets before the timer: after a pause of the whole process the frames that wait are signs of life.
             tokio::select! {
@@ -158,6 +158,11 @@ impl ChannelTask {
             }
         }
     }
+}
+
+/// Tokens that last for ages have deadlines beyond what the clock can say: a look at it once a day will do.
+fn instant(start: Instant, at: Duration) -> Instant {
+    start.checked_add(at).unwrap_or_else(|| Instant::now() + Duration::from_secs(86_400))
 }
 
 async fn until(deadline: Option<Instant>) {
@@ -269,8 +274,8 @@ impl Driver {
                     self.links.swap_remove(at).farewell();
                 }
             }
-            Action::Offer { accept, raw } => self.shared.offer(self.channel, accept, raw),
-            Action::AnswerRequest { address, .. } => self.shared.answer_request(self.channel, &address),
+            Action::Offer { accept, address, raw } => self.shared.offer(accept, address, raw),
+            Action::AnswerRequest { address, .. } => self.shared.answer_request(address),
             Action::Emit(event) => self.shared.emit(event),
         }
     }

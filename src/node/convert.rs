@@ -11,10 +11,9 @@ use crate::error::RelayError;
 use crate::frame::negotiation;
 use crate::frame::{DeflateOptions, WindowBits};
 use crate::socket::{KeepAlive, Opening, SocketOptions, Tuning};
-use crate::transport::{self, DialRequest};
 use crate::transport::proxy::{self, Proxy};
 use crate::transport::tls::{TlsOptions, TlsVersion};
-
+use crate::transport::{self, DialRequest};
 
 /// Switches for tests.
 #[napi(object)]
@@ -94,19 +93,18 @@ pub struct TlsContextOptions {
 }
 
 /// What `dial()` was asked for, in the core's terms.
-pub(super) fn opening(options: DialOptions, tls: Option<Arc<ClientConfig>>) -> Result<(Opening, SocketOptions)> {
+pub(super) fn opening(
+    options: DialOptions,
+    tls: Option<Arc<ClientConfig>>,
+) -> Result<(Opening, SocketOptions)> {
     let limits = socket_options(&options.limits);
     let (deflate, level) = deflate(options.deflate.as_ref());
-    let mut head = options.head;
-    if let Some(deflate) = &deflate {
-        head.extend(["Sec-WebSocket-Extensions: ", &negotiation::offer(deflate), "\r\n"]);
-    }
     let request = DialRequest {
         secure: options.secure,
         host: options.host,
         port: u16::try_from(options.port).map_err(|_| Error::from_reason("The port is out of range"))?,
         target: options.target,
-        head,
+        head: options.head,
         tls,
         server_name: options.server_name,
         proxy: options.proxy.as_deref().map(parse_proxy).transpose()?,
@@ -118,15 +116,24 @@ pub(super) fn opening(options: DialOptions, tls: Option<Arc<ClientConfig>>) -> R
 
 /// An offer of permessage-deflate and the level to compress at, in the core's terms.
 pub(super) fn deflate(offer: Option<&DeflateOffer>) -> (Option<DeflateOptions>, u8) {
-    let options = offer.map(|offer| DeflateOptions {
+    let options = offer.map(deflate_options);
+    let level = offer.and_then(|offer| offer.level).and_then(|level| u8::try_from(level).ok());
+    // What is no level means the default one.
+    (options, level.unwrap_or(u8::MAX))
+}
+
+fn deflate_options(offer: &DeflateOffer) -> DeflateOptions {
+    DeflateOptions {
         server_no_context_takeover: offer.server_no_context_takeover,
         client_no_context_takeover: offer.client_no_context_takeover,
         server_max_window_bits: window(offer.server_max_window_bits),
         client_max_window_bits: window(offer.client_max_window_bits),
-    });
-    let level = offer.and_then(|offer| offer.level).and_then(|level| u8::try_from(level).ok());
-    // What is no level means the default one.
-    (options, level.unwrap_or(u8::MAX))
+    }
+}
+
+/// The value of the header that makes an offer.
+pub(super) fn deflate_offer(offer: &DeflateOffer) -> String {
+    negotiation::offer(&deflate_options(offer))
 }
 
 /// A socket's limits in the core's terms.

@@ -10,7 +10,7 @@ use napi_derive::napi;
 use rustls::ClientConfig;
 use tokio::runtime::Handle;
 
-use super::convert::{self, DialOptions, EngineOptions, TlsContextOptions};
+use super::convert::{self, DeflateOffer, DialOptions, EngineOptions, TlsContextOptions};
 use super::runtime::IoThread;
 use crate::frame::{MaskKeys, OpCode};
 use crate::listener::Listener;
@@ -41,25 +41,17 @@ struct Slots {
 }
 
 impl Slots {
-    fn lock(&self) -> MutexGuard<'_, Vec<Option<Arc<Socket>>>> {
-        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn listeners(&self) -> MutexGuard<'_, HashMap<u32, Arc<Listener>>> {
-        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn socket(&self, slot: u32) -> Option<Arc<Socket>> {
-        self.lock().get(slot as usize)?.clone()
+        lock(&self.sockets).get(slot as usize)?.clone()
     }
 
     /// The environment goes away: nothing may call into it any more.
     fn close(&self) {
         self.delivery.close();
         // Dropped outside of the lock: a listener closes itself when it is dropped.
-        let listeners = mem::take(&mut *self.listeners());
+        let listeners = mem::take(&mut *lock(&self.listeners));
         drop(listeners);
-        for socket in self.lock().drain(..).flatten() {
+        for socket in lock(&self.sockets).drain(..).flatten() {
             socket.terminate();
         }
     }
@@ -69,7 +61,7 @@ impl Slots {
 #[napi]
 pub struct NativeEngine {
     io: Arc<IoThread>,
-    wake: Arc<Wake>,
+    wake: Arc<Mutex<Wake>>,
     slots: Arc<Slots>,
     tuning: Tuning,
     keys: MaskKeys,
@@ -81,12 +73,13 @@ impl NativeEngine {
     /// `wake` is called when there is something to drain. It does not keep the process alive until `ref()`.
     #[napi(constructor)]
     pub fn new(env: Env, wake: Function<(), ()>, options: EngineOptions) -> Result<Self> {
-        let wake: Arc<Wake> =
-            Arc::new(wake.build_threadsafe_function().callee_handled::<false>().weak::<true>().build()?);
+        let wake: Wake = wake.build_threadsafe_function().callee_handled::<false>().weak::<true>().build()?;
+        let wake = Arc::new(Mutex::new(wake));
+        // The cleanup hook below holds the queue for as long as the environment lives; the function need not.
         let caller = Arc::downgrade(&wake);
         let delivery = Arc::new(Delivery::new(DELIVERY_LIMIT, move || {
             if let Some(wake) = caller.upgrade() {
-                wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
+                lock(&wake).call((), ThreadsafeFunctionCallMode::NonBlocking);
             }
         }));
         let slots = Arc::new(Slots { sockets: Mutex::default(), listeners: Mutex::default(), delivery });
@@ -98,15 +91,15 @@ impl NativeEngine {
     /// Keeps the process alive.
     #[napi(js_name = "ref")]
     #[allow(deprecated)]
-    pub fn reference(&mut self, env: Env) -> Result<()> {
-        Arc::get_mut(&mut self.wake).map_or(Ok(()), |wake| wake.refer(&env))
+    pub fn reference(&self, env: Env) -> Result<()> {
+        lock(&self.wake).refer(&env)
     }
 
     /// Lets the process end.
     #[napi(js_name = "unref")]
     #[allow(deprecated)]
-    pub fn unreference(&mut self, env: Env) -> Result<()> {
-        Arc::get_mut(&mut self.wake).map_or(Ok(()), |wake| wake.unref(&env))
+    pub fn unreference(&self, env: Env) -> Result<()> {
+        lock(&self.wake).unref(&env)
     }
 
     /// Moves records into `table` and their payloads into `block` from `from` on. Returns
@@ -174,6 +167,12 @@ impl NativeEngine {
         Ok(())
     }
 
+    /// The value of the header that offers permessage-deflate.
+    #[napi]
+    pub fn deflate_offer(&self, offer: DeflateOffer) -> String {
+        convert::deflate_offer(&offer)
+    }
+
     /// Builds a TLS configuration and returns its number.
     #[napi]
     pub fn create_tls_context(&mut self, options: TlsContextOptions) -> Result<u32> {
@@ -236,12 +235,11 @@ impl NativeEngine {
         self.slots.socket(slot).map_or(0.0, |socket| socket.buffered_amount() as f64)
     }
 
-    /// Frees a slot after its last record.
+    /// Frees a slot after its last record; returns the bytes that were still sent to it behind that.
     #[napi]
-    pub fn release(&self, slot: u32) {
-        if let Some(entry) = self.slots.lock().get_mut(slot as usize) {
-            *entry = None;
-        }
+    pub fn release(&self, slot: u32) -> f64 {
+        let socket = lock(&self.slots.sockets).get_mut(slot as usize).and_then(Option::take);
+        socket.map_or(0.0, |socket| socket.buffered_amount() as f64)
     }
 
     pub(super) fn io(&self) -> &Handle {
@@ -257,20 +255,20 @@ impl NativeEngine {
     }
 
     pub(super) fn listener(&self, slot: u32) -> Option<Arc<Listener>> {
-        self.slots.listeners().get(&slot).cloned()
+        lock(&self.slots.listeners).get(&slot).cloned()
     }
 
     pub(super) fn put_listener(&self, slot: u32, listener: Arc<Listener>) {
-        self.slots.listeners().insert(slot, listener);
+        lock(&self.slots.listeners).insert(slot, listener);
     }
 
     pub(super) fn take_listener(&self, slot: u32) -> Option<Arc<Listener>> {
-        self.slots.listeners().remove(&slot)
+        lock(&self.slots.listeners).remove(&slot)
     }
 
     pub(super) fn open(&self, slot: u32, options: socket::SocketOptions, opening: socket::Opening) {
         let socket = Socket::new(slot, self.delivery(), options, self.tuning);
-        let mut sockets = self.slots.lock();
+        let mut sockets = lock(&self.slots.sockets);
         let index = slot as usize;
         if sockets.len() <= index {
             sockets.resize(index + 1, None);
@@ -291,6 +289,10 @@ impl Drop for NativeEngine {
     fn drop(&mut self) {
         self.slots.close();
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn outline(meta: u32) -> Option<Outline> {

@@ -7,6 +7,7 @@ use napi::bindgen_prelude::Result;
 use napi_derive::napi;
 use zeroize::Zeroizing;
 
+use super::text::{Answer, Text};
 use crate::error::RelayError;
 use crate::{connection_string, sas, uri};
 
@@ -15,56 +16,31 @@ fn refusal(error: RelayError) -> napi::Error {
 }
 
 /// A token for `uri` that expires at `expires_at`, in Unix seconds.
-#[napi]
-pub fn create_relay_token(uri: String, key_name: String, key: String, expires_at: i64) -> Result<String> {
-    let key = Zeroizing::new(key);
-    sas::sign(&uri, &key_name, &key, expires_at).map_err(refusal)
+#[napi(
+    ts_args_type = "uri: string, keyName: string, key: string, expiresAt: number",
+    ts_return_type = "string"
+)]
+pub fn create_relay_token(uri: Text, key_name: Text, key: Text, expires_at: i64) -> Result<Answer> {
+    let key = Zeroizing::new(key.0);
+    sas::sign(&uri.0, &key_name.0, &key, expires_at).map(Answer).map_err(refusal)
 }
 
 /// `uri` with such a token in its query.
-#[napi]
-pub fn append_relay_token(uri: String, key_name: String, key: String, expires_at: i64) -> Result<String> {
-    let key = Zeroizing::new(key);
-    sas::sign_and_append(&uri, &key_name, &key, expires_at).map_err(refusal)
+#[napi(
+    ts_args_type = "uri: string, keyName: string, key: string, expiresAt: number",
+    ts_return_type = "string"
+)]
+pub fn append_relay_token(uri: Text, key_name: Text, key: Text, expires_at: i64) -> Result<Answer> {
+    let key = Zeroizing::new(key.0);
+    sas::sign_and_append(&uri.0, &key_name.0, &key, expires_at).map(Answer).map_err(refusal)
 }
 
-/// The address of a hybrid connection.
-#[napi]
-pub fn create_relay_base_uri(namespace: String, path: String) -> String {
-    uri::base_uri(&namespace, &path)
-}
-
-/// The address to listen on.
-#[napi]
-pub fn create_relay_listen_uri(
-    namespace: String,
-    path: String,
-    token: Option<String>,
-    id: Option<String>,
-) -> String {
-    uri::listen_uri(&namespace, &path, token.as_deref(), id.as_deref())
-}
-
-/// The address to send to.
-#[napi]
-pub fn create_relay_send_uri(
-    namespace: String,
-    path: String,
-    token: Option<String>,
-    id: Option<String>,
-) -> String {
-    uri::send_uri(&namespace, &path, token.as_deref(), id.as_deref())
-}
-
-/// The address for plain HTTPS requests.
-#[napi]
-pub fn create_relay_https_uri(
-    namespace: String,
-    path: String,
-    token: Option<String>,
-    id: Option<String>,
-) -> String {
-    uri::https_uri(&namespace, &path, token.as_deref(), id.as_deref())
+/// `text` as JavaScript's `encodeURIComponent` writes it.
+#[napi(ts_args_type = "text: string", ts_return_type = "string")]
+pub fn encode_component(text: Text) -> Answer {
+    let mut encoded = String::with_capacity(text.0.len() * 2);
+    uri::push_component(&mut encoded, &text.0);
+    Answer(encoded)
 }
 
 /// When a token expires, in Unix seconds; nothing where the token does not say.

@@ -9,8 +9,8 @@ use napi_derive::napi;
 use super::convert::{self, DeflateOffer, KeepAliveOptions, SocketLimits};
 use super::engine::NativeEngine;
 use crate::listener::{
-    HostPolicy, KeepAlive, KeepAliveMode, Listener, ListenerConfig, ListenerEvent, ListenerSink, ReconnectConfig,
-    Secret, TokenSource,
+    HostPolicy, KeepAlive, KeepAliveMode, Listener, ListenerConfig, ListenerEvent, ListenerSink,
+    ReconnectConfig, Secret, TokenSource,
 };
 use crate::socket::Opening;
 use crate::socket::delivery::{Batch, Delivery, Kind};
@@ -82,7 +82,13 @@ impl NativeEngine {
 
     /// Dials the rendezvous of an offer under `socket`. False if the offer is gone.
     #[napi]
-    pub fn accept_offer(&mut self, slot: u32, offer: f64, socket: u32, options: AcceptOptions) -> Result<bool> {
+    pub fn accept_offer(
+        &mut self,
+        slot: u32,
+        offer: f64,
+        socket: u32,
+        options: AcceptOptions,
+    ) -> Result<bool> {
         let Some(listener) = self.listener(slot) else { return Ok(false) };
         let Some(rendezvous) = listener.accept(offer as u64) else { return Ok(false) };
         let (deflate, level) = convert::deflate(options.deflate.as_ref());
@@ -175,9 +181,11 @@ impl NativeEngine {
         let thrown = |error| convert::thrown(&error);
         let proxy = options.proxy.as_deref().map(convert::parse_proxy).transpose()?;
         let mut config = ListenerConfig::new(&options.uri).map_err(thrown)?;
-        config.token = options.token.map_or(TokenSource::Provider, |token| TokenSource::Fixed(Secret::new(token)));
+        config.token =
+            options.token.map_or(TokenSource::Provider, |token| TokenSource::Fixed(Secret::new(token)));
         config.id = options.id;
-        config.max_pending_accepts = if options.max_pending == 0 { usize::MAX } else { options.max_pending as usize };
+        config.max_pending_accepts =
+            if options.max_pending == 0 { usize::MAX } else { options.max_pending as usize };
         config.keep_alive = options.keep_alive.as_ref().map_or(
             KeepAlive { interval: Duration::ZERO, timeout: Duration::ZERO, mode: KeepAliveMode::Ping },
             |keep_alive| KeepAlive {

@@ -10,3 +10,4 @@ pub mod engine;
 pub mod helpers;
 pub mod listener;
 pub mod runtime;
+mod text;

@@ -41,6 +41,8 @@ impl IoThread {
         let thread = thread::Builder::new().name("hyco-ws-io".into()).spawn(move || {
             // Both ways of ending mean the same: the last engine is gone.
             let _ = runtime.block_on(stopped);
+            // Drops the tasks, but does not wait for a name lookup that hangs: whoever joins is JavaScript's thread.
+            runtime.shutdown_background();
         })?;
         Ok(Self { handle, stop: Some(stop), thread: Some(thread) })
     }
@@ -54,7 +56,9 @@ impl IoThread {
 impl Drop for IoThread {
     fn drop(&mut self) {
         self.stop.take();
-        if let Some(thread) = self.thread.take().filter(|thread| thread.thread().id() != thread::current().id()) {
+        if let Some(thread) =
+            self.thread.take().filter(|thread| thread.thread().id() != thread::current().id())
+        {
             // A panic of the thread has been reported by its hook; there is nothing to add.
             let _ = thread.join();
         }

@@ -24,11 +24,14 @@ pub const FLAG_LARGE: u32 = 1 << 8;
 /// Kinds whose length is a number and not a payload's.
 const COUNTS: [u32; 2] = [Kind::Sent as u32, Kind::Closed as u32];
 
-/// What an entry's bookkeeping is taken to weigh, so that a flood of empty messages is bounded too.
+/// What the bookkeeping of a record and of a batch is taken to weigh, so that a flood of empty messages is bounded
+/// too, be it in one read or in one each.
 const RECORD_WEIGHT: usize = 32;
+const BATCH_WEIGHT: usize = 256;
 /// Spare batches kept for reuse, and the capacity above which one is dropped instead.
 const SPARES: usize = 8;
 const SPARE_BYTES: usize = 128 * 1024;
+const SPARE_RECORDS: usize = 4 * 1024;
 
 /// What a record says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +69,8 @@ pub enum Kind {
     Fragments = 15,
     /// An event of a listener (JSON).
     Listener = 16,
+    /// We have ended our side: everything is written, and FIN behind it.
+    Shut = 17,
 }
 
 /// Whom the queue tells that JavaScript took some of its bytes.
@@ -123,7 +128,11 @@ impl Batch {
 
     /// What this batch counts against its owner's credit.
     pub fn weight(&self) -> usize {
-        self.weight
+        self.weight + BATCH_WEIGHT
+    }
+
+    fn is_modest(&self) -> bool {
+        self.bytes.capacity() <= SPARE_BYTES && self.records.capacity() <= SPARE_RECORDS
     }
 
     fn recycle(&mut self) {
@@ -207,7 +216,7 @@ impl Delivery {
             return batch.recycle();
         }
         batch.owner = owner;
-        self.weight.fetch_add(batch.weight, Ordering::Relaxed);
+        self.weight.fetch_add(batch.weight(), Ordering::Relaxed);
         let spare = queue.spares.pop().unwrap_or_default();
         queue.batches.push_back(mem::replace(batch, spare));
         let wake = !mem::replace(&mut queue.waking, true);
@@ -259,7 +268,7 @@ impl Delivery {
                 row.copy_from_slice(record);
                 if meta & FLAG_LARGE != 0 {
                     reader.large.extend(batch.large.pop_front());
-                } else if length > 0 && !COUNTS.contains(&(meta & 0xff)) {
+                } else if !COUNTS.contains(&(meta & 0xff)) {
                     let (from, size) = (offset as usize, length as usize);
                     let Some(target) = block.get_mut(used..used + size) else {
                         break 'drain DrainEnd::BlockFull;
@@ -271,9 +280,9 @@ impl Delivery {
                 batch.next += 1;
                 count += 1;
             }
-            taken += batch.weight;
+            taken += batch.weight();
             if let Some(owner) = batch.owner.take() {
-                owner.drained(batch.weight);
+                owner.drained(batch.weight());
             }
             if let Some(batch) = reader.batches.pop_front() {
                 reader.used.push(batch);
@@ -292,7 +301,8 @@ impl Delivery {
     pub fn close(&self) {
         let mut queue = lock(&self.queue);
         queue.closed = true;
-        let dropped = (mem::take(&mut queue.batches), mem::take(&mut queue.waiting), mem::take(&mut queue.spares));
+        let dropped =
+            (mem::take(&mut queue.batches), mem::take(&mut queue.waiting), mem::take(&mut queue.spares));
         drop(queue);
         drop(dropped);
         drop(mem::take(&mut *lock(&self.reader)));
@@ -302,7 +312,7 @@ impl Delivery {
     fn refill(&self, reader: &mut Reader, taken: usize) -> bool {
         let mut queue = lock(&self.queue);
         for mut batch in reader.used.drain(..) {
-            if queue.spares.len() < SPARES && batch.bytes.capacity() <= SPARE_BYTES {
+            if queue.spares.len() < SPARES && batch.is_modest() {
                 batch.recycle();
                 queue.spares.push(batch);
             }

@@ -11,6 +11,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use serde::Serialize;
@@ -21,14 +22,18 @@ use super::link::{Link, ReadError, ReadStep, Scratch};
 use super::{Ending, KeepAlive, Masking, Outline, Socket};
 use crate::error::RelayError;
 use crate::frame::{
-    Decoder, DecoderOptions, Deflate, DeflateOptions, DeflateParams, FrameError, Inflate, MaskKeys, OpCode, Payload, Role, Sink,
-    negotiation,
+    Decoder, DecoderOptions, Deflate, DeflateOptions, DeflateParams, FrameError, Inflate, MaskKeys, OpCode,
+    Payload, Role, Sink, negotiation,
 };
 use crate::transport::body::read_body;
 use crate::transport::{self, DialRequest, Opened, ResponseHead};
 
 /// Reads of one socket before the others get their turn.
 const READ_BUDGET: u32 = 8;
+/// Bytes of one socket that are compressed before the others get their turn; one message is never divided.
+const COMPRESS_BUDGET: usize = 256 * 1024;
+/// What is kept of the buffer that messages are compressed into.
+const SPARE_DEFLATED: usize = 256 * 1024;
 
 /// How a socket is to be opened.
 pub struct Opening {
@@ -105,6 +110,7 @@ struct OpenReport<'a> {
     extensions: Option<DeflateParams>,
     local: Option<SocketAddr>,
     remote: Option<SocketAddr>,
+    secure: bool,
 }
 
 /// An answer that is not an upgrade, and what it means where the relay gave it.
@@ -135,20 +141,19 @@ async fn open(socket: &Arc<Socket>, opening: Opening) -> Option<Driver> {
             return None;
         }
     };
-    if opened.response.status != 101 {
+    if !opened.response.is_upgrade() {
         Box::pin(answer(socket, opened)).await;
         return None;
     }
     let offered = opening.deflate.is_some();
-    let agreed = transport::check_upgrade(&opened.response, &opened.key, &opening.protocols, offered).and_then(
-        |negotiated| match (&opening.deflate, &negotiated.extensions) {
+    let agreed = transport::check_upgrade(&opened.response, &opened.key, &opening.protocols, offered)
+        .and_then(|negotiated| match (&opening.deflate, &negotiated.extensions) {
             (Some(options), Some(header)) => {
                 let params = negotiation::accept(header, options)?;
                 Ok((negotiated, Some(params)))
             }
             _ => Ok((negotiated, None)),
-        },
-    );
+        });
     let (negotiated, params) = match agreed {
         Ok(agreed) => agreed,
         Err(reason) => {
@@ -163,7 +168,11 @@ async fn open(socket: &Arc<Socket>, opening: Opening) -> Option<Driver> {
         extensions: params,
         local: tcp.local_addr().ok(),
         remote: tcp.peer_addr().ok(),
+        secure: tls.is_some(),
     };
+    let link = Arc::new(Link::new(tcp, tls, socket.tuning));
+    // Before JavaScript hears of it: what it sends in `open` is to go out at once.
+    socket.side().link = Some(Arc::clone(&link));
     push_json(&socket.delivery, socket.slot, Kind::Open, &report);
     let options = &socket.options;
     let decoder = Decoder::new(DecoderOptions {
@@ -174,8 +183,6 @@ async fn open(socket: &Arc<Socket>, opening: Opening) -> Option<Driver> {
         inflate: params.as_ref().map(|params| Inflate::new(Role::Client, params)),
         large: super::delivery::LARGE,
     });
-    let link = Arc::new(Link::new(tcp, tls, socket.tuning));
-    socket.side().link = Some(Arc::clone(&link));
     Some(Driver {
         socket: Arc::clone(socket),
         link,
@@ -197,15 +204,23 @@ async fn answer(socket: &Arc<Socket>, opened: Opened) {
     let asked = poll_fn(|cx| {
         socket.task.register(cx.waker());
         let side = socket.side();
-        if side.wants_body || side.ending != Ending::No { Poll::Ready(side.wants_body) } else { Poll::Pending }
+        if side.wants_body || side.ending != Ending::No {
+            Poll::Ready(side.wants_body)
+        } else {
+            Poll::Pending
+        }
     });
     if !asked.await {
         return;
     }
+    // A body that cannot be read is no different from one that breaks off.
     let Ok(mut body) = read_body(opened.stream, &opened.response, opened.leftover, usize::MAX) else {
-        return socket.delivery.push_one(socket.slot, Kind::BodyEnd, 0, &[]);
+        return;
     };
-    loop {
+    // What is here already is the reader's, even where the attempt has been given up meanwhile.
+    let Ok((early, mut done)) = body.early() else { return };
+    push_body(socket, early);
+    while !done {
         let room = poll_fn(|cx| {
             socket.task.register(cx.waker());
             if socket.may_read() { Poll::Ready(()) } else { Poll::Pending }
@@ -214,17 +229,19 @@ async fn answer(socket: &Arc<Socket>, opened: Opened) {
             return;
         }
         match unless_terminated(socket, Box::pin(body.chunk())).await {
-            None => return,
-            Some(Ok(Some(chunk))) => {
-                let mut batch = Batch::default();
-                batch.push_owned(socket.slot, Kind::Body, 0, chunk);
-                push(socket, &mut batch);
-            }
-            // A body that breaks off ends early, as it does for a reader of Node's response.
-            Some(Ok(None) | Err(_)) => {
-                return socket.delivery.push_one(socket.slot, Kind::BodyEnd, 0, &[]);
-            }
+            Some(Ok(Some(chunk))) => push_body(socket, chunk),
+            Some(Ok(None)) => done = true,
+            None | Some(Err(_)) => return,
         }
+    }
+    socket.delivery.push_one(socket.slot, Kind::BodyEnd, 0, &[]);
+}
+
+fn push_body(socket: &Arc<Socket>, chunk: Vec<u8>) {
+    if !chunk.is_empty() {
+        let mut batch = Batch::default();
+        batch.push_owned(socket.slot, Kind::Body, 0, chunk);
+        push(socket, &mut batch);
     }
 }
 
@@ -261,7 +278,7 @@ fn push_json(delivery: &Delivery, slot: u32, kind: Kind, value: &impl Serialize)
 /// Hands a batch over on the socket's account.
 fn push(socket: &Arc<Socket>, batch: &mut Batch) {
     if !batch.is_empty() {
-        socket.inbound.fetch_add(batch.weight(), std::sync::atomic::Ordering::AcqRel);
+        socket.inbound.fetch_add(batch.weight(), Ordering::SeqCst);
         socket.delivery.push(batch, Some(Arc::clone(socket) as Arc<dyn Owner>));
     }
 }
@@ -298,7 +315,7 @@ impl Driver {
     fn step(&mut self, cx: &mut Context<'_>, io: &mut IoThread) -> Result<(), Cause> {
         self.read(cx, io)?;
         self.tick(cx, io)?;
-        self.compress(io);
+        self.compress(cx, io);
         self.write(cx, io)
     }
 
@@ -306,8 +323,8 @@ impl Driver {
         if let Some(mut early) = self.early.take() {
             let mut sink = Collector::new(&self.socket, &mut io.batch);
             let decoded = self.decoder.decode(&mut early, &mut sink).map_err(ReadError::from);
-            let decoded = decoded.and_then(|()| self.link.read_early(&mut io.scratch, &mut self.decoder, &mut sink));
-            self.digest(decoded.map(|()| ReadStep::Bytes), io)?;
+            let rest = self.link.read_early(&mut io.scratch, &mut self.decoder, &mut sink);
+            self.digest(decoded.and(rest), io)?;
         }
         let mut budget = READ_BUDGET;
         while !self.ended && self.socket.may_read() {
@@ -350,14 +367,16 @@ impl Driver {
     }
 
     /// Compresses what waits for it. The lock is not held meanwhile: JavaScript must never wait for a compressor.
-    fn compress(&mut self, io: &mut IoThread) {
+    fn compress(&mut self, cx: &mut Context<'_>, io: &mut IoThread) {
         let Some(deflate) = &mut self.deflate else { return };
-        loop {
+        let mut done = 0;
+        while done < COMPRESS_BUDGET {
             let Some(waiting) = self.socket.side().outgoing.next_waiting() else { return };
             let outline = waiting.outline;
             let key = outline.mask.key(&mut io.keys);
             let payload = if outline.compress {
                 io.deflated.clear();
+                io.deflated.shrink_to(SPARE_DEFLATED);
                 if deflate.compress(&waiting.payload, outline.fin, &mut io.deflated).is_err() {
                     self.socket.side().broken = Some(io::ErrorKind::Other.into());
                     return;
@@ -367,7 +386,9 @@ impl Driver {
                 &waiting.payload
             };
             self.socket.side().outgoing.append_compressed(outline, key, payload, waiting.payload.len());
+            done += waiting.payload.len();
         }
+        cx.waker().wake_by_ref();
     }
 
     fn write(&mut self, cx: &mut Context<'_>, io: &mut IoThread) -> Result<(), Cause> {
@@ -387,7 +408,9 @@ impl Driver {
         }
         while side.ending == Ending::Shutdown && !self.shut && side.outgoing.is_empty() {
             self.shut = self.link.shutdown()?;
-            if !self.shut && self.link.poll_writable(cx).is_pending() {
+            if self.shut {
+                io.batch.push(self.socket.slot, Kind::Shut, 0, &[]);
+            } else if self.link.poll_writable(cx).is_pending() {
                 break;
             }
         }
@@ -422,21 +445,24 @@ struct Pulse {
     settings: KeepAlive,
     next: Instant,
     heard: Instant,
+    listening: bool,
 }
 
 impl Pulse {
     fn new(settings: KeepAlive) -> Self {
         let now = Instant::now();
-        Self { settings, next: now + settings.interval, heard: now }
+        Self { settings, next: now + settings.interval, heard: now, listening: true }
     }
 
     /// Pings if it is time to, and says when to look again; fails if the peer has been silent for too long.
     fn beat(&mut self, socket: &Arc<Socket>, keys: &mut MaskKeys) -> Result<Instant, Cause> {
         let now = Instant::now();
-        if !socket.may_read() {
+        let listening = socket.may_read();
+        if !listening || !self.listening {
             // Nothing can be heard while we do not listen.
             self.heard = now;
         }
+        self.listening = listening;
         let limit = (!self.settings.timeout.is_zero()).then(|| self.heard + self.settings.timeout);
         if limit.is_some_and(|limit| limit <= now) {
             return Err(Cause::Timeout);
@@ -493,11 +519,11 @@ impl Sink for Collector<'_> {
 
     fn pong(&mut self, payload: &[u8]) {
         if payload.is_empty() && self.socket.options.keep_alive.is_some() {
-            let mut side = self.socket.side();
-            if side.user_pings == 0 {
+            let pings = &self.socket.user_pings;
+            if pings.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_sub(1)).is_err()
+            {
                 return;
             }
-            side.user_pings -= 1;
         }
         self.batch.push(self.socket.slot, Kind::Pong, 0, payload);
     }

@@ -66,11 +66,6 @@ impl Link {
         Self { tcp, tls: tls.map(Mutex::new), tuning }
     }
 
-    /// True under TLS.
-    pub fn is_tls(&self) -> bool {
-        self.tls.is_some()
-    }
-
     /// Ready to be read, as far as the selector knows.
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.tcp.poll_read_ready(cx)
@@ -95,7 +90,10 @@ impl Link {
             let count = queue.slices(&mut slices);
             match self.send(&slices[..count]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => queue.advance(written),
+                Ok(written) => {
+                    queue.advance(written);
+                    queue.settle();
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) => return Err(error),
             }
@@ -108,6 +106,7 @@ impl Link {
             if !self.flush_tls(tls)? {
                 return Ok(false);
             }
+            queue.settle();
             if queue.ready() == 0 {
                 return Ok(true);
             }
@@ -208,22 +207,23 @@ impl Link {
             tls.read_tls(&mut wire)?;
             return Ok(ReadStep::End);
         }
+        let mut outcome = Ok(ReadStep::Bytes);
         while !wire.is_empty() {
             tls.read_tls(&mut wire)?;
-            let state = match tls.process_new_packets() {
-                Ok(state) => state,
-                Err(error) => {
-                    // The alert that says why is worth one attempt.
-                    let _ = self.flush_tls(tls);
-                    return Err(io::Error::other(error).into());
-                }
-            };
-            drain_plaintext(tls, &mut scratch.plain, decoder, sink)?;
-            if state.peer_has_closed() {
-                return Ok(ReadStep::End);
+            if let Err(error) = tls.process_new_packets() {
+                // The alert that says why is worth one attempt.
+                let _ = self.flush_tls(tls);
+                return Err(io::Error::other(error).into());
+            }
+            let step = drain_plaintext(tls, &mut scratch.plain, decoder, sink);
+            let ended = matches!(step, Ok(ReadStep::End));
+            // The decoder ignores what follows a broken rule, but TLS must not miss any of it.
+            outcome = outcome.and(step);
+            if ended {
+                break;
             }
         }
-        Ok(ReadStep::Bytes)
+        outcome
     }
 
     /// Decodes what rustls had decrypted together with the end of the handshake.
@@ -232,10 +232,10 @@ impl Link {
         scratch: &mut Scratch,
         decoder: &mut Decoder,
         sink: &mut impl Sink,
-    ) -> Result<(), ReadError> {
+    ) -> Result<ReadStep, ReadError> {
         match &self.tls {
             Some(tls) => drain_plaintext(&mut lock(tls), &mut scratch.plain, decoder, sink),
-            None => Ok(()),
+            None => Ok(ReadStep::Bytes),
         }
     }
 
@@ -249,7 +249,11 @@ impl Link {
         let read = self.tcp.try_io(Interest::READABLE, || {
             let received = (&*SockRef::from(&self.tcp)).read(buffer)?;
             count = Some(received);
-            if received > 0 && received < buffer.len() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+            if received > 0 && received < buffer.len() {
+                Err(io::ErrorKind::WouldBlock.into())
+            } else {
+                Ok(())
+            }
         });
         match read {
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
@@ -258,39 +262,42 @@ impl Link {
     }
 }
 
-/// Passes what rustls has decrypted to the decoder, large payloads straight into their final buffer.
+/// Passes all that rustls has decrypted to the decoder, large payloads straight into their final buffer. The end is
+/// the peer's close_notify.
 fn drain_plaintext(
     tls: &mut ClientConnection,
     plain: &mut [u8],
     decoder: &mut Decoder,
     sink: &mut impl Sink,
-) -> Result<(), ReadError> {
+) -> Result<ReadStep, ReadError> {
+    let mut outcome = Ok(());
     loop {
         let mut reader = tls.reader();
         let decrypted = match reader.fill_buf() {
-            Ok([]) => return Ok(()),
+            Ok([]) => return outcome.map(|()| ReadStep::End),
             Ok(decrypted) => decrypted,
             // Without close_notify the end is an error here; the read that saw the FIN reports it as the end.
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::UnexpectedEof) => {
-                return Ok(());
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::UnexpectedEof) =>
+            {
+                return outcome.map(|()| ReadStep::Bytes);
             }
             Err(error) => return Err(error.into()),
         };
-        let count = match decoder.direct() {
+        let (count, decoded) = match decoder.direct() {
             Some((buffer, missing)) => {
                 let count = decrypted.len().min(missing);
                 buffer.extend_from_slice(&decrypted[..count]);
-                decoder.direct_advance(sink)?;
-                count
+                (count, decoder.direct_advance(sink))
             }
             None => {
                 let count = decrypted.len().min(plain.len());
                 plain[..count].copy_from_slice(&decrypted[..count]);
-                decoder.decode(&mut plain[..count], sink)?;
-                count
+                (count, decoder.decode(&mut plain[..count], sink))
             }
         };
         reader.consume(count);
+        outcome = outcome.and(decoded.map_err(ReadError::from));
     }
 }
 

@@ -15,9 +15,9 @@ mod link;
 mod outgoing;
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
@@ -98,8 +98,6 @@ struct Side {
     close_by: Option<Instant>,
     /// JavaScript sent its close frame: no keep-alive after it.
     closing: bool,
-    /// Empty pings that the user sent: their pongs are the user's, those of the keep-alive are not.
-    user_pings: u32,
     /// JavaScript wants the body of a response that is not an upgrade.
     wants_body: bool,
     /// The task's waker, with which the JavaScript thread asks to be continued when the kernel takes more.
@@ -114,7 +112,13 @@ pub struct Socket {
     tuning: Tuning,
     inbound: AtomicUsize,
     paused: AtomicBool,
+    /// The task waits for JavaScript to drain what this socket has delivered.
     starved: AtomicBool,
+    /// The task is among those that wait for the delivery queue to have room.
+    crowded: AtomicBool,
+    /// Empty pings that the user sent: their pongs are the user's, those of the keep-alive are not. Not under the
+    /// lock: the decoder counts down while it holds the TLS state, which writers take under the lock.
+    user_pings: AtomicU32,
     task: AtomicWaker,
     side: Mutex<Side>,
 }
@@ -130,6 +134,8 @@ impl Socket {
             inbound: AtomicUsize::new(0),
             paused: AtomicBool::new(false),
             starved: AtomicBool::new(false),
+            crowded: AtomicBool::new(false),
+            user_pings: AtomicU32::new(0),
             task: AtomicWaker::new(),
             side: Mutex::new(Side {
                 link: None,
@@ -138,7 +144,6 @@ impl Socket {
                 broken: None,
                 close_by: None,
                 closing: false,
-                user_pings: 0,
                 wants_body: false,
                 waker: None,
             }),
@@ -203,31 +208,42 @@ impl Socket {
     }
 
     /// Whether there is credit to read more; if not, the task is woken when there is again.
+    ///
+    /// `starved` and `inbound` are written here and in `drained` in opposite orders, so that one of the two sides
+    /// sees the other: that takes sequential consistency.
     fn may_read(self: &Arc<Self>) -> bool {
         if self.paused.load(Ordering::Relaxed) {
             return false;
         }
         if self.inbound.load(Ordering::Acquire) >= self.options.high_water {
-            self.starved.store(true, Ordering::Release);
+            self.starved.store(true, Ordering::SeqCst);
             // JavaScript may have drained everything between the two lines above.
-            if self.inbound.load(Ordering::Acquire) >= self.options.high_water {
+            if self.inbound.load(Ordering::SeqCst) >= self.options.high_water {
                 return false;
             }
-            self.starved.store(false, Ordering::Release);
+            self.starved.store(false, Ordering::SeqCst);
         }
-        !self.delivery.is_full(&|| Arc::clone(self) as Arc<dyn Owner>)
+        // Once in the row of those that wait, this socket need not look again.
+        if self.crowded.load(Ordering::Acquire) {
+            return false;
+        }
+        !self.delivery.is_full(&|| {
+            self.crowded.store(true, Ordering::Release);
+            Arc::clone(self) as Arc<dyn Owner>
+        })
     }
 }
 
 impl Owner for Socket {
     fn drained(&self, bytes: usize) {
-        let left = self.inbound.fetch_sub(bytes, Ordering::AcqRel) - bytes;
-        if left <= self.options.high_water / 2 && self.starved.swap(false, Ordering::AcqRel) {
+        let left = self.inbound.fetch_sub(bytes, Ordering::SeqCst) - bytes;
+        if left <= self.options.high_water / 2 && self.starved.swap(false, Ordering::SeqCst) {
             self.task.wake();
         }
     }
 
     fn room(&self) {
+        self.crowded.store(false, Ordering::Release);
         self.task.wake();
     }
 }
@@ -235,22 +251,22 @@ impl Owner for Socket {
 impl Side {
     /// Writes what can be written; receipts that became due are counted.
     fn write(&mut self) -> u32 {
-        let Some(link) = self.link.clone() else { return 0 };
-        loop {
-            match link.write(&mut self.outgoing) {
-                Ok(true) => return self.outgoing.due_receipts(false),
-                Ok(false) => {}
-                Err(error) => {
-                    self.broken = Some(error);
-                    return 0;
-                }
-            }
-            let Some(waker) = &self.waker else { break };
-            if link.poll_writable(&mut Context::from_waker(waker)).is_pending() {
-                break;
+        if let Err(error) = self.try_write() {
+            self.broken = Some(error);
+        }
+        self.outgoing.due_receipts()
+    }
+
+    fn try_write(&mut self) -> io::Result<()> {
+        let Some(link) = self.link.clone() else { return Ok(()) };
+        while !link.write(&mut self.outgoing)? {
+            let Some(waker) = &self.waker else { return Ok(()) };
+            match link.poll_writable(&mut Context::from_waker(waker)) {
+                Poll::Ready(ready) => ready?,
+                Poll::Pending => return Ok(()),
             }
         }
-        self.outgoing.due_receipts(link.is_tls())
+        Ok(())
     }
 }
 
@@ -266,7 +282,7 @@ impl SendRun<'_> {
     pub fn frame(&mut self, outline: Outline, payload: &[u8]) {
         let side = &mut *self.side;
         if outline.opcode == OpCode::Ping && payload.is_empty() {
-            side.user_pings += 1;
+            self.socket.user_pings.fetch_add(1, Ordering::Relaxed);
         }
         if outline.compress || side.outgoing.is_waiting() {
             side.outgoing.wait(outline, payload.to_vec());

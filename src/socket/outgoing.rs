@@ -13,6 +13,8 @@ use crate::frame::{self, MaskKeys, OpCode};
 const SEGMENT: usize = 64 * 1024;
 /// Emptied segments that a thread keeps for the next socket that writes.
 const POOL: usize = 4;
+/// Room for receipts that a socket keeps when none is outstanding.
+const SPARE_RECEIPTS: usize = 64;
 
 thread_local! {
     static SEGMENTS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
@@ -72,6 +74,8 @@ pub struct Outgoing {
     head: usize,
     bytes: usize,
     appended: u64,
+    /// How far the kernel has it; what lies between that and `bytes` is in rustls's hands.
+    settled: u64,
     receipts: VecDeque<u64>,
     waiting: VecDeque<Waiting>,
     waiting_bytes: usize,
@@ -91,7 +95,7 @@ impl Outgoing {
 
     /// Bytes not yet taken by the kernel: frames with their headers, and payloads that wait for compression.
     pub fn len(&self) -> usize {
-        self.bytes + self.waiting_bytes
+        (self.appended - self.settled) as usize + self.waiting_bytes
     }
 
     /// True where a new frame has to queue behind one that waits for the compressor.
@@ -125,7 +129,13 @@ impl Outgoing {
     }
 
     /// Appends what has become of the message that was taken last; its payload had `original` bytes.
-    pub fn append_compressed(&mut self, outline: Outline, mask: Option<[u8; 4]>, payload: &[u8], original: usize) {
+    pub fn append_compressed(
+        &mut self,
+        outline: Outline,
+        mask: Option<[u8; 4]>,
+        payload: &[u8],
+        original: usize,
+    ) {
         self.compressing = false;
         self.waiting_bytes -= original;
         self.append(outline, mask, payload);
@@ -142,7 +152,7 @@ impl Outgoing {
         count
     }
 
-    /// `count` bytes were taken.
+    /// `count` bytes were taken: by the kernel, once [`Outgoing::settle`] says so.
     pub fn advance(&mut self, mut count: usize) {
         self.bytes -= count;
         while let Some(segment) = self.segments.front() {
@@ -159,14 +169,18 @@ impl Outgoing {
         }
     }
 
-    /// How many receipts are due when `unflushed` bytes that were taken are still on their way to the kernel.
-    pub fn due_receipts(&mut self, unflushed: bool) -> u32 {
-        if unflushed || self.receipts.is_empty() {
-            return 0;
-        }
-        let written = self.appended - self.bytes as u64;
-        let due = self.receipts.iter().take_while(|&&position| position <= written).count();
+    /// The kernel has everything that was taken so far.
+    pub fn settle(&mut self) {
+        self.settled = self.appended - self.bytes as u64;
+    }
+
+    /// How many receipts have become due.
+    pub fn due_receipts(&mut self) -> u32 {
+        let due = self.receipts.partition_point(|&position| position <= self.settled);
         self.receipts.drain(..due);
+        if self.receipts.is_empty() && self.receipts.capacity() > SPARE_RECEIPTS {
+            self.receipts = VecDeque::new();
+        }
         due as u32
     }
 

@@ -199,6 +199,16 @@ where
 }
 
 impl<S: AsyncRead + Unpin> Body<S> {
+    /// What of the body came together with the head, and whether that is all of it.
+    ///
+    /// # Errors
+    /// Those of [`BodyReader::push`].
+    pub fn early(&mut self) -> Result<(Vec<u8>, bool), RelayError> {
+        let mut piece = Vec::new();
+        self.reader.push(&std::mem::take(&mut self.leftover), &mut piece)?;
+        Ok((piece, self.reader.is_done()))
+    }
+
     /// The next piece, never empty; `None` at the end of the body.
     ///
     /// # Errors
@@ -206,8 +216,7 @@ impl<S: AsyncRead + Unpin> Body<S> {
     /// [`BodyReader::push`].
     pub async fn chunk(&mut self) -> Result<Option<Vec<u8>>, RelayError> {
         let mut piece = Vec::new();
-        let early = std::mem::take(&mut self.leftover);
-        self.reader.push(&early, &mut piece)?;
+        self.reader.push(&std::mem::take(&mut self.leftover), &mut piece)?;
         if piece.is_empty() && !self.reader.is_done() {
             let mut buffer = vec![0; READ_SIZE];
             while piece.is_empty() && !self.reader.is_done() {

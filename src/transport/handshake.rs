@@ -51,6 +51,15 @@ impl ResponseHead {
             .filter(move |(n, _)| n.eq_ignore_ascii_case(name))
             .map(|(_, value)| value.as_str())
     }
+
+    /// Whether this ends HTTP on the connection, by the same rule as Node's parser: what it does not take for an
+    /// upgrade is a response like any other, even with status 101.
+    pub fn is_upgrade(&self) -> bool {
+        let mut options = self.get_all("connection").flat_map(|line| line.split(','));
+        self.status == 101
+            && self.get_all("upgrade").next().is_some()
+            && options.any(|option| option.trim().eq_ignore_ascii_case("upgrade"))
+    }
 }
 
 /// What a 101 response agreed to.
@@ -290,7 +299,7 @@ fn malformed(error: httparse::Error, buffer: &[u8]) -> RelayError {
         E::Version if buffer.starts_with(b"HTTP/") => {
             parse_error("HPE_INVALID_VERSION", "Invalid HTTP version")
         }
-        E::Version | E::Token => parse_error("HPE_INVALID_CONSTANT", "Expected HTTP/"),
+        E::Version | E::Token => parse_error("HPE_INVALID_CONSTANT", "Expected HTTP/, RTSP/ or ICE/"),
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Trust works as in Node, with the differences that rustls has by nature: TLS 1.2 and 1.3 only; a
 //! certificate given as `ca` is an anchor even if it is not self-signed (Node calls that
-//! `allowPartialTrustChain`); X.509 version 1 server certificates, and CA certificates that somebody else
-//! issued used as server certificates, are refused.
+//! `allowPartialTrustChain`); X.509 version 1 server certificates, and CA certificates used as server
+//! certificates, are accepted only if they are in `ca` themselves or a certificate of `ca` issued them directly.
 
 #![forbid(unsafe_code)]
 
@@ -27,10 +27,11 @@ use crate::error::{ErrorKind, RelayError};
 
 mod failure;
 mod identity;
+mod issued;
 mod names;
 mod verifier;
 
-pub(super) use failure::failure_in;
+pub(crate) use failure::failure_in;
 
 /// A version of TLS that can be a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -193,7 +194,8 @@ impl Trust {
 /// Performs the handshake as `name`, which may be an IP address (then without SNI).
 ///
 /// # Errors
-/// [`ErrorKind::Tls`] with Node's code where one exists; [`ErrorKind::Network`] where the connection broke.
+/// [`ErrorKind::Tls`] with Node's code: that of a refused certificate, `EPROTO` for everything else;
+/// [`ErrorKind::Network`] where the connection broke.
 pub async fn connect(
     config: Arc<ClientConfig>,
     name: &str,
@@ -207,9 +209,11 @@ pub async fn connect(
                 "Client network socket disconnected before secure TLS connection was established",
             );
         }
-        failure_in(&error).unwrap_or_else(|| tcp::io_error("read", &error))
+        failure::handshake_failure_in(&error).unwrap_or_else(|| tcp::io_error("read", &error))
     })
 }
 
+#[cfg(test)]
+mod testdata;
 #[cfg(test)]
 mod tests;

@@ -8,14 +8,26 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-use super::push_escaped;
+use super::{ByteSet, push_escaped};
 use crate::error::{ErrorKind, RelayError};
+
+/// After the host, `url.parse` escapes these and nothing else.
+static LEFT_ALONE: ByteSet = ByteSet::all_but(b"\t\n\r \"'<>\\^`{|}");
+/// What may stand in the authority, before the query, in a host as written, before its port.
+static AUTHORITY: ByteSet = ByteSet::all_but(b"/?#");
+static PATH: ByteSet = ByteSet::all_but(b"?#");
+static RAW_HOST: ByteSet = ByteSet::all_but(b" \"%';<>\\^`{|}");
+static HOST_NAME: ByteSet = ByteSet::all_but(b":");
+/// What a host may hold in the end; IDNA can have brought the rest in.
+static HOST: ByteSet = ByteSet::all_but(b"\0\t\n\r #%/:<>?@[\\]^|");
+static IPV6_HOST: ByteSet = ByteSet::all_but(b"\0\t\n\r #%/<>?@\\^|");
+static KEPT_IN_AUTH: ByteSet = ByteSet::alphanumeric_and(b"!'()*-.:_~");
 
 /// A URI as `url.parse` takes it apart.
 #[derive(Clone, PartialEq, Eq)]
-pub struct LegacyUrl {
-    /// Lower case, without the colon.
-    scheme: String,
+pub struct LegacyUrl<'a> {
+    /// As written, without the colon.
+    scheme: &'a str,
     /// Escaped as `url.format` escapes it; empty for none.
     auth: String,
     /// Lower case, in ASCII, with the port if the URI names one.
@@ -26,42 +38,42 @@ pub struct LegacyUrl {
     search_end: usize,
 }
 
-impl LegacyUrl {
+impl<'a> LegacyUrl<'a> {
     /// Takes `uri` apart.
     ///
     /// # Errors
     /// `InvalidFormat` where `uri` is relative, has no host or is refused by `url.parse`.
-    pub fn parse(uri: &str) -> Result<Self, RelayError> {
-        let text = slashed(uri.trim_matches(is_trimmed));
+    pub fn parse(uri: &'a str) -> Result<Self, RelayError> {
+        let trimmed = uri.trim_matches(is_trimmed);
+        let text = slashed(trimmed);
         let (scheme, after) = split_scheme(&text).ok_or_else(|| invalid("the URI is not absolute"))?;
-        let (authority, tail) = split_authority(after);
+        // The scheme outlives the text, whose slashes are of no concern to it.
+        let scheme = trimmed.get(..scheme.len()).unwrap_or_default();
+        let (authority, tail) = split_before(after, &AUTHORITY);
         let authority = without_breaks(authority);
         let (auth, host) = match authority.rsplit_once('@') {
             Some((auth, host)) => (decode_component(auth)?, host),
             None => (Cow::Borrowed(""), &*authority),
         };
         // The first character that no host has ends it and begins the path.
-        let (host, left_over) = split_before(host, is_never_in_host);
+        let (host, left_over) = split_before(host, &RAW_HOST);
         let (name, port) = split_port(host);
         let (host, misplaced) = ascii_host(name, port)?;
 
-        let mut raw = String::with_capacity(misplaced.len() + left_over.len() + tail.len() + 1);
+        let mut rest = String::with_capacity(misplaced.len() + left_over.len() + tail.len() + 16);
         let has_slash = left_over.is_empty() && tail.starts_with('/');
         if !misplaced.is_empty() || (host.starts_with('[') && !has_slash) {
-            raw.push('/');
+            rest.push('/');
         }
-        raw.push_str(misplaced);
-        raw.push_str(left_over);
-        raw.push_str(tail);
-
-        let mut rest = String::with_capacity(raw.len());
-        push_escaped(&mut rest, &raw, |byte| !is_auto_escaped(byte));
+        for part in [misplaced, left_over, tail] {
+            push_escaped(&mut rest, part, &LEFT_ALONE);
+        }
         let search_end = rest.find('#').unwrap_or(rest.len());
-        let path_end = rest.find(['?', '#']).unwrap_or(rest.len());
+        let path_end = rest.find('?').map_or(search_end, |question| question.min(search_end));
 
         let mut escaped_auth = String::new();
-        push_escaped(&mut escaped_auth, &auth, is_kept_in_auth);
-        Ok(Self { scheme: scheme.to_ascii_lowercase(), auth: escaped_auth, host, rest, path_end, search_end })
+        push_escaped(&mut escaped_auth, &auth, &KEPT_IN_AUTH);
+        Ok(Self { scheme, auth: escaped_auth, host, rest, path_end, search_end })
     }
 
     /// The path, escaped; empty where the URI has none.
@@ -77,7 +89,7 @@ impl LegacyUrl {
     /// The text that a token is made for: scheme `http`, without query, fragment and the first `$hc/`.
     pub fn resource(&self) -> String {
         let path = self.pathname();
-        let (before, after) = path.split_once("$hc/").unwrap_or((path, ""));
+        let (before, after) = split_at_marker(path);
         let mut out = String::with_capacity(self.auth.len() + self.host.len() + path.len() + 10);
         self.push_origin(&mut out, "http");
         // url.parse gives the schemes that it knows a path; the others are signed as if they had one.
@@ -93,9 +105,10 @@ impl LegacyUrl {
     /// `url.format` with another query (with its question mark).
     pub fn format_with_search(&self, search: &str) -> String {
         let mut out = String::with_capacity(self.rest.len() + self.host.len() + search.len() + 16);
-        self.push_origin(&mut out, &self.scheme);
+        let scheme = self.scheme.to_ascii_lowercase();
+        self.push_origin(&mut out, &scheme);
         let path = self.pathname();
-        if !path.starts_with('/') && (!path.is_empty() || is_slashed(&self.scheme)) {
+        if !path.starts_with('/') && (!path.is_empty() || is_slashed(&scheme)) {
             out.push('/');
         }
         out.push_str(path);
@@ -126,8 +139,11 @@ fn is_trimmed(c: char) -> bool {
 
 /// Backslashes before the query and the fragment are slashes.
 fn slashed(uri: &str) -> Cow<'_, str> {
-    let (head, tail) = split_before(uri, |c| c == '?' || c == '#');
-    if head.contains('\\') { Cow::Owned(head.replace('\\', "/") + tail) } else { Cow::Borrowed(uri) }
+    if !uri.contains('\\') {
+        return Cow::Borrowed(uri);
+    }
+    let (head, tail) = split_before(uri, &PATH);
+    Cow::Owned(head.replace('\\', "/") + tail)
 }
 
 fn split_scheme(uri: &str) -> Option<(&str, &str)> {
@@ -139,17 +155,25 @@ fn split_scheme(uri: &str) -> Option<(&str, &str)> {
     Some((scheme, rest.strip_prefix("//")?))
 }
 
-fn split_authority(text: &str) -> (&str, &str) {
-    split_before(text, |c| matches!(c, '/' | '?' | '#'))
+/// Splits before the first byte outside of `set`, which has to hold all that is not ASCII.
+fn split_before<'a>(text: &'a str, set: &ByteSet) -> (&'a str, &'a str) {
+    let end = text.bytes().position(|byte| !set.contains(byte)).unwrap_or(text.len());
+    text.split_at(end)
 }
 
-fn split_before(text: &str, ends: impl Fn(char) -> bool) -> (&str, &str) {
-    text.split_at(text.find(ends).unwrap_or(text.len()))
+/// Splits around the first `$hc/`.
+fn split_at_marker(path: &str) -> (&str, &str) {
+    const MARKER: &str = "$hc/";
+    let found = path.match_indices('$').find_map(|(at, _)| {
+        let (before, rest) = path.split_at(at);
+        Some((before, rest.strip_prefix(MARKER)?))
+    });
+    found.unwrap_or((path, ""))
 }
 
 fn without_breaks(authority: &str) -> Cow<'_, str> {
     let is_break = |c: char| matches!(c, '\t' | '\n' | '\r');
-    if authority.contains(is_break) {
+    if authority.bytes().any(|byte| is_break(char::from(byte))) {
         Cow::Owned(authority.replace(is_break, ""))
     } else {
         Cow::Borrowed(authority)
@@ -166,11 +190,9 @@ fn decode_component(text: &str) -> Result<Cow<'_, str>, RelayError> {
     if malformed {
         return Err(invalid("the URI has a malformed user name or password"));
     }
-    percent_decode_str(text).decode_utf8().map_err(|_| invalid("the URI has a malformed user name or password"))
-}
-
-fn is_never_in_host(c: char) -> bool {
-    matches!(c, ' ' | '"' | '%' | '\'' | ';' | '<' | '>' | '\\' | '^' | '`' | '{' | '|' | '}')
+    percent_decode_str(text)
+        .decode_utf8()
+        .map_err(|_| invalid("the URI has a malformed user name or password"))
 }
 
 /// Splits off `:` and digits at the end. The port is empty for none.
@@ -184,24 +206,23 @@ fn split_port(host: &str) -> (&str, &str) {
 /// The host with its port as `url.parse` keeps it, and what it moves from the host into the path.
 fn ascii_host<'a>(name: &'a str, port: &str) -> Result<(String, &'a str), RelayError> {
     let is_ipv6 = name.len() > 2 && name.starts_with('[') && name.ends_with(']');
-    let (name, misplaced) = if is_ipv6 { (name, "") } else { split_before(name, |c| c == ':') };
-    if name.encode_utf16().count() > 255 {
+    let (name, misplaced) = if is_ipv6 { (name, "") } else { split_before(name, &HOST_NAME) };
+    // JavaScript counts UTF-16 units, which are never more than the bytes.
+    if name.len() > 255 && name.encode_utf16().count() > 255 {
         return Err(invalid("the URI has a host name that is too long"));
     }
-    let lower = name.to_lowercase();
-    let mut host = if is_ipv6 {
-        lower
+    let mut host = String::with_capacity(name.len() + port.len() + 1);
+    if name.is_ascii() && (is_ipv6 || !name.contains("--")) {
+        // Nothing that IDNA could change but the case.
+        host.push_str(name);
+        host.make_ascii_lowercase();
+    } else if is_ipv6 {
+        host = name.to_lowercase();
     } else {
-        // idna's own fast path allocates as well; most hosts are ASCII without a punycode label.
-        let is_plain = lower.is_ascii() && !lower.contains("xn--");
-        if is_plain { lower } else { idna_host(&lower)? }
-    };
-    let forbidden = |c: char| match c {
-        '\0' | '\t' | '\n' | '\r' | ' ' | '#' | '%' | '/' | '<' | '>' | '?' | '@' | '\\' | '^' | '|' => true,
-        ':' | '[' | ']' => !is_ipv6,
-        _ => false,
-    };
-    if host.is_empty() || host.contains(forbidden) {
+        host = idna_host(&name.to_lowercase())?;
+    }
+    let allowed = if is_ipv6 { &IPV6_HOST } else { &HOST };
+    if host.is_empty() || !host.bytes().all(|byte| allowed.contains(byte)) {
         return Err(invalid("the URI has no valid host"));
     }
     if !port.is_empty() {
@@ -217,16 +238,6 @@ fn idna_host(name: &str) -> Result<String, RelayError> {
         .to_ascii(name.as_bytes(), AsciiDenyList::EMPTY, Hyphens::Allow, DnsLength::Ignore)
         .map(Cow::into_owned)
         .map_err(|_| invalid("the URI has no valid host"))
-}
-
-fn is_auto_escaped(byte: u8) -> bool {
-    matches!(byte, b'\t' | b'\n' | b'\r' | b' ' | b'"' | b'\'' | b'<' | b'>')
-        || matches!(byte, b'\\' | b'^' | b'`' | b'{' | b'|' | b'}')
-}
-
-fn is_kept_in_auth(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(byte, b'!' | b'\'' | b'(' | b')' | b'*' | b'-' | b'.' | b':' | b'_' | b'~')
 }
 
 /// The schemes that always have a path.

@@ -20,8 +20,10 @@ const RENEWAL_MARGIN: Duration = Duration::from_secs(300);
 const OPAQUE_LIFE: Duration = Duration::from_secs(3600);
 /// Renewal of tokens that seem to have ended before they were used.
 const DOUBTFUL_LIFE: Duration = Duration::from_secs(600);
+/// A token with no more life than this has none.
+const IMMINENT: Duration = Duration::from_millis(500);
 /// Least time between two renewals.
-const RENEWAL_MIN: Duration = Duration::from_secs(5);
+const RENEWAL_MIN: Duration = Duration::from_secs(1);
 /// A channel lost so soon after a renewal was lost because of it.
 const RENEWAL_BLAME: Duration = Duration::from_secs(60);
 
@@ -119,8 +121,8 @@ impl Link {
 
     fn schedule_renewal(&mut self, now: Duration, tokens: &Tokens, rng: &mut Rng) {
         let life = match (tokens, self.expires) {
-            // Expired by our clock, but the relay took it: the clock is wrong and says nothing about the end.
-            (Tokens::Provider, Some(expires)) if expires <= now => DOUBTFUL_LIFE,
+            // As good as expired by our clock, but the relay took it: the clock says nothing about the end.
+            (Tokens::Provider, Some(expires)) if expires <= now.saturating_add(IMMINENT) => DOUBTFUL_LIFE,
             (_, Some(expires)) => expires.saturating_sub(now),
             (Tokens::Provider, None) => OPAQUE_LIFE,
             (Tokens::Held(_), None) => {
@@ -155,7 +157,7 @@ impl Machine {
         let answers = keep_alive.mode == KeepAliveMode::Ping && !keep_alive.interval.is_zero();
         // One link may die of silence on the strength of hope; the next one gets more time until a pong is seen.
         if answers && (self.pong_seen || self.silent_links == 0) {
-            Some(keep_alive.timeout.max(keep_alive.interval.mul_f64(1.5)))
+            Some(keep_alive.timeout.max(keep_alive.interval.saturating_add(keep_alive.interval / 2)))
         } else {
             Some(keep_alive.timeout.max(RELAXED_TIMEOUT))
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{Action, LinkId, Machine};
 use crate::listener::events::ListenerEvent;
+use crate::protocol::address::Address;
 use crate::protocol::control::{self, ControlMessage, Request};
 
 /// Malformed messages that are reported in a minute; the rest are survived in silence.
@@ -26,7 +27,9 @@ impl Machine {
         }
         match control::parse(text) {
             Ok(ControlMessage::Accept(accept)) => {
-                self.actions.push(Action::Offer { accept, raw: text.to_owned() })
+                if let Some(address) = self.checked(&accept.address) {
+                    self.actions.push(Action::Offer { accept, address, raw: text.to_owned() });
+                }
             }
             Ok(ControlMessage::Request(request)) => self.request(link, request),
             Ok(ControlMessage::Unknown(name)) => {
@@ -50,9 +53,22 @@ impl Machine {
         match (head, address) {
             (Some(head), _) if head.body => self.set_body_of(link, id),
             (Some(_), _) => self.answer(link, &id),
-            (None, Some(address)) => self.actions.push(Action::AnswerRequest { id, address }),
+            (None, Some(address)) => {
+                if let Some(address) = self.checked(&address) {
+                    self.actions.push(Action::AnswerRequest { id, address });
+                }
+            }
             (None, None) => {}
         }
+    }
+
+    /// The relay's word is not enough: only hosts of the namespace's own domain are dialled.
+    fn checked(&mut self, text: &str) -> Option<Address> {
+        let checked = Address::parse(text).and_then(|address| {
+            self.config.hosts.check(&address, &self.config.listen)?;
+            Ok(address)
+        });
+        checked.map_err(|error| self.report_malformed(error.message)).ok()
     }
 
     /// The relay blocks listeners that leave requests without an answer.

@@ -521,7 +521,7 @@ fn control_messages_become_actions() {
     sim.input(Input::Text(link, r#"{"request":{"id":"r3","method":"PUT","body":true}}"#));
     sim.input(Input::Text(link, ACCEPT));
     assert!(sim.sent.last().unwrap().contains("r3"), "a body that does not come is not waited for");
-    sim.input(Input::Text(link, r#"{"request":{"address":"wss://h/","id":"r4"}}"#));
+    sim.input(Input::Text(link, r#"{"request":{"address":"wss://g2.servicebus.windows.net/","id":"r4"}}"#));
     assert_eq!(sim.short, ["r4"]);
     assert_eq!(sim.names(), ["request"; 4]);
 }
@@ -543,6 +543,31 @@ fn strange_messages_are_reported_and_survived() {
     assert_eq!(sim.events.len(), 20, "a flood is not passed on");
     sim.input(Input::Text(link, ACCEPT));
     assert_eq!((sim.offers, sim.machine.state()), (1, ListenerState::Online));
+}
+
+#[test]
+fn foreign_addresses_are_reported_and_go_nowhere() {
+    let mut sim = Sim::new();
+    sim.start();
+    let link = sim.up();
+    sim.clear_keeping_links();
+    for _ in 0..10_000 {
+        sim.input(Input::Text(link, r#"{"accept":{"address":"wss://evil.example/"}}"#));
+        sim.input(Input::Text(link, r#"{"accept":{"address":"ws://g1.servicebus.windows.net/"}}"#));
+    }
+    assert_eq!((sim.offers, sim.events.len()), (0, 20));
+}
+
+#[test]
+fn tokens_with_absurd_ends_do_no_harm() {
+    for life in [Duration::MAX, seconds(i64::MAX as u64), Duration::from_nanos(1)] {
+        let mut sim = Sim::new();
+        sim.provider = Box::new(move |n, _| Answer::Token(format!("t{n}"), Some(life)));
+        sim.start();
+        sim.run(minutes(60));
+        assert_eq!(sim.machine.state(), ListenerState::Online);
+        assert!(sim.asked.len() < 20);
+    }
 }
 
 #[test]
@@ -668,10 +693,14 @@ proptest! {
         while let Some(event) = queue.pop_front() {
             // Links are named by their distance from the newest.
             let recent = |back: u32| newest - back.min(newest);
-            let life = |s: u64| (!s.is_multiple_of(5)).then(|| seconds(s));
+            let life = |s: u64| match s % 7 {
+                0 => None,
+                1 => Some(Duration::MAX),
+                _ => Some(seconds(s)),
+            };
             let token = Secret::new("t");
             let text = [ACCEPT, "{", r#"{"x":1}"#, r#"{"request":{"id":"1","method":"GET","body":true}}"#,
-                r#"{"request":{"id":"1","address":"wss://h/"}}"#, ""];
+                r#"{"request":{"id":"1","address":"wss://g2.servicebus.windows.net/"}}"#, ""];
             let input = match event {
                 Event::Wait(millis) => { now += Duration::from_millis(millis); Input::Tick }
                 Event::Token(s) => { asking = false; Input::Token { value: token, expires_in: life(s) } }

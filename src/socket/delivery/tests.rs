@@ -97,7 +97,7 @@ fn returns_an_owners_credit_when_its_batch_has_been_drained() {
 
 #[test]
 fn a_full_queue_tells_those_that_wait_when_it_has_room() {
-    let (delivery, _) = counted(50);
+    let (delivery, _) = counted(300);
     let account = Arc::new(Account::default());
     let owner = || account.clone() as Arc<dyn Owner>;
     assert!(!delivery.is_full(&owner));

@@ -60,8 +60,8 @@ fn headers_are_found_in_any_case_and_joined() {
 #[test]
 fn malformed_heads_have_the_code_and_text_of_node() {
     let cases: [(&[u8], &str, &str); 10] = [
-        (b"SSH-2.0-x\r\n", "HPE_INVALID_CONSTANT", "Expected HTTP/"),
-        (b"X", "HPE_INVALID_CONSTANT", "Expected HTTP/"),
+        (b"SSH-2.0-x\r\n", "HPE_INVALID_CONSTANT", "Expected HTTP/, RTSP/ or ICE/"),
+        (b"X", "HPE_INVALID_CONSTANT", "Expected HTTP/, RTSP/ or ICE/"),
         (b"HTTP/3.1 200 OK\r\n\r\n", "HPE_INVALID_VERSION", "Invalid HTTP version"),
         (b"HTTP/1.1 20 OK\r\n\r\n", "HPE_INVALID_STATUS", "Invalid status code"),
         (b"HTTP/1.1 200 O\x01K\r\n\r\n", "HPE_INVALID_STATUS", "Invalid status code"),

@@ -144,7 +144,7 @@ async fn a_refusal_has_status_and_reason() {
 #[tokio::test]
 async fn a_bad_answer_is_the_proxys_fault() {
     for (answer, text) in [
-        ("SSH-2.0\r\n\r\n", "The proxy gave no valid answer: Parse Error: Expected HTTP/"),
+        ("SSH-2.0\r\n\r\n", "The proxy gave no valid answer: Parse Error: Expected HTTP/, RTSP/ or ICE/"),
         ("HTTP/1.1 200 OK\r\n\r\nearly", "The proxy sent data ahead of the tunnel"),
     ] {
         let (port, _peer) = scripted(answer).await;

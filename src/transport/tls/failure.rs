@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, OtherError, PeerIncompatible};
 
-use crate::error::{ErrorKind, RelayError};
+use crate::error::{ErrorKind, RelayError, SystemError};
 use crate::transport::tcp;
 
 /// A refused certificate in Node's words.
@@ -31,119 +31,214 @@ impl From<CertificateFailure> for Error {
     }
 }
 
-/// The TLS failure inside an IO error, if that is what it is.
-pub(in crate::transport) fn failure_in(error: &io::Error) -> Option<RelayError> {
-    error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()).map(describe)
+/// What Node calls EPROTO, as libuv numbers it.
+const EPROTO: i32 = if cfg!(windows) {
+    -4046
+} else if cfg!(any(target_os = "macos", target_os = "ios")) {
+    -100
+} else if cfg!(target_os = "freebsd") {
+    -92
+} else {
+    -71
+};
+
+/// The TLS failure inside an IO error of a connection whose TLS handshake is done, if that is what it is: an
+/// [`ErrorKind::Tls`] with OpenSSL's code (`ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED`).
+///
+/// In TLS 1.3 the client is done before the server has looked at its certificate, so a refusal arrives with the
+/// first read, which may be the one of the HTTP answer or a later one of the WebSocket. The error is found where
+/// tokio-rustls puts it and equally in `io::Error::other(rustls_error)`; `None` means an error of the network.
+pub(crate) fn failure_in(error: &io::Error) -> Option<RelayError> {
+    inner(error).map(|error| described(error, false))
 }
 
-fn describe(error: &Error) -> RelayError {
+/// As [`failure_in`], of a handshake that is not done. Node's https, and so ws, meets these while it writes the
+/// request, and they are `EPROTO` there; OpenSSL's view is in the text.
+pub(super) fn handshake_failure_in(error: &io::Error) -> Option<RelayError> {
+    inner(error).map(|error| described(error, true))
+}
+
+fn inner(error: &io::Error) -> Option<&Error> {
+    error.get_ref().and_then(|inner| inner.downcast_ref::<Error>())
+}
+
+fn described(error: &Error, handshake: bool) -> RelayError {
     if let Error::InvalidCertificate(CertificateError::Other(other)) = error
         && let Some(failure) = other.0.downcast_ref::<CertificateFailure>()
     {
-        return tls(failure.code, failure.message.as_ref());
+        return RelayError::new(ErrorKind::Tls, failure.message.as_ref())
+            .with_system(tcp::bare(failure.code));
     }
-    let described = match error {
-        Error::AlertReceived(alert) => {
-            let (code, text) = alert_name(*alert);
-            tls(code, &format!("SSL routines: {text} (SSL alert number {})", u8::from(*alert)))
+    let reason = reason(error);
+    let text = reason.as_ref().map_or_else(|| error.to_string(), Reason::text);
+    let code = reason.filter(|_| !handshake).and_then(|reason| reason.code());
+    let described = match code {
+        Some(code) => RelayError::new(ErrorKind::Tls, text)
+            .with_system(SystemError { code: Cow::Owned(code), ..tcp::bare("") }),
+        None => {
+            let syscall = if handshake { "write" } else { "read" };
+            RelayError::new(ErrorKind::Tls, format!("{syscall} EPROTO {text}")).with_system(SystemError {
+                errno: Some(EPROTO),
+                syscall: Some(syscall),
+                ..tcp::bare("EPROTO")
+            })
         }
-        // Bytes that are no TLS record at all: most often a server that speaks plain HTTP on this port.
-        Error::InvalidMessage(
-            InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
-        ) => tls("ERR_SSL_WRONG_VERSION_NUMBER", "SSL routines: wrong version number"),
-        Error::PeerIncompatible(
-            PeerIncompatible::ServerDoesNotSupportTls12Or13
-            | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
-        ) => tls("ERR_SSL_UNSUPPORTED_PROTOCOL", "SSL routines: unsupported protocol"),
-        other => tls("EPROTO", &format!("TLS handshake failed: {other}")),
     };
     described.caused_by(error.clone())
 }
 
-fn tls(code: &'static str, text: &str) -> RelayError {
-    RelayError::new(ErrorKind::Tls, text).with_system(tcp::bare(code))
+/// A line of OpenSSL's error queue.
+struct Reason {
+    number: u32,
+    name: Option<&'static str>,
+    alert: Option<u8>,
+}
+
+impl Reason {
+    /// Without the thread's id in front, and without the function and the line in OpenSSL's source.
+    fn text(&self) -> String {
+        let number = 0x0A00_0000 | self.number;
+        let name = self.name.map_or_else(|| format!("reason({})", self.number).into(), Cow::Borrowed);
+        let alert = self.alert.map_or_else(String::new, |alert| format!(":SSL alert number {alert}"));
+        format!("error:{number:08X}:SSL routines::{name}{alert}")
+    }
+
+    fn code(&self) -> Option<String> {
+        self.name.map(|name| format!("ERR_SSL_{}", name.replace(' ', "_").to_ascii_uppercase()))
+    }
+}
+
+fn reason(error: &Error) -> Option<Reason> {
+    let known = |number, name| Some(Reason { number, name: Some(name), alert: None });
+    match error {
+        Error::AlertReceived(alert) => {
+            let code = u8::from(*alert);
+            Some(Reason { number: 1000 + u32::from(code), name: alert_name(*alert), alert: Some(code) })
+        }
+        // Bytes that are no TLS record at all: most often a server that speaks plain HTTP on this port.
+        Error::InvalidMessage(
+            InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
+        ) => known(267, "wrong version number"),
+        Error::PeerIncompatible(
+            PeerIncompatible::ServerDoesNotSupportTls12Or13
+            | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
+        ) => known(258, "unsupported protocol"),
+        Error::DecryptError => known(281, "decryption failed or bad record mac"),
+        _ => None,
+    }
 }
 
 /// OpenSSL's name for an alert: Node makes the code from it.
-fn alert_name(alert: AlertDescription) -> (&'static str, &'static str) {
+fn alert_name(alert: AlertDescription) -> Option<&'static str> {
     use AlertDescription as A;
-    match alert {
-        A::UnexpectedMessage => ("ERR_SSL_SSLV3_ALERT_UNEXPECTED_MESSAGE", "sslv3 alert unexpected message"),
-        A::BadRecordMac => ("ERR_SSL_SSLV3_ALERT_BAD_RECORD_MAC", "sslv3 alert bad record mac"),
-        A::RecordOverflow => ("ERR_SSL_TLSV1_ALERT_RECORD_OVERFLOW", "tlsv1 alert record overflow"),
-        A::HandshakeFailure => ("ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE", "sslv3 alert handshake failure"),
-        A::BadCertificate => ("ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE", "sslv3 alert bad certificate"),
-        A::UnsupportedCertificate => {
-            ("ERR_SSL_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE", "sslv3 alert unsupported certificate")
-        }
-        A::CertificateRevoked => {
-            ("ERR_SSL_SSLV3_ALERT_CERTIFICATE_REVOKED", "sslv3 alert certificate revoked")
-        }
-        A::CertificateExpired => {
-            ("ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED", "sslv3 alert certificate expired")
-        }
-        A::CertificateUnknown => {
-            ("ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN", "sslv3 alert certificate unknown")
-        }
-        A::IllegalParameter => ("ERR_SSL_SSLV3_ALERT_ILLEGAL_PARAMETER", "sslv3 alert illegal parameter"),
-        A::UnknownCA => ("ERR_SSL_TLSV1_ALERT_UNKNOWN_CA", "tlsv1 alert unknown ca"),
-        A::AccessDenied => ("ERR_SSL_TLSV1_ALERT_ACCESS_DENIED", "tlsv1 alert access denied"),
-        A::DecodeError => ("ERR_SSL_TLSV1_ALERT_DECODE_ERROR", "tlsv1 alert decode error"),
-        A::DecryptError => ("ERR_SSL_TLSV1_ALERT_DECRYPT_ERROR", "tlsv1 alert decrypt error"),
-        A::ProtocolVersion => ("ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION", "tlsv1 alert protocol version"),
-        A::InsufficientSecurity => {
-            ("ERR_SSL_TLSV1_ALERT_INSUFFICIENT_SECURITY", "tlsv1 alert insufficient security")
-        }
-        A::InternalError => ("ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR", "tlsv1 alert internal error"),
-        A::InappropriateFallback => {
-            ("ERR_SSL_TLSV1_ALERT_INAPPROPRIATE_FALLBACK", "tlsv1 alert inappropriate fallback")
-        }
-        A::UserCanceled => ("ERR_SSL_TLSV1_ALERT_USER_CANCELLED", "tlsv1 alert user cancelled"),
-        A::NoRenegotiation => ("ERR_SSL_TLSV1_ALERT_NO_RENEGOTIATION", "tlsv1 alert no renegotiation"),
-        A::MissingExtension => ("ERR_SSL_TLSV13_ALERT_MISSING_EXTENSION", "tlsv13 alert missing extension"),
-        A::CertificateRequired => {
-            ("ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED", "tlsv13 alert certificate required")
-        }
-        A::UnsupportedExtension => ("ERR_SSL_TLSV1_UNSUPPORTED_EXTENSION", "tlsv1 unsupported extension"),
-        A::UnrecognisedName => ("ERR_SSL_TLSV1_UNRECOGNIZED_NAME", "tlsv1 unrecognized name"),
-        A::NoApplicationProtocol => {
-            ("ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL", "tlsv1 alert no application protocol")
-        }
-        _ => ("EPROTO", "alert received"),
-    }
+    Some(match alert {
+        A::UnexpectedMessage => "sslv3 alert unexpected message",
+        A::BadRecordMac => "sslv3 alert bad record mac",
+        A::DecryptionFailed => "tlsv1 alert decryption failed",
+        A::RecordOverflow => "tlsv1 alert record overflow",
+        A::DecompressionFailure => "sslv3 alert decompression failure",
+        A::HandshakeFailure => "sslv3 alert handshake failure",
+        A::NoCertificate => "sslv3 alert no certificate",
+        A::BadCertificate => "sslv3 alert bad certificate",
+        A::UnsupportedCertificate => "sslv3 alert unsupported certificate",
+        A::CertificateRevoked => "sslv3 alert certificate revoked",
+        A::CertificateExpired => "sslv3 alert certificate expired",
+        A::CertificateUnknown => "sslv3 alert certificate unknown",
+        A::IllegalParameter => "sslv3 alert illegal parameter",
+        A::UnknownCA => "tlsv1 alert unknown ca",
+        A::AccessDenied => "tlsv1 alert access denied",
+        A::DecodeError => "tlsv1 alert decode error",
+        A::DecryptError => "tlsv1 alert decrypt error",
+        A::ExportRestriction => "tlsv1 alert export restriction",
+        A::ProtocolVersion => "tlsv1 alert protocol version",
+        A::InsufficientSecurity => "tlsv1 alert insufficient security",
+        A::InternalError => "tlsv1 alert internal error",
+        A::InappropriateFallback => "tlsv1 alert inappropriate fallback",
+        A::UserCanceled => "tlsv1 alert user cancelled",
+        A::NoRenegotiation => "tlsv1 alert no renegotiation",
+        A::MissingExtension => "tlsv13 alert missing extension",
+        A::UnsupportedExtension => "tlsv1 unsupported extension",
+        A::CertificateUnobtainable => "tlsv1 certificate unobtainable",
+        A::UnrecognisedName => "tlsv1 unrecognized name",
+        A::BadCertificateStatusResponse => "tlsv1 bad certificate status response",
+        A::BadCertificateHashValue => "tlsv1 bad certificate hash value",
+        A::UnknownPSKIdentity => "tlsv1 alert unknown psk identity",
+        A::CertificateRequired => "tlsv13 alert certificate required",
+        A::NoApplicationProtocol => "tlsv1 alert no application protocol",
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn code_of(error: Error) -> (String, String) {
-        let error = failure_in(&io::Error::new(io::ErrorKind::InvalidData, error)).unwrap();
+    fn in_io(error: Error) -> io::Error {
+        io::Error::new(io::ErrorKind::InvalidData, error)
+    }
+
+    fn seen(error: RelayError) -> (String, String, Option<i32>, Option<&'static str>) {
         assert_eq!(error.kind, ErrorKind::Tls);
-        (error.system.unwrap().code.into_owned(), error.message)
+        let system = error.system.unwrap();
+        (system.code.into_owned(), error.message, system.errno, system.syscall)
     }
 
     #[test]
-    fn alerts_have_the_codes_of_openssl() {
-        for (alert, code) in [
-            (AlertDescription::HandshakeFailure, "ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE"),
-            (AlertDescription::ProtocolVersion, "ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION"),
+    fn a_failed_handshake_is_eproto_as_in_nodes_https() {
+        for (error, text) in [
+            (
+                Error::AlertReceived(AlertDescription::HandshakeFailure),
+                "error:0A000410:SSL routines::sslv3 alert handshake failure:SSL alert number 40",
+            ),
+            (
+                Error::AlertReceived(AlertDescription::ProtocolVersion),
+                "error:0A00042E:SSL routines::tlsv1 alert protocol version:SSL alert number 70",
+            ),
+            (
+                Error::AlertReceived(AlertDescription::Unknown(200)),
+                "error:0A0004B0:SSL routines::reason(1200):SSL alert number 200",
+            ),
+            (
+                Error::InvalidMessage(InvalidMessage::InvalidContentType),
+                "error:0A00010B:SSL routines::wrong version number",
+            ),
+            (
+                Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13),
+                "error:0A000102:SSL routines::unsupported protocol",
+            ),
+        ] {
+            let (code, message, errno, syscall) = seen(handshake_failure_in(&in_io(error)).unwrap());
+            assert_eq!((code.as_str(), errno, syscall), ("EPROTO", Some(EPROTO), Some("write")));
+            assert_eq!(message, format!("write EPROTO {text}"));
+        }
+    }
+
+    #[test]
+    fn behind_the_handshake_the_codes_are_openssls() {
+        for (error, code) in [
             (AlertDescription::CertificateRequired, "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED"),
             (AlertDescription::UnknownCA, "ERR_SSL_TLSV1_ALERT_UNKNOWN_CA"),
-            (AlertDescription::Unknown(200), "EPROTO"),
+            (AlertDescription::BadCertificate, "ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE"),
+            (AlertDescription::UnrecognisedName, "ERR_SSL_TLSV1_UNRECOGNIZED_NAME"),
         ] {
-            assert_eq!(code_of(Error::AlertReceived(alert)).0, code);
+            // In tokio-rustls's wrapping and in that of somebody who drives rustls himself.
+            for io in [in_io(Error::AlertReceived(error)), io::Error::other(Error::AlertReceived(error))] {
+                let (seen_code, message, errno, syscall) = seen(failure_in(&io).unwrap());
+                assert_eq!((seen_code.as_str(), errno, syscall), (code, None, None));
+                assert!(message.starts_with("error:0A000") && message.contains(":SSL alert number "));
+            }
         }
-        let (_, text) = code_of(Error::AlertReceived(AlertDescription::HandshakeFailure));
-        assert_eq!(text, "SSL routines: sslv3 alert handshake failure (SSL alert number 40)");
+        let (code, _, errno, syscall) =
+            seen(failure_in(&in_io(Error::AlertReceived(AlertDescription::Unknown(200)))).unwrap());
+        assert_eq!((code.as_str(), errno, syscall), ("EPROTO", Some(EPROTO), Some("read")));
     }
 
     #[test]
     fn other_failures_keep_rustls_as_their_cause() {
-        let io = io::Error::new(io::ErrorKind::InvalidData, Error::DecryptError);
-        let report = serde_json::to_value(failure_in(&io).unwrap().report()).unwrap();
+        let io = in_io(Error::HandshakeNotComplete);
+        let report = serde_json::to_value(handshake_failure_in(&io).unwrap().report()).unwrap();
         assert_eq!(report["system"]["code"], "EPROTO");
-        assert_eq!(report["causes"][0], Error::DecryptError.to_string());
+        assert_eq!(report["causes"][0], Error::HandshakeNotComplete.to_string());
         assert!(failure_in(&io::Error::from(io::ErrorKind::ConnectionReset)).is_none());
     }
 }

@@ -10,10 +10,10 @@ use rustls::client::ResolvesClientCert;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
 
-use super::{TlsOptions, invalid};
-use crate::error::RelayError;
+use super::{TlsOptions, invalid, issued};
+use crate::error::{ErrorKind, RelayError};
 use crate::transport::tcp;
 
 pub(super) struct Identity {
@@ -31,7 +31,8 @@ impl Identity {
 /// The identity that `options` give, if any.
 ///
 /// # Errors
-/// `InvalidArgument`, naming the option; the key's text never shows.
+/// `InvalidArgument`, naming the option, or `Tls` for a key that is not the certificate's; the key's text never
+/// shows.
 pub(super) fn load(options: &TlsOptions, provider: &CryptoProvider) -> Result<Option<Identity>, RelayError> {
     match (&options.cert, &options.key, &options.pfx) {
         (Some(cert), Some(key), _) => from_pem(cert, key, provider).map(Some),
@@ -53,16 +54,25 @@ fn from_pem(cert: &str, key: &str, provider: &CryptoProvider) -> Result<Identity
     }
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
         .map_err(|_| invalid("\"key\" holds no PEM private key"))?;
-    let key = CertifiedKey::new(chain, signing_key(key, provider, "key")?);
-    match key.keys_match() {
-        // `Unknown` only says that this kind of key cannot be compared.
-        Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {
-            Ok(Identity { key, others: Vec::new() })
-        }
-        Err(rustls::Error::InconsistentKeys(_)) => Err(invalid("\"key\" does not belong to \"cert\"")
-            .with_system(tcp::bare("ERR_OSSL_X509_KEY_VALUES_MISMATCH"))),
+    let signer = signing_key(key, provider, "key")?;
+    let mine = chain.first().map_or(Ok(None), |certificate| belongs(signer.as_ref(), certificate));
+    match mine {
+        // Unknown only says that this kind of key cannot be compared.
+        Ok(Some(true) | None) => Ok(Identity { key: CertifiedKey::new(chain, signer), others: Vec::new() }),
+        // The kind lets JavaScript see the code as Node has it.
+        Ok(Some(false)) => Err(RelayError::new(
+            ErrorKind::Tls,
+            "error:05800074:x509 certificate routines::key values mismatch",
+        )
+        .with_system(tcp::bare("ERR_OSSL_X509_KEY_VALUES_MISMATCH"))),
         Err(error) => Err(invalid("\"cert\" cannot be used").caused_by(error)),
     }
+}
+
+/// Compares a private key with a certificate of any version: `CertifiedKey::keys_match` reads version 3 only.
+fn belongs(key: &dyn SigningKey, certificate: &CertificateDer<'_>) -> Result<Option<bool>, rustls::Error> {
+    let public = issued::public_key(certificate)?;
+    Ok(key.public_key().map(|own| own == public))
 }
 
 fn from_pfx(pfx: &[u8], passphrase: &str, provider: &CryptoProvider) -> Result<Identity, RelayError> {
@@ -80,7 +90,7 @@ fn from_pfx(pfx: &[u8], passphrase: &str, provider: &CryptoProvider) -> Result<I
     // Not every tool links key and certificate by id, so ask the keys themselves.
     let own = others
         .iter()
-        .position(|cert| CertifiedKey::new(vec![cert.clone()], signer.clone()).keys_match().is_ok())
+        .position(|cert| matches!(belongs(signer.as_ref(), cert), Ok(Some(true))))
         .ok_or_else(|| invalid("\"pfx\" holds no certificate for its private key"))?;
     let mut links: Vec<_> = archive.certs.iter().map(|bag| &bag.cert).collect();
     let mut last = links.remove(own);
@@ -98,7 +108,7 @@ fn signing_key(
     key: PrivateKeyDer<'static>,
     provider: &CryptoProvider,
     option: &str,
-) -> Result<Arc<dyn rustls::sign::SigningKey>, RelayError> {
+) -> Result<Arc<dyn SigningKey>, RelayError> {
     provider
         .key_provider
         .load_private_key(key)

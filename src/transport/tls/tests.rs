@@ -2,12 +2,15 @@ use p12_keystore::{Certificate as P12Certificate, KeyStore, KeyStoreEntry, Priva
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::HandshakeKind;
 use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
 use rustls::server::WebPkiClientVerifier;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
+use super::testdata::{V1_BY_V1, V1_BY_V1_KEY, V1_ROOT, V1_RSA, V1_RSA_KEY, certificate};
 use super::*;
 
 struct Made {
@@ -138,7 +141,8 @@ async fn sessions_are_resumed_within_one_configuration() {
 async fn a_server_without_tls_is_recognised() {
     let port = answer(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
     let error = dial(&TlsOptions::default(), "localhost", port).await.unwrap_err();
-    assert_eq!((error.kind, code(&error)), (ErrorKind::Tls, "ERR_SSL_WRONG_VERSION_NUMBER"));
+    assert_eq!((error.kind, code(&error)), (ErrorKind::Tls, "EPROTO"));
+    assert_eq!(error.message, "write EPROTO error:0A00010B:SSL routines::wrong version number");
 }
 
 #[tokio::test]
@@ -156,7 +160,8 @@ async fn a_server_that_hangs_up_is_a_reset() {
 async fn an_alert_has_openssls_name() {
     let port = answer(&[21, 3, 3, 0, 2, 2, 40]).await;
     let error = dial(&TlsOptions::default(), "localhost", port).await.unwrap_err();
-    assert_eq!(code(&error), "ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE");
+    assert_eq!(code(&error), "EPROTO");
+    assert!(error.message.ends_with("::sslv3 alert handshake failure:SSL alert number 40"));
 }
 
 #[tokio::test]
@@ -172,7 +177,8 @@ async fn versions_without_overlap_fail() {
     let (port, server) = serve(config).await;
     let options = TlsOptions { min_version: Some(TlsVersion::Tls13), ..trusting(&made.cert) };
     let error = dial(&options, "localhost", port).await.unwrap_err();
-    assert_eq!(code(&error), "ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION");
+    assert_eq!(code(&error), "EPROTO");
+    assert!(error.message.ends_with("::tlsv1 alert protocol version:SSL alert number 70"));
     server.abort();
 }
 
@@ -239,7 +245,8 @@ fn unusable_identities_name_the_option() {
     assert!(client_config(&with(&one.cert, &one.key)).is_ok());
     assert!(client_config(&with(&format!("{}{}", one.key, one.cert), &one.key)).is_ok());
     let error = client_config(&with(&one.cert, &two.key)).unwrap_err();
-    assert_eq!(code(&error), "ERR_OSSL_X509_KEY_VALUES_MISMATCH");
+    assert_eq!((error.kind, code(&error)), (ErrorKind::Tls, "ERR_OSSL_X509_KEY_VALUES_MISMATCH"));
+    assert!(error.message.ends_with("key values mismatch"));
     assert_eq!(refusal(&with("", &one.key)), "\"cert\" holds no PEM certificate");
     assert_eq!(refusal(&with(&one.cert, "x")), "\"key\" holds no PEM private key");
     let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
@@ -248,6 +255,64 @@ fn unusable_identities_name_the_option() {
         refusal(&TlsOptions { pfx: Some(vec![1, 2, 3]), ..Default::default() }).split(':').next(),
         Some("\"pfx\" cannot be read")
     );
+}
+
+/// A server that presents `cert` and signs with `key`, whether they belong together or not.
+fn old_server(cert: &str, key: &str, version: TlsVersion) -> ServerConfig {
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+    let signer = provider().key_provider.load_private_key(key).unwrap();
+    let identity = SingleCertAndKey::from(CertifiedKey::new(vec![certificate(cert)], signer));
+    let options = TlsOptions { min_version: Some(version), max_version: Some(version), ..Default::default() };
+    ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&versions(&options).unwrap())
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(identity))
+}
+
+#[tokio::test]
+async fn a_version_1_server_proves_that_it_has_the_key() {
+    let careless = TlsOptions { reject_unauthorized: false, ..Default::default() };
+    let stranger = KeyPair::generate().unwrap().serialize_pem();
+    for version in [TlsVersion::Tls12, TlsVersion::Tls13] {
+        for (cert, key, ca) in [(V1_BY_V1, V1_BY_V1_KEY, V1_ROOT), (V1_RSA, V1_RSA_KEY, V1_RSA)] {
+            let (port, server) = serve(old_server(cert, key, version)).await;
+            for (options, name) in
+                [(&careless, "other.example"), (&trusting(ca), "localhost"), (&trusting(cert), "localhost")]
+            {
+                let mut stream = dial(options, name, port).await.unwrap();
+                assert_eq!(stream.read_u8().await.unwrap(), b'!');
+            }
+            let error = dial(&TlsOptions::default(), "localhost", port).await.unwrap_err();
+            assert!(
+                ["UNABLE_TO_VERIFY_LEAF_SIGNATURE", "DEPTH_ZERO_SELF_SIGNED_CERT"].contains(&code(&error))
+            );
+            server.abort();
+        }
+        // Nobody is trusted blindly: the handshake must be signed with the key of the certificate.
+        for (cert, key) in [(V1_BY_V1, stranger.as_str()), (V1_RSA, &stranger), (V1_BY_V1, V1_RSA_KEY)] {
+            let (port, server) = serve(old_server(cert, key, version)).await;
+            let error = dial(&careless, "localhost", port).await.unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Tls, "{error}");
+            server.abort();
+        }
+    }
+}
+
+#[test]
+fn a_version_1_client_certificate_is_presented_with_its_own_key_only() {
+    let options = TlsOptions {
+        cert: Some(format!("{V1_BY_V1}{V1_ROOT}")),
+        key: Some(V1_BY_V1_KEY.into()),
+        ..Default::default()
+    };
+    let config = client_config(&options).unwrap();
+    let schemes = provider().signature_verification_algorithms.supported_schemes();
+    let presented = config.client_auth_cert_resolver.resolve(&[], &schemes).unwrap();
+    assert_eq!(presented.cert, [certificate(V1_BY_V1), certificate(V1_ROOT)]);
+    let strangers = TlsOptions { key: Some(V1_RSA_KEY.into()), ..options };
+    let error = client_config(&strangers).unwrap_err();
+    assert_eq!(code(&error), "ERR_OSSL_X509_KEY_VALUES_MISMATCH");
 }
 
 #[tokio::test]

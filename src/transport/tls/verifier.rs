@@ -8,15 +8,17 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::{
     CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+    verify_tls13_signature_with_raw_key,
 };
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 use x509_parser::oid_registry::OID_X509_EXT_NAME_CONSTRAINTS;
-use x509_parser::prelude::{FromDer, X509Certificate, X509Version};
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::Trust;
 use super::failure::CertificateFailure;
+use super::issued;
 use super::names::Names;
 
 #[derive(Debug)]
@@ -40,16 +42,66 @@ impl Verifier {
         // A self-signed certificate that is itself given as `ca`: webpki sees no issuer, or a CA where it
         // wants a server. The user has vouched for exactly these bytes, so only the dates are left to check.
         if self.trust.contains(end_entity) {
-            return check_dates(end_entity, now);
+            let parsed = issued::parse(end_entity).ok_or(CertificateError::BadEncoding)?;
+            return issued::check_dates(&parsed, now);
         }
-        let parsed = ParsedCertificate::try_from(end_entity)?;
-        verify_server_cert_signed_by_trust_anchor(
+        let parsed = match ParsedCertificate::try_from(end_entity) {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                return match issued::parse(end_entity).filter(issued::is_old) {
+                    Some(old) => self.verify_old(&old, intermediates, now),
+                    None => Err(error),
+                };
+            }
+        };
+        let verified = verify_server_cert_signed_by_trust_anchor(
             &parsed,
             &self.trust.roots,
             intermediates,
             now,
             self.algorithms.all,
-        )
+        );
+        // webpki refuses every CA certificate here, OpenSSL only those that are not made for servers too.
+        if verified.is_err()
+            && let Some(leaf) = issued::parse(end_entity).filter(|leaf| leaf.is_ca())
+            && let Some(result) = self.issued_directly(&leaf, now)
+        {
+            return result;
+        }
+        verified
+    }
+
+    fn issued_directly(&self, leaf: &X509Certificate<'_>, now: UnixTime) -> Option<Result<(), Error>> {
+        issued::by_anchor(leaf, &self.trust.roots.roots, &self.algorithms, now)
+    }
+
+    /// Version 1, which webpki does not read: trusted where an anchor itself has issued it.
+    fn verify_old(
+        &self,
+        leaf: &X509Certificate<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        if let Some(result) = self.issued_directly(leaf, now) {
+            return result;
+        }
+        let is_anchor = |certificate: &X509Certificate<'_>| {
+            issued::issuer_name(certificate).is_some_and(|name| {
+                self.trust.roots.roots.iter().any(|anchor| anchor.subject.as_ref() == name)
+            })
+        };
+        let self_issued = leaf.issuer() == leaf.subject();
+        let between = climb(leaf, intermediates);
+        // An intermediate between the two, or an anchor that limits names: Node might accept it.
+        if !self_issued && (is_anchor(leaf) || between.iter().any(is_anchor)) {
+            return Err(CertificateFailure::new(
+                "UNSUPPORTED_CERTIFICATE_VERSION",
+                "the server's certificate is X.509 version 1, which is verified only if a certificate of \"ca\" \
+                 has issued it directly; issue it as version 3 with subjectAltName",
+            )
+            .into());
+        }
+        Err(CertificateError::UnknownIssuer.into())
     }
 
     fn verify_name(
@@ -58,11 +110,16 @@ impl Verifier {
         intermediates: &[CertificateDer<'_>],
         server_name: &ServerName<'_>,
     ) -> Result<(), Error> {
-        let error = match verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name) {
-            Err(error @ Error::InvalidCertificate(_)) => error,
-            other => return other,
+        let (error, unread) = match ParsedCertificate::try_from(end_entity) {
+            Ok(end_entity) => match verify_server_name(&end_entity, server_name) {
+                Err(error @ Error::InvalidCertificate(_)) => (error, false),
+                other => return other,
+            },
+            Err(error) => (error, true),
         };
-        let Ok((_, parsed)) = X509Certificate::from_der(end_entity) else { return Err(error) };
+        // Version 1 has no subjectAltName: its common name is all there is to look at.
+        let parsed = issued::parse(end_entity).filter(|parsed| !unread || issued::is_old(parsed));
+        let Some(parsed) = parsed else { return Err(error) };
         let names = Names::of(&parsed);
         match server_name {
             ServerName::DnsName(host)
@@ -109,8 +166,15 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, dss, &self.algorithms)
-            .map_err(|error| explain(error, cert, &[]))
+        // Whether to trust the certificate is decided above; here only its key counts, whatever its version.
+        if ParsedCertificate::try_from(cert).is_ok() {
+            verify_tls12_signature(message, cert, dss, &self.algorithms)
+        } else {
+            issued::public_key(cert)
+                .and_then(|key| issued::verify_tls12_signature(message, &key, dss, &self.algorithms))
+                .map(|()| HandshakeSignatureValid::assertion())
+        }
+        .map_err(|error| explain(error, cert, &[]))
     }
 
     fn verify_tls13_signature(
@@ -119,24 +183,17 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &self.algorithms)
-            .map_err(|error| explain(error, cert, &[]))
+        if ParsedCertificate::try_from(cert).is_ok() {
+            verify_tls13_signature(message, cert, dss, &self.algorithms)
+        } else {
+            issued::public_key(cert)
+                .and_then(|key| verify_tls13_signature_with_raw_key(message, &key, dss, &self.algorithms))
+        }
+        .map_err(|error| explain(error, cert, &[]))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
-    }
-}
-
-fn check_dates(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
-    let (_, parsed) = X509Certificate::from_der(certificate).map_err(|_| CertificateError::BadEncoding)?;
-    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-    if now < parsed.validity().not_before.timestamp() {
-        Err(CertificateError::NotValidYet.into())
-    } else if now > parsed.validity().not_after.timestamp() {
-        Err(CertificateError::Expired.into())
-    } else {
-        Ok(())
     }
 }
 
@@ -153,14 +210,6 @@ fn explain(error: Error, end_entity: &CertificateDer<'_>, intermediates: &[Certi
     let Error::InvalidCertificate(reason) = &error else { return error };
     let parsed = X509Certificate::from_der(end_entity).ok().map(|(_, parsed)| parsed);
     let self_issued = parsed.as_ref().is_some_and(|leaf| leaf.issuer() == leaf.subject());
-    if parsed.as_ref().is_some_and(|leaf| leaf.version() != X509Version::V3) {
-        return CertificateFailure::new(
-            "UNSUPPORTED_CERTIFICATE_VERSION",
-            "the server's certificate is X.509 version 1, which cannot be verified; issue it as version 3 with \
-             subjectAltName",
-        )
-        .into();
-    }
     let failure = match reason {
         C::Other(other) if other.0.is::<CertificateFailure>() => return error,
         C::Expired | C::ExpiredContext { .. } => {
@@ -202,25 +251,35 @@ fn untrusted(leaf: Option<&X509Certificate<'_>>, intermediates: &[CertificateDer
     if leaf.issuer() == leaf.subject() {
         return CertificateFailure::new("DEPTH_ZERO_SELF_SIGNED_CERT", "self-signed certificate");
     }
-    let mut offered: Vec<_> =
-        intermediates.iter().filter_map(|der| X509Certificate::from_der(der).ok()).map(|(_, c)| c).collect();
-    let mut wanted = leaf.issuer().as_raw().to_vec();
-    let mut found_any = false;
-    while let Some(index) = offered.iter().position(|issuer| issuer.subject().as_raw() == wanted) {
-        let issuer = offered.swap_remove(index);
-        if issuer.issuer() == issuer.subject() {
-            return CertificateFailure::new(
-                "SELF_SIGNED_CERT_IN_CHAIN",
-                "self-signed certificate in certificate chain",
-            );
-        }
-        found_any = true;
-        wanted = issuer.issuer().as_raw().to_vec();
+    let between = climb(leaf, intermediates);
+    match between.last() {
+        None => leaf_only(),
+        Some(last) if last.issuer() == last.subject() => CertificateFailure::new(
+            "SELF_SIGNED_CERT_IN_CHAIN",
+            "self-signed certificate in certificate chain",
+        ),
+        Some(_) => CertificateFailure::new(
+            "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+            "unable to get local issuer certificate",
+        ),
     }
-    if found_any {
-        CertificateFailure::new("UNABLE_TO_GET_ISSUER_CERT_LOCALLY", "unable to get local issuer certificate")
-    } else {
-        leaf_only()
+}
+
+/// The issuers of `leaf` among what the server presented, upwards by name; a self-signed one is the last.
+fn climb<'a>(
+    leaf: &X509Certificate<'_>,
+    intermediates: &'a [CertificateDer<'_>],
+) -> Vec<X509Certificate<'a>> {
+    let mut offered: Vec<_> = intermediates.iter().filter_map(issued::parse).collect();
+    let mut climbed: Vec<X509Certificate<'a>> = Vec::new();
+    loop {
+        let below = climbed.last().unwrap_or(leaf);
+        let wanted = below.issuer().as_raw();
+        let found = offered.iter().position(|issuer| issuer.subject().as_raw() == wanted);
+        match found.filter(|_| below.issuer() != below.subject()) {
+            Some(index) => climbed.push(offered.swap_remove(index)),
+            None => return climbed,
+        }
     }
 }
 

@@ -24,6 +24,8 @@ pub fn config() -> MachineConfig {
         token_timeout: seconds(60),
         recycle_after: seconds(23 * 3600),
         tokens: Tokens::Provider,
+        listen: Address::parse("wss://ns.servicebus.windows.net/").unwrap(),
+        hosts: HostPolicy::ParentDomain,
     }
 }
 

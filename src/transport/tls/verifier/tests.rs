@@ -1,25 +1,16 @@
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, GeneralSubtree,
-    IsCa, KeyPair, NameConstraints, SanType, date_time_ymd,
+    IsCa, KeyPair, KeyUsagePurpose, NameConstraints, SanType, date_time_ymd,
 };
 use rustls::RootCertStore;
-use rustls::pki_types::pem::PemObject;
 use std::collections::HashSet;
 use std::time::Duration;
 
 use super::super::provider;
+use super::super::testdata::{
+    V1_BY_INTERMEDIATE, V1_BY_V1, V1_BY_V3, V1_ROOT, V3_INTERMEDIATE, V3_ROOT, certificate,
+};
 use super::*;
-
-/// `openssl x509 -req` without extensions still makes these.
-const VERSION_1: &str = "-----BEGIN CERTIFICATE-----
-MIIBJTCBzAIUKfP5AagcHoEvk8L7d7sj3gTc3MAwCgYIKoZIzj0EAwIwFTETMBEG
-A1UEAwwKVGVzdCBDQSB2MTAgFw0yNjExMjMxOTM4MjdaGA8yMTI2MTAzMDE5Mzgy
-N1owFDESMBAGA1UEAwwJbG9jYWxob3N0MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcD
-QgAEaUhYPEqc6Vm4BTxjCOJg6S9Y1fOhefRqjPd6D2/97GJgK2XuN6cH3eYrhhlV
-J2LDog2jYnVwkiq0N75BqZ8thDAKBggqhkjOPQQDAgNIADBFAiEA8Nuutq5CXgEz
-o/87xFx88v4NKIqp1BznnW22v/bRlfQCIDs77NCiEI80Tir+fjbPbzah0zq2g+r1
-DP9+8zZjkxaP
------END CERTIFICATE-----";
 
 type Issuer = CertifiedIssuer<'static, KeyPair>;
 
@@ -229,12 +220,6 @@ fn a_certificate_made_for_something_else_is_refused() {
     params.insert_extended_key_usage(ExtendedKeyUsagePurpose::ClientAuth);
     let refused = verify(&[root.der()], &[leaf(params, &root)], "relay.example").unwrap_err();
     assert_eq!(refused, ("INVALID_PURPOSE".into(), "unsuitable certificate purpose".into()));
-
-    let mut params = authority("s");
-    params.subject_alt_names = named("s", &["relay.example"]).subject_alt_names;
-    let (code, message) = verify(&[root.der()], &[leaf(params, &root)], "relay.example").unwrap_err();
-    assert_eq!(code, "INVALID_PURPOSE");
-    assert!(message.contains("CA certificate"), "{message}");
 }
 
 #[test]
@@ -245,12 +230,132 @@ fn a_forged_signature_is_refused() {
 }
 
 #[test]
-fn a_version_1_certificate_is_refused_in_plain_words() {
-    let root = root("Test CA v1");
-    let server = CertificateDer::from_pem_slice(VERSION_1.as_bytes()).unwrap();
-    let (code, message) = verify(&[root.der()], &[server], "localhost").unwrap_err();
+fn a_version_1_certificate_issued_by_an_anchor_is_accepted() {
+    for (anchor, server) in [(V1_ROOT, V1_BY_V1), (V3_ROOT, V1_BY_V3), (V3_INTERMEDIATE, V1_BY_INTERMEDIATE)]
+    {
+        let (anchor, server) = (certificate(anchor), certificate(server));
+        let other = root("Other");
+        for chain in [vec![server.clone()], vec![server.clone(), anchor.clone()]] {
+            assert_eq!(verify(&[other.der(), &anchor], &chain, "localhost"), Ok(()));
+        }
+        let chain = std::slice::from_ref(&server);
+        let (code, message) = verify(&[&anchor], chain, "relay.example").unwrap_err();
+        assert_eq!(code, "ERR_TLS_CERT_ALTNAME_INVALID");
+        assert!(message.ends_with("Host: relay.example. is not cert's CN: localhost"), "{message}");
+        let (_, message) = verify(&[&anchor], chain, "127.0.0.1").unwrap_err();
+        assert!(message.ends_with("IP: 127.0.0.1 is not in the cert's list: "), "{message}");
+        let at = |seconds| {
+            let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+            verify_at(&[&anchor], chain, "localhost", now).unwrap_err().0
+        };
+        assert_eq!(at(0), "CERT_NOT_YET_VALID");
+        assert_eq!(at(9_000_000_000), "CERT_HAS_EXPIRED");
+    }
+}
+
+#[test]
+fn a_version_1_certificate_given_as_ca_is_accepted() {
+    let server = certificate(V1_BY_V1);
+    assert_eq!(verify(&[&server], std::slice::from_ref(&server), "localhost"), Ok(()));
+    assert_eq!(
+        code(verify(&[&server], std::slice::from_ref(&server), "else.example")),
+        "ERR_TLS_CERT_ALTNAME_INVALID"
+    );
+}
+
+#[test]
+fn a_version_1_certificate_of_nobody_is_named_as_openssl_names_it() {
+    let other = root("Other");
+    let verify = |chain: &[&str]| {
+        let chain: Vec<_> = chain.iter().copied().map(certificate).collect();
+        code(verify(&[other.der()], &chain, "localhost"))
+    };
+    assert_eq!(verify(&[V1_ROOT]), "DEPTH_ZERO_SELF_SIGNED_CERT");
+    assert_eq!(verify(&[V1_BY_V1]), "UNABLE_TO_VERIFY_LEAF_SIGNATURE");
+    assert_eq!(verify(&[V1_BY_V1, V1_ROOT]), "SELF_SIGNED_CERT_IN_CHAIN");
+    assert_eq!(verify(&[V1_BY_INTERMEDIATE, V3_INTERMEDIATE]), "UNABLE_TO_GET_ISSUER_CERT_LOCALLY");
+}
+
+#[test]
+fn a_version_1_certificate_of_an_intermediate_is_refused_in_plain_words() {
+    let anchor = certificate(V3_ROOT);
+    let chain = [V1_BY_INTERMEDIATE, V3_INTERMEDIATE].map(certificate);
+    let (code, message) = verify(&[&anchor], &chain, "localhost").unwrap_err();
     assert_eq!(code, "UNSUPPORTED_CERTIFICATE_VERSION");
     assert!(message.contains("version 1"), "{message}");
+}
+
+#[test]
+fn a_forged_version_1_certificate_is_refused() {
+    let anchor = certificate(V1_ROOT);
+    let good = certificate(V1_BY_V1);
+    // An anchor of the right name with another key.
+    let impostor = root("v1 root");
+    assert_eq!(
+        code(verify(&[impostor.der()], std::slice::from_ref(&good), "localhost")),
+        "CERT_SIGNATURE_FAILURE"
+    );
+    // Whatever bit is flipped, it is not the same certificate.
+    for index in 0..good.len() {
+        let mut bytes = good.to_vec();
+        bytes[index] ^= 1;
+        assert!(verify(&[&anchor], &[CertificateDer::from(bytes)], "localhost").is_err(), "byte {index}");
+    }
+    for extra in [&[][..], &[0], &[5, 0]] {
+        let bytes = [good.as_ref(), extra].concat();
+        let verified = verify(&[&anchor], &[CertificateDer::from(bytes)], "localhost");
+        assert_eq!(verified.is_ok(), extra.is_empty());
+    }
+}
+
+#[test]
+fn a_ca_certificate_may_be_a_servers_if_it_is_made_for_that_too() {
+    use KeyUsagePurpose as Use;
+    let server = |usages: &[Use], extended: &[ExtendedKeyUsagePurpose]| {
+        let mut params = authority("s");
+        params.subject_alt_names = named("s", &["relay.example"]).subject_alt_names;
+        params.key_usages = usages.to_vec();
+        params.extended_key_usages = extended.to_vec();
+        params
+    };
+    let root = root("Root");
+    let verify = |params, host| verify(&[root.der()], &[leaf(params, &root)], host);
+    assert_eq!(verify(server(&[], &[]), "relay.example"), Ok(()));
+    let both = server(&[Use::KeyCertSign, Use::DigitalSignature], &[ExtendedKeyUsagePurpose::ServerAuth]);
+    assert_eq!(verify(both, "relay.example"), Ok(()));
+    assert_eq!(code(verify(server(&[], &[]), "else.example")), "ERR_TLS_CERT_ALTNAME_INVALID");
+    for params in
+        [server(&[Use::KeyCertSign, Use::CrlSign], &[]), server(&[], &[ExtendedKeyUsagePurpose::ClientAuth])]
+    {
+        assert_eq!(code(verify(params, "relay.example")), "INVALID_PURPOSE");
+    }
+    let mut old = server(&[], &[]);
+    old.not_after = date_time_ymd(2001, 1, 1);
+    assert_eq!(code(verify(old, "relay.example")), "CERT_HAS_EXPIRED");
+}
+
+#[test]
+fn a_ca_certificate_is_not_a_servers_behind_an_intermediate_or_by_forgery() {
+    let (root, impostor) = (root("Root"), root("Root"));
+    let server = |by: &Issuer| {
+        let mut params = authority("s");
+        params.subject_alt_names = named("s", &["relay.example"]).subject_alt_names;
+        leaf(params, by)
+    };
+    let middle = intermediate("Middle", &root);
+    let chain = [server(&middle), middle.der().clone()];
+    let (refused, message) = verify(&[root.der()], &chain, "relay.example").unwrap_err();
+    assert_eq!(refused, "INVALID_PURPOSE");
+    assert!(message.contains("CA certificate"), "{message}");
+    assert_eq!(code(verify(&[root.der()], &[server(&impostor)], "relay.example")), "CERT_SIGNATURE_FAILURE");
+
+    let mut params = authority("Top");
+    params.name_constraints = Some(NameConstraints {
+        permitted_subtrees: vec![GeneralSubtree::DnsName("corp.example".into())],
+        excluded_subtrees: Vec::new(),
+    });
+    let top = Issuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    assert!(verify(&[top.der()], &[server(&top)], "relay.example").is_err());
 }
 
 #[test]

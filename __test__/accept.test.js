@@ -1,0 +1,353 @@
+'use strict';
+
+const { once } = require('node:events');
+const { IncomingMessage } = require('node:http');
+const { inspect } = require('node:util');
+
+jest.mock('../lib/listener', () => require('./helpers/fake-engine').listener);
+jest.mock('../lib/relayed-socket', () => require('./helpers/fake-engine').relayedSocket);
+
+const { closeServers, startServer } = require('./helpers/fake-server');
+const { RelayedServer } = require('../lib/relayed-server');
+
+const start = (options) => startServer(RelayedServer, options);
+const PROTOCOLS = { headers: { 'Sec-WebSocket-Protocol': 'a, b' } };
+const rejections = (listener) =>
+  listener.calls.filter(([name]) => name === 'reject').map(([, ...rest]) => rest);
+const turn = () => new Promise(setImmediate);
+
+afterEach(closeServers);
+
+/** What is thrown where nobody can catch it: jest's process would end by it. */
+async function uncaught(run) {
+  const { nextTick } = process;
+  try {
+    return await new Promise((resolve) => {
+      process.nextTick = (fn, ...args) =>
+        nextTick(() => {
+          try {
+            fn(...args);
+          } catch (error) {
+            resolve(error);
+          }
+        });
+      run();
+    });
+  } finally {
+    process.nextTick = nextTick;
+  }
+}
+
+describe('an offer', () => {
+  test('becomes a connection with the socket open and the sender as request', () => {
+    const { server, listener } = start();
+    const seen = jest.fn((socket) =>
+      expect([socket.readyState, server.clients.has(socket)]).toEqual([1, true])
+    );
+    server.on('connection', seen);
+    const id = listener.offer({
+      path: '/hyco/sub?x=1',
+      headers: { 'X-One': '1', 'x-one': '2', Cookie: 'a=b' }
+    });
+    expect(seen).not.toHaveBeenCalled();
+    const socket = listener.open(id);
+    const [[given, request]] = seen.mock.calls;
+    expect(given).toBe(socket);
+    expect(request).toBeInstanceOf(IncomingMessage);
+    expect(request).toMatchObject({ url: '/hyco/sub?x=1', method: 'GET', httpVersion: '1.1', id: `t${id}` });
+    expect(request.headers).toMatchObject({ host: 'ns.test', 'x-one': '1, 2', cookie: 'a=b' });
+    expect(request.rawHeaders.slice(-2)).toEqual(['Cookie', 'a=b']);
+    expect(request.socket).toMatchObject({
+      remoteAddress: '203.0.113.7',
+      remotePort: 51234,
+      remoteFamily: 'IPv4'
+    });
+    expect(request.connection).toBe(request.socket);
+    expect(request.relay).toEqual({ id: `t${id}`, host: 'g1.ns.test' });
+    expect(server.stats()).toMatchObject({ accepted: 1, connections: 1, pendingAccepts: 0 });
+  });
+
+  test('leaves clients when it closes', () => {
+    const { server, listener } = start();
+    listener.open(listener.offer()).end(1000);
+    expect(server.clients.size).toBe(0);
+  });
+
+  test('may come as the control message itself', () => {
+    const { server, listener } = start();
+    const seen = jest.fn();
+    server.on('connection', seen);
+    const accept = {
+      address: 'wss://g.ns.test/$hc/hyco?sb-hc-action=accept',
+      id: 'x',
+      connectHeaders: { A: '1' }
+    };
+    listener.event('offer', { id: 900, target: '/given', raw: JSON.stringify({ accept }) });
+    listener.open(900);
+    expect(seen.mock.calls[0][1]).toMatchObject({ url: '/given', headers: { a: '1' } });
+  });
+
+  test('that cannot be dialled is a rendezvousError and nothing else', () => {
+    const { server, listener } = start();
+    const failed = jest.fn();
+    const id = listener.offer();
+    listener.fail(id, new Error('nobody hears this'));
+    server.on('rendezvousError', failed);
+    listener.fail(listener.offer(), new Error('gone'));
+    expect(failed).toHaveBeenCalledWith(
+      expect.objectContaining({ message: 'gone' }),
+      expect.any(IncomingMessage)
+    );
+    expect(server.stats()).toMatchObject({ failed: 2, connections: 0 });
+  });
+
+  test('shows no token when its request is printed', () => {
+    const { server, listener } = start();
+    server.on('connection', (_, request) => {
+      expect(inspect(request) + JSON.stringify(request)).not.toContain('SECRET');
+      expect(request.headers.servicebusauthorization).toBe('SECRET');
+    });
+    listener.open(listener.offer({ headers: { ServiceBusAuthorization: 'SECRET' } }));
+    expect.assertions(2);
+  });
+});
+
+describe('admission', () => {
+  test('beyond maxConnections senders get 503', () => {
+    const { listener } = start({ maxConnections: 2 });
+    const first = listener.open(listener.offer());
+    listener.offer();
+    const third = listener.offer();
+    expect(rejections(listener)).toEqual([[third, 503, 'Service Unavailable']]);
+    first.end(1000);
+    expect(listener.dials.has(listener.offer())).toBe(true);
+  });
+
+  test('beyond maxPendingAccepts senders get 503', () => {
+    const { listener } = start({ maxPendingAccepts: 1, verifyClient: (_, cb) => void cb });
+    listener.offer();
+    const second = listener.offer();
+    expect(rejections(listener)).toEqual([[second, 503, 'Service Unavailable']]);
+  });
+
+  test('a host that rendezvousHosts does not know is neither dialled nor rejected', () => {
+    const { server, listener } = start({ rendezvousHosts: (host) => host === 'good.test' });
+    const failed = jest.fn();
+    server.on('rendezvousError', failed);
+    const bad = listener.offer({ host: 'bad.test' });
+    const good = listener.offer({ host: 'good.test' });
+    expect(listener.config.checkHosts).toBe(false);
+    expect(listener.calls).toContainEqual(['drop', bad]);
+    expect(rejections(listener)).toEqual([]);
+    expect([listener.dials.has(bad), listener.dials.has(good)]).toEqual([false, true]);
+    expect(failed.mock.calls[0][0]).toMatchObject({ code: 'ERR_HYCO_PROTOCOL' });
+  });
+});
+
+describe('verifyClient', () => {
+  test('gets origin, secure and the request, and may answer at once', () => {
+    const verifyClient = jest.fn((info) => info.req.url === '/hyco');
+    const { listener } = start({ verifyClient: (info) => verifyClient(info) });
+    const good = listener.offer({ headers: { Origin: 'https://o.test' } });
+    const bad = listener.offer({ path: '/other' });
+    expect(verifyClient.mock.calls[0][0]).toMatchObject({ origin: 'https://o.test', secure: true });
+    expect(listener.dials.has(good)).toBe(true);
+    expect(rejections(listener)).toEqual([[bad, 401, 'Unauthorized']]);
+  });
+
+  test('may answer with its callback, now or later, with status and text', async () => {
+    const { listener } = start({
+      verifyClient: (info, cb) =>
+        info.req.url === '/later' ? setImmediate(cb, true) : cb(false, 418, 'short', {})
+    });
+    const later = listener.offer({ path: '/later' });
+    const refused = listener.offer();
+    expect(rejections(listener)).toEqual([[refused, 418, 'short']]);
+    await turn();
+    expect(listener.dials.has(later)).toBe(true);
+  });
+
+  test('may answer with a promise', async () => {
+    const { listener } = start({ verifyClient: async (info) => info.req.url === '/yes' });
+    const yes = listener.offer({ path: '/yes' });
+    const no = listener.offer({ path: '/no' });
+    await turn();
+    expect(listener.dials.has(yes)).toBe(true);
+    expect(rejections(listener)).toEqual([[no, 401, 'Unauthorized']]);
+  });
+
+  test.each([
+    ['throws', () => { throw new Error('mine'); }], // prettier-ignore
+    ['rejects', () => Promise.reject(new Error('mine'))],
+    // eslint-disable-next-line no-unused-vars
+    ['rejects in the callback form', (info, cb) => Promise.reject(new Error('mine'))]
+  ])('that %s costs the sender a 500 and is an uncaught exception', async (_, verifyClient) => {
+    const { listener } = start({ verifyClient });
+    const error = await uncaught(() => listener.offer());
+    expect(error.message).toBe('mine');
+    expect(rejections(listener)).toEqual([[expect.any(Number), 500, 'Internal Server Error']]);
+  });
+
+  test('that never answers is answered for after acceptTimeout', async () => {
+    let late;
+    const { server, listener } = start({ acceptTimeout: 5, verifyClient: (_, cb) => (late = cb) });
+    const alive = setInterval(() => {}, 1000);
+    const rejected = new Promise((resolve) => (listener.reject = (...args) => resolve(args)));
+    const id = listener.offer();
+    expect(await rejected).toEqual([id, 504, 'Gateway Timeout']);
+    clearInterval(alive);
+    late(true);
+    expect(listener.dials.has(id)).toBe(false);
+    expect(server.stats()).toMatchObject({ rejected: 1, pendingAccepts: 0 });
+  });
+
+  test('is forgotten when the engine has answered for it', () => {
+    let late;
+    const { server, listener } = start({ verifyClient: (_, cb) => (late = cb) });
+    const id = listener.offer();
+    listener.event('offerExpired', { id });
+    late(false);
+    expect(rejections(listener)).toEqual([]);
+    expect(server.stats()).toMatchObject({ rejected: 1, pendingAccepts: 0 });
+  });
+});
+
+describe('handleProtocols', () => {
+  const chosen = (options, offer = PROTOCOLS) => {
+    const { listener } = start(options);
+    const id = listener.offer(offer);
+    return listener.dials.get(id)?.accept.protocol ?? rejections(listener)[0]?.slice(1) ?? null;
+  };
+
+  test('by default the first subprotocol is chosen, and none if none is offered', () => {
+    expect(chosen({})).toBe('a');
+    expect(chosen({}, {})).toBeNull();
+  });
+
+  test('a header that is no list of subprotocols is refused, as by ws', () => {
+    for (const value of ['a,,b', 'a, a', 'a b', '']) {
+      const offer = { headers: { 'Sec-WebSocket-Protocol': value } };
+      expect(chosen({}, offer)).toEqual([400, 'Invalid Sec-WebSocket-Protocol header']);
+    }
+  });
+
+  test("ws's form: a Set and the request, returning the choice", () => {
+    expect(chosen({ handleProtocols: (protocols) => (protocols.has('b') ? 'b' : false) })).toBe('b');
+    expect(chosen({ handleProtocols: (protocols) => [...protocols].at(-1) })).toBe('b');
+    expect(chosen({ handleProtocols: (protocols, request) => request.url === '/hyco' && 'b' })).toBe('b');
+    expect(chosen({ handleProtocols: () => false })).toBeNull();
+    expect(chosen({ handleProtocols: () => undefined })).toBeNull();
+  });
+
+  test('a request that is looked at and an answer of undefined mean: no subprotocol', () => {
+    expect(chosen({ handleProtocols: (_, request) => (request.headers.x ? 'a' : undefined) })).toBeNull();
+  });
+
+  test('what is put on the request there is found on it later', () => {
+    const { server, listener } = start({
+      handleProtocols(protocols, request) {
+        request.user = 'me';
+        expect(request).toBeInstanceOf(IncomingMessage);
+        expect('user' in request).toBe(true);
+        return 'a';
+      }
+    });
+    const seen = jest.fn();
+    server.on('connection', (_, request) => seen(request.user));
+    listener.open(listener.offer(PROTOCOLS));
+    expect(seen).toHaveBeenCalledWith('me');
+  });
+
+  test("hyco-ws's form: an array and a callback", () => {
+    expect(chosen({ handleProtocols: (list, cb) => cb(true, list[1]) })).toBe('b');
+    expect(
+      chosen({ handleProtocols: (list, cb) => cb(list.indexOf('b') === 1 && list.length === 2, 'b') })
+    ).toBe('b');
+    expect(chosen({ handleProtocols: (list, cb) => cb(false) })).toEqual([401, 'Unauthorized']);
+    expect(chosen({ handleProtocols: (list, cb) => cb.call(null, true) })).toBeNull();
+  });
+
+  test('both forms may answer later', async () => {
+    for (const handleProtocols of [async () => 'b', (list, cb) => void setImmediate(() => cb(true, 'b'))]) {
+      const { listener } = start({ handleProtocols });
+      const id = listener.offer(PROTOCOLS);
+      expect(listener.dials.has(id)).toBe(false);
+      await turn();
+      expect(listener.dials.get(id).accept.protocol).toBe('b');
+    }
+  });
+
+  test('a choice that is no subprotocol reaches no header', async () => {
+    const { listener } = start({ handleProtocols: () => 'a\r\nX: y' });
+    expect(await uncaught(() => listener.offer(PROTOCOLS))).toBeInstanceOf(TypeError);
+    expect(rejections(listener)[0]).toEqual([expect.any(Number), 500, 'Internal Server Error']);
+  });
+});
+
+describe('headers', () => {
+  test('listeners may change the lines before the rendezvous is dialled', () => {
+    const { server, listener } = start();
+    server.on('headers', (lines, request) => {
+      expect(listener.dials.size).toBe(0);
+      lines.push(`X-Url: ${request.url}`);
+    });
+    const id = listener.offer();
+    expect(listener.dials.get(id).accept.headers).toEqual(['X-Url: /hyco']);
+  });
+
+  test.each(['X: a\r\nY: b', 'no colon', 'X Y: a', 7])('a line %j smuggles nothing in', (line) => {
+    const { server, listener } = start();
+    const failed = jest.fn();
+    server.on('rendezvousError', failed);
+    server.on('headers', (lines) => lines.push(line));
+    const id = listener.offer();
+    expect(failed.mock.calls[0][0]).toMatchObject({ code: 'ERR_INVALID_CHAR' });
+    expect(rejections(listener)).toEqual([[id, 500, 'Internal Server Error']]);
+  });
+
+  test('a listener that throws costs the sender a 500', async () => {
+    const { server, listener } = start();
+    server.on('headers', () => {
+      throw new Error('mine');
+    });
+    expect((await uncaught(() => listener.offer())).message).toBe('mine');
+    expect(rejections(listener)).toHaveLength(1);
+  });
+});
+
+test('for await gives connections one by one, and loses no message of those that wait', async () => {
+  const { server, listener } = start();
+  const seen = [];
+  const loop = (async () => {
+    for await (const [socket, request] of server) {
+      seen.push(request.url);
+      expect(socket.paused).toBe(true);
+      await turn();
+      await turn();
+      expect(socket.paused).toBe(false);
+      if (seen.length === 2) server.close();
+    }
+  })();
+  listener.open(listener.offer({ path: '/1' }));
+  const waiting = listener.open(listener.offer({ path: '/2' }));
+  expect(waiting.paused).toBe(true);
+  await loop;
+  expect(seen).toEqual(['/1', '/2']);
+  expect(server.listenerCount('connection')).toBe(0);
+});
+
+test('leaving the loop closes what nobody will look at', async () => {
+  const { server, listener } = start();
+  let second;
+  const loop = (async () => {
+    for await (const [socket] of server) {
+      second = listener.open(listener.offer());
+      socket.end(1000);
+      break;
+    }
+  })();
+  listener.open(listener.offer());
+  await loop;
+  expect(second.closedWith).toBe(1001);
+  await once(second, 'close');
+});

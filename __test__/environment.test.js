@@ -1,0 +1,102 @@
+'use strict';
+
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const tls = require('node:tls');
+
+const { proxyFor, rejectUnauthorizedByDefault, trustedRoots } = require('../lib/environment');
+
+const NAMES = ['http_proxy', 'https_proxy', 'all_proxy', 'no_proxy'];
+const saved = { ...process.env };
+
+beforeEach(() => {
+  for (const name of NAMES) {
+    delete process.env[name];
+    delete process.env[name.toUpperCase()];
+  }
+});
+afterAll(() => {
+  for (const name of Object.keys(process.env)) if (!(name in saved)) delete process.env[name];
+  Object.assign(process.env, saved);
+});
+
+test('the option wins over the environment', () => {
+  process.env.HTTPS_PROXY = 'http://env:1';
+  expect(proxyFor('http://mine:1', true, 'ns.test', 443)).toBe('http://mine:1');
+  expect(proxyFor(new URL('http://mine:2'), true, 'ns.test', 443)).toBe('http://mine:2/');
+  expect(proxyFor(false, true, 'ns.test', 443)).toBeUndefined();
+  expect(proxyFor(undefined, true, 'ns.test', 443)).toBe('http://env:1');
+});
+
+test('wss: takes HTTPS_PROXY, ws: HTTP_PROXY, both ALL_PROXY; lower case wins', () => {
+  process.env.ALL_PROXY = 'socks5://all:1';
+  expect(proxyFor(undefined, true, 'a', 1)).toBe('socks5://all:1');
+  process.env.HTTP_PROXY = 'http://plain:1';
+  process.env.HTTPS_PROXY = 'http://upper:1';
+  process.env.https_proxy = 'http://lower:1';
+  expect(proxyFor(undefined, true, 'a', 1)).toBe('http://lower:1');
+  expect(proxyFor(undefined, false, 'a', 1)).toBe('http://plain:1');
+});
+
+test('a CGI request cannot choose the proxy', () => {
+  process.env.HTTP_PROXY = 'http://evil:1';
+  process.env.REQUEST_METHOD = 'GET';
+  expect(proxyFor(undefined, false, 'a', 1)).toBeUndefined();
+  delete process.env.REQUEST_METHOD;
+});
+
+test.each([
+  ['*', 'ns.test', true],
+  ['ns.test', 'ns.test', true],
+  ['ns.test', 'NS.test.', true],
+  ['ns.test', 'g1.ns.test', true],
+  ['.ns.test', 'g1.ns.test', true],
+  ['*.ns.test', 'g1.ns.test', true],
+  ['ns.test', 'otherns.test', false],
+  ['other, ns.test:443', 'ns.test', true],
+  ['ns.test:80', 'ns.test', false],
+  ['10.0.0.0/8', '10.1.2.3', true],
+  ['10.0.0.0/99', '10.1.2.3', false],
+  ['10.1.2.3', '10.1.2.4', false],
+  ['::1', '::1', true],
+  ['[::1]', '::1', true],
+  ['fd00::/8,[fd00::1]:443', 'fd00::1', true],
+  ['', 'ns.test', false]
+])('NO_PROXY=%s and %s', (list, host, excluded) => {
+  process.env.HTTPS_PROXY = 'http://p:1';
+  process.env.NO_PROXY = list;
+  expect(proxyFor(undefined, true, host, 443)).toBe(excluded ? undefined : 'http://p:1');
+});
+
+test("the trusted roots are Node's, the same array each time", () => {
+  expect(trustedRoots()).toEqual(expect.arrayContaining([tls.rootCertificates[0]]));
+  expect(trustedRoots()).toBe(trustedRoots());
+});
+
+test('NODE_EXTRA_CA_CERTS adds to them', () => {
+  const file = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'hyco-')), 'extra.pem');
+  const extra = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----';
+  fs.writeFileSync(file, `comment\n${extra}\n`);
+  const native = tls.getCACertificates;
+  tls.getCACertificates = undefined;
+  process.env.NODE_EXTRA_CA_CERTS = file;
+  try {
+    jest.isolateModules(() => expect(require('../lib/environment').trustedRoots()).toContain(extra));
+  } finally {
+    tls.getCACertificates = native;
+    delete process.env.NODE_EXTRA_CA_CERTS;
+    fs.rmSync(path.dirname(file), { recursive: true });
+  }
+});
+
+test('NODE_TLS_REJECT_UNAUTHORIZED=0 is honoured, with one warning', () => {
+  const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+  expect(rejectUnauthorizedByDefault()).toBe(true);
+  process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0';
+  expect(rejectUnauthorizedByDefault()).toBe(false);
+  expect(rejectUnauthorizedByDefault()).toBe(false);
+  delete process.env.NODE_TLS_REJECT_UNAUTHORIZED;
+  expect(warn).toHaveBeenCalledTimes(1);
+  warn.mockRestore();
+});

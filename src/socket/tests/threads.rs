@@ -1,0 +1,81 @@
+//! JavaScript's thread and the IO thread at once.
+
+use std::sync::mpsc;
+use std::thread;
+
+use super::*;
+
+/// Runs `io` on a thread of its own, as the engine does, and `js` here; fails if they stop each other.
+fn race(
+    setup: Setup,
+    io: impl AsyncFnOnce(Peer) + Send + 'static,
+    js: impl FnOnce(Arc<Socket>, Inbox) + Send + 'static,
+) {
+    let (ready, opened) = mpsc::channel();
+    let runtime = thread::spawn(move || {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+            let Rig { socket, inbox, peer, task, .. } = Rig::open(&setup).await;
+            ready.send((socket, inbox)).unwrap();
+            io(peer).await;
+            task.await.unwrap();
+        });
+    });
+    let (socket, inbox) = opened.recv().unwrap();
+    let (done, finished) = mpsc::channel();
+    let other = thread::spawn(move || {
+        js(socket, inbox);
+        done.send(()).unwrap();
+    });
+    finished.recv_timeout(Duration::from_secs(60)).expect("they wait for each other");
+    other.join().unwrap();
+    runtime.join().unwrap();
+}
+
+/// Answers all pings and echoes the rest, until the socket ends.
+async fn answer_everything(mut peer: Peer) {
+    let mut buffer = vec![0; 64 * 1024];
+    let pongs = encode(OpCode::Pong, b"").repeat(64);
+    loop {
+        match peer.io.read(&mut buffer).await {
+            Ok(0) | Err(_) => return,
+            // The socket may be gone by now; the next read says so.
+            Ok(_) => drop(peer.io.write_all(&pongs).await),
+        }
+    }
+}
+
+#[test]
+fn pongs_under_tls_while_sending() {
+    let mut setup = Setup::tls();
+    setup.options.keep_alive = Some(KeepAlive { interval: HOUR, timeout: Duration::ZERO, pong: false });
+    race(setup, answer_everything, |socket, mut inbox| {
+        let mut keys = MaskKeys::default();
+        for _ in 0..10_000 {
+            socket.send(&mut keys).frame(BINARY, b"x");
+            inbox.drain();
+            inbox.records.clear();
+        }
+        socket.terminate();
+    });
+}
+
+#[test]
+fn credit_and_reading() {
+    const COUNT: usize = 200_000;
+    for tls in [false, true] {
+        let mut setup = Setup { tls, ..Setup::default() };
+        setup.options.high_water = 1;
+        let peer = async |mut peer: Peer| {
+            peer.write(&encode(OpCode::Binary, b"0123456789").repeat(COUNT)).await;
+            let _ = peer.io.read_to_end(&mut Vec::new()).await;
+        };
+        race(setup, peer, |socket, mut inbox| {
+            let mut seen = 0;
+            while seen < COUNT {
+                inbox.drain();
+                seen += inbox.records.drain(..).filter(|record| record.is(Kind::Binary)).count();
+            }
+            socket.terminate();
+        });
+    }
+}
