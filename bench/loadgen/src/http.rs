@@ -60,7 +60,8 @@ pub fn upgrade_request(host: &str, target: &str, extensions: Option<&str>) -> St
     let mut key = [0; 16];
     let _ = getrandom::fill(&mut key);
     let key = STANDARD.encode(key);
-    let extensions = extensions.map(|value| format!("Sec-WebSocket-Extensions: {value}\r\n")).unwrap_or_default();
+    let extensions =
+        extensions.map(|value| format!("Sec-WebSocket-Extensions: {value}\r\n")).unwrap_or_default();
     format!(
         "GET {target} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n{extensions}\r\n"
@@ -70,7 +71,11 @@ pub fn upgrade_request(host: &str, target: &str, extensions: Option<&str>) -> St
 /// The value of a parameter of a target's query.
 pub fn query<'a>(target: &'a str, name: &str) -> Option<&'a str> {
     let (_, query) = target.split_once('?')?;
-    query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| value)
+    query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .find(|(key, _)| *key == name)
+        .map(|(_, value)| value)
 }
 
 /// The last segment of a target's path.

@@ -20,7 +20,7 @@ mod tls;
 mod wire;
 
 // The codec of the addon, as it is.
-#[allow(dead_code, unused_imports)]
+#[allow(dead_code, unused_imports, clippy::wrong_self_convention)]
 #[path = "../../../src/frame/mod.rs"]
 mod frame;
 
@@ -31,7 +31,9 @@ fn main() -> Result<(), Failure> {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["serve", rest @ ..] => relay::serve(option(rest, "--ca").ok_or("--ca FILE is missing")?),
-        ["peer", kind, url, rest @ ..] => peer::run(kind, url, option(rest, "--ca"), rest.contains(&"--direct")),
+        ["peer", kind, url, rest @ ..] => {
+            peer::run(kind, url, option(rest, "--ca"), rest.contains(&"--direct"))
+        }
         _ => Err("usage: loadgen serve --ca FILE | loadgen peer KIND URL [--ca FILE] [--direct]".into()),
     }
 }

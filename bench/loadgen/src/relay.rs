@@ -266,7 +266,9 @@ impl Relay {
             return;
         }
         // In direct mode the peer dials by itself.
-        while self.peers[peer].opening < OPENING && self.peers[peer].legs.len() + self.peers[peer].opening < wanted {
+        while self.peers[peer].opening < OPENING
+            && self.peers[peer].legs.len() + self.peers[peer].opening < wanted
+        {
             self.peers[peer].opening += 1;
             self.accept(peer, false);
         }
@@ -277,7 +279,8 @@ impl Relay {
         let now = self.clock.now();
         let Some(control) = self.peers[peer].control else { return };
         let secure = self.legs.get(control).and_then(Option::as_ref).is_some_and(|leg| leg.secure);
-        let (scheme, address) = if secure { ("wss", self.secure_address) } else { ("ws", self.plain_address) };
+        let (scheme, address) =
+            if secure { ("wss", self.secure_address) } else { ("ws", self.plain_address) };
         let peer = &mut self.peers[peer];
         peer.asked += 1;
         let number = peer.asked;
@@ -310,7 +313,8 @@ impl Relay {
     fn start(&mut self, mut run: Run) {
         let peer = run.peer;
         let legs = self.peers[peer].legs.clone();
-        let deflates = |index: &usize| self.legs.get(*index).and_then(Option::as_ref).is_some_and(|leg| leg.deflate);
+        let deflates =
+            |index: &usize| self.legs.get(*index).and_then(Option::as_ref).is_some_and(|leg| leg.deflate);
         if run.deflate && !legs.iter().all(deflates) {
             return reply(&json!({ "id": run.id, "error": "the peer does not offer permessage-deflate" }));
         }
@@ -486,7 +490,10 @@ impl Relay {
         if !done {
             return;
         }
-        if run.kind == Kind::Echo && !self.peers[run.peer].deflate && run.all_bytes != run.all * run.size as u64 {
+        if run.kind == Kind::Echo
+            && !self.peers[run.peer].deflate
+            && run.all_bytes != run.all * run.size as u64
+        {
             let what = format!("{} messages of {} bytes came back as {}", run.all, run.size, run.all_bytes);
             return self.fail(&what);
         }
@@ -523,8 +530,7 @@ impl Relay {
             });
             let interest = Interest::READABLE | Interest::WRITABLE;
             self.poll.registry().register(&mut socket, Token(index + FIRST_LEG), interest)?;
-            let tls =
-                if secure { Some(ServerConnection::new(Arc::clone(&self.tls))?.into()) } else { None };
+            let tls = if secure { Some(ServerConnection::new(Arc::clone(&self.tls))?.into()) } else { None };
             self.legs[index] = Some(Box::new(Leg::new(Conn::new(socket, tls), secure)));
         }
     }
@@ -748,7 +754,9 @@ impl Relay {
 
     fn on_churned(&mut self, peer: usize, since: u64) {
         let now = self.clock.now();
-        let Some(run) = self.run.as_mut().filter(|run| run.peer == peer && run.kind == Kind::Churn) else { return };
+        let Some(run) = self.run.as_mut().filter(|run| run.peer == peer && run.kind == Kind::Churn) else {
+            return;
+        };
         run.messages += 1;
         run.latency.record(now.saturating_sub(since), 1);
         if run.direct {

@@ -133,7 +133,8 @@ impl Scanner {
                 return;
             }
         }
-        let keep = self.opcode >= 8 || (self.opcode == 1 && self.keep_texts && self.fin && len <= KEEP as u64);
+        let keep =
+            self.opcode >= 8 || (self.opcode == 1 && self.keep_texts && self.fin && len <= KEEP as u64);
         self.kept = keep.then(Vec::new);
         if len == 0 {
             self.end(scan);

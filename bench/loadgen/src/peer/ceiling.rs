@@ -57,8 +57,7 @@ pub fn run(setup: &Setup) -> Result<(), Failure> {
     let poll = Poll::new()?;
     let waker = Waker::new(poll.registry(), ORDERS)?;
     let (sender, orders) = mpsc::channel();
-    let mut ceiling =
-        Ceiling { setup, poll, sockets: Vec::new(), free: Vec::new(), orders, churning: false };
+    let mut ceiling = Ceiling { setup, poll, sockets: Vec::new(), free: Vec::new(), orders, churning: false };
     if let Some(url) = &setup.url {
         ceiling.dial(url, true, false)?;
     }

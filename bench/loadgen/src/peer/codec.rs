@@ -100,7 +100,9 @@ impl Answers {
         let key = Some(self.keys.next_key());
         match &mut self.deflate {
             Some(deflate) if !opcode.is_control() => {
-                if let Err(error) = frame::encode_compressed(&mut self.out, deflate, opcode, true, key, payload) {
+                if let Err(error) =
+                    frame::encode_compressed(&mut self.out, deflate, opcode, true, key, payload)
+                {
                     eprintln!("codec: {error}");
                 }
             }

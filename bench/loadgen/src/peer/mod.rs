@@ -37,8 +37,7 @@ pub struct Setup {
 }
 
 pub fn run(kind: &str, url: &str, ca: Option<&str>, direct: bool) -> Result<(), Failure> {
-    let setup =
-        Setup { url: (!direct).then(|| url.to_string()), tls: ca.map(tls::client).transpose()? };
+    let setup = Setup { url: (!direct).then(|| url.to_string()), tls: ca.map(tls::client).transpose()? };
     match kind {
         "ceiling" => ceiling::run(&setup),
         "codec" => codec::run(setup),
