@@ -1,0 +1,44 @@
+//! The outside of the benchmarks: a relay that plays the senders itself, and listeners in bare Rust to compare with.
+//!
+//! ```text
+//! loadgen serve --ca FILE                     relay + load generator, JSON lines on stdin and stdout
+//! loadgen peer ceiling|codec|tungstenite URL [--ca FILE] [--direct]
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod conn;
+mod histogram;
+mod http;
+mod leg;
+mod peer;
+mod proc_stat;
+mod relay;
+mod run;
+mod scanner;
+mod tls;
+mod wire;
+
+// The codec of the addon, as it is.
+#[allow(dead_code, unused_imports, clippy::wrong_self_convention)]
+#[path = "../../../src/frame/mod.rs"]
+mod frame;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+fn main() -> Result<(), Failure> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["serve", rest @ ..] => relay::serve(option(rest, "--ca").ok_or("--ca FILE is missing")?),
+        ["peer", kind, url, rest @ ..] => {
+            peer::run(kind, url, option(rest, "--ca"), rest.contains(&"--direct"))
+        }
+        _ => Err("usage: loadgen serve --ca FILE | loadgen peer KIND URL [--ca FILE] [--direct]".into()),
+    }
+}
+
+fn option<'a>(args: &[&'a str], name: &str) -> Option<&'a str> {
+    let at = args.iter().position(|arg| *arg == name)?;
+    args.get(at + 1).copied()
+}

@@ -1,0 +1,77 @@
+'use strict';
+
+/** What connections cost: to open, to keep, and in numbers. */
+
+const { steady } = require('./throughput.js');
+
+async function churn(peer, concurrency, seconds) {
+  const values = { kind: 'churn', concurrency, warmup: 0.3, seconds };
+  if (!peer.mode.direct) return peer.run(values);
+  await peer.lines.ask('churn', { url: `${peer.directUrl}?churn=1`, concurrency });
+  const result = await peer.run(values);
+  await peer.lines.ask('churn-stop');
+  return result;
+}
+
+async function idle(peer) {
+  await peer.open(64);
+  const before = await peer.memory();
+  const perSocket = async (sockets) => {
+    await peer.open(64 + sockets);
+    return ((await peer.memory()) - before) / sockets;
+  };
+  return { at2000: await perSocket(2000), at5000: await perSocket(5000) };
+}
+
+const scale = (sockets, window) => ({
+  name: `scale-${sockets}`,
+  rows: [
+    {
+      metric: 'rate',
+      label: `echo 32 B, ${sockets} sockets, ${window * sockets} in flight`,
+      unit: 'msg/s',
+      higher: true
+    },
+    { metric: 'cpuMain', label: `${sockets} sockets: JS-thread CPU`, unit: 'µs/msg', higher: false },
+    { metric: 'cpuProcess', label: `${sockets} sockets: CPU of all threads`, unit: 'µs/msg', higher: false }
+  ],
+  measure: steady(sockets, { kind: 'echo', size: 32, window })
+});
+
+const memory = (metric, sockets) => ({
+  metric,
+  label: `memory of an idle connection at ${sockets}`,
+  unit: 'KiB',
+  higher: false,
+  goals: { ws: [0.5, 0.25], wss: [0.33, 0.22] }
+});
+
+module.exports = [
+  {
+    name: 'accept-1',
+    rows: [{ metric: 'rate', label: 'accept + echo + close, one at a time', unit: '1/s', higher: true }],
+    measure: (peer, { seconds }) => churn(peer, 1, seconds)
+  },
+  {
+    name: 'accept-32',
+    rows: [
+      {
+        metric: 'rate',
+        label: 'accept + echo + close, 32 at once',
+        unit: '1/s',
+        higher: true,
+        goals: { ws: [6, 9], wss: [4, 6] }
+      }
+    ],
+    measure: (peer, { seconds }) => churn(peer, 32, seconds)
+  },
+  {
+    name: 'memory',
+    fresh: true,
+    rows: [memory('at2000', '2,000'), memory('at5000', '5,000')],
+    measure: idle
+  },
+  scale(100, 1),
+  scale(1000, 1),
+  scale(5000, 1)
+];

@@ -1,0 +1,9 @@
+'use strict';
+
+module.exports = [
+  ...require('./throughput.js'),
+  ...require('./latency.js'),
+  ...require('./connections.js'),
+  ...require('./event-loop.js'),
+  ...require('./process.js')
+];
