@@ -84,7 +84,8 @@ class Engine {
     this.table = new Uint32Array(RECORDS * WORDS);
     this.block = Buffer.allocUnsafeSlow(BLOCK);
     this.blockUsed = 0;
-    this.chunk = NO_BYTES;
+    this.chunkBytes = this.block.buffer;
+    this.chunkBase = 0;
     this.at = 0;
     this.count = 0;
     this.ended = EMPTY;
@@ -163,7 +164,9 @@ class Engine {
         this.woken = false;
         if (this.ended === CHUNK) {
           // Where the runtime allows it these are the IO thread's own bytes, not a copy.
-          this.chunk = native.takeChunk();
+          const chunk = native.takeChunk();
+          this.chunkBytes = chunk.buffer;
+          this.chunkBase = chunk.byteOffset;
         } else if (this.ended === BLOCK_FULL || BLOCK - this.blockUsed < BLOCK_REST) {
           this.block = Buffer.allocUnsafeSlow(BLOCK);
           this.blockUsed = 0;
@@ -202,7 +205,7 @@ class Engine {
     let payload;
     if (kind === Kind.SENT || kind === Kind.CLOSED) payload = length;
     else if (length === 0) payload = NO_BYTES;
-    else if (meta & FLAG_CHUNK) payload = cut(this.chunk, table[row + 2], length);
+    else if (meta & FLAG_CHUNK) payload = new FastBuffer(this.chunkBytes, this.chunkBase + table[row + 2], length);
     else if (meta & FLAG_LARGE) payload = this.native.takeLarge();
     else payload = new FastBuffer(this.block.buffer, this.base + table[row + 2], length);
 
@@ -261,10 +264,6 @@ class Engine {
     this.outCount = this.outUsed = 0;
     this.native.flush(this.outTable, this.outBlock, count);
   }
-}
-
-function cut({ buffer, byteOffset }, offset, length) {
-  return new FastBuffer(buffer, byteOffset + offset, length);
 }
 
 let engine;
