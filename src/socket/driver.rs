@@ -67,11 +67,20 @@ thread_local! {
 }
 
 /// Opens `socket` and drives it until it is gone. Everything it has to say goes to its delivery queue.
-pub async fn run(socket: Arc<Socket>, opening: Opening) {
-    let cause = match open(&socket, opening).await {
-        Some(mut driver) => poll_fn(|cx| driver.poll(cx)).await,
-        None => Cause::None,
-    };
+pub fn run(socket: Arc<Socket>, opening: Opening) -> impl Future<Output = ()> + Send {
+    // Boxed, so that the long life of an idle socket does not carry the size of its opening.
+    let opening = Box::pin(open(Arc::clone(&socket), opening));
+    async move {
+        let cause = match opening.await {
+            Some(mut driver) => poll_fn(|cx| driver.poll(cx)).await,
+            None => Cause::None,
+        };
+        bury(&socket, cause);
+    }
+}
+
+/// The last thing that is said of a socket.
+fn bury(socket: &Socket, cause: Cause) {
     let mut side = socket.side();
     let unwritten = side.outgoing.len();
     side.link = None;
@@ -134,8 +143,8 @@ struct FailReport<'a> {
 }
 
 /// Dials; `None` where no WebSocket came of it, which has then been reported.
-async fn open(socket: &Arc<Socket>, opening: Opening) -> Option<Driver> {
-    // Boxed, so that the long life of an idle socket does not carry the size of its dial.
+async fn open(socket: Arc<Socket>, opening: Opening) -> Option<Box<Driver>> {
+    let socket = &socket;
     let dial = Box::pin(async { transport::open(&opening.request).await });
     let opened = match unless_terminated(socket, dial).await? {
         Ok(opened) => opened,
@@ -185,7 +194,7 @@ async fn open(socket: &Arc<Socket>, opening: Opening) -> Option<Driver> {
         inflate: agreed.map(|agreed| Inflate::new(agreed.role, &agreed.params)),
         large: super::delivery::LARGE,
     });
-    Some(Driver {
+    Some(Box::new(Driver {
         socket: Arc::clone(socket),
         link,
         decoder,
@@ -195,7 +204,7 @@ async fn open(socket: &Arc<Socket>, opening: Opening) -> Option<Driver> {
         shut: false,
         pulse: options.keep_alive.map(Pulse::new),
         timer: None,
-    })
+    }))
 }
 
 /// The server answered, but not with an upgrade. JavaScript says whether it wants the body.

@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::delivery::{BLOCK, DrainEnd, FLAG_LARGE, RECORD_WORDS};
+use super::delivery::{BLOCK, DrainEnd, FLAG_CHUNK, FLAG_LARGE, RECORD_WORDS};
 use super::*;
 use crate::frame::{self, DeflateOptions};
 use crate::transport::{self, DialRequest, TlsOptions};
@@ -118,6 +118,7 @@ impl Inbox {
     fn drain(&mut self) {
         let mut table = [0; 64 * RECORD_WORDS];
         let mut block = vec![0; BLOCK];
+        let mut chunk = Vec::new();
         loop {
             let drained = self.delivery.drain(&mut table, &mut block);
             for row in table.chunks_exact(RECORD_WORDS).take(drained.count) {
@@ -128,16 +129,21 @@ impl Inbox {
                     continue;
                 }
                 let counts = kind == Kind::Sent as u32 || kind == Kind::Closed as u32;
-                let payload = match row[1] & FLAG_LARGE {
+                let payload = match row[1] & (FLAG_LARGE | FLAG_CHUNK) {
                     _ if counts => Vec::new(),
-                    0 => block[row[2] as usize..][..row[3] as usize].to_vec(),
-                    _ => self.delivery.take_large().unwrap(),
+                    FLAG_LARGE => self.delivery.take_large().unwrap(),
+                    flag => {
+                        let bytes = if flag == 0 { &block } else { &chunk };
+                        bytes[row[2] as usize..][..row[3] as usize].to_vec()
+                    }
                 };
                 let count = if counts { row[3] } else { 0 };
                 self.records.push_back(Record { kind, detail: (row[1] >> 16) as u16, payload, count });
             }
-            if drained.ended == DrainEnd::Empty {
-                return;
+            match drained.ended {
+                DrainEnd::Empty => return,
+                DrainEnd::Chunk => chunk = self.delivery.take_chunk().unwrap(),
+                _ => {}
             }
         }
     }

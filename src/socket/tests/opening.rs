@@ -153,3 +153,13 @@ async fn a_body_waits_while_its_reader_does() {
     rig.inbox.expect(Kind::BodyEnd).await;
     rig.inbox.closed(0).await;
 }
+
+#[test]
+fn an_idle_socket_is_small() {
+    let delivery = Arc::new(Delivery::new(usize::MAX, || ()));
+    let setup = Setup::default();
+    let socket = Socket::new(0, delivery, setup.options.clone(), Tuning::default());
+    let task = run(socket, opening(&setup, 1));
+    assert!(size_of_val(&task) <= 512, "{}", size_of_val(&task));
+    assert!(size_of::<Socket>() <= 512, "{}", size_of::<Socket>());
+}
