@@ -49,6 +49,7 @@ const orders = {
   gc: () => {
     for (let i = 0; i < 4; i++) global.gc();
   },
+  usage: () => process.memoryUsage(),
   'delay-start': () => {
     delay = monitorEventLoopDelay({ resolution: 1 });
     delay.enable();
