@@ -49,6 +49,8 @@ const orders = {
   gc: () => {
     for (let i = 0; i < 4; i++) global.gc();
   },
+  usage: () => process.memoryUsage(),
+  snapshot: ({ file }) => require('node:v8').writeHeapSnapshot(file),
   'delay-start': () => {
     delay = monitorEventLoopDelay({ resolution: 1 });
     delay.enable();

@@ -83,7 +83,9 @@ pub fn serve(ca_file: &str) -> Result<(), Failure> {
     let mut secure = TcpListener::bind(any)?;
     poll.registry().register(&mut plain, PLAIN, Interest::READABLE)?;
     poll.registry().register(&mut secure, SECURE, Interest::READABLE)?;
-    let waker = Waker::new(poll.registry(), COMMANDS)?;
+    let waker = Arc::new(Waker::new(poll.registry(), COMMANDS)?);
+    // A waker that is dropped takes with it the event that it has just caused.
+    let kept = Arc::clone(&waker);
     let (plain_address, secure_address) = (plain.local_addr()?, secure.local_addr()?);
 
     let (sender, commands) = mpsc::channel();
@@ -104,7 +106,7 @@ pub fn serve(ca_file: &str) -> Result<(), Failure> {
     });
 
     reply(&json!({ "event": "ready", "ws": plain_address.to_string(), "wss": secure_address.to_string() }));
-    Relay {
+    let served = Relay {
         poll,
         plain,
         secure,
@@ -121,7 +123,9 @@ pub fn serve(ca_file: &str) -> Result<(), Failure> {
         clock: Clock::new(),
         scratch: Some(Scratch::new()),
     }
-    .serve()
+    .serve();
+    drop(kept);
+    served
 }
 
 fn reply(value: &Value) {

@@ -198,7 +198,7 @@ mod tests {
                 scanner.feed(chunk, &mut scan);
             }
             assert_eq!(scan.broken, None);
-            assert_eq!((scan.messages, scan.bytes), (7, 0 + 1 + 125 + 126 + 5000 + 70_000 + 32));
+            assert_eq!((scan.messages, scan.bytes), (7, 1 + 125 + 126 + 5000 + 70_000 + 32));
             assert_eq!(scan.texts, ["ok"]);
             assert_eq!(scan.pings, [b"hi"]);
             assert!(scan.closed);
