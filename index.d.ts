@@ -258,7 +258,8 @@ declare namespace WebSocket {
     interval?: number;
     /** Milliseconds without any inbound frame after which the connection is given up. Default 60,000. */
     timeout?: number;
-    mode?: 'ping';
+    /** Pings, or pongs that nobody asked for. Default `'ping'`. */
+    mode?: 'ping' | 'pong';
   }
 
   /** When and how the listener connects again. */
@@ -271,8 +272,8 @@ declare namespace WebSocket {
     stableAfter?: number;
     /** Whether to go on after a refusal that waiting does not cure (404). Default false. */
     retryTerminal?: boolean;
-    /** Replaces the policy: milliseconds to wait before attempt `attempt`, or `false` to give up. */
-    delay?: (attempt: number, error: Error) => number | false;
+    /** Replaces the policy: milliseconds to wait before attempt `attempt`; `undefined` leaves it to the policy. */
+    delay?: (attempt: number, error: Error) => number | undefined;
   }
 
   /** The request of a sender, in ws's shape. */
@@ -289,6 +290,8 @@ declare namespace WebSocket {
     readonly rawHeaders: string[];
     /** The sender's address, as the relay saw it. */
     readonly socket: { readonly remoteAddress?: string; readonly remotePort?: number };
+    /** The tracking id again, and the host of the relay that the connection runs through. */
+    readonly relay: { readonly id?: string; readonly host?: string };
     readonly connection: { readonly remoteAddress?: string; readonly remotePort?: number };
   }
 
@@ -321,14 +324,16 @@ declare namespace WebSocket {
     token?: TokenSource;
     /** The name of the SAS rule, with `key`. */
     keyName?: string;
-    /** The key of the SAS rule: tokens are made and renewed from it. */
-    key?: string;
+    /** The key of the SAS rule: tokens are made and renewed from it. Several are tried in turn. */
+    key?: string | readonly string[];
     /** How long such tokens are good for, in seconds. Default 3600. */
     tokenLifetime?: number;
     /** An Azure credential, instead of a token or a key. */
     credential?: TokenCredential;
     /** The listener's id for tracing. Default a random UUID. */
     id?: string;
+    /** What `server.path` shows. Default the path of `server`. */
+    path?: string;
     /** Answers whether a sender may connect. */
     verifyClient?: RelayedVerifyClient;
     /** Chooses the subprotocol. Default the first offered. */
@@ -337,6 +342,16 @@ declare namespace WebSocket {
     clientTracking?: boolean;
     /** Bytes of the largest message. Default 100 MiB. */
     maxPayload?: number;
+    /** Pieces of one message at most. Default 16,384. */
+    maxFragments?: number;
+    /** Answers to pings that may wait to be written. Default 60. */
+    maxPendingAutoPongs?: number;
+    /** Whether several messages may come in one turn of the event loop. Default true. */
+    allowSynchronousEvents?: boolean;
+    /** Whether pings are answered. Default true. */
+    autoPong?: boolean;
+    /** Whether text is taken as it comes. Default false. */
+    skipUTF8Validation?: boolean;
     /** Compression as in ws 8. Default false. */
     perMessageDeflate?: boolean | PerMessageDeflateOptions;
     /** `'string'`: text arrives as a string, as under ws 1.x. Default `'buffer'`. */
@@ -369,11 +384,13 @@ declare namespace WebSocket {
 
   interface RelayedServerEvents {
     /** A control channel is being opened. */
-    connecting: [];
+    connecting: [info: { channel: number; attempt: number }];
     /** The control channel is up, for the first time or again. */
     listening: [];
     /** The control channel was lost and will be opened again. */
-    reconnecting: [info: { attempt: number; delay: number; reason: Error }];
+    reconnecting: [info: { channel: number; attempt: number; delay: number; reason: string; error: Error }];
+    /** The last control channel is gone and nothing more is tried; `updateToken()` starts it again. */
+    offline: [error: Error];
     /** Header lines of an answer, before it is sent; add to the array. */
     headers: [headers: string[], request: RelayedRequest];
     /** A sender is connected; the socket is open. */
@@ -383,7 +400,47 @@ declare namespace WebSocket {
     /** What has to be acted on: a final refusal, bad credentials. */
     error: [error: Error];
     /** Everything is closed. */
-    close: [];
+    close: [server: RelayedServer];
+  }
+
+  interface RelayedCloseOptions {
+    /** Lets clients finish; new senders get 503. Default false. */
+    drain?: boolean;
+    /** Milliseconds after which what is left is dropped. */
+    timeout?: number;
+    /** Aborting it drops at once what is left. */
+    signal?: AbortSignal;
+  }
+
+  /** Counted since the server was made. */
+  interface RelayedServerStats {
+    /** Control dials. */
+    dials?: number;
+    /** Times that a control channel came up. */
+    listening: number;
+    /** Times that one had to be dialled again. */
+    reconnects: number;
+    /** Control channels that are up now. */
+    online?: number;
+    /** Senders that came. */
+    offers?: number;
+    /** Of these, accepted. */
+    accepted: number;
+    /** Turned away. */
+    rejected: number;
+    /** Could not be met at the rendezvous. */
+    failed: number;
+    /** Control messages that could not be used. */
+    malformed: number;
+    /** Tokens renewed on an open channel. */
+    tokensRenewed: number;
+    /** Senders that wait for a verdict or the rendezvous now. */
+    pendingAccepts: number;
+    /** Open connections now. */
+    connections: number;
+    /** Milliseconds that the last ping took there and back. */
+    rtt?: number;
+    [name: string]: number | undefined;
   }
 
   /**
@@ -396,17 +453,39 @@ declare namespace WebSocket {
       onConnection?: (socket: RelayedWebSocket, request: RelayedRequest) => void
     );
 
+    /** A server at the hybrid connection that a connection string names, with its credentials. */
+    static fromConnectionString(
+      connectionString: string,
+      options?: Omit<RelayedServerOptions, 'server'> | null,
+      onConnection?: (socket: RelayedWebSocket, request: RelayedRequest) => void
+    ): RelayedServer;
+    static fromConnectionString(
+      connectionString: string,
+      onConnection: (socket: RelayedWebSocket, request: RelayedRequest) => void
+    ): RelayedServer;
+
     /** The connected senders, where `clientTracking` is on. */
     readonly clients: Set<RelayedWebSocket>;
     /** Whether the control channel is up. */
     readonly listening: boolean;
-    /** Where it listens, without the token. */
+    readonly state: 'connecting' | 'online' | 'reconnecting' | 'offline' | 'closing' | 'closed';
+    /** Whether `close()` has been called. */
+    readonly closeRequested: boolean;
+    /** The URI as it was given; not for printing if it had a token. */
     readonly listenUri: string;
+    /** The hybrid connection, with a slash before it. */
+    readonly path: string;
+    /** The options with their defaults. */
+    readonly options: Readonly<RelayedServerOptions>;
 
-    /** The URI on which it listens, without the token, in ws's place for an address. */
-    address(): string | AddressInfo | null;
+    /** Host and port of the relay; `null` once the server is closed. */
+    address(): AddressInfo | null;
+    /** Brings another token to the control channel, or starts a listener again that went offline. */
+    updateToken(token: string): void;
+    stats(): RelayedServerStats;
     /** Stops listening and closes the connections. `cb` is called, and the promise resolved, when all is down. */
     close(cb?: (error?: Error) => void): Promise<void>;
+    close(options?: RelayedCloseOptions | null, cb?: (error?: Error) => void): Promise<void>;
     /** Keeps the process alive; the default. */
     ref(): this;
     /** Lets the process end while the server listens. */
@@ -459,6 +538,12 @@ declare namespace WebSocket {
     token?: TokenSource;
     /** An Azure credential, instead of a token. */
     credential?: TokenCredential;
+    /** The name of a SAS rule: `key` is its key then, and not a TLS key. */
+    keyName?: string;
+    /** How long tokens made from `key` are good for, in seconds. Default 3600. */
+    tokenLifetime?: number;
+    /** The hybrid connection, or a path below it, where the address is a connection string. */
+    path?: string;
     servername?: string;
     /** A proxy's URL, or `false` for none. Default the environment's. */
     proxy?: string | URL | false;
@@ -470,20 +555,22 @@ declare namespace WebSocket {
     highWaterMark?: number;
     /** Milliseconds for the closing handshake. Default 30,000. */
     closeTimeout?: number;
-    /** Aborting it ends the connection. */
+    /** Aborting it ends the attempt with an `AbortError`, and an open connection with 1001. */
     signal?: AbortSignal;
   }
 
   /** A WebSocket whose bytes the native engine handles. In every other way it is a socket of ws. */
-  class RelayedWebSocket extends WebSocket {
+  class RelayedWebSocket extends WebSocket implements AsyncDisposable {
     constructor(address: string | URL, options?: RelayedClientOptions);
     constructor(address: string | URL, protocols?: string | string[], options?: RelayedClientOptions);
+    /** Closes the socket; the promise is fulfilled when it is closed. */
+    [Symbol.asyncDispose](): Promise<void>;
   }
 
   /**
    * Connects to a hybrid connection as a sender.
    *
-   * @param address The URI from `createRelaySendUri`.
+   * @param address The URI from `createRelaySendUri`, `sb://namespace/path`, or a connection string.
    * @param token A token, or options.
    * @param fn Called with the socket when it is open.
    */
@@ -493,6 +580,18 @@ declare namespace WebSocket {
     fn?: (socket: RelayedWebSocket) => void
   ): RelayedWebSocket;
   function relayedConnect(address: string | URL, fn: (socket: RelayedWebSocket) => void): RelayedWebSocket;
+
+  /**
+   * `relayedConnect()` as a promise of the open socket.
+   *
+   * @param address The URI from `createRelaySendUri`, `sb://namespace/path`, or a connection string.
+   * @param token A token, what makes one, or options.
+   * @returns Rejected with what would be the `error` event
+   */
+  function connectRelayed(
+    address: string | URL,
+    token?: TokenSource | RelayedClientOptions | null
+  ): Promise<RelayedWebSocket>;
 }
 
 export = WebSocket;

@@ -11,6 +11,7 @@ export const {
   WebSocketServer,
   appendRelayToken,
   connect,
+  connectRelayed,
   createConnection,
   createRelayBaseUri,
   createRelayHttpsUri,

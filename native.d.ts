@@ -114,6 +114,9 @@ export interface AcceptOptions {
 /** `uri` with such a token in its query. */
 export declare function appendRelayToken(uri: string, keyName: string, key: string, expiresAt: number): string
 
+/** The URL of the proxy that the variables prescribe for a destination. */
+export declare function chooseProxy(variables: ProxyVariables, secure: boolean, host: string, port: number): string | null
+
 /** A connection string, taken apart. The names are those of @azure/service-bus. */
 export interface ConnectionStringProperties {
   /** `sb://host/`, as written. */
@@ -200,6 +203,18 @@ export interface ListenOptions {
 
 /** Takes a connection string apart. */
 export declare function parseConnectionString(text: string): ConnectionStringProperties
+
+/** The proxy variables of the environment; empty is not set. */
+export interface ProxyVariables {
+  /** For `ws:`. */
+  http: string
+  /** For `wss:`. */
+  https: string
+  /** Where the other two are not set. */
+  all: string
+  /** What needs no proxy. */
+  no: string
+}
 
 /** Times in milliseconds. */
 export interface ReconnectOptions {

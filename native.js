@@ -838,6 +838,7 @@ module.exports = nativeBinding
 module.exports.NativeEmulator = nativeBinding.NativeEmulator
 module.exports.NativeEngine = nativeBinding.NativeEngine
 module.exports.appendRelayToken = nativeBinding.appendRelayToken
+module.exports.chooseProxy = nativeBinding.chooseProxy
 module.exports.createRelayToken = nativeBinding.createRelayToken
 module.exports.encodeComponent = nativeBinding.encodeComponent
 module.exports.parseConnectionString = nativeBinding.parseConnectionString

@@ -15,6 +15,7 @@ const OURS = [
   'RelayedServer',
   'RelayedWebSocket',
   'appendRelayToken',
+  'connectRelayed',
   'createRelayBaseUri',
   'createRelayHttpsUri',
   'createRelayListenUri',

@@ -6,8 +6,9 @@
  */
 
 const { readFileSync } = require('node:fs');
-const { BlockList, isIP } = require('node:net');
 const tls = require('node:tls');
+
+const native = require('./native.js');
 
 /** The variable `name`; curl's rule: lower case wins, empty is not set. */
 function variable(name) {
@@ -26,9 +27,13 @@ function variable(name) {
 function proxyFor(option, secure, host, port) {
   if (option === false || option === '') return undefined;
   if (option !== undefined && option !== null) return String(option);
-  const url = (secure ? variable('HTTPS_PROXY') : httpProxy()) ?? variable('ALL_PROXY');
-  if (url === undefined || isExcluded(variable('NO_PROXY'), host, port)) return undefined;
-  return url;
+  const variables = {
+    http: httpProxy() ?? '',
+    https: variable('HTTPS_PROXY') ?? '',
+    all: variable('ALL_PROXY') ?? '',
+    no: variable('NO_PROXY') ?? ''
+  };
+  return native.chooseProxy(variables, secure, host, port) ?? undefined;
 }
 
 /** In a CGI program `HTTP_PROXY` is the request's `Proxy` header, which is the caller's to choose. */
@@ -36,41 +41,6 @@ function httpProxy() {
   return process.env.REQUEST_METHOD === undefined
     ? variable('HTTP_PROXY')
     : process.env.http_proxy || undefined;
-}
-
-/** Whether `NO_PROXY` names the host: `*`, a name with its subdomains, an address, a network, each with a port or not. */
-function isExcluded(list, host, port) {
-  if (list === undefined) return false;
-  const name = host.toLowerCase().replace(/\.$/, '');
-  return list
-    .split(/[\s,]+/)
-    .filter(Boolean)
-    .some((entry) => matches(entry.toLowerCase(), name, port));
-}
-
-function matches(entry, host, port) {
-  if (entry === '*') return true;
-  const [, bare, ownPort] = /^(\[[^\]]*\]|[^:]*)(?::(\d+))?$/.exec(entry) ?? [undefined, entry, undefined];
-  if (ownPort !== undefined && Number(ownPort) !== port) return false;
-  const pattern = bare.replace(/^\[|\]$/g, '');
-  if (isIP(host)) return matchesAddress(pattern, host);
-  const suffix = pattern.replace(/^\*?\./, '');
-  return suffix !== '' && (host === suffix || host.endsWith(`.${suffix}`));
-}
-
-function matchesAddress(pattern, host) {
-  const [network, prefix] = pattern.split('/');
-  const family = isIP(network);
-  if (family === 0) return false;
-  const block = new BlockList();
-  const type = family === 6 ? 'ipv6' : 'ipv4';
-  try {
-    if (prefix === undefined) block.addAddress(network, type);
-    else block.addSubnet(network, Number(prefix), type);
-  } catch {
-    return false;
-  }
-  return block.check(host, isIP(host) === 6 ? 'ipv6' : 'ipv4');
 }
 
 let fallbackRoots;

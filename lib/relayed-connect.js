@@ -1,7 +1,9 @@
 'use strict';
 
-/** `relayedConnect()`: a sender's connection through the relay. */
+/** `relayedConnect()` and `connectRelayed()`: a sender's connection through the relay. */
 
+const { checkSignal, obey } = require('./abort');
+const { isConnectionString, readConnectionString } = require('./connection-address');
 const { invalidArgType } = require('./errors');
 const { readCredentials } = require('./options');
 const { splitToken, translate } = require('./relay-address');
@@ -55,13 +57,16 @@ function giveUp(socket, error) {
  * Connects to a listener through the relay. The socket is returned at once; a refused handshake gives one `error`, with
  * the relay's status, reason and tracking id, and `close` 1006.
  *
- * @param {string|URL} address A send URI: `wss://namespace/$hc/path?sb-hc-action=connect`, or `sb://namespace/path`
+ * @param {string|URL} address A send URI: `wss://namespace/$hc/path?sb-hc-action=connect`, `sb://namespace/path`, or a
+ *     connection string
  * @param {?string|object} [token] A token, or options: those of ws's client, and
  * @param {string|function(): (string|Promise<string>)} [token.token] a token, or a function that gets one; or
  * @param {string} [token.keyName] the name of a SAS rule and
  * @param {string} [token.key] its key; or
  * @param {{getToken: function}} [token.credential] a credential of `@azure/identity`
+ * @param {string} [token.path] The hybrid connection, where the address is a connection string
  * @param {string|string[]} [token.protocols] Subprotocols
+ * @param {AbortSignal} [token.signal] Ends the attempt with an `AbortError`, and the connection with 1001
  * @param {function(RelayedWebSocket): void} [fn] A listener for `open`, which gets the socket
  * @return {RelayedWebSocket}
  * @throws {SyntaxError} for an address that is not valid
@@ -72,9 +77,9 @@ function relayedConnect(address, token, fn) {
     fn = token;
     token = undefined;
   }
-  const options = readArguments(token);
-  const target = translate(address, 'connect');
-  const { token: given, credential, keyName, tokenLifetime, protocols, headers, ...rest } = options;
+  const { target, options } = destination(address, readArguments(token));
+  const { token: given, credential, keyName, tokenLifetime, protocols, headers, signal, ...rest } = options;
+  const abort = signal === undefined || signal === null ? undefined : checkSignal(signal, 'options.signal');
   const secrets = { token: given, credential, keyName, tokenLifetime };
   // `key` is also ws's name of the TLS client key; a SAS key has a keyName.
   if (keyName !== undefined && keyName !== null) {
@@ -101,7 +106,36 @@ function relayedConnect(address, token, fn) {
     }
   }
   if (typeof fn === 'function') socket.once('open', () => fn(socket));
+  if (abort !== undefined) obey(socket, abort);
   return socket;
+}
+
+/**
+ * `relayedConnect()` as a promise of the open socket. No message is lost until the code behind `await` listens.
+ *
+ * @param {string|URL} address
+ * @param {?string|function(): (string|Promise<string>)|object} [token]
+ * @return {Promise<RelayedWebSocket>} Rejected with what would be the `error` event
+ */
+async function connectRelayed(address, token) {
+  const socket = relayedConnect(address, typeof token === 'function' ? { token } : token);
+  await new Promise((resolve, reject) => {
+    socket.once('error', reject);
+    socket.once('open', () => {
+      socket.off('error', reject);
+      // Messages that came with the same packet would be gone before anybody has looked at the socket.
+      socket.pause();
+      setImmediate(() => socket.resume());
+      resolve();
+    });
+  });
+  return socket;
+}
+
+function destination(address, options) {
+  if (!isConnectionString(address)) return { target: translate(address, 'connect'), options };
+  const read = readConnectionString(address, 'connect', options);
+  return { target: read.uri, options: read.options };
 }
 
 function readArguments(token) {
@@ -124,4 +158,4 @@ function list(protocols) {
   return Array.isArray(protocols) ? protocols : [protocols];
 }
 
-module.exports = { relayedConnect };
+module.exports = { connectRelayed, relayedConnect };

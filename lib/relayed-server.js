@@ -6,7 +6,9 @@ const EventEmitter = require('node:events');
 const { isIP } = require('node:net');
 const { inspect } = require('node:util');
 
+const { checkSignal } = require('./abort');
 const { Acceptor } = require('./accept');
+const { readConnectionString } = require('./connection-address');
 const { connections } = require('./connections');
 const { Control } = require('./control');
 const diagnostics = require('./diagnostics');
@@ -117,8 +119,9 @@ class Methods extends EventEmitter {
    *
    * With `drain`, connections that are being accepted and clients that are open may finish, for at most `timeout`; new
    * senders get 503. Without, `timeout` is when clients that do not answer are dropped (`closeTimeout` is the default).
+   * Aborting `signal` drops at once whatever is left.
    *
-   * @param {{drain?: boolean, timeout?: number}|function(Error=): void} [options] Or the callback
+   * @param {{drain?: boolean, timeout?: number, signal?: AbortSignal}|function(Error=): void} [options] Or the callback
    * @param {function(Error=): void} [cb] Called when everything is closed; with an error if it was before
    * @return {Promise<void>} Fulfilled when everything is closed
    */
@@ -128,7 +131,7 @@ class Methods extends EventEmitter {
       cb = options;
       options = undefined;
     }
-    const { drain = false, timeout } = readCloseOptions(options);
+    const { drain = false, timeout, signal } = readCloseOptions(options);
     if (inner.phase === CLOSED) {
       if (cb) process.nextTick(cb, new Error('The server is not running'));
       return Promise.resolve();
@@ -145,6 +148,7 @@ class Methods extends EventEmitter {
     } else {
       closeNow(this, inner, timeout);
     }
+    if (signal !== undefined) dropOn(signal, this, inner);
     checkClosed(this, inner);
     return inner.closing;
   }
@@ -223,19 +227,57 @@ RelayedServer.prototype = Methods.prototype;
 Object.defineProperty(RelayedServer.prototype, 'constructor', { value: RelayedServer });
 Object.setPrototypeOf(RelayedServer, EventEmitter);
 
+/**
+ * A server at the hybrid connection that a connection string names, with its credentials.
+ *
+ * @param {string} connectionString
+ * @param {object} [options] As for the constructor; `path` is the hybrid connection where the string has no EntityPath
+ * @param {function} [onConnection]
+ * @return {RelayedServer}
+ * @throws {TypeError} for a connection string or options that are wrong
+ */
+RelayedServer.fromConnectionString = function fromConnectionString(connectionString, options, onConnection) {
+  if (typeof options === 'function') {
+    onConnection = options;
+    options = undefined;
+  }
+  if (options !== undefined && options !== null && typeof options !== 'object') {
+    throw invalidArgType('options', 'an object', options);
+  }
+  const read = readConnectionString(connectionString, 'listen', options ?? {});
+  return new this({ ...read.options, server: read.uri }, onConnection);
+};
+
 function readCloseOptions(options) {
   if (options === undefined || options === null) return {};
   if (typeof options !== 'object') throw invalidArgType('options', 'an object or a function', options);
   const { drain = false, timeout } = options;
+  const signal =
+    options.signal === undefined || options.signal === null
+      ? undefined
+      : checkSignal(options.signal, 'options.signal');
   if (typeof drain !== 'boolean') throw invalidArgType('options.drain', 'a boolean', drain);
-  if (timeout === undefined) return { drain };
+  if (timeout === undefined) return { drain, signal };
   if (typeof timeout !== 'number') {
     throw invalidArgType('options.timeout', 'a number of milliseconds', timeout);
   }
   if (!(timeout >= 0 && timeout < 2 ** 31)) {
     throw invalidArgValue('options.timeout', 'it is out of range');
   }
-  return { drain, timeout };
+  return { drain, timeout, signal };
+}
+
+/** Waits no longer for clients once `signal` is aborted. */
+function dropOn(signal, server, inner) {
+  const drop = () => {
+    if (inner.phase === CLOSING) closeNow(server, inner, 0);
+  };
+  if (signal.aborted) {
+    drop();
+    return;
+  }
+  signal.addEventListener('abort', drop, { once: true });
+  server.once('close', () => signal.removeEventListener('abort', drop));
 }
 
 function setTimer(inner, fn, delay) {

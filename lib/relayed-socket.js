@@ -8,6 +8,7 @@
 
 const WebSocket = require('ws');
 
+const { addAsyncDispose } = require('./abort');
 const { Frame, Kind, NO_BYTES, getEngine } = require('./engine');
 const { fromReport, systemError } = require('./errors');
 const { closePayload, isBlob, toBytes } = require('./payload');
@@ -391,6 +392,12 @@ class RelayedWebSocket extends WebSocket {
     const error = typeof reason === 'string' ? new Error(reason) : reason;
     if (this._slot >= 0) this._engine.native.terminate(this._slot);
     process.nextTick(failSocket, this, error);
+  }
+
+  /** Gives up the attempt to connect with `error`, whoever dials. */
+  _abandon(error) {
+    if (this._engine !== undefined) this._abort(error);
+    else this._nodeRequest?.destroy(error);
   }
 
   /** `request.destroy()` of an unexpected response or a redirect, or `request.abort()`: that one is no error. */
@@ -837,6 +844,8 @@ function plainError(report) {
   if (report.system) return systemError(report.message, report.system);
   return new Error(report.message);
 }
+
+addAsyncDispose(RelayedWebSocket.prototype);
 
 /** Options that stand for Node's own network objects: with one of them, ws's engine does the work. */
 function needsNodeSocket(address, protocols, options) {

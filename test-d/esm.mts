@@ -3,6 +3,7 @@ import WebSocket, {
   RelayError,
   RelayedServer,
   WebSocketServer,
+  connectRelayed,
   createRelayToken,
   createRelayedServer,
   createWebSocketStream,
@@ -22,3 +23,4 @@ new WebSocketServer({ port: 0 }).close();
 new WebSocket.Server({ port: 0 }).close();
 relayedConnect('wss://h/p', (socket) => socket.close());
 export const parsed: ConnectionStringProperties = WebSocket.parseConnectionString('Endpoint=sb://h/');
+export const connected: Promise<WebSocket> = connectRelayed('wss://h/p', { path: 'p' });

@@ -68,7 +68,7 @@ expectType<WebSocket.RelayedServer>(
     token: async () => 'token',
     verifyClient: (info, callback) => callback(info.req.url === '/', 403, 'No'),
     handleProtocols: (protocols) => [...protocols][0] ?? false,
-    reconnect: { delay: (attempt) => (attempt < 3 ? 1000 : false) },
+    reconnect: { delay: (attempt) => (attempt < 3 ? 1000 : undefined) },
     keepAlive: false,
     tls: { ca: ['pem'], minVersion: 'TLSv1.3' },
     proxy: false,
@@ -81,11 +81,31 @@ server.on('headers', (headers, request) => {
   expectType<string[]>(headers);
   expectType<WebSocket.RelayedRequest>(request);
 });
-server.once('reconnecting', ({ attempt, delay, reason }) => {
-  expectType<number>(attempt);
-  expectType<number>(delay);
-  expectType<Error>(reason);
+server.once('reconnecting', ({ channel, attempt, delay, reason, error }) => {
+  expectType<number>(channel + attempt + delay);
+  expectType<string>(reason);
+  expectType<Error>(error);
 });
+server.on('offline', (error) => expectType<Error>(error));
+server.on('close', (closed) => expectType<WebSocket.RelayedServer>(closed));
+expectType<number | undefined>(server.stats().rtt);
+expectType<number>(server.stats().accepted);
+expectType<Promise<void>>(server.close({ drain: true, timeout: 1, signal: new AbortController().signal }));
+expectType<Promise<void>>(server[Symbol.asyncDispose]());
+expectAssignable<AsyncDisposable>(server);
+expectType<void>(server.updateToken('token'));
+expectError(server.close({ wait: 1 }));
+expectError(server.updateToken(1));
+expectType<WebSocket.RelayedServer>(WebSocket.RelayedServer.fromConnectionString('Endpoint=sb://h/'));
+expectType<WebSocket.RelayedServer>(
+  WebSocket.RelayedServer.fromConnectionString('Endpoint=sb://h/', { path: 'p', maxPayload: 1 }, (socket) =>
+    expectType<WebSocket.RelayedWebSocket>(socket)
+  )
+);
+expectType<WebSocket.RelayedServer>(
+  WebSocket.RelayedServer.fromConnectionString('Endpoint=sb://h/', (socket) => socket.close())
+);
+expectError(WebSocket.RelayedServer.fromConnectionString('Endpoint=sb://h/', { server: 'wss://h/p' }));
 expectType<Set<WebSocket.RelayedWebSocket>>(server.clients);
 expectType<Promise<void>>(server.close((reason) => expectType<Error | undefined>(reason)));
 expectType<WebSocket.RelayedServer>(server.unref().ref());
@@ -101,6 +121,14 @@ expectType<WebSocket.RelayedWebSocket>(WebSocket.relayedConnect('wss://h/p', nul
 expectType<WebSocket.RelayedWebSocket>(
   new WebSocket.RelayedWebSocket('wss://h/p', 'a', { credential: credential() })
 );
+
+expectType<Promise<WebSocket.RelayedWebSocket>>(
+  WebSocket.connectRelayed('wss://h/p', { keyName: 'r', key: 'k', signal: new AbortController().signal })
+);
+expectType<Promise<WebSocket.RelayedWebSocket>>(WebSocket.connectRelayed('Endpoint=sb://h/', () => 'token'));
+expectError(WebSocket.connectRelayed());
+expectError(WebSocket.connectRelayed('wss://h/p', { signal: 1 }));
+expectType<Promise<void>>(new WebSocket.RelayedWebSocket('wss://h/p')[Symbol.asyncDispose]());
 
 function credential(): WebSocket.TokenCredential {
   return { getToken: async () => ({ token: 't', expiresOnTimestamp: 1 }) };

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::text::{Answer, Text};
 use crate::error::RelayError;
+use crate::transport::proxy;
 use crate::{connection_string, sas, uri};
 
 fn refusal(error: RelayError) -> napi::Error {
@@ -53,6 +54,26 @@ pub fn token_expiry(token: String) -> Option<i64> {
 #[napi]
 pub fn redact_uri(uri: String) -> String {
     uri::redact(&Zeroizing::new(uri))
+}
+
+/// The proxy variables of the environment; empty is not set.
+#[napi(object)]
+pub struct ProxyVariables {
+    /// For `ws:`.
+    pub http: String,
+    /// For `wss:`.
+    pub https: String,
+    /// Where the other two are not set.
+    pub all: String,
+    /// What needs no proxy.
+    pub no: String,
+}
+
+/// The URL of the proxy that the variables prescribe for a destination.
+#[napi]
+pub fn choose_proxy(variables: ProxyVariables, secure: bool, host: String, port: u16) -> Option<String> {
+    let ProxyVariables { http, https, all, no } = variables;
+    proxy::choose(&proxy::ProxyEnv { http, https, all, no }, secure, &host, port).map(str::to_owned)
 }
 
 /// A connection string, taken apart. The names are those of @azure/service-bus.

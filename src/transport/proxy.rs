@@ -121,21 +121,26 @@ pub fn parse(url: &str) -> Result<Proxy, RelayError> {
     }
 }
 
-/// The proxy that `env` prescribes for a destination, if any. Loopback is no exception unless `NO_PROXY` says
-/// so.
+/// The URL of the proxy that `env` prescribes for a destination, if any, as it was given. Loopback is no
+/// exception unless `NO_PROXY` says so.
+pub fn choose<'a>(env: &'a ProxyEnv, secure: bool, host: &str, port: u16) -> Option<&'a str> {
+    let specific = if secure { &env.https } else { &env.http };
+    let url = [specific, &env.all].into_iter().map(|url| url.trim()).find(|url| !url.is_empty())?;
+    // The matcher's `*` is for names only; curl's, and everybody's, is for addresses too.
+    if env.no.trim() == "*" {
+        return None;
+    }
+    let rules = Matcher::builder().all("http://proxy.invalid").no(env.no.as_str()).build();
+    let host = host.strip_suffix('.').unwrap_or(host);
+    intercept(&rules, secure, host, port).map(|_| url)
+}
+
+/// The proxy that `env` prescribes for a destination, if any; see [`choose`].
 ///
 /// # Errors
 /// As [`parse`]: going past a proxy that was asked for would be worse than failing.
 pub fn select(env: &ProxyEnv, secure: bool, host: &str, port: u16) -> Result<Option<Proxy>, RelayError> {
-    let specific = if secure { &env.https } else { &env.http };
-    let Some(url) = [specific, &env.all].into_iter().find(|url| !url.trim().is_empty()) else {
-        return Ok(None);
-    };
-    let rules = Matcher::builder().all("http://proxy.invalid").no(env.no.as_str()).build();
-    if intercept(&rules, secure, host, port).is_none() {
-        return Ok(None);
-    }
-    parse(url).map(Some)
+    choose(env, secure, host, port).map(parse).transpose()
 }
 
 fn intercept(matcher: &Matcher, secure: bool, host: &str, port: u16) -> Option<Intercept> {

@@ -1,0 +1,182 @@
+'use strict';
+
+// Connection strings, promises, signals and disposal, against the emulator.
+
+const { once } = require('node:events');
+
+const { RelayedServer, RelayedWebSocket, connectRelayed, relayedConnect } = require('..');
+const { RelayEmulator } = require('../emulator.js');
+
+let relay;
+let server;
+
+beforeAll(async () => {
+  relay = await RelayEmulator.start({ hybridConnections: ['hyco', 'empty'] });
+  server = RelayedServer.fromConnectionString(relay.connectionString('hyco'), (socket, request) => {
+    socket.send(request.url);
+    socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }));
+  });
+  await once(server, 'listening');
+});
+afterAll(async () => {
+  await server.close();
+  await relay.close();
+});
+
+const invalid = (name) =>
+  expect.objectContaining({ code: 'ERR_INVALID_ARG_VALUE', message: expect.stringContaining(name) });
+const SAS = 'SharedAccessKeyName=rule;SharedAccessKey=s3cret=';
+
+describe('connection strings', () => {
+  test('name the place and the credentials of both ends', async () => {
+    expect(server.path).toBe('/hyco');
+    expect(server.listenUri).toMatch(/^ws:\/\/127\.0\.0\.1:/);
+    const socket = await connectRelayed(relay.connectionString('hyco'), { path: 'hyco/orders?shop=7' });
+    expect(String((await once(socket, 'message'))[0])).toBe('/hyco/orders?shop=7');
+    socket.close();
+    await once(socket, 'close');
+  });
+
+  test('relayedConnect takes one, with a function and with credentials of its own', async () => {
+    const socket = await new Promise((resolve) => relayedConnect(relay.connectionString(), resolve));
+    socket.terminate();
+    const error = await connectRelayed(relay.connectionString(), 'SharedAccessSignature sr=x').catch(
+      (e) => e
+    );
+    expect(error).toMatchObject({ code: 'ERR_HYCO_UNAUTHORIZED' });
+  });
+
+  test('the development emulator is on this machine or nowhere', () => {
+    for (const host of [
+      'contoso.servicebus.windows.net',
+      '10.0.0.1:8080',
+      'localhost.evil.test',
+      '128.0.0.1'
+    ]) {
+      const text = `Endpoint=sb://${host}/;${SAS};EntityPath=a;UseDevelopmentEmulator=true`;
+      expect(() => relayedConnect(text)).toThrow(invalid('this machine'));
+      expect(() => RelayedServer.fromConnectionString(text)).toThrow(invalid('this machine'));
+    }
+  });
+
+  test.each([
+    [`Endpoint=sb://ns.test/;${SAS}`, {}, 'options.path'],
+    [`Endpoint=sb://ns.test/;${SAS};EntityPath=a`, { path: 'ab' }, 'options.path'],
+    ['Endpoint=sb://ns.test/;Authentication=Managed Identity;EntityPath=a', {}, 'options.credential'],
+    [`Endpoint=sb://ns.test/;${SAS};Nonsense=1`, {}, 'connectionString']
+  ])('%s is refused', (text, options, name) => {
+    expect(() => RelayedServer.fromConnectionString(text, options)).toThrow(invalid(name));
+    let error;
+    try {
+      relayedConnect(text, options);
+    } catch (thrown) {
+      error = thrown;
+    }
+    expect(error).toEqual(invalid(name));
+    expect(error.message).not.toContain('s3cret');
+  });
+
+  test('subclasses stay what they are', async () => {
+    class Mine extends RelayedServer {}
+    const mine = Mine.fromConnectionString(relay.connectionString('empty'), { maxPayload: 7 });
+    expect(mine).toBeInstanceOf(Mine);
+    expect(mine.options.maxPayload).toBe(7);
+    await mine.close();
+  });
+});
+
+describe('connectRelayed', () => {
+  test('loses no message that comes with the handshake', async () => {
+    for (let n = 0; n < 20; n++) {
+      const socket = await connectRelayed(relay.connectionString());
+      expect(socket).toBeInstanceOf(RelayedWebSocket);
+      expect(String((await once(socket, 'message'))[0])).toBe('/hyco');
+      socket.terminate();
+    }
+  });
+
+  test('takes a function that makes the token', async () => {
+    const socket = await connectRelayed(relay.sendUri(), async () => relay.createToken());
+    socket.terminate();
+  });
+
+  test('rejects with the error, for wrong arguments too', async () => {
+    await expect(connectRelayed(relay.connectionString('empty'))).rejects.toMatchObject({
+      code: 'ERR_HYCO_NOT_FOUND',
+      statusCode: 404
+    });
+    await expect(connectRelayed('nonsense')).rejects.toThrow(SyntaxError);
+    await expect(connectRelayed(relay.sendUri(), { signal: 1 })).rejects.toMatchObject({
+      code: 'ERR_INVALID_ARG_TYPE'
+    });
+  });
+});
+
+describe('signals', () => {
+  const aborted = expect.objectContaining({ name: 'AbortError', code: 'ABORT_ERR', cause: 'enough' });
+
+  test.each([
+    ['the native engine', {}],
+    ["ws's engine", { finishRequest: (request) => request.end() }]
+  ])('end an attempt to connect: %s', async (_, options) => {
+    relay.faults.goSilent({ handshakes: true });
+    const abort = new AbortController();
+    const token = relay.createToken('hyco');
+    const socket = relayedConnect(relay.sendUri(), { ...options, token, signal: abort.signal });
+    const closed = once(socket, 'close').catch(() => {});
+    const failed = once(socket, 'error');
+    setImmediate(() => abort.abort('enough'));
+    expect(await failed).toEqual([aborted]);
+    await closed;
+    relay.faults.resume();
+  });
+
+  test('that were aborted before', async () => {
+    const promise = connectRelayed(relay.connectionString(), { signal: AbortSignal.abort('enough') });
+    await expect(promise).rejects.toEqual(aborted);
+  });
+
+  test('close an open connection', async () => {
+    const abort = new AbortController();
+    const socket = await connectRelayed(relay.connectionString(), { signal: abort.signal });
+    abort.abort();
+    expect(await once(socket, 'close')).toEqual([1001, expect.anything()]);
+  });
+
+  test('end the waiting in close()', async () => {
+    const mine = RelayedServer.fromConnectionString(relay.connectionString('empty'));
+    await once(mine, 'listening');
+    const connected = once(mine, 'connection');
+    const socket = await connectRelayed(relay.connectionString('empty'));
+    await connected;
+    const abort = new AbortController();
+    const lost = once(socket, 'close');
+    const closing = mine.close({ drain: true, signal: abort.signal });
+    abort.abort();
+    await closing;
+    expect((await lost)[0]).toBe(1001);
+    await expect(async () => mine.close({ signal: {} })).rejects.toMatchObject({
+      code: 'ERR_INVALID_ARG_TYPE'
+    });
+  });
+});
+
+describe('await using', () => {
+  test('closes sockets, in whatever state they are', async () => {
+    const socket = await connectRelayed(relay.connectionString());
+    await socket[Symbol.asyncDispose]();
+    expect(socket.readyState).toBe(3);
+    await socket[Symbol.asyncDispose]();
+    const early = relayedConnect(relay.connectionString());
+    await early[Symbol.asyncDispose]();
+    expect(early.readyState).toBe(3);
+  });
+
+  test('closes servers and the emulator', async () => {
+    const own = await RelayEmulator.start();
+    const mine = RelayedServer.fromConnectionString(own.connectionString());
+    await mine[Symbol.asyncDispose]();
+    expect(mine.state).toBe('closed');
+    await own[Symbol.asyncDispose]();
+  });
+});

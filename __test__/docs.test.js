@@ -1,0 +1,151 @@
+'use strict';
+
+// Every JavaScript block of README and docs runs, as it stands, against an emulator that passes for Azure.
+
+const { spawn } = require('node:child_process');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const vm = require('node:vm');
+
+const { NAMESPACE, startStandIn } = require('./helpers/azure-stand-in.js');
+const { blocksOf } = require('./helpers/markdown.js');
+const { RelayedServer } = require('..');
+
+const root = path.join(__dirname, '..');
+const docs = fs.readdirSync(path.join(root, 'docs')).filter((name) => name.endsWith('.md'));
+const files = ['README.md', ...docs.map((name) => `docs/${name}`)];
+
+/** What a block may take for granted, and how that ends. */
+const GIVEN = {
+  server: [
+    `const server = new (require('hyco-ws-rs').RelayedServer)({
+       server: require('hyco-ws-rs').createRelayListenUri('${NAMESPACE}', 'spare'),
+       keyName: 'rule', key: process.env.SB_HC_KEY });
+     await require('node:events').once(server, 'listening');`,
+    'await server.close();'
+  ],
+  socket: [
+    `const uri = require('hyco-ws-rs').createRelaySendUri('${NAMESPACE}', 'hyco');
+     const socket = require('hyco-ws-rs').relayedConnect(uri, { keyName: 'rule', key: process.env.SB_HC_KEY });
+     await require('node:events').once(socket, 'open');`,
+    'socket.terminate();'
+  ],
+  relay: [
+    `const relay = await require('hyco-ws-rs/emulator').RelayEmulator.start();`,
+    'await relay.close({ force: true });'
+  ]
+};
+
+/** Stands for the package of Azure, which is no dependency: its tokens are the emulator's. */
+const IDENTITY = `const { createRelayToken } = require('hyco-ws-rs');
+exports.DefaultAzureCredential = class {
+  async getToken() {
+    const token = createRelayToken('http://${NAMESPACE}/', 'rule', process.env.SB_HC_KEY);
+    return { token, expiresOnTimestamp: Date.now() + 3_600_000 };
+  }
+};`;
+
+let standIn;
+let listener;
+let folder;
+
+beforeAll(async () => {
+  standIn = await startStandIn({ hybridConnections: ['hyco', 'spare'] });
+  listener = new RelayedServer(
+    {
+      server: `wss://${NAMESPACE}/$hc/hyco`,
+      keyName: 'rule',
+      key: standIn.relay.key,
+      proxy: standIn.proxy.url,
+      tls: { ca: standIn.ca }
+    },
+    (socket) => socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }))
+  );
+  await new Promise((resolve) => listener.once('listening', resolve));
+  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'hyco-docs-'));
+  const modules = path.join(folder, 'node_modules');
+  fs.mkdirSync(path.join(modules, '@azure', 'identity'), { recursive: true });
+  fs.writeFileSync(path.join(modules, '@azure', 'identity', 'index.js'), IDENTITY);
+  fs.symlinkSync(root, path.join(modules, 'hyco-ws-rs'), 'junction');
+  fs.symlinkSync(path.dirname(require.resolve('ws/package.json')), path.join(modules, 'ws'), 'junction');
+});
+afterAll(async () => {
+  await listener?.close();
+  await standIn?.close();
+  if (folder !== undefined) fs.rmSync(folder, { recursive: true, force: true });
+});
+
+const isModule = (code) => /^import /m.test(code);
+
+function program({ code, given }) {
+  if (isModule(code)) return code;
+  const before = given.map((name) => GIVEN[name][0]).join('\n');
+  const after = given.map((name) => GIVEN[name][1]).join('\n');
+  return `'use strict';
+(async () => {
+${before}
+{
+${code}
+}
+${after}
+})().catch((error) => { console.error(error); process.exit(1); });`;
+}
+
+/** Runs a program until it ends or has printed what it is to print. */
+function run(file, prints) {
+  return new Promise((resolve) => {
+    const env = { ...process.env, ...standIn.env };
+    const child = spawn(process.execPath, ['--no-deprecation', file], { cwd: folder, env });
+    let output = '';
+    let seen = false;
+    const limit = setTimeout(() => child.kill('SIGKILL'), 30_000);
+    const read = (data) => {
+      output += data;
+      if (prints === undefined || seen || !output.includes(prints)) return;
+      seen = true;
+      child.kill('SIGKILL');
+    };
+    child.stdout.on('data', read);
+    child.stderr.on('data', read);
+    child.on('close', (code) => {
+      clearTimeout(limit);
+      resolve({ ended: prints === undefined ? code : seen, output });
+    });
+  });
+}
+
+describe.each(files)('%s', (name) => {
+  const blocks = blocksOf(fs.readFileSync(path.join(root, name), 'utf8'));
+  const running = blocks.filter(({ skip }) => skip === undefined);
+  const resting = blocks.filter(({ skip }) => skip !== undefined);
+
+  if (running.length > 0) {
+    test.each(running)(
+      'line $line',
+      async (block) => {
+        const file = path.join(
+          folder,
+          `${path.basename(name, '.md')}-${block.line}.${isModule(block.code) ? 'mjs' : 'js'}`
+        );
+        fs.writeFileSync(file, program(block));
+        const { ended, output } = await run(file, block.prints);
+        // Which of the two is in the way is best seen together.
+        expect({ ended, output }).toEqual({ ended: block.prints === undefined ? 0 : true, output });
+      },
+      40_000
+    );
+  }
+  if (resting.length > 0) {
+    test.each(resting)('line $line is not run, but parses', ({ code, skip }) => {
+      expect(skip).not.toBe('');
+      new vm.Script(`(async () => {${code}\n})`);
+    });
+  }
+  test('every link to a file of the repository leads somewhere', () => {
+    const markdown = fs.readFileSync(path.join(root, name), 'utf8');
+    for (const [, target] of markdown.matchAll(/\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)/g)) {
+      expect([target, fs.existsSync(path.join(root, path.dirname(name), target))]).toEqual([target, true]);
+    }
+  });
+});

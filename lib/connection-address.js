@@ -1,0 +1,73 @@
+'use strict';
+
+/** What a connection string says, in the terms of servers and senders: where to dial, and with which credentials. */
+
+const { isIPv4 } = require('node:net');
+
+const { invalidArgType, invalidArgValue } = require('./errors');
+
+/** @param {unknown} address @return {boolean} Whether it is a connection string and not a URI */
+function isConnectionString(address) {
+  return typeof address === 'string' && /(?:^|;)\s*Endpoint\s*=/i.test(address);
+}
+
+/**
+ * @param {string} text The connection string
+ * @param {'listen'|'connect'} action
+ * @param {object} [given] The caller's options; credentials among them take the place of the string's
+ * @return {{uri: string, options: object}} `options` without `path`, and with credentials
+ * @throws {TypeError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`; quotes no secret
+ */
+function readConnectionString(text, action, given = {}) {
+  // Required here, for it loads the addon, which sockets with other addresses load when they dial.
+  const { createRelayListenUri, createRelaySendUri, parseConnectionString } = require('./helpers');
+  const parsed = parseConnectionString(text);
+  const { path, ...rest } = given;
+  const entity = entityOf(parsed.entityPath, path);
+  const createUri = action === 'listen' ? createRelayListenUri : createRelaySendUri;
+  const uri = createUri('namespace', entity).replace('wss://namespace:443', () => origin(parsed));
+
+  const options = { ...credentialsOf(parsed, rest), ...rest };
+  if (parsed.operationTimeout !== undefined) options.handshakeTimeout ??= parsed.operationTimeout;
+  return { uri, options };
+}
+
+/** The path asked for, which must not lead away from the string's own. */
+function entityOf(own, asked) {
+  if (asked === undefined || asked === null) {
+    if (own) return own;
+    throw invalidArgValue('options.path', 'it is needed, for the connection string has no EntityPath');
+  }
+  if (typeof asked !== 'string') throw invalidArgType('options.path', 'a string', asked);
+  if (own && !(asked === own || asked.startsWith(`${own}/`) || asked.startsWith(`${own}?`))) {
+    throw invalidArgValue('options.path', "it is not below the connection string's EntityPath");
+  }
+  return asked;
+}
+
+function origin({ fullyQualifiedNamespace: authority, useDevelopmentEmulator }) {
+  if (!useDevelopmentEmulator) return `wss://${/:\d+$/.test(authority) ? authority : `${authority}:443`}`;
+  const { hostname } = new URL(`ws://${authority}`);
+  if (hostname === 'localhost' || hostname === '[::1]' || (isIPv4(hostname) && hostname.startsWith('127.'))) {
+    return `ws://${authority}`;
+  }
+  throw invalidArgValue(
+    'connectionString',
+    'UseDevelopmentEmulator is for this machine only, not for a network'
+  );
+}
+
+function credentialsOf(parsed, { token, credential, keyName }) {
+  if ((token ?? credential ?? keyName ?? undefined) !== undefined) return {};
+  if (parsed.sharedAccessSignature !== undefined) return { token: parsed.sharedAccessSignature };
+  if (parsed.sharedAccessKeyName !== undefined) {
+    return { keyName: parsed.sharedAccessKeyName, key: parsed.sharedAccessKey };
+  }
+  if (parsed.authentication === undefined) return {};
+  throw invalidArgValue(
+    'options.credential',
+    'it is needed, for the connection string has an Authentication'
+  );
+}
+
+module.exports = { isConnectionString, readConnectionString };
