@@ -12,7 +12,8 @@ const {
   roundTrip,
   startProxy,
   startRelay,
-  startServer
+  startServer,
+  times
 } = require('../helpers/reliability.js');
 
 afterEach(cleanUp);
@@ -47,30 +48,22 @@ function keepSending(relay) {
 }
 
 describe('a listener survives', () => {
-  test('its daily recycle: a sender in a loop sees no gap', async () => {
-    const relay = await startRelay();
-    const server = echo(await startServer(relay, { controlChannels: 2 }));
-    while (relay.stats().listeners < 2) await once(relay, 'listener');
-    const senders = keepSending(relay);
-    await senders.past(3);
-    // The service recycles each channel at its own time.
-    const back = once(server, 'listening');
-    relay.faults.recycle();
-    await back;
-    await senders.past(5);
-    expect(await senders.stop()).toMatchObject({ failures: [] });
-  });
-
-  test('its daily recycle with one control channel: the senders of that moment wait, and get in', async () => {
-    const relay = await startRelay();
-    const server = echo(await startServer(relay));
-    for (let round = 0; round < 3; round++) {
-      const back = once(server, 'listening');
+  test.each([1, 2])(
+    'its daily recycle with %d control channel(s): senders in a loop see no gap',
+    async (channels) => {
+      const relay = await startRelay();
+      const server = echo(await startServer(relay, { controlChannels: channels }));
+      while (relay.stats().listeners < channels) await once(relay, 'listener');
+      const loops = [1, 2, 3].map(() => keepSending(relay));
+      await Promise.all(loops.map((loop) => loop.past(3)));
+      const back = times(server, 'listening', channels);
       relay.faults.recycle();
       await back;
-      expect(await roundTrip(relay, `round ${round}`)).toBe(`round ${round}`);
+      await Promise.all(loops.map((loop) => loop.past(5)));
+      for (const loop of loops) expect(await loop.stop()).toMatchObject({ failures: [] });
+      expect(server.stats().reconnects).toBe(channels);
     }
-  });
+  );
 
   test('a cut control channel, by FIN and by RST', async () => {
     const relay = await startRelay();
