@@ -6,6 +6,7 @@ const { once } = require('node:events');
 const net = require('node:net');
 const nodeTls = require('node:tls');
 
+const { fixture } = require('../helpers/emulator-peers.js');
 const {
   cleanUp,
   connect,
@@ -257,6 +258,14 @@ describe('TLS that', () => {
       tls: { ca: tls.cert, servername: 'ns.servicebus.windows.net' }
     });
     expect(error).toMatchObject({ code: expect.stringMatching(/ERR_HYCO_TLS|ERR_TLS|CERT/) });
+  });
+
+  test('has expired', async () => {
+    const expired = { cert: fixture('expired-cert.pem'), key: fixture('expired-key.pem') };
+    const port = await scripted(() => {}, expired);
+    const error = await firstFailure(listenUri(port, 'wss'), { tls: { ca: expired.cert } });
+    expect(error.code).toMatch(/ERR_HYCO_TLS|CERT_HAS_EXPIRED/);
+    expect(`${error.message} ${error.cause?.message}`).toMatch(/expired/i);
   });
 
   test('nobody vouches for', async () => {
