@@ -73,18 +73,40 @@ describe('an offer', () => {
     expect(server.clients.size).toBe(0);
   });
 
-  test('may come as the control message itself', () => {
+  test('comes with its path and its headers in the order in which they came', () => {
     const { server, listener } = start();
     const seen = jest.fn();
     server.on('connection', seen);
     const accept = {
       address: 'wss://g.ns.test/$hc/hyco?sb-hc-action=accept',
       id: 'x',
-      connectHeaders: { A: '1' }
+      connectHeaders: [
+        ['A', '1'],
+        ['a', '2']
+      ],
+      remoteEndpoint: null
     };
-    listener.event('offer', { id: 900, target: '/given', raw: JSON.stringify({ accept }) });
+    listener.event('offer', { id: 900, target: '/given', accept });
     listener.open(900);
-    expect(seen.mock.calls[0][1]).toMatchObject({ url: '/given', headers: { a: '1' } });
+    expect(seen.mock.calls[0][1]).toMatchObject({ url: '/given', headers: { a: '1, 2' } });
+  });
+
+  test('waits for its dial while 64 others are dialled', async () => {
+    const { server, listener } = start();
+    const ids = Array.from({ length: 70 }, () => listener.offer());
+    expect(listener.dials.size).toBe(64);
+    listener.fail(ids[0], new Error('gone'));
+    listener.open(ids[1]);
+    await new Promise(setImmediate);
+    expect([...listener.dials.keys()]).toEqual(ids.slice(0, 66));
+    // The engine's own clock runs for those that wait, too.
+    listener.event('offerExpired', { id: ids[66] });
+    for (const id of ids.slice(2, 5)) listener.open(id);
+    await new Promise(setImmediate);
+    expect(listener.dials.has(ids[66])).toBe(false);
+    expect(listener.dials.size).toBe(69);
+    expect(server.stats()).toMatchObject({ accepted: 4, rejected: 1, failed: 1, pendingAccepts: 64 });
+    for (const id of ids.slice(5)) listener.dials.get(id)?.open();
   });
 
   test('that cannot be dialled is a rendezvousError and nothing else', () => {

@@ -14,6 +14,9 @@ const { acceptSocket } = require('./relayed-socket');
 const { RelayedRequest } = require('./request');
 const { chooseProtocol, verifyClient } = require('./verdict');
 
+/** Rendezvous that are dialled at once. A burst of senders would otherwise be a burst of TLS handshakes. */
+const MAX_DIALS = 64;
+
 const HEADER_LINE = /^[!#$%&'*+\-.0-9A-Z^_`|a-z~]+:[\t\x20-\x7e\x80-\xff]*$/;
 
 /** One offer and where it has got to. */
@@ -26,6 +29,8 @@ class Offer {
     this.timer = undefined;
     /** Set while the rendezvous is dialled. */
     this.socket = undefined;
+    /** The subprotocol, once the program has let the sender in. */
+    this.protocol = undefined;
     this.settled = false;
   }
 }
@@ -48,6 +53,10 @@ class Acceptor {
     this.closing = false;
     /** @type {Map<number, Offer>} */
     this.pending = new Map();
+    /** Offers whose rendezvous is being dialled. */
+    this.dialing = 0;
+    /** Accepted offers that wait for their dial, in the order in which they were accepted; settled ones included. */
+    this.queue = [];
     /** Open sockets; what a server shows as `clients`, if it does. */
     this.sockets = new Set();
     this.counters = { accepted: 0, rejected: 0, failed: 0 };
@@ -59,7 +68,7 @@ class Acceptor {
    * @param {object} event The engine's event
    */
   offer(event) {
-    const accept = event.accept ?? JSON.parse(event.raw).accept;
+    const { accept } = event;
     const request = new RelayedRequest(accept, event.target);
     const offer = new Offer(event.id, accept, request);
     this.pending.set(offer.id, offer);
@@ -80,7 +89,7 @@ class Acceptor {
           (verdict) => {
             if (offer.settled) return;
             if (verdict.statusCode !== undefined) this.reject(offer, verdict.statusCode, verdict.reason);
-            else this.accept(offer, verdict.protocol);
+            else this.enqueue(offer, verdict.protocol);
           },
           (error) => this.userFailed(offer, error)
         );
@@ -134,8 +143,23 @@ class Acceptor {
     return false;
   }
 
-  /** Lets the sender in: asks for headers, then dials the rendezvous. */
-  accept(offer, protocol) {
+  /** Lets the sender in, as soon as there are few enough dials under way; `acceptTimeout` goes on meanwhile. */
+  enqueue(offer, protocol) {
+    offer.protocol = protocol;
+    if (this.dialing < MAX_DIALS && this.queue.length === 0) return this.accept(offer);
+    this.queue.push(offer);
+  }
+
+  /** A dial has ended: the next ones. */
+  advance() {
+    while (this.dialing < MAX_DIALS && this.queue.length > 0) {
+      const offer = this.queue.shift();
+      if (!offer.settled) this.accept(offer);
+    }
+  }
+
+  /** Asks for headers, then dials the rendezvous. */
+  accept(offer) {
     const { server, settings, handle } = this;
     clearTimeout(offer.timer);
     const headers = [];
@@ -154,9 +178,10 @@ class Acceptor {
       const secure = scheme === 'wss:';
       const host = hostname.replace(/^\[|\]$/g, '');
       offer.socket = true;
+      this.dialing++;
       offer.socket = acceptSocket(handle, offer.id, {
         address: offer.address,
-        protocol,
+        protocol: offer.protocol,
         headers,
         options: settings,
         tls: settings.tls,
@@ -221,6 +246,11 @@ class Acceptor {
     clearTimeout(offer.timer);
     this.pending.delete(offer.id);
     this.counters[outcome]++;
+    if (offer.socket !== undefined) {
+      this.dialing--;
+      // Not within the caller, who is about to tell the program of this one.
+      if (this.queue.length > 0) process.nextTick(() => this.advance());
+    }
     if (fields !== undefined) {
       diagnostics.publish(`accept:${outcome}`, { server: this.server, request: offer.request, ...fields });
     }

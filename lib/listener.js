@@ -12,6 +12,7 @@ class ListenerHandle {
   #owner;
   #referenced = true;
   #closed = false;
+  #last = {};
 
   constructor(config, owner) {
     this.#owner = owner;
@@ -38,6 +39,7 @@ class ListenerHandle {
   onRecord(kind, detail, payload) {
     const event = JSON.parse(payload);
     if (event.type === 'closed') {
+      this.#last = this.stats();
       this.#closed = true;
       this.#engine.native.releaseListener(this.#slot);
       this.#engine.free(this.#slot);
@@ -97,7 +99,7 @@ class ListenerHandle {
   }
 
   stats() {
-    return this.#closed ? {} : JSON.parse(this.#engine.native.listenerStats(this.#slot));
+    return this.#closed ? this.#last : JSON.parse(this.#engine.native.listenerStats(this.#slot));
   }
 
   ref() {

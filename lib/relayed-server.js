@@ -185,10 +185,13 @@ class Methods extends EventEmitter {
    */
   stats() {
     const { acceptor, control } = this[kInner];
+    const { turnedAway = 0, ...engine } = control.handle.stats();
     return {
-      ...control.handle.stats(),
+      ...engine,
       ...control.counters,
       ...acceptor.counters,
+      // The engine has answered some without asking: too many were waiting.
+      rejected: acceptor.counters.rejected + turnedAway,
       pendingAccepts: acceptor.pending.size,
       connections: acceptor.sockets.size
     };

@@ -315,8 +315,12 @@ class RelayedWebSocket extends WebSocket {
     }
     // Code written for ws uses the socket at once, code written for hyco-ws waits for 'open': messages wait for both.
     this._held = [];
-    this._accept.onOpen(this, response);
-    process.nextTick(openAccepted, this);
+    try {
+      this._accept.onOpen(this, response);
+    } finally {
+      // A listener of 'connection' that throws must not hold the records, close included, for ever.
+      process.nextTick(openAccepted, this);
+    }
   }
 
   _onFailed(report) {

@@ -23,6 +23,8 @@ pub mod connection_string;
 pub mod emulator;
 pub mod error;
 pub mod frame;
+#[cfg(test)]
+mod fuzz;
 pub mod listener;
 #[cfg(feature = "node")]
 pub mod node;

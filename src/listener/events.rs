@@ -7,6 +7,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use crate::error::RelayError;
+use crate::protocol::control::Accept;
 
 /// State of one control channel, or of the whole listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -90,8 +91,8 @@ pub enum ListenerEvent {
         host: String,
         /// Path and query for the program.
         target: String,
-        /// The control message as it came.
-        raw: String,
+        /// What the message said, as it was read here: a second reader might read another thing.
+        accept: Box<Accept>,
     },
     /// The offer waited too long and was rejected on the owner's behalf.
     OfferExpired {
@@ -208,8 +209,16 @@ mod tests {
 
     #[test]
     fn debug_hides_what_an_offer_carries() {
-        let offer =
-            ListenerEvent::Offer { id: 1, host: "h".into(), target: "/?s3cret".into(), raw: "s3cret".into() };
+        let accept = Box::new(Accept {
+            address: "wss://h/?s3cret".into(),
+            id: "1".into(),
+            connect_headers: vec![("Authorization".into(), "s3cret".into())],
+            remote_endpoint: Some(("203.0.113.7".into(), 5)),
+        });
+        let offer = ListenerEvent::Offer { id: 1, host: "h".into(), target: "/?s3cret".into(), accept };
+        let json = serde_json::to_value(&offer).unwrap();
+        assert_eq!(json["accept"]["connectHeaders"][0][1], "s3cret");
+        assert_eq!(json["accept"]["remoteEndpoint"]["port"], 5);
         assert!(!format!("{offer:?}").contains("s3cret"));
     }
 }

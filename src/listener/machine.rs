@@ -173,8 +173,6 @@ pub enum Action {
         accept: Accept,
         /// Its address, checked.
         address: Address,
-        /// Its text.
-        raw: String,
     },
     /// Answer a short-form HTTP request at its address.
     AnswerRequest {

@@ -137,7 +137,7 @@ impl Shared {
     }
 
     /// A sender waits: pass it on, or say no where there is no room.
-    pub(super) fn offer(self: &Arc<Self>, accept: Accept, address: Address, raw: String) {
+    pub(super) fn offer(self: &Arc<Self>, accept: Accept, address: Address) {
         let mut inner = self.lock();
         let id = inner.offers.number();
         let refusal = match (inner.drain_until, inner.offers.is_full()) {
@@ -147,16 +147,18 @@ impl Shared {
         };
         if let Some(reason) = refusal {
             drop(inner);
+            self.counters.turned_away();
             return self.reject(id, address, 503, reason);
         }
         let first = inner.offers.len() == 0;
         let (host, target) = (address.host.clone(), logical_target(&accept.address));
+        let told = Box::new(accept.clone());
         inner.offers.push(Offer { id, accept, address, received: Instant::now() });
         drop(inner);
         if first {
             self.wake.notify_one();
         }
-        self.emit(ListenerEvent::Offer { id, host, target, raw });
+        self.emit(ListenerEvent::Offer { id, host, target, accept: told });
     }
 
     /// A short-form HTTP request waits at `address`.

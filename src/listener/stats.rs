@@ -15,6 +15,7 @@ pub(super) struct Counters {
     listening: AtomicU64,
     reconnects: AtomicU64,
     offers: AtomicU64,
+    turned_away: AtomicU64,
     accepted: AtomicU64,
     rejected: AtomicU64,
     reject_failures: AtomicU64,
@@ -40,6 +41,8 @@ pub struct Stats {
     pub online: u64,
     /// Senders offered to the owner.
     pub offers: u64,
+    /// Senders that were answered 503 without being offered: too many were waiting, or the listener was closing.
+    pub turned_away: u64,
     /// Offers that wait for a verdict now.
     pub pending: u64,
     /// Offers that the owner took.
@@ -78,6 +81,10 @@ impl Counters {
         self.rejected.fetch_add(1, Relaxed);
     }
 
+    pub(super) fn turned_away(&self) {
+        self.turned_away.fetch_add(1, Relaxed);
+    }
+
     pub(super) fn reject_dropped(&self) {
         self.rejects_dropped.fetch_add(1, Relaxed);
     }
@@ -105,6 +112,7 @@ impl Counters {
             listening: read(&self.listening),
             reconnects: read(&self.reconnects),
             offers: read(&self.offers),
+            turned_away: read(&self.turned_away),
             accepted: read(&self.accepted),
             rejected: read(&self.rejected),
             reject_failures: read(&self.reject_failures),

@@ -274,7 +274,7 @@ impl Driver {
                     self.links.swap_remove(at).farewell();
                 }
             }
-            Action::Offer { accept, address, raw } => self.shared.offer(accept, address, raw),
+            Action::Offer { accept, address } => self.shared.offer(accept, address),
             Action::AnswerRequest { address, .. } => self.shared.answer_request(address),
             Action::Emit(event) => self.shared.emit(event),
         }

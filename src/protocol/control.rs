@@ -6,7 +6,7 @@
 use std::fmt;
 
 use serde::de::{IgnoredAny, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use crate::error::{ErrorKind, RelayError};
@@ -35,7 +35,7 @@ pub enum ControlMessage {
 }
 
 /// A sender waits for a WebSocket at `address`.
-#[derive(Clone, PartialEq, Deserialize)]
+#[derive(Clone, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Accept {
     /// Where to dial; holds the credentials for this one connection. Opaque.
@@ -47,7 +47,7 @@ pub struct Accept {
     #[serde(default, deserialize_with = "header_map")]
     pub connect_headers: Headers,
     /// Address and port of the sender as the service sees them.
-    #[serde(default, deserialize_with = "endpoint")]
+    #[serde(default, deserialize_with = "endpoint", serialize_with = "as_endpoint")]
     pub remote_endpoint: Option<(String, u16)>,
 }
 
@@ -233,6 +233,16 @@ fn endpoint<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<(String
     Ok(address.filter(|text| !text.is_empty()).map(|text| (text, port.unwrap_or(0))))
 }
 
+/// As it came, but always with both fields and of the right types.
+fn as_endpoint<S: Serializer>(endpoint: &Option<(String, u16)>, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Endpoint<'a> {
+        address: &'a str,
+        port: u16,
+    }
+    endpoint.as_ref().map(|(address, port)| Endpoint { address, port: *port }).serialize(serializer)
+}
+
 /// An object of headers, in its own order; `null` and a missing object are an empty list.
 fn header_map<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Headers, D::Error> {
     struct HeadersVisitor;
@@ -282,7 +292,7 @@ pub struct Response<'a> {
     pub body: bool,
 }
 
-fn as_object<S: serde::Serializer>(headers: &&[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
+fn as_object<S: Serializer>(headers: &&[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(headers.iter().map(|(name, value)| (name, value)))
 }
 

@@ -28,7 +28,7 @@ impl Machine {
         match control::parse(text) {
             Ok(ControlMessage::Accept(accept)) => {
                 if let Some(address) = self.checked(&accept.address) {
-                    self.actions.push(Action::Offer { accept, address, raw: text.to_owned() });
+                    self.actions.push(Action::Offer { accept, address });
                 }
             }
             Ok(ControlMessage::Request(request)) => self.request(link, request),

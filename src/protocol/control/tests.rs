@@ -185,3 +185,57 @@ proptest! {
         prop_assert_eq!(value["renewToken"]["token"].as_str(), Some(token.as_str()));
     }
 }
+
+/// What the service really sends, and what is nearly that.
+const CORPUS: [&str; 6] = [
+    ACCEPT,
+    r#"{"accept":{"address":"wss://g1-sb.servicebus.windows.net:443/$hc/hyco?sb-hc-action=accept&sb-hc-id=a","id":"8f_G12"}}"#,
+    r#"{"request":{"address":"wss://h/","id":"1_G10","requestTarget":"/hyco/x?y=1","method":"POST","remoteEndpoint":{"address":"h","port":1},"requestHeaders":{"Via":"1.1 h"},"body":true}}"#,
+    r#"{"request":{"address":"wss://g1-sb.servicebus.windows.net/$hc/hyco?sb-hc-action=request","id":"2"}}"#,
+    r#"{"injectFault":{"delay":"00:00:01"}}"#,
+    r#"{"accept":{"address":"wss://h/\u00e9","connectHeaders":{"a":["x",1,null]}},"accept":null}"#,
+];
+
+/// Pieces that parsers trip over.
+const SPLICES: [&[u8]; 14] = [
+    b"\\ud800",
+    b"\\u0000",
+    b"\0",
+    b"null",
+    b"1e999",
+    b"-",
+    b"{",
+    b"}",
+    b"[[[[[[[[",
+    b"\"",
+    b"\"accept\":",
+    b"\"address\":7,",
+    b"\\",
+    b"99999999999999999999",
+];
+
+#[test]
+fn mutated_messages_are_read_or_refused_and_say_nothing_of_their_content() {
+    let mut fuzz = crate::fuzz::Fuzz::new(0x5eed, &CORPUS, &SPLICES);
+    for _ in 0..20_000 {
+        let bytes = fuzz.variant();
+        let text = String::from_utf8_lossy(&bytes);
+        match parse(&text) {
+            // What is passed on to JavaScript can be read there, and says the same.
+            Ok(ControlMessage::Accept(accept)) => {
+                let told = serde_json::to_value(&accept).unwrap();
+                assert!(!accept.address.is_empty());
+                assert_eq!(told["address"], accept.address.as_str());
+                assert_eq!(told["connectHeaders"].as_array().unwrap().len(), accept.connect_headers.len());
+            }
+            Ok(ControlMessage::Request(request)) => {
+                assert!(request.head.is_some() || request.address.is_some());
+            }
+            Ok(ControlMessage::Unknown(name)) => assert!(name.chars().count() <= 64),
+            Err(error) => {
+                assert_eq!(error.kind, ErrorKind::Protocol);
+                assert!(!error.message.contains("servicebus") && !error.message.contains("203.0.113.7"));
+            }
+        }
+    }
+}

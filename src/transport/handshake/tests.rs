@@ -255,3 +255,42 @@ proptest! {
         prop_assert_eq!(leftover, after);
     }
 }
+
+/// Answers of the service, of proxies, and of those who mean ill.
+const CORPUS: [&str; 5] = [
+    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n\u{1}\u{2}",
+    "HTTP/1.1 404 The endpoint does not exist. TrackingId:5b0c_G12, SystemTracker:ns:hyco, Timestamp:x\r\nContent-Length: 0\r\n\r\n",
+    "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\n\r\n",
+    "HTTP/1.1 503 Busy\r\nRetry-After: 5\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    "\r\n\r\nHTTP/1.1 200\r\nX:\r\n\r\n",
+];
+
+const SPLICES: [&[u8]; 10] =
+    [b"\r\n", b"\n", b"\r", b"\0", b":", b" \t", b"\xff\xfe", b"HTTP/1.1 101 ", b"99999999999", b"\r\n "];
+
+#[test]
+fn mutated_heads_are_read_or_refused_however_they_are_cut() {
+    let mut fuzz = crate::fuzz::Fuzz::new(0x5eed, &CORPUS, &SPLICES);
+    for _ in 0..20_000 {
+        let bytes = fuzz.variant();
+        let whole = feed(&bytes, &[]);
+        let cuts: Vec<usize> = (0..fuzz.below(8)).map(|_| 1 + fuzz.below(30)).collect();
+        let parts = feed(&bytes, &cuts);
+        match (&whole, &parts) {
+            (Ok(Some((head, rest))), Ok(Some((other, others)))) => {
+                assert_eq!(
+                    (head.status, &head.reason, &head.headers, rest),
+                    (other.status, &other.reason, &other.headers, others)
+                );
+                assert!(head.status == 101 || head.status >= 200);
+                assert!(!head.reason.contains(['\r', '\n']));
+                for (name, value) in &head.headers {
+                    assert!(!name.is_empty() && !value.contains(['\r', '\n', '\0']), "{name}: {value:?}");
+                }
+            }
+            // Garbage in a line is found out when the line is over, or at the first look.
+            (Ok(None), Ok(None)) | (Err(_), Err(_) | Ok(None)) => {}
+            other => panic!("{other:?} for {:?} cut at {cuts:?}", String::from_utf8_lossy(&bytes)),
+        }
+    }
+}

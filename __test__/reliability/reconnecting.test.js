@@ -1,0 +1,231 @@
+'use strict';
+
+// The control channel is lost, refused or silent, and senders should hardly notice.
+
+const { once } = require('node:events');
+
+const {
+  cleanUp,
+  connect,
+  echo,
+  makeServer,
+  roundTrip,
+  startProxy,
+  startRelay,
+  startServer,
+  times
+} = require('../helpers/reliability.js');
+
+afterEach(cleanUp);
+
+/** Sends in a loop until told to stop; every refusal counts. */
+function keepSending(relay) {
+  const seen = { sent: 0, failures: [] };
+  let running = true;
+  const done = (async () => {
+    while (running) {
+      try {
+        const text = `message ${seen.sent}`;
+        if ((await roundTrip(relay, text)) !== text) seen.failures.push(new Error('another answer'));
+        seen.sent++;
+      } catch (error) {
+        seen.failures.push(error);
+      }
+    }
+  })();
+  return {
+    seen,
+    async past(count) {
+      const target = seen.sent + count;
+      while (seen.sent < target && seen.failures.length === 0) await new Promise(setImmediate);
+    },
+    async stop() {
+      running = false;
+      await done;
+      return seen;
+    }
+  };
+}
+
+describe('a listener survives', () => {
+  test.each([1, 2])(
+    'its daily recycle with %d control channel(s): senders in a loop see no gap',
+    async (channels) => {
+      const relay = await startRelay();
+      const server = echo(await startServer(relay, { controlChannels: channels }));
+      while (relay.stats().listeners < channels) await once(relay, 'listener');
+      const loops = [1, 2, 3].map(() => keepSending(relay));
+      await Promise.all(loops.map((loop) => loop.past(3)));
+      const back = times(server, 'listening', channels);
+      relay.faults.recycle();
+      await back;
+      await Promise.all(loops.map((loop) => loop.past(5)));
+      for (const loop of loops) expect(await loop.stop()).toMatchObject({ failures: [] });
+      expect(server.stats().reconnects).toBe(channels);
+    }
+  );
+
+  test('a cut control channel, by FIN and by RST', async () => {
+    const relay = await startRelay();
+    const server = echo(await startServer(relay, { reconnect: { minDelay: 10, maxDelay: 50 } }));
+    for (const reset of [false, true]) {
+      const lost = once(server, 'reconnecting');
+      const back = once(server, 'listening');
+      relay.faults.dropControl({ reset });
+      expect((await lost)[0].error).toMatchObject({ code: expect.stringMatching(/^ERR_HYCO_|^ECONN/) });
+      await back;
+      expect(await roundTrip(relay)).toBe('hello');
+    }
+    expect(server.stats()).toMatchObject({ listening: 3 });
+  });
+
+  test('a relay that is stopped and started again on the same port', async () => {
+    const key = Buffer.alloc(32, 7).toString('base64');
+    const sharedAccessPolicies = [{ keyName: 'rule', key }];
+    const first = await startRelay({ sharedAccessPolicies });
+    const server = echo(await startServer(first, { reconnect: { minDelay: 10, maxDelay: 50 } }));
+    const lost = once(server, 'reconnecting');
+    await first.close({ force: true });
+    await lost;
+    expect(server.state).toBe('reconnecting');
+    const back = once(server, 'listening');
+    const second = await startRelay({ sharedAccessPolicies, port: first.port });
+    await back;
+    expect(await roundTrip(second)).toBe('hello');
+  });
+
+  test('401: a fresh token is asked for, once and at once', async () => {
+    const relay = await startRelay();
+    relay.faults.refuse({ status: 401, reason: 'InvalidToken', action: 'listen' });
+    const token = jest.fn(() => Promise.resolve(relay.createToken()));
+    const server = makeServer(relay, { token });
+    const [[info]] = await Promise.all([once(server, 'reconnecting'), once(server, 'listening')]);
+    expect(info).toMatchObject({ delay: 0, error: { statusCode: 401 } });
+    expect(token).toHaveBeenCalledTimes(2);
+  });
+
+  test('a primary key that was rotated away: the secondary one is used', async () => {
+    const relay = await startRelay();
+    const { key } = relay;
+    const server = echo(makeServer(relay, { key: ['the old one', key] }));
+    await once(server, 'listening');
+    expect(await roundTrip(relay)).toBe('hello');
+    expect(relay.stats().totals.refused).toBe(1);
+  });
+
+  test('429 and 503: it goes on', async () => {
+    const relay = await startRelay();
+    for (const status of [429, 503]) {
+      relay.faults.refuse({ status, action: 'listen' });
+      const server = makeServer(relay, { reconnect: { delay: () => 0 } });
+      const [[info]] = await Promise.all([once(server, 'reconnecting'), once(server, 'listening')]);
+      expect(info.error).toMatchObject({ statusCode: status });
+    }
+  });
+
+  test.each([403, 404])('%d is the end by default, and can be retried on request', async (status) => {
+    const relay = await startRelay();
+    relay.faults.refuse({ status, action: 'listen' });
+    const stopped = makeServer(relay);
+    const offline = new Promise((resolve) => stopped.once('offline', resolve));
+    const [error] = await once(stopped, 'error');
+    expect(error).toMatchObject({ name: 'RelayError', statusCode: status });
+    await offline;
+    expect(stopped.state).toBe('offline');
+
+    relay.faults.refuse({ status, action: 'listen' });
+    const patient = makeServer(relay, { reconnect: { retryTerminal: true, delay: () => 0 } });
+    patient.on('error', () => {});
+    await new Promise((resolve) => patient.once('listening', resolve));
+  });
+
+  test('a relay that refuses everything: a handful of dials in seconds', async () => {
+    const relay = await startRelay();
+    relay.faults.refuse({ status: 500, times: Infinity, action: 'listen' });
+    const server = makeServer(relay);
+    const delays = [];
+    // At once, then after a second at least. hyco-ws would have dialled some thousand times meanwhile.
+    await new Promise((resolve) => {
+      server.on('reconnecting', ({ delay }) => delays.push(delay) === 3 && resolve());
+    });
+    expect(relay.stats().totals.refused).toBe(3);
+    expect(delays[0]).toBe(0);
+    for (const delay of delays.slice(1)) expect(delay).toBeGreaterThanOrEqual(1000);
+  }, 15_000);
+
+  test('a flapping relay: only a stable stretch makes retries immediate again', async () => {
+    const relay = await startRelay();
+    const server = await startServer(relay, { reconnect: { minDelay: 20, maxDelay: 60 } });
+    const delays = [];
+    server.on('reconnecting', ({ delay }) => delays.push(delay));
+    for (let round = 0; round < 5; round++) {
+      const back = once(server, 'listening');
+      relay.faults.dropControl();
+      await back;
+    }
+    expect(delays[0]).toBe(0);
+    expect(delays.length).toBe(5);
+    for (const delay of delays.slice(1)) expect(delay).toBeGreaterThanOrEqual(20);
+  });
+});
+
+describe('on a silent network', () => {
+  const keepAlive = { interval: 60, timeout: 120 };
+
+  test('a half-open control channel is found, and replaced', async () => {
+    const relay = await startRelay();
+    const proxy = await startProxy(relay.port);
+    const server = echo(
+      await startServer(relay, {
+        server: proxy.through(relay.listenUri()),
+        keepAlive,
+        handshakeTimeout: 300,
+        reconnect: { minDelay: 10, maxDelay: 50 }
+      })
+    );
+    const lost = once(server, 'reconnecting');
+    proxy.swallow();
+    const [info] = await lost;
+    expect(info.reason).toMatch(/nothing came/);
+    const back = once(server, 'listening');
+    proxy.restore();
+    await back;
+    // As long as the relay believes in the old channel, it offers senders there, too.
+    while (relay.stats().listeners > 1) await once(relay, 'listenerClosed');
+    expect(await roundTrip(relay)).toBe('hello');
+  });
+
+  test('a relay that stops reading and writing is found, too', async () => {
+    const relay = await startRelay();
+    const server = await startServer(relay, { keepAlive });
+    const lost = once(server, 'reconnecting');
+    relay.faults.goSilent({ data: false });
+    expect((await lost)[0].reason).toMatch(/nothing came/);
+    relay.faults.resume();
+  });
+
+  test('a half-open relayed socket is found, on either side', async () => {
+    const relay = await startRelay();
+    const proxy = await startProxy(relay.port);
+    const server = await startServer(relay, { server: proxy.through(relay.listenUri()), keepAlive });
+    const connected = once(server, 'connection');
+    const sender = connect(relay, { uri: proxy.through(relay.sendUri()), keepAlive });
+    const [[socket]] = await Promise.all([connected, sender.opened]);
+    const closed = once(socket, 'close');
+    proxy.swallow();
+    expect((await closed)[0]).toBe(1006);
+    expect((await sender.closed)[0]).toBe(1006);
+    expect(server.stats().connections).toBe(0);
+  });
+
+  test('a quiet connection is not mistaken for a dead one', async () => {
+    const relay = await startRelay();
+    const server = echo(await startServer(relay, { keepAlive }));
+    const sender = await connect(relay, { keepAlive }).opened;
+    // Several intervals, counted by what the relay sees.
+    for (let pings = 0; pings < 5; pings++) await once(relay, 'ping');
+    sender.send('still there');
+    expect(String(await sender.messages.next())).toBe('still there');
+    expect(server.stats()).toMatchObject({ reconnects: 0, rtt: expect.any(Number) });
+  });
+});

@@ -1,0 +1,43 @@
+'use strict';
+
+// A short soak, with a seed that can be played again: `npm run soak -- --seconds 5 --seed 20251`.
+
+const { execFile } = require('node:child_process');
+const { join } = require('node:path');
+
+const script = join(__dirname, '..', '..', 'scripts', 'soak.js');
+
+function soak(...args) {
+  return new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      ['--expose-gc', script, ...args],
+      { timeout: 60_000 },
+      (error, stdout, stderr) => resolve({ code: error === null ? 0 : error.code, stdout, stderr })
+    );
+  });
+}
+
+test('five seconds of random faults lose nothing that they do not explain', async () => {
+  const { code, stdout, stderr } = await soak('--seconds', '5', '--seed', '20251', '--json');
+  expect(stderr).toBe('');
+  const result = JSON.parse(stdout);
+  expect(result).toMatchObject({
+    complaints: [],
+    unexplainedLosses: 0,
+    duplicates: 0,
+    disorder: 0,
+    corrupt: 0,
+    leftOpen: 0
+  });
+  expect(result.messages).toBeGreaterThan(100);
+  expect(Object.keys(result.faults).length).toBeGreaterThan(3);
+  expect(code).toBe(0);
+}, 60_000);
+
+test('options that make no sense are told', async () => {
+  expect(await soak('--minutes', 'many')).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('--seed')
+  });
+});

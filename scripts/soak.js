@@ -1,0 +1,351 @@
+'use strict';
+
+// `npm run soak -- --minutes N --seed S`: a listener and senders through the emulator and a TCP proxy, with faults at
+// random. Every message is numbered and checked, in both directions. Exits with 1 on a loss, a duplicate or a leak that
+// the faults do not explain.
+
+const { once } = require('node:events');
+const { parseArgs } = require('node:util');
+
+const { RelayedServer, relayedConnect } = require('..');
+const { TcpProxy } = require('../__test__/helpers/tcp-proxy.js');
+const { RelayEmulator } = require('../emulator.js');
+
+const USAGE = `npm run soak -- [options]
+  --minutes N   how long (1)
+  --seconds N   the same, for short runs
+  --seed S      makes the faults and the senders' choices repeatable
+  --senders N   how many at once (8)
+  --quiet       only the result
+  --json        the result as JSON`;
+
+/** What may stay behind after everything is closed and collected, in bytes of RSS over the level after warming up. */
+const MAX_GROWTH = 96 * 1024 * 1024;
+
+/** Numbers from 0 to 1: mulberry32. */
+function random(seed) {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** One direction of one connection: numbered messages out, and what has come in. */
+class Ledger {
+  sent = 0;
+  received = 0;
+  duplicates = 0;
+  disorder = 0;
+  corrupt = 0;
+
+  /** The next message: its number, and bytes that follow from it. */
+  write(size) {
+    const message = Buffer.alloc(8 + size, this.sent & 0xff);
+    message.writeDoubleBE(this.sent++, 0);
+    return message;
+  }
+
+  read(message) {
+    const number = message.readDoubleBE(0);
+    if (number < this.received) this.duplicates++;
+    else if (number > this.received) this.disorder++;
+    const body = message.subarray(8);
+    if (body.length > 0 && (body[0] !== (number & 0xff) || body.at(-1) !== (number & 0xff))) this.corrupt++;
+    this.received = Math.max(this.received, number + 1);
+  }
+
+  get lost() {
+    return this.sent - this.received;
+  }
+}
+
+class Soak {
+  constructor({ seed, senders, log }) {
+    this.seed = seed;
+    this.senders = senders;
+    this.log = log;
+    this.running = true;
+    /** Connections whose wire was touched: what they lose is explained. */
+    this.open = new Map();
+    this.nextId = 0;
+    this.result = {
+      seed,
+      connections: 0,
+      cut: 0,
+      refused: 0,
+      messages: 0,
+      explainedLosses: 0,
+      unexplainedLosses: 0,
+      duplicates: 0,
+      disorder: 0,
+      corrupt: 0,
+      unexplainedCloses: 0,
+      faults: {},
+      reconnects: 0,
+      peakRss: 0
+    };
+  }
+
+  async start() {
+    this.relay = await RelayEmulator.start({ seed: this.seed, acceptTimeout: 2_000 });
+    this.proxy = await TcpProxy.start(this.relay.port);
+    this.server = new RelayedServer({
+      server: this.proxy.through(this.relay.listenUri()),
+      keyName: this.relay.keyName,
+      key: this.relay.key,
+      tokenLifetime: 5,
+      keepAlive: { interval: 200, timeout: 500 },
+      handshakeTimeout: 1_000,
+      reconnect: { minDelay: 10, maxDelay: 200, stableAfter: 500 }
+    });
+    this.server.on('connection', (socket, request) => this.serve(socket, request));
+    this.server.on('error', (error) => this.log(`error: ${error.message}`));
+    await once(this.server, 'listening');
+  }
+
+  /** The listener's end: sends numbered messages of its own for each that comes. */
+  serve(socket, request) {
+    const entry = this.open.get(Number(new URL(request.url, 'ws://x').searchParams.get('n')));
+    if (entry === undefined) return socket.terminate();
+    entry.socket = socket;
+    socket.on('message', (data) => {
+      entry.up.read(data);
+      socket.send(entry.down.write(data.length % 3000));
+    });
+    socket.on('close', (code) => {
+      entry.serverCode = code;
+      this.settle(entry);
+    });
+  }
+
+  /** One sender after the other, until the end. */
+  async sendForever(chance) {
+    while (this.running) {
+      const id = this.nextId++;
+      const entry = { id, up: new Ledger(), down: new Ledger(), cut: false, opened: false };
+      this.open.set(id, entry);
+      const uri = `${this.proxy.through(this.relay.sendUri(`hyco?n=${id}`))}`;
+      const sender = relayedConnect(uri, {
+        token: this.relay.createToken('hyco'),
+        keepAlive: { interval: 200, timeout: 500 },
+        handshakeTimeout: 3_000
+      });
+      entry.sender = sender;
+      sender.on('error', () => {});
+      sender.on('message', (data) => entry.down.read(data));
+      const closed = once(sender, 'close').catch(() => [1006]);
+      const opened = await Promise.race([once(sender, 'open').catch(() => false), closed.then(() => false)]);
+      if (opened) {
+        entry.opened = true;
+        const bursts = 1 + Math.floor(chance() * 10);
+        for (let burst = 0; burst < bursts && sender.readyState === sender.OPEN; burst++) {
+          const count = 1 + Math.floor(chance() * 20);
+          for (let sent = 0; sent < count; sent++) {
+            const large = chance() < 0.02;
+            sender.send(entry.up.write(Math.floor(chance() * (large ? 300_000 : 500))));
+          }
+          await sleep(chance() * 30);
+        }
+        sender.close(1000);
+      }
+      [entry.senderCode] = await closed;
+      if (!opened) await sleep(20);
+      entry.done = true;
+      this.settle(entry);
+    }
+  }
+
+  /** Books a connection once both ends are closed. */
+  settle(entry) {
+    if (!entry.done || !this.open.has(entry.id)) return;
+    if (entry.socket !== undefined && entry.serverCode === undefined) return;
+    this.open.delete(entry.id);
+    const { result } = this;
+    const { up, down } = entry;
+    result.connections++;
+    if (!entry.opened) {
+      // Nothing was on its way yet.
+      result.refused++;
+      return;
+    }
+    const lost = up.lost + down.lost;
+    result.messages += up.received + down.received;
+    for (const ledger of [up, down]) {
+      result.duplicates += ledger.duplicates;
+      result.disorder += ledger.disorder;
+      result.corrupt += ledger.corrupt;
+    }
+    if (entry.cut) {
+      result.cut++;
+      result.explainedLosses += lost;
+      return;
+    }
+    result.unexplainedLosses += lost;
+    if (lost > 0) {
+      this.log(`connection ${entry.id}: lost ${up.lost} up, ${down.lost} down, closed ${entry.senderCode}`);
+    }
+    if (entry.senderCode !== 1000) result.unexplainedCloses++;
+  }
+
+  /** Everything that is on the wire now may lose messages. */
+  strike() {
+    for (const entry of this.open.values()) entry.cut = true;
+  }
+
+  /** The faults, by name. Those that strike connections say so first. */
+  faults(chance) {
+    const { relay, proxy } = this;
+    return {
+      recycle: () => relay.faults.recycle(),
+      dropControl: () => relay.faults.dropControl({ reset: chance() < 0.5 }),
+      expireTokens: () => relay.faults.expireTokens(),
+      malformed: () => relay.faults.sendControl('{"accept":'.repeat(1 + Math.floor(chance() * 5))),
+      foreign: () => relay.faults.sendControl('{"accept":{"address":"ws://evil.example/"}}'),
+      refuse: () =>
+        relay.faults.refuse({
+          status: [401, 429, 500, 503][Math.floor(chance() * 4)],
+          action: chance() < 0.5 ? 'listen' : 'connect'
+        }),
+      holdAccepts: async () => {
+        relay.faults.holdAccepts(true);
+        await sleep(50 + chance() * 100);
+        relay.faults.releaseAccepts();
+      },
+      slow: async () => {
+        relay.faults.delay(chance() * 100);
+        await sleep(300);
+        relay.faults.delay(0);
+      },
+      cutRendezvous: () => {
+        this.strike();
+        relay.faults.cutRendezvous({ midFrame: chance() < 0.5, reset: chance() < 0.5 });
+      },
+      closeRendezvous: () => {
+        this.strike();
+        relay.faults.closeRendezvous(1011, 'on purpose');
+      },
+      expireRendezvous: () => relay.faults.expireRendezvous(),
+      cutNetwork: () => {
+        this.strike();
+        proxy.cut(() => chance() < 0.5);
+      },
+      silence: async () => {
+        this.strike();
+        proxy.swallow();
+        await sleep(200 + chance() * 800);
+        // What was dialled meanwhile has not got through either.
+        this.strike();
+        proxy.restore();
+      },
+      pause: async () => {
+        for (const { socket } of this.open.values()) if (socket && chance() < 0.5) socket.pause();
+        await sleep(chance() * 200);
+        for (const { socket } of this.open.values()) socket?.resume();
+      }
+    };
+  }
+
+  async disturb(chance) {
+    const faults = this.faults(chance);
+    const names = Object.keys(faults);
+    while (this.running) {
+      await sleep(100 + chance() * 500);
+      const name = names[Math.floor(chance() * names.length)];
+      this.result.faults[name] = (this.result.faults[name] ?? 0) + 1;
+      await faults[name]();
+    }
+    this.relay.faults.clear();
+  }
+
+  watch() {
+    const { rss } = process.memoryUsage();
+    this.result.peakRss = Math.max(this.result.peakRss, rss);
+    return rss;
+  }
+
+  async run(ms) {
+    await this.start();
+    const watching = setInterval(() => this.watch(), 100);
+    const telling = setInterval(() => {
+      const { connections, messages, unexplainedLosses } = this.result;
+      const rss = Math.round(this.watch() / 2 ** 20);
+      this.log(`${connections} connections, ${messages} messages, ${unexplainedLosses} lost, ${rss} MiB`);
+    }, 10_000);
+    const loops = Array.from({ length: this.senders }, (_, index) =>
+      this.sendForever(random(this.seed + index + 1))
+    );
+    const disturbing = this.disturb(random(this.seed));
+    await sleep(Math.min(ms / 4, 15_000));
+    const level = this.watch();
+    await sleep(ms - Math.min(ms / 4, 15_000));
+    this.running = false;
+    await disturbing;
+    await Promise.all(loops);
+    await this.finish(level);
+    clearInterval(watching);
+    clearInterval(telling);
+    return this.verdict();
+  }
+
+  async finish(level) {
+    const { server, relay, proxy, result } = this;
+    // Both ends know of each other's death by now, or learn it by keep-alive.
+    for (const until = Date.now() + 5_000; this.open.size > 0 && Date.now() < until;) await sleep(50);
+    const stats = server.stats();
+    result.reconnects = stats.reconnects;
+    result.tokensRenewed = stats.tokensRenewed;
+    result.leftOpen = this.open.size + stats.connections + stats.pendingAccepts;
+    await server.close({ timeout: 1_000 });
+    await relay.close({ force: true });
+    await proxy.close();
+    await sleep(50);
+    global.gc?.();
+    result.growth = this.watch() - level;
+    result.handles = process.getActiveResourcesInfo().filter((name) => name.startsWith('TCP')).length;
+  }
+
+  verdict() {
+    const { result } = this;
+    const wrong = ['unexplainedLosses', 'unexplainedCloses', 'duplicates', 'disorder', 'corrupt', 'leftOpen'];
+    result.complaints = [...wrong, 'handles'].filter((name) => result[name] > 0);
+    if (result.growth > MAX_GROWTH) result.complaints.push('growth');
+    if (result.messages === 0) result.complaints.push('nothing was sent');
+    return result;
+  }
+}
+
+async function main() {
+  const { values } = parseArgs({
+    options: {
+      minutes: { type: 'string' },
+      seconds: { type: 'string' },
+      seed: { type: 'string' },
+      senders: { type: 'string', default: '8' },
+      quiet: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false }
+    }
+  });
+  if (values.help) return console.log(USAGE);
+  const seconds = values.seconds === undefined ? Number(values.minutes ?? 1) * 60 : Number(values.seconds);
+  const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed);
+  const senders = Number(values.senders);
+  if (!(seconds > 0) || !Number.isInteger(seed) || !(senders >= 1)) {
+    console.error(USAGE);
+    process.exitCode = 2;
+    return;
+  }
+  const log = values.quiet || values.json ? () => {} : (line) => console.log(line);
+  log(`seed ${seed}, ${seconds} s, ${senders} senders`);
+  const result = await new Soak({ seed, senders, log }).run(seconds * 1000);
+  if (values.json) console.log(JSON.stringify(result));
+  else console.log(result);
+  if (result.complaints.length > 0) process.exitCode = 1;
+}
+
+main();
