@@ -293,6 +293,7 @@ fn push_json(delivery: &Delivery, slot: u32, kind: Kind, value: &impl Serialize)
 /// Hands a batch over on the socket's account.
 fn push(socket: &Arc<Socket>, batch: &mut Batch) {
     if !batch.is_empty() {
+        socket.newest.store(batch.weight(), Ordering::Relaxed);
         socket.inbound.fetch_add(batch.weight(), Ordering::SeqCst);
         socket.delivery.push(batch, Some(Arc::clone(socket) as Arc<dyn Owner>));
     }
@@ -352,6 +353,9 @@ impl Driver {
                 cx.waker().wake_by_ref();
                 break;
             }
+            // What the last read of this turn yields is handed over at its very end, by `poll`: JavaScript, once awake,
+            // wants the lock that writing takes.
+            push(&self.socket, &mut io.batch);
             let mut sink = Collector::new(&self.socket, &mut io.batch);
             let read = self.link.read(&mut io.scratch, &mut self.decoder, &mut sink);
             self.digest(read, io)?;
@@ -360,7 +364,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Reports what a read came to, one delivery for the whole of it.
+    /// Notes what a read came to.
     fn digest(&mut self, read: Result<ReadStep, ReadError>, io: &mut IoThread) -> Result<(), Cause> {
         let slot = self.socket.slot;
         match read {
@@ -377,7 +381,6 @@ impl Driver {
             Err(ReadError::Frame(error)) => push_frame_error(&mut io.batch, slot, &error),
             Err(ReadError::Io(error)) => return Err(error.into()),
         }
-        push(&self.socket, &mut io.batch);
         Ok(())
     }
 

@@ -159,7 +159,7 @@ impl Link {
     ) -> Result<ReadStep, ReadError> {
         match &self.tls {
             None => self.read_plain(scratch, decoder, sink),
-            Some(tls) => self.read_tls(&mut lock(tls), scratch, decoder, sink),
+            Some(tls) => self.read_tls(tls, scratch, decoder, sink),
         }
     }
 
@@ -196,12 +196,14 @@ impl Link {
 
     fn read_tls(
         &self,
-        tls: &mut ClientConnection,
+        tls: &Mutex<ClientConnection>,
         scratch: &mut Scratch,
         decoder: &mut Decoder,
         sink: &mut impl Sink,
     ) -> Result<ReadStep, ReadError> {
+        // Not under the lock: JavaScript may be encrypting meanwhile.
         let Some(count) = self.receive(&mut scratch.wire)? else { return Ok(ReadStep::Blocked) };
+        let tls = &mut *lock(tls);
         let mut wire = &scratch.wire[..count];
         if count == 0 {
             tls.read_tls(&mut wire)?;

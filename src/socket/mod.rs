@@ -113,6 +113,7 @@ pub struct Socket {
     options: SocketOptions,
     tuning: Tuning,
     inbound: AtomicUsize,
+    newest: AtomicUsize,
     paused: AtomicBool,
     /// The task waits for JavaScript to drain what this socket has delivered.
     starved: AtomicBool,
@@ -134,6 +135,7 @@ impl Socket {
             options,
             tuning,
             inbound: AtomicUsize::new(0),
+            newest: AtomicUsize::new(0),
             paused: AtomicBool::new(false),
             starved: AtomicBool::new(false),
             crowded: AtomicBool::new(false),
@@ -209,6 +211,12 @@ impl Socket {
         self.side.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What counts against the high-water mark of `inbound` bytes: all but the newest delivery. Otherwise a message of
+    /// the mark's size would stop the reading each time, and JavaScript would wait for the next one.
+    fn held(&self, inbound: usize) -> usize {
+        inbound.saturating_sub(self.newest.load(Ordering::Relaxed))
+    }
+
     /// Whether there is credit to read more; if not, the task is woken when there is again.
     ///
     /// `starved` and `inbound` are written here and in `drained` in opposite orders, so that one of the two sides
@@ -217,10 +225,10 @@ impl Socket {
         if self.paused.load(Ordering::Relaxed) {
             return false;
         }
-        if self.inbound.load(Ordering::Acquire) >= self.options.high_water {
+        if self.held(self.inbound.load(Ordering::Acquire)) >= self.options.high_water {
             self.starved.store(true, Ordering::SeqCst);
             // JavaScript may have drained everything between the two lines above.
-            if self.inbound.load(Ordering::SeqCst) >= self.options.high_water {
+            if self.held(self.inbound.load(Ordering::SeqCst)) >= self.options.high_water {
                 return false;
             }
             self.starved.store(false, Ordering::SeqCst);
@@ -239,7 +247,7 @@ impl Socket {
 impl Owner for Socket {
     fn drained(&self, bytes: usize) {
         let left = self.inbound.fetch_sub(bytes, Ordering::SeqCst) - bytes;
-        if left <= self.options.high_water / 2 && self.starved.swap(false, Ordering::SeqCst) {
+        if self.held(left) <= self.options.high_water / 2 && self.starved.swap(false, Ordering::SeqCst) {
             self.task.wake();
         }
     }
