@@ -308,7 +308,7 @@ Object.assign(scenarios, {
     const megabyte = bytes(1024 * 1024);
     for (let i = 0; i < 16; i++) socket.send(megabyte, stage.callback(`${i}`));
     stage.note('amount', socket.bufferedAmount > 0);
-    const before = socket.bufferedAmount;
+    const before = await standstill(socket);
     socket.send('x'.repeat(100), stage.callback('small'));
     stage.note('grew by', socket.bufferedAmount - before);
     socket.ping('x'.repeat(10));
@@ -388,5 +388,15 @@ Object.assign(scenarios, {
     stage.call(socket, 'send', 'x', {}, null);
   }
 });
+
+/** The amount at which the kernel takes no more: its buffers grow for a while. */
+async function standstill(socket) {
+  for (let last = -1, same = 0; ; ) {
+    same = socket.bufferedAmount === last ? same + 1 : 0;
+    if (same === 10) return last;
+    last = socket.bufferedAmount;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
 
 module.exports = scenarios;
