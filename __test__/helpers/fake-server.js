@@ -26,8 +26,9 @@ async function closeServers() {
   for (const [server, listener] of [...servers]) {
     const closed = once(server, 'close');
     server.close({ timeout: 0 });
-    for (const [, dial] of listener.dials)
+    for (const [, dial] of listener.dials) {
       if (dial.socket.readyState === 0) dial.fail(new Error('test over'));
+    }
     await closed;
   }
 }
