@@ -15,6 +15,7 @@ const MAY_USE = {
   sas: ['error', 'uri'],
   protocol: ['error', 'uri'],
   frame: ['error'],
+  fuzz: [],
   transport: ['error', 'config'],
   socket: ['error', 'config', 'frame', 'transport', 'stats'],
   listener: [

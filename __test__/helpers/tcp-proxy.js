@@ -72,8 +72,8 @@ class TcpProxy {
       dead: this.#swallowing,
       end: () => {
         this.pairs.delete(pair);
-        client.resetAndDestroy();
-        relay.resetAndDestroy();
+        drop(client);
+        drop(relay);
       }
     };
     this.pairs.add(pair);
@@ -94,6 +94,12 @@ class TcpProxy {
     join(client, relay);
     join(relay, client);
   }
+}
+
+/** By RST, except that Node loses the handle of a socket that it resets while it is shut down. */
+function drop(socket) {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 module.exports = { TcpProxy };

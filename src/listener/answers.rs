@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::Message;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::dialer::{DialFailure, plain_target};
@@ -31,6 +32,8 @@ pub(super) struct Answers {
     slots: Arc<Semaphore>,
     backlog: AtomicUsize,
     tasks: TaskTracker,
+    /// Set when the listener does not wait for them any longer.
+    abandoned: CancellationToken,
 }
 
 /// One answer.
@@ -47,6 +50,7 @@ impl Answers {
             slots: Arc::new(Semaphore::new(slots)),
             backlog: AtomicUsize::new(0),
             tasks: TaskTracker::new(),
+            abandoned: CancellationToken::new(),
         }
     }
 
@@ -64,17 +68,24 @@ impl Answers {
         let tasks = answers.tasks.clone();
         tasks.spawn_on(
             async move {
-                perform(&shared, answer, deadline).await;
+                tokio::select! {
+                    () = perform(&shared, answer, deadline) => {}
+                    () = shared.answers.abandoned.cancelled() => shared.counters.reject_dropped(),
+                }
                 shared.answers.backlog.fetch_sub(1, Relaxed);
             },
             &runtime,
         );
     }
 
-    /// Waits until all answers are given.
-    pub(super) async fn finish(&self) {
+    /// Waits until all answers are given, or given up at `limit`: on a dead network they would hold up a process that
+    /// wants to end.
+    pub(super) async fn finish(&self, limit: Instant) {
         self.tasks.close();
-        self.tasks.wait().await;
+        if timeout_at(limit, self.tasks.wait()).await.is_err() {
+            self.abandoned.cancel();
+            self.tasks.wait().await;
+        }
     }
 }
 

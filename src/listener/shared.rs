@@ -191,7 +191,9 @@ impl Shared {
                 None => self.wake.notified().await,
             }
         }
-        self.answers.finish().await;
+        let now = Instant::now();
+        let since = self.lock().drain_until.map_or(now, |until| until.min(now));
+        self.answers.finish(since + self.config.close_timeout).await;
         self.emit(ListenerEvent::Closed);
     }
 

@@ -401,6 +401,20 @@ async fn close_lets_offers_be_decided_and_rejects_the_rest() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn close_does_not_wait_for_rejections_on_a_dead_network() {
+    let (mut stage, mut peer) = Stage::online(config()).await;
+    peer.say(accept(1)).await;
+    stage.event("offer").await;
+    let start = Instant::now();
+    stage.listener.close(Duration::ZERO);
+    let _never_answered = stage.call().await;
+    stage.event("closed").await;
+    assert_eq!(start.elapsed().as_secs(), 5);
+    let stats = stage.listener.stats();
+    assert_eq!((stats.rejected, stats.rejects_dropped, stats.reject_failures), (0, 1, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn close_abandons_a_dial_and_can_be_repeated() {
     let mut stage = Stage::new(config());
     let call = stage.call().await;

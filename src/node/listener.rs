@@ -62,6 +62,10 @@ struct Events {
 
 impl ListenerSink for Events {
     fn event(&self, event: ListenerEvent) {
+        // Nobody in JavaScript looks at these, and senders can make any number of them.
+        if matches!(event, ListenerEvent::Request { .. }) {
+            return;
+        }
         // Strings and numbers only: this cannot fail.
         let json = serde_json::to_vec(&event).unwrap_or_default();
         let mut batch = Batch::default();
