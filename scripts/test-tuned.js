@@ -9,7 +9,8 @@ const { ensureInstalled, root, shell } = require('./ensure-installed.js');
 const TUNINGS = ['no-outbox,no-direct-write,no-direct-read', 'short-io'];
 
 /** What moves bytes, without the scenarios of many megabytes: byte by byte they would take minutes. */
-const SCENARIOS = '^(?!.*back-pressure)(data (a value|options|a message in)|receiving|closing|errors|deflate) ';
+const SCENARIOS =
+  '^(?!.*back-pressure)(data (a value|options|a message in)|receiving|closing|errors|deflate) ';
 
 ensureInstalled();
 for (const tuning of TUNINGS) {
