@@ -42,8 +42,9 @@ test('every option of RelayedServer, with its default where that is a number', (
       .find((line) => line.startsWith('|') && line.split('|')[1].includes(`\`${name}\``));
     expect([name, row]).toEqual([name, expect.any(String)]);
     const value = settings[name];
-    if (typeof value === 'number')
+    if (typeof value === 'number') {
       expect([name, row.split('|')[2]]).toEqual([name, expect.stringContaining(String(value))]);
+    }
     if (['keepAlive', 'reconnect'].includes(name)) {
       for (const [inner, own] of Object.entries(value)) {
         expect(row).toContain(`${name}.${inner}`);
@@ -63,8 +64,9 @@ test('every member and event of a server', () => {
   const members = Object.getOwnPropertyNames(WebSocket.RelayedServer.prototype).filter(
     (name) => name !== 'constructor'
   );
-  for (const name of [...members, 'clients', 'options', 'path', 'fromConnectionString'])
+  for (const name of [...members, 'clients', 'options', 'path', 'fromConnectionString']) {
     expect(words).toContain(name);
+  }
   const types = read('index.d.ts');
   const events = types.slice(types.indexOf('interface RelayedServerEvents'));
   for (const [, name] of events.slice(0, events.indexOf('\n  }')).matchAll(/^ {4}(\w+): \[/gm)) {

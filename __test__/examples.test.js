@@ -1,94 +1,136 @@
 'use strict';
 
-const { spawn } = require('node:child_process');
+// The examples run as they are, each in a process of its own, with stand-ins for the packages that are not installed.
+
+const { execFile, spawn } = require('node:child_process');
 const { once } = require('node:events');
+const fs = require('node:fs');
+const net = require('node:net');
+const os = require('node:os');
 const path = require('node:path');
-const readline = require('node:readline');
+const { promisify } = require('node:util');
 
+const { NAMESPACE, startStandIn } = require('./helpers/azure-stand-in.js');
 const { RelayEmulator } = require('../emulator.js');
-const { tls } = require('./helpers/emulator-peers.js');
 
-const examples = path.join(__dirname, '..', 'examples');
+jest.setTimeout(60_000);
+
+const root = path.join(__dirname, '..');
+const run = promisify(execFile);
 const children = [];
+let relay;
+let env;
 
-afterEach(() => {
-  for (const child of children.splice(0)) child.kill();
+beforeAll(async () => {
+  relay = await RelayEmulator.start();
+  env = {
+    ...process.env,
+    SB_HC_NAMESPACE: relay.address,
+    SB_HC_PATH: 'hyco',
+    SB_HC_KEYRULE: relay.keyName,
+    SB_HC_KEY: relay.key,
+    SB_HC_SECURE: 'false',
+    SB_HC_CONNECTION_STRING: relay.connectionString()
+  };
+});
+afterAll(async () => {
+  for (const child of children) child.kill('SIGKILL');
+  await relay.close({ force: true });
 });
 
-/** Starts a sample; `line(pattern)` waits for a line of its output. */
-function run(name, args, env = {}) {
-  const child = spawn(process.execPath, [path.join(examples, name), ...args], {
-    env: { ...process.env, ...env },
-    stdio: ['pipe', 'pipe', 'inherit']
-  });
+async function start(args, text) {
+  const child = spawn(process.execPath, args, { cwd: root, env });
   children.push(child);
-  child.lines = [];
-  const lines = readline.createInterface({ input: child.stdout });
-  lines.on('line', (line) => child.lines.push(line));
-  child.line = async (pattern) => {
-    for (;;) {
-      const at = child.lines.findIndex((line) => pattern.test(line));
-      if (at >= 0) return child.lines[at];
-      await once(lines, 'line');
-    }
-  };
-  child.ended = once(child, 'close');
-  return child;
+  let output = '';
+  child.stdout.on('data', (data) => (output += data));
+  while (!output.includes(text)) await once(child.stdout, 'data');
+  return { child, output };
 }
 
-test.each([
-  ['flags and ws', {}, (relay) => [[`--ns=${relay.address}`, '--path=hyco', `--keyrule=${relay.keyName}`, `--key=${relay.key}`, '--insecure'], {}]], // prettier-ignore
-  ['the environment and wss', { tls }, (relay) => [[], {
-    SB_HC_NAMESPACE: relay.address, SB_HC_PATH: 'hyco', SB_HC_KEYRULE: relay.keyName, SB_HC_KEY: relay.key, SB_HC_SECURE: 'true',
-    NODE_EXTRA_CA_CERTS: path.join(__dirname, 'fixtures', 'loopback-cert.pem')
-  }]] // prettier-ignore
-])('listener.js and sender.js talk: %s', async (_, options, settings) => {
-  const relay = await RelayEmulator.start(options);
-  try {
-    const [args, env] = settings(relay);
-    const listener = run('listener.js', args, env);
-    await listener.line(/^listening$/);
-    const sender = run('sender.js', args, env);
-    await sender.line(/^Started client interval/);
-    await listener.line(/^connection accepted from 127\.0\.0\.1$/);
-    await listener.line(/heapUsed: \d+/);
-    sender.stdin.write('x');
-    expect(await sender.ended).toEqual([0, null]);
-    expect(sender.lines.at(-1)).toBe('stopping client interval');
-    await listener.line(/^connection closed$/);
-    listener.kill('SIGINT');
-    expect(await listener.ended).toEqual([0, null]);
-    expect(listener.lines.at(-1)).toBe('closed');
-  } finally {
-    await relay.close({ force: true });
+test('tcp-bridge.js', async () => {
+  const target = net.createServer((socket) => socket.pipe(socket));
+  target.listen(0, '127.0.0.1');
+  await once(target, 'listening');
+  await start(['examples/tcp-bridge.js', 'serve', `127.0.0.1:${target.address().port}`], 'listening');
+  const { output } = await start(['examples/tcp-bridge.js', 'forward', '0'], 'forwarding');
+  const client = net.connect(Number(/\d+/.exec(output)[0]), '127.0.0.1');
+  client.write('through the bridge');
+  expect(String((await once(client, 'data'))[0])).toBe('through the bridge');
+  client.destroy();
+  target.close();
+  for (const child of children.splice(0)) {
+    child.kill('SIGKILL');
+    await once(child, 'close');
   }
 });
 
-test('what is missing is a line on how to use it', async () => {
-  const empty = { SB_HC_NAMESPACE: '', SB_HC_PATH: '', SB_HC_KEYRULE: '', SB_HC_KEY: '' };
-  const child = run('sender.js', ['--ns=x'], empty);
-  expect(await child.ended).toEqual([1, null]);
-  expect(child.lines).toEqual([expect.stringMatching(/^sender\.js --ns=\[namespace\]/)]);
+test('request-response.js', async () => {
+  const { stdout } = await run(process.execPath, ['examples/request-response.js'], { cwd: root, env });
+  expect(
+    stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+  ).toEqual([
+    { status: 200, body: { time: expect.any(String) } },
+    { status: 200, body: { sum: 6 } },
+    { status: 404 }
+  ]);
 });
 
-test('what the relay refuses is told in its own words', async () => {
-  const relay = await RelayEmulator.start();
-  try {
-    const args = [
-      `--ns=${relay.address}`,
-      '--path=hyco',
-      `--keyrule=${relay.keyName}`,
-      '--key=wrong',
-      '--insecure'
-    ];
-    for (const name of ['listener.js', 'sender.js']) {
-      const child = run(name, args);
-      await child.line(/InvalidSignature/);
-      child.kill();
-      await child.ended;
-      expect(child.lines.join()).not.toContain('sig=');
-    }
-  } finally {
-    await relay.close({ force: true });
+describe('with packages that are no dependencies', () => {
+  let folder;
+
+  /** A copy of the example beside stand-ins for what it imports. */
+  function place(example, name, source) {
+    folder = fs.mkdtempSync(path.join(os.tmpdir(), 'hyco-example-'));
+    const modules = path.join(folder, 'node_modules');
+    fs.mkdirSync(path.join(modules, name), { recursive: true });
+    fs.writeFileSync(path.join(modules, name, 'index.js'), source);
+    fs.symlinkSync(root, path.join(modules, 'hyco-ws-rs'), 'junction');
+    fs.copyFileSync(path.join(root, 'examples', example), path.join(folder, example));
   }
+  afterEach(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+  test('entra-id.mjs', async () => {
+    const standIn = await startStandIn();
+    place(
+      'entra-id.mjs',
+      '@azure/identity',
+      `const { createRelayToken } = require('hyco-ws-rs');
+       exports.DefaultAzureCredential = class {
+         async getToken() {
+           const token = createRelayToken('http://${NAMESPACE}/', 'rule', process.env.SB_HC_KEY);
+           return { token, expiresOnTimestamp: Date.now() + 3_600_000 };
+         }
+       };`
+    );
+    const { stdout } = await run(process.execPath, ['entra-id.mjs'], {
+      cwd: folder,
+      env: { ...process.env, ...standIn.env }
+    });
+    expect(stdout).toBe('no key was used\n');
+    await standIn.close();
+  });
+
+  test('opentelemetry.mjs carries the trace to the listener', async () => {
+    place(
+      'opentelemetry.mjs',
+      '@opentelemetry/api',
+      `const span = (traceId) => ({ spanContext: () => ({ traceId }), setAttribute() {}, end() {} });
+       exports.SpanKind = {};
+       exports.context = { active: () => ({}) };
+       exports.metrics = { getMeter: () => ({ createHistogram: () => ({ record() {} }), createObservableGauge: () => ({ addCallback() {} }) }) };
+       exports.propagation = {
+         inject: (_, headers) => (headers.traceparent = '00-abc-01'),
+         extract: (_, headers) => headers.traceparent
+       };
+       exports.trace = { getTracer: () => ({
+         startSpan: (_, __, parent) => span(parent.split('-')[1]),
+         startActiveSpan: (_, __, work) => work(span('abc'))
+       }) };`
+    );
+    const { stdout } = await run(process.execPath, ['opentelemetry.mjs'], { cwd: folder, env });
+    expect(stdout).toBe('hello, trace abc of abc\n');
+  });
 });

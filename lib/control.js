@@ -218,6 +218,8 @@ class Control {
     if (this.closeCalled) return;
     this.closeCalled = true;
     this.asking.abort();
+    // One that went offline was let go of; whoever waits for `close` wants to see it.
+    if (this.referenced) this.handle.ref();
     this.handle.close();
   }
 

@@ -2,6 +2,10 @@
 
 /** One module a subcommand: `{ summary, help, run(args) }`, where `run` resolves to the exit code. */
 const COMMANDS = {
+  listen: () => require('./listen.js'),
+  connect: () => require('./connect.js'),
+  token: () => require('./token.js'),
+  doctor: () => require('./doctor.js'),
   emulator: () => require('./emulator.js')
 };
 

@@ -1,0 +1,106 @@
+'use strict';
+
+const { connect } = require('node:net');
+const { parseArgs } = require('node:util');
+
+const { bridge } = require('./bridge.js');
+const { note, plain, printJson, stopped } = require('./output.js');
+const { TARGET_HELP, TARGET_OPTIONS, readEndpoint, readTarget } = require('./target.js');
+
+const summary = 'listens; prints messages or forwards connections to a local port';
+
+const help = `Usage: hyco-ws-rs listen [options]
+
+Listens at a hybrid connection and prints the messages that senders send. With --to, each connection is
+forwarded to a TCP port instead. Ctrl+C stops it.
+
+Options:
+  --to <host:port>   forwards to this port, such as 127.0.0.1:22
+  --echo             sends each message back
+  --json             prints one JSON object for each thing that happens
+  --help             prints this
+
+${TARGET_HELP}`;
+
+const OPTIONS = { ...TARGET_OPTIONS, to: { type: 'string' }, echo: { type: 'boolean' } };
+
+/**
+ * @param {String[]} args
+ * @returns {Promise<Number>} the exit code, once a signal or a final error has stopped it
+ */
+async function run(args) {
+  const { values } = parseArgs({ args, options: OPTIONS, strict: true });
+  const to = values.to === undefined ? undefined : readEndpoint(values.to, 'to');
+  const { uri, options } = await readTarget(values, 'listen');
+  const { RelayedServer } = require('../relayed-server.js');
+
+  const tell = values.json
+    ? (event, fields = {}) => printJson({ event, ...fields })
+    : (event, fields) => note(describe(event, fields));
+  const server = new RelayedServer({ ...options, server: uri });
+  server.on('listening', () => tell('listening', { path: server.path }));
+  server.on('reconnecting', ({ delay, reason }) =>
+    tell('reconnecting', { delay: Math.round(delay), reason })
+  );
+  server.on('rendezvousError', (error) => tell('rendezvousError', { error: plain(error) }));
+  server.on('connection', (socket, request) => {
+    const { id, url } = request;
+    tell('connection', { id, url, remoteAddress: request.socket.remoteAddress });
+    socket.on('error', (error) => tell('error', { id, error: plain(error) }));
+    socket.on('close', (code) => tell('close', { id, code }));
+    if (to !== undefined) forward(socket, to, (error) => tell('error', { id, error: plain(error) }));
+    else socket.on('message', (data, isBinary) => onMessage(values, socket, id, data, isBinary));
+  });
+
+  const failed = new Promise((resolve) => server.on('error', resolve));
+  const error = await Promise.race([failed, stopped().then(() => undefined)]);
+  if (error !== undefined) tell('error', { error: plain(error) });
+  await server.close({ timeout: 2_000 });
+  return error === undefined ? 0 : 1;
+}
+
+function onMessage({ json, echo }, socket, id, data, isBinary) {
+  if (json) {
+    printJson({
+      event: 'message',
+      id,
+      ...(isBinary ? { base64: data.toString('base64') } : { text: data.toString() })
+    });
+  } else process.stdout.write(isBinary ? data : `${data}\n`);
+  if (echo) socket.send(data, { binary: isBinary });
+}
+
+/** The target is dialled before anything is read from the sender. */
+function forward(socket, { host, port }, onError) {
+  socket.pause();
+  const target = connect({ host, port, noDelay: true });
+  const refuse = (error) => {
+    onError(error);
+    socket.close(1011, 'The target cannot be reached');
+    socket.resume();
+  };
+  target.once('error', refuse);
+  target.once('connect', () => {
+    target.off('error', refuse);
+    bridge(socket, target);
+    socket.resume();
+  });
+  socket.once('close', () => target.destroy());
+}
+
+function describe(event, { id, url, remoteAddress, path, delay, reason, code, error } = {}) {
+  switch (event) {
+    case 'listening':
+      return `listening on ${path}`;
+    case 'reconnecting':
+      return `connecting again in ${delay} ms: ${reason}`;
+    case 'connection':
+      return `${id ?? '-'} connected from ${remoteAddress ?? 'unknown'}, ${url}`;
+    case 'close':
+      return `${id ?? '-'} closed (${code})`;
+    default:
+      return `${id ?? 'listener'}: ${error.code ?? 'error'}: ${error.message}`;
+  }
+}
+
+module.exports = { summary, help, run };

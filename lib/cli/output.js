@@ -1,0 +1,34 @@
+'use strict';
+
+/** What the commands print: results on stdout, what happens on stderr; colours only where somebody sees them. */
+
+const COLOURS = { red: 31, green: 32, yellow: 33, grey: 90 };
+
+function paint(colour, text, stream = process.stdout) {
+  if (!stream.isTTY || process.env.NO_COLOR) return text;
+  return `\u001b[${COLOURS[colour]}m${text}\u001b[39m`;
+}
+
+/** @param {object} value One line of JSON on stdout */
+function printJson(value) {
+  process.stdout.write(`${JSON.stringify(value)}\n`);
+}
+
+/** @param {string} text A remark on stderr */
+function note(text) {
+  process.stderr.write(`${paint('grey', text, process.stderr)}\n`);
+}
+
+/** An error as an object for `--json`. */
+function plain({ code, message, statusCode, reason, trackingId }) {
+  return { code, message, statusCode, reason, trackingId };
+}
+
+/** Fulfilled with the first signal that asks the process to end. */
+function stopped() {
+  return new Promise((settle) => {
+    for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, settle);
+  });
+}
+
+module.exports = { note, paint, plain, printJson, stopped };
