@@ -211,8 +211,9 @@ class Engine {
     let payload;
     if (kind === Kind.SENT || kind === Kind.CLOSED) payload = length;
     else if (length === 0) payload = NO_BYTES;
-    else if (meta & FLAG_CHUNK) payload = new FastBuffer(this.chunkBytes, this.chunkBase + table[row + 2], length);
-    else if (meta & FLAG_LARGE) payload = this.native.takeLarge();
+    else if (meta & FLAG_CHUNK) {
+      payload = new FastBuffer(this.chunkBytes, this.chunkBase + table[row + 2], length);
+    } else if (meta & FLAG_LARGE) payload = this.native.takeLarge();
     else payload = new FastBuffer(this.blockBytes, this.base + table[row + 2], length);
 
     const owner = this.owners[slot];

@@ -391,7 +391,7 @@ Object.assign(scenarios, {
 
 /** The amount at which the kernel takes no more: its buffers grow for a while. */
 async function standstill(socket) {
-  for (let last = -1, same = 0; ; ) {
+  for (let last = -1, same = 0; ;) {
     same = socket.bufferedAmount === last ? same + 1 : 0;
     if (same === 10) return last;
     last = socket.bufferedAmount;
