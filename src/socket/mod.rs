@@ -9,11 +9,14 @@
 
 #![forbid(unsafe_code)]
 
+mod collector;
 mod compression;
 pub mod delivery;
 mod driver;
 mod link;
+mod opening;
 mod outgoing;
+mod pulse;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -25,7 +28,8 @@ use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 
 pub use self::compression::Compression;
-pub use self::driver::{Opening, run};
+pub use self::driver::run;
+pub use self::opening::Opening;
 pub use self::outgoing::{Masking, Outline};
 
 use self::delivery::{Delivery, Kind, Owner};

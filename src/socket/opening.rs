@@ -1,0 +1,201 @@
+//! The opening of one socket: the dial, the checks of its answer, and what JavaScript hears of both.
+
+#![forbid(unsafe_code)]
+
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::compression::{Agreed, Compression};
+use super::delivery::{Batch, Delivery, Kind};
+use super::driver::push;
+use super::link::Link;
+use super::{Ending, Socket};
+use crate::error::{ErrorKind, RelayError};
+use crate::frame::DeflateParams;
+use crate::transport::body::read_body;
+use crate::transport::{self, DialRequest, Opened, ResponseHead};
+
+/// How a socket is to be opened.
+pub struct Opening {
+    /// Where to, and with which request.
+    pub request: DialRequest,
+    /// The subprotocols that the request offers.
+    pub protocols: Vec<String>,
+    /// What the request says about permessage-deflate.
+    pub compression: Option<Compression>,
+    /// How hard to compress, 0 to 9.
+    pub level: u8,
+}
+
+/// A connection whose handshake is done.
+pub(super) struct Connection {
+    pub(super) link: Arc<Link>,
+    /// The compression that was agreed.
+    pub(super) agreed: Option<Agreed>,
+    /// Bytes that came with the handshake's answer.
+    pub(super) early: Vec<u8>,
+}
+
+/// The head of an answer and what was agreed, as JavaScript gets it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OpenReport<'a> {
+    response: &'a ResponseHead,
+    protocol: Option<&'a str>,
+    extensions: Option<DeflateParams>,
+    forgets: bool,
+    local: Option<SocketAddr>,
+    remote: Option<SocketAddr>,
+    secure: bool,
+}
+
+/// An answer that is not an upgrade, and what it means where the relay gave it.
+#[derive(Serialize)]
+struct AnswerReport<'a> {
+    response: &'a ResponseHead,
+    error: crate::error::ErrorReport<'a>,
+}
+
+#[derive(Serialize)]
+struct FailReport<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response: Option<&'a ResponseHead>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handshake: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<crate::error::ErrorReport<'a>>,
+}
+
+/// Dials; `None` where no WebSocket came of it, which has then been reported.
+pub(super) async fn open(socket: &Arc<Socket>, opening: &Opening) -> Option<Connection> {
+    let dial = Box::pin(async { transport::open(&opening.request).await });
+    let opened = match unless_terminated(socket, dial).await? {
+        Ok(opened) => opened,
+        Err(error) => {
+            report_failure(socket, None, None, Some(&error));
+            return None;
+        }
+    };
+    if !opened.response.is_upgrade() {
+        Box::pin(answer(socket, opened, opening.request.handshake_timeout)).await;
+        return None;
+    }
+    let offered = opening.compression.is_some();
+    let checked = transport::check_upgrade(&opened.response, &opened.key, &opening.protocols, offered);
+    let agreed = checked.and_then(|negotiated| {
+        let answer = opening.compression.as_ref().zip(negotiated.extensions.as_deref());
+        let agreed = answer.map(|(compression, header)| compression.agree(header)).transpose()?;
+        Ok((negotiated.protocol, agreed))
+    });
+    let (protocol, agreed) = match agreed {
+        Ok(agreed) => agreed,
+        Err(reason) => {
+            report_failure(socket, Some(&opened.response), Some(reason), None);
+            return None;
+        }
+    };
+    let (tcp, tls) = opened.stream.into_parts();
+    let report = OpenReport {
+        response: &opened.response,
+        protocol: protocol.as_deref(),
+        extensions: agreed.map(|agreed| agreed.params),
+        forgets: agreed.is_some_and(|agreed| agreed.forgets()),
+        local: tcp.local_addr().ok(),
+        remote: tcp.peer_addr().ok(),
+        secure: tls.is_some(),
+    };
+    let link = Arc::new(Link::new(tcp, tls, socket.tuning));
+    // Before JavaScript hears of it: what it sends in `open` is to go out at once.
+    socket.side().link = Some(Arc::clone(&link));
+    push_json(&socket.delivery, socket.slot, Kind::Open, &report);
+    Some(Connection { link, agreed, early: opened.leftover })
+}
+
+/// The server answered, but not with an upgrade. JavaScript says whether it wants the body.
+/// As in ws, `limit` is the handshake's, and holds for each wait for a piece of it.
+async fn answer(socket: &Arc<Socket>, opened: Opened, limit: Option<Duration>) {
+    let refusal = RelayError::refused(opened.response.status, &opened.response.reason);
+    let report = AnswerReport { response: &opened.response, error: refusal.report() };
+    push_json(&socket.delivery, socket.slot, Kind::Response, &report);
+    let asked = poll_fn(|cx| {
+        socket.task.register(cx.waker());
+        let side = socket.side();
+        if side.wants_body || side.ending != Ending::No {
+            Poll::Ready(side.wants_body)
+        } else {
+            Poll::Pending
+        }
+    });
+    if !asked.await {
+        return;
+    }
+    // A body that cannot be read is no different from one that breaks off.
+    let Ok(mut body) = read_body(opened.stream, &opened.response, opened.leftover, usize::MAX) else {
+        return;
+    };
+    // What is here already is the reader's, even where the attempt has been given up meanwhile.
+    let Ok((early, mut done)) = body.early() else { return };
+    push_body(socket, early);
+    while !done {
+        let room = poll_fn(|cx| {
+            socket.task.register(cx.waker());
+            if socket.may_read() { Poll::Ready(()) } else { Poll::Pending }
+        });
+        if unless_terminated(socket, Box::pin(room)).await.is_none() {
+            return;
+        }
+        match unless_terminated(socket, Box::pin(transport::within(limit, body.chunk()))).await {
+            Some(Ok(Some(chunk))) => push_body(socket, chunk),
+            Some(Ok(None)) => done = true,
+            Some(Err(error)) if error.kind == ErrorKind::Timeout => {
+                return report_failure(socket, None, None, Some(&error));
+            }
+            None | Some(Err(_)) => return,
+        }
+    }
+    socket.delivery.push_one(socket.slot, Kind::BodyEnd, 0, &[]);
+}
+
+fn push_body(socket: &Arc<Socket>, chunk: Vec<u8>) {
+    if !chunk.is_empty() {
+        let mut batch = Batch::default();
+        batch.push_owned(socket.slot, Kind::Body, 0, chunk);
+        push(socket, &mut batch);
+    }
+}
+
+/// Waits for `future`, or until JavaScript terminates the socket.
+async fn unless_terminated<F: Future>(socket: &Socket, mut future: Pin<Box<F>>) -> Option<F::Output> {
+    poll_fn(|cx| {
+        socket.task.register(cx.waker());
+        if socket.side().ending == Ending::Terminate {
+            return Poll::Ready(None);
+        }
+        future.as_mut().poll(cx).map(Some)
+    })
+    .await
+}
+
+fn report_failure(
+    socket: &Socket,
+    response: Option<&ResponseHead>,
+    handshake: Option<&str>,
+    error: Option<&RelayError>,
+) {
+    let report = FailReport { response, handshake, error: error.map(RelayError::report) };
+    push_json(&socket.delivery, socket.slot, Kind::Failed, &report);
+}
+
+fn push_json(delivery: &Delivery, slot: u32, kind: Kind, value: &impl Serialize) {
+    // Strings and numbers only: this cannot fail, and an empty payload would still be a valid record.
+    let json = serde_json::to_vec(value).unwrap_or_default();
+    let mut batch = Batch::default();
+    batch.push_owned(slot, kind, 0, json);
+    delivery.push(&mut batch, None);
+}

@@ -1,0 +1,58 @@
+//! The keep-alive of one socket: when to ping, and when a silent peer is given up.
+
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::driver::Cause;
+use super::{Ending, KeepAlive, Masking, Outline, Socket};
+use crate::frame::{MaskKeys, OpCode};
+
+/// The keep-alive of one socket.
+pub(super) struct Pulse {
+    settings: KeepAlive,
+    next: Instant,
+    pub(super) heard: Instant,
+    listening: bool,
+}
+
+impl Pulse {
+    pub(super) fn new(settings: KeepAlive) -> Self {
+        let now = Instant::now();
+        Self { settings, next: now + settings.interval, heard: now, listening: true }
+    }
+
+    /// Pings if it is time to, and says when to look again; fails if the peer has been silent for too long.
+    pub(super) fn beat(&mut self, socket: &Arc<Socket>, keys: &mut MaskKeys) -> Result<Instant, Cause> {
+        let now = Instant::now();
+        let listening = socket.may_read();
+        if !listening || !self.listening {
+            // Nothing can be heard while we do not listen.
+            self.heard = now;
+        }
+        self.listening = listening;
+        let limit = (!self.settings.timeout.is_zero()).then(|| self.heard + self.settings.timeout);
+        if limit.is_some_and(|limit| limit <= now) {
+            return Err(Cause::Timeout);
+        }
+        if self.next <= now {
+            self.next = now + self.settings.interval;
+            let mut side = socket.side();
+            if !side.closing && side.ending == Ending::No {
+                let opcode = if self.settings.pong { OpCode::Pong } else { OpCode::Ping };
+                let outline = Outline {
+                    opcode,
+                    fin: true,
+                    rsv1: false,
+                    compress: false,
+                    mask: Masking::Random,
+                    receipt: false,
+                };
+                side.outgoing.append(outline, Some(keys.next_key()), &[]);
+            }
+        }
+        Ok(limit.map_or(self.next, |limit| limit.min(self.next)))
+    }
+}
