@@ -1,0 +1,262 @@
+'use strict';
+
+/**
+ * The receiving half of a socket over the native engine: from the engine's records to ws's events, in ws's order. A
+ * subclass handles the records of the opening.
+ */
+
+const WebSocket = require('ws');
+
+const { callAll, streamDestroyed } = require('./callbacks');
+const { Kind } = require('./engine');
+const { DEFLATE, SendingSocket } = require('./sending-socket');
+
+const { CONNECTING, OPEN, CLOSING, CLOSED } = WebSocket;
+
+/** What a connection broke of, as `Closed` records number it. */
+const CAUSES = [undefined, 'ECONNRESET', 'EPIPE', 'ETIMEDOUT'];
+const CLOSED_COMPRESSING = 'The socket was closed while data was being compressed';
+
+class ReceivingSocket extends SendingSocket {
+  /** Stops `message`, `ping`, `pong` and `close`; TCP pushes back to the sender. */
+  pause() {
+    if (this._engine === undefined) return super.pause();
+    if (this._readyState === CONNECTING || this._readyState === CLOSED) return;
+    this._paused = true;
+    this._held ??= [];
+    this._engine.native.pause(this._slot);
+  }
+
+  /** Goes on after `pause()`. */
+  resume() {
+    if (this._engine === undefined) return super.resume();
+    if (this._readyState === CONNECTING || this._readyState === CLOSED) return;
+    this._paused = this._stalled = false;
+    this._engine.native.resume(this._slot);
+    // As from a stream, what has been held comes with the next tick.
+    process.nextTick(releaseHeld, this);
+  }
+
+  /** One record from the engine. */
+  onRecord(kind, detail, payload) {
+    if (kind <= Kind.BINARY && this._held === null && !this._oneATurn) {
+      this._onMessage(kind, payload);
+      return;
+    }
+    if (kind === Kind.CLOSED) this._leaveSlot(payload);
+    if (this._held !== null && kind !== Kind.SENT && kind !== Kind.SHUT) {
+      // The end of the connection is seen at once where only the messages before it have to wait for their turn.
+      if (kind === Kind.END && this._oneATurn && !this._paused) this._onEnd();
+      this._held.push(kind, detail, payload);
+      if (this._oneATurn && !this._stalled && this._slot >= 0) {
+        // They come faster than one a turn is handled: no more of them for now.
+        this._stalled = true;
+        this._engine.native.pause(this._slot);
+      }
+      if (kind === Kind.CLOSED && this._paused) setImmediate(releaseHeld, this);
+      return;
+    }
+    this._handle(kind, detail, payload);
+    if (this._oneATurn && kind <= Kind.PONG) {
+      this._held ??= [];
+      setImmediate(releaseHeld, this);
+    }
+  }
+
+  _handle(kind, detail, payload) {
+    switch (kind) {
+      case Kind.TEXT:
+      case Kind.BINARY:
+        this._onMessage(kind, payload);
+        break;
+      case Kind.PING:
+        this._onPing(payload);
+        break;
+      case Kind.PONG:
+        this.emit('pong', payload);
+        break;
+      case Kind.CLOSE:
+        this._onCloseFrame(detail, payload);
+        break;
+      case Kind.ERROR:
+        this._onProtocolError(JSON.parse(payload));
+        break;
+      case Kind.END:
+        this._onEnd();
+        break;
+      case Kind.CLOSED:
+        this._onClosed(detail);
+        break;
+      case Kind.OPEN:
+        if (this._readyState === CONNECTING) this._onOpen(JSON.parse(payload));
+        break;
+      case Kind.FAILED:
+        this._onFailed(JSON.parse(payload));
+        break;
+      case Kind.RESPONSE:
+        this._onResponse(JSON.parse(payload));
+        break;
+      case Kind.BODY:
+        this._exchange.push(payload);
+        break;
+      case Kind.BODY_END:
+        this._exchange.complete = true;
+        this._exchange.push(null);
+        break;
+      case Kind.SENT:
+        this._onSent(payload);
+        break;
+      case Kind.SHUT:
+        this._connection.ended = true;
+        this._facade?._end();
+        break;
+      case Kind.FRAGMENTS:
+        this._fragments = payload;
+        break;
+    }
+  }
+
+  _onMessage(kind, payload) {
+    if (kind === Kind.TEXT) {
+      this.emit('message', this._textAsString ? payload.toString() : payload, false);
+    } else if (this._binaryType === 'nodebuffer') {
+      this._fragments = null;
+      this.emit('message', payload, true);
+    } else {
+      this.emit('message', this._asBinaryType(payload), true);
+    }
+  }
+
+  _asBinaryType(data) {
+    const fragments = this._fragments;
+    this._fragments = null;
+    switch (this._binaryType) {
+      case 'arraybuffer':
+        if (data.byteLength === data.buffer.byteLength) return data.buffer;
+        return data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength);
+      case 'blob':
+        return new Blob([data]);
+      case 'fragments':
+        return fragments === null ? (data.length === 0 ? [] : [data]) : cut(data, fragments);
+      default:
+        return data;
+    }
+  }
+
+  _onPing(payload) {
+    if (this._autoPong && this._readyState === OPEN) {
+      if (this._maxPendingAutoPongs > 0 && this._pendingAutoPongs >= this._maxPendingAutoPongs) {
+        this.terminate();
+      } else {
+        this._pendingAutoPongs++;
+        this.pong(payload, true, () => this._pendingAutoPongs--);
+      }
+    }
+    this.emit('ping', payload);
+  }
+
+  _onCloseFrame(code, reason) {
+    this._closeFrameReceived = true;
+    this._closeCode = code;
+    // A copy, for the reason must not keep the block alive that it arrived in.
+    if (reason.length > 0) this._closeMessage = Buffer.from(reason);
+    if (code === 1005) this.close();
+    else this.close(code, this._closeMessage);
+  }
+
+  _onProtocolError(report) {
+    const error = new (report.range ? RangeError : Error)(report.message);
+    error.code = report.code;
+    if (report.errno !== undefined && report.errno !== null) error.errno = report.errno;
+    this._protocolError = true;
+    this.close(report.status);
+    if (this._errorEmitted) return;
+    this._errorEmitted = true;
+    this.emit('error', error);
+  }
+
+  /** The peer has ended its side: ours follows once everything is written. */
+  _onEnd() {
+    this._readyState = CLOSING;
+    if (this._slot < 0) return;
+    this._engine.flush();
+    this._engine.native.shutdown(this._slot);
+  }
+
+  _onSent(count) {
+    // What was being compressed when the socket was terminated counts as lost.
+    if (this._terminated && this._extensions[DEFLATE] !== undefined) return;
+    // As a Node stream does it: with `null` rather than nothing.
+    callAll(this._callbacks.splice(0, count), () => null);
+  }
+
+  /** The native side of the connection is gone; `unwritten` bytes of it were never taken by the kernel. */
+  _leaveSlot(unwritten) {
+    this._slot = -1;
+    this._closeFrameSent = this._closeQueued && unwritten === 0;
+    if (this._referenced) this._engine.unref();
+  }
+
+  /** @param {number} cause What broke the connection, an index of `CAUSES` */
+  _onClosed(cause) {
+    if (this._exchange !== null && !this._exchange.complete) {
+      this._exchange.destroy(Object.assign(new Error('aborted'), { code: 'ECONNRESET' }));
+    }
+    // An attempt that failed or was given up has said so already.
+    if (this._connection === null) return;
+    this._readyState = CLOSING;
+    this._connection.gone = true;
+    this._facade?._close(CAUSES[cause]);
+    // In a tick of its own: whoever waited for our side to end hears of that first.
+    process.nextTick(failCallbacks, this);
+  }
+}
+
+/** Nothing more will be written: every callback that still waits is told so, in order, and then comes `close`. */
+function failCallbacks(socket) {
+  const waiting = socket._callbacks;
+  socket._callbacks = [];
+  const compressed = socket._extensions[DEFLATE] !== undefined;
+  const makeError = () => (compressed ? new Error(CLOSED_COMPRESSING) : streamDestroyed());
+  callAll(waiting, makeError, () => socket.emitClose());
+}
+
+/** Dispatches what was held, until something holds again. Once the connection is gone a pause holds nothing back. */
+function releaseHeld(socket) {
+  const held = socket._held;
+  if (held === null || (socket._paused && socket._slot >= 0)) return;
+  socket._held = null;
+  let next = 0;
+  let apart = false;
+  try {
+    while (next < held.length && socket._held === null && !apart) {
+      const at = next;
+      next += 3;
+      apart = socket._oneATurn && held[at] <= Kind.PONG;
+      socket._handle(held[at], held[at + 1], held[at + 2]);
+    }
+  } finally {
+    if (next < held.length || apart) {
+      held.splice(0, next);
+      socket._held = socket._held === null ? held : held.concat(socket._held);
+      setImmediate(releaseHeld, socket);
+    } else if (socket._stalled && socket._held === null) {
+      socket._stalled = false;
+      if (socket._slot >= 0) socket._engine.native.resume(socket._slot);
+    }
+  }
+}
+
+/** Views of a message's frames; `lengths` are 32-bit little-endian numbers. */
+function cut(data, lengths) {
+  const frames = [];
+  let from = 0;
+  for (let i = 0; i < lengths.length; i += 4) {
+    const to = from + lengths.readUInt32LE(i);
+    frames.push(data.subarray(from, to));
+    from = to;
+  }
+  return frames;
+}
+
+module.exports = { ReceivingSocket, releaseHeld };
