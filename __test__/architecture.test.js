@@ -32,8 +32,6 @@ const MAY_USE = {
   ],
   dial: ['error', 'config', 'uri', 'sas', 'protocol', 'transport', 'socket', 'frame', 'stats'],
   emulator: ['error', 'uri', 'sas', 'protocol'],
-  // The fuzzer of the tests.
-  fuzz: [],
   node: null
 };
 
