@@ -433,7 +433,7 @@ declare namespace WebSocket {
     /** Control messages that could not be used. */
     malformed: number;
     /** Tokens renewed on an open channel. */
-    tokensRenewed: number;
+    renewals: number;
     /** Senders that wait for a verdict or the rendezvous now. */
     pendingAccepts: number;
     /** Open connections now. */

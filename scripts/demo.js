@@ -73,7 +73,7 @@ async function main() {
   await showRefusal(relay);
 
   say('listener', `its token lives ${TOKEN_SECONDS} s; waiting for the renewal`);
-  while (server.stats().tokensRenewed === 0) await new Promise((resolve) => setTimeout(resolve, 100));
+  while (server.stats().renewals === 0) await new Promise((resolve) => setTimeout(resolve, 100));
   say('listener', 'has renewed its token on the open control channel');
 
   await server.close();
