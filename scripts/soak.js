@@ -298,11 +298,7 @@ class Soak {
     for (const until = Date.now() + 5_000; this.open.size > 0 && Date.now() < until;) await sleep(50);
     const stats = server.stats();
     result.reconnects = stats.reconnects;
-<<<<<<< HEAD
     result.renewals = stats.renewals;
-=======
-    result.tokensRenewed = stats.renewals;
->>>>>>> adopt
     result.leftOpen = this.open.size + stats.connections + stats.pendingAccepts;
     await server.close({ timeout: 1_000 });
     await relay.close({ force: true });
