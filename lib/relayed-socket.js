@@ -16,7 +16,28 @@ const { createRequest, createResponse } = require('./response');
 const { DEFLATE } = require('./sending-socket');
 
 const { CONNECTING, OPEN, CLOSING, CLOSED } = WebSocket;
-const NODE_OPTIONS = ['agent', 'createConnection', 'finishRequest', 'lookup'];
+
+/** Options that only Node's own net, tls and http know: with one of them, ws's engine does the work. */
+const NODE_OPTIONS = [
+  'agent',
+  'createConnection',
+  'finishRequest',
+  'lookup',
+  'family',
+  'localAddress',
+  'localPort',
+  'ALPNProtocols',
+  'checkServerIdentity',
+  'ciphers',
+  'crl',
+  'dhparam',
+  'ecdhCurve',
+  'secureContext',
+  'secureOptions',
+  'secureProtocol',
+  'session',
+  'sigalgs'
+];
 
 /** Marks the construction of a socket for a connection that the listener accepts. */
 const ACCEPTED = Symbol('accepted');
@@ -251,7 +272,7 @@ function plainError(report) {
   return new Error(report.message);
 }
 
-/** Options that stand for Node's own network objects: with one of them, ws's engine does the work. */
+/** Whether ws's own engine has to do the work. */
 function needsNodeSocket(address, protocols, options) {
   if (address === ACCEPTED) return false;
   // The inert instance that servers and subclasses begin with.
