@@ -42,7 +42,7 @@ function readOptions(options = {}) {
     carryCloseCodes: check.boolean('options.carryCloseCodes', get('carryCloseCodes', true))
   };
   for (const [name, fallback] of Object.entries(TIMES)) {
-    // The switch-off value of DESIGN §10 makes sense for the recycling alone; elsewhere 0 is "at once".
+    // 0 switches the recycling off; elsewhere it means "at once".
     const value = name === 'recycleAfter' && options[name] === false ? 0 : get(name, fallback);
     read[name] = Math.ceil(check.number(`options.${name}`, value, 0, LONGEST));
   }
