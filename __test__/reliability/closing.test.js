@@ -197,6 +197,8 @@ describe('a burst of senders', () => {
     diagnosticsChannel.subscribe('hyco-ws-rs:accept:offer', onOffer);
     const senders = Array.from({ length: 150 }, () => connect(relay));
     await Promise.all(senders.map(({ opened }) => opened));
+    // A sender may hear of the rendezvous before the listener does.
+    while (open < senders.length) await once(server, 'connection');
     diagnosticsChannel.unsubscribe('hyco-ws-rs:accept:offer', onOffer);
     expect(most).toBe(64);
     expect(dialled).toEqual(offered);
