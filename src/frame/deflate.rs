@@ -55,12 +55,6 @@ impl Deflate {
         Self { bits: window(bits), level, forget, context: None }
     }
 
-    /// Whether ws would compress a message (or its first fragment) of `len` bytes: its `threshold` only counts
-    /// without context takeover.
-    pub fn wants(&self, len: usize, threshold: usize) -> bool {
-        !self.forget || len >= threshold
-    }
-
     /// Appends the compressed `payload`, a whole message or a fragment (`fin` for the last one).
     ///
     /// # Errors

@@ -123,38 +123,5 @@ pub fn close_payload(code: Option<u16>, reason: &[u8]) -> Result<ClosePayload, C
     Ok(payload)
 }
 
-/// How the next frame of a data message is to be sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Outgoing {
-    /// Goes into [`encode`] or [`encode_compressed`].
-    pub opcode: OpCode,
-    /// Whether the frame's payload is compressed.
-    pub compress: bool,
-}
-
-/// Remembers between the frames of one message what `send(data, { fin: false })` began.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Fragmentation {
-    continuing: bool,
-    compress: bool,
-}
-
-impl Fragmentation {
-    /// Decides opcode and compression of a frame: only a message's first frame has a say in either.
-    #[inline]
-    pub fn next_frame(&mut self, binary: bool, fin: bool, compress: bool) -> Outgoing {
-        let opcode = match (self.continuing, binary) {
-            (true, _) => OpCode::Continuation,
-            (false, true) => OpCode::Binary,
-            (false, false) => OpCode::Text,
-        };
-        if !self.continuing {
-            self.compress = compress;
-        }
-        self.continuing = !fin;
-        Outgoing { opcode, compress: self.compress }
-    }
-}
-
 #[cfg(test)]
 mod tests;

@@ -28,9 +28,7 @@ pub mod sink;
 
 pub use decoder::{Decoder, DecoderOptions};
 pub use deflate::{Deflate, Inflate};
-pub use encoder::{
-    CloseError, ClosePayload, Fragmentation, close_payload, encode, encode_compressed, frame_len,
-};
+pub use encoder::{CloseError, ClosePayload, close_payload, encode, encode_compressed, frame_len};
 pub use mask::MaskKeys;
 pub use negotiation::{DeflateOptions, DeflateParams, WindowBits};
 pub use sink::{Payload, Sink};

@@ -85,14 +85,3 @@ fn close_payloads_follow_ws() {
     assert_eq!(CloseError::Code.to_string(), "First argument must be a valid error code number");
     assert_eq!(CloseError::Reason.to_string(), "The message must not be greater than 123 bytes");
 }
-
-#[test]
-fn a_message_keeps_the_type_and_compression_it_began_with() {
-    let mut frames = Fragmentation::default();
-    let expect = |opcode, compress| Outgoing { opcode, compress };
-    assert_eq!(frames.next_frame(true, false, true), expect(OpCode::Binary, true));
-    assert_eq!(frames.next_frame(false, false, false), expect(OpCode::Continuation, true));
-    assert_eq!(frames.next_frame(false, true, false), expect(OpCode::Continuation, true));
-    assert_eq!(frames.next_frame(false, true, false), expect(OpCode::Text, false));
-    assert_eq!(frames.next_frame(true, true, true), expect(OpCode::Binary, true));
-}
