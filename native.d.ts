@@ -174,6 +174,7 @@ export declare function encodeComponent(text: string): string
 export interface EngineOptions {
   directWrite: boolean
   directRead: boolean
+  spin: boolean
   shortIo: boolean
 }
 

@@ -67,6 +67,7 @@ function readTuning() {
     outbox: !words.has('no-outbox'),
     directWrite: !words.has('no-direct-write'),
     directRead: !words.has('no-direct-read'),
+    spin: !words.has('no-spin'),
     shortIo: words.has('short-io')
   };
 }

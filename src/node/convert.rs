@@ -20,6 +20,7 @@ use crate::transport::{self, DialRequest};
 pub struct EngineOptions {
     pub direct_write: bool,
     pub direct_read: bool,
+    pub spin: bool,
     pub short_io: bool,
 }
 
@@ -28,6 +29,7 @@ impl EngineOptions {
         Tuning {
             direct_write: self.direct_write,
             direct_read: self.direct_read,
+            spin: self.spin,
             short_io: self.short_io,
             ..Tuning::default()
         }

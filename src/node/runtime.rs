@@ -10,6 +10,8 @@ use std::thread::{self, JoinHandle};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
+use crate::socket;
+
 static CURRENT: Mutex<Weak<IoThread>> = Mutex::new(Weak::new());
 
 /// The thread, for as long as somebody holds it.
@@ -39,6 +41,7 @@ impl IoThread {
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
         let thread = thread::Builder::new().name("hyco-ws-io".into()).spawn(move || {
+            runtime.spawn(socket::stay_awake());
             // Both ways of ending mean the same: the last engine is gone.
             let _ = runtime.block_on(stopped);
             // Drops the tasks, but does not wait for a name lookup that hangs: whoever joins is JavaScript's thread.

@@ -20,7 +20,7 @@ use super::delivery::{Batch, Kind, Owner};
 use super::link::{Link, ReadError, ReadStep, Scratch};
 use super::opening::{Connection, Opening, open};
 use super::pulse::Pulse;
-use super::{Ending, Socket};
+use super::{Ending, Socket, spin};
 use crate::frame::{Decoder, DecoderOptions, Deflate, Inflate, MaskKeys, Role};
 
 /// Reads of one socket before the others get their turn.
@@ -192,6 +192,9 @@ impl Driver {
             let read = self.link.read(&mut io.scratch, &mut self.decoder, &mut sink);
             self.digest(read, io)?;
             budget -= 1;
+        }
+        if budget < READ_BUDGET && self.socket.tuning.spin {
+            spin::extend();
         }
         Ok(())
     }

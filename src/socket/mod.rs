@@ -17,6 +17,7 @@ mod link;
 mod opening;
 mod outgoing;
 mod pulse;
+mod spin;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -31,6 +32,7 @@ pub use self::compression::Compression;
 pub use self::driver::run;
 pub use self::opening::Opening;
 pub use self::outgoing::{Masking, Outline};
+pub use self::spin::run as stay_awake;
 
 use self::delivery::{Delivery, Kind, Owner};
 use self::link::Link;
@@ -44,6 +46,8 @@ pub struct Tuning {
     pub direct_write: bool,
     /// Read large payloads straight into their final buffer.
     pub direct_read: bool,
+    /// Look for more before waiting, where that has paid.
+    pub spin: bool,
     /// Read and write one byte at a time.
     pub short_io: bool,
     /// More than this many bytes are left to the IO thread to write.
@@ -52,7 +56,7 @@ pub struct Tuning {
 
 impl Default for Tuning {
     fn default() -> Self {
-        Self { direct_write: true, direct_read: true, short_io: false, direct_limit: 256 * 1024 }
+        Self { direct_write: true, direct_read: true, spin: true, short_io: false, direct_limit: 256 * 1024 }
     }
 }
 
