@@ -7,6 +7,7 @@ const root = path.join(__dirname, '..');
 
 /** What each module of the crate may use; arrows only point down. */
 const MAY_USE = {
+  buffers: [],
   error: [],
   stats: [],
   uri: ['error'],
@@ -14,10 +15,10 @@ const MAY_USE = {
   connection_string: ['error'],
   sas: ['error', 'uri'],
   protocol: ['error', 'uri'],
-  frame: ['error'],
+  frame: ['buffers', 'error'],
   fuzz: [],
   transport: ['error', 'config'],
-  socket: ['error', 'config', 'frame', 'transport', 'stats'],
+  socket: ['buffers', 'error', 'config', 'frame', 'transport', 'stats'],
   listener: [
     'error',
     'config',

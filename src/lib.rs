@@ -9,7 +9,8 @@
 //!   |
 //!  frame                      RFC 6455 and RFC 7692: bytes <-> frames, sans-IO
 //!  protocol, sas, uri,        pure: no IO, no clock
-//!  connection_string, error
+//!  connection_string, buffers,
+//!  error
 //! ```
 //!
 //! Arrows only point down. `emulator` stands beside `listener`: the service's side of the protocol, which no
@@ -18,6 +19,7 @@
 #![warn(missing_docs)]
 #![deny(unsafe_code)]
 
+pub mod buffers;
 pub mod connection_string;
 #[cfg(feature = "emulator")]
 pub mod emulator;

@@ -24,9 +24,28 @@ pub fn encode(
     let size = header::write(&mut head, opcode, fin, rsv1, key, payload.len());
     out.reserve(size + payload.len());
     out.extend_from_slice(&head[..size]);
+    encode_part(out, key, payload);
+}
+
+/// Appends the header of a frame, whose payload follows in parts through [`encode_part`].
+pub fn encode_head(
+    out: &mut Vec<u8>,
+    opcode: OpCode,
+    fin: bool,
+    rsv1: bool,
+    key: Option<[u8; 4]>,
+    payload_len: usize,
+) {
+    let mut head = [0; MAX_HEADER];
+    let size = header::write(&mut head, opcode, fin, rsv1, key, payload_len);
+    out.extend_from_slice(&head[..size]);
+}
+
+/// Appends a part of a payload. All parts but the last are a multiple of four bytes long, as the key is.
+pub fn encode_part(out: &mut Vec<u8>, key: Option<[u8; 4]>, part: &[u8]) {
     match key {
-        Some(key) => mask::append(out, payload, key),
-        None => out.extend_from_slice(payload),
+        Some(key) => mask::append(out, part, key),
+        None => out.extend_from_slice(part),
     }
 }
 

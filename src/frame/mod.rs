@@ -28,7 +28,9 @@ pub mod sink;
 
 pub use decoder::{Decoder, DecoderOptions};
 pub use deflate::{Deflate, Inflate};
-pub use encoder::{CloseError, ClosePayload, close_payload, encode, encode_compressed, frame_len};
+pub use encoder::{
+    CloseError, ClosePayload, close_payload, encode, encode_compressed, encode_head, encode_part, frame_len,
+};
 pub use mask::MaskKeys;
 pub use negotiation::{DeflateOptions, DeflateParams, WindowBits};
 pub use sink::{Payload, Sink};

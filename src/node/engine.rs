@@ -10,6 +10,7 @@ use napi_derive::napi;
 use rustls::ClientConfig;
 use tokio::runtime::Handle;
 
+use super::buffers;
 use super::convert::{self, DeflateOffer, DialOptions, EngineOptions, TlsContextOptions};
 use super::runtime::IoThread;
 use crate::frame::{MaskKeys, OpCode};
@@ -118,14 +119,14 @@ impl NativeEngine {
 
     /// The chunk that the next records are about, after a drain that ended with 3.
     #[napi]
-    pub fn take_chunk(&self, env: &Env) -> Result<BufferSlice<'_>> {
-        BufferSlice::from_data(env, self.slots.delivery.take_chunk().unwrap_or_default())
+    pub fn take_chunk<'a>(&self, env: &'a Env) -> Result<BufferSlice<'a>> {
+        buffers::hand_over(env, self.slots.delivery.take_chunk().unwrap_or_default())
     }
 
     /// The next payload that was too large for the block.
     #[napi]
-    pub fn take_large(&self, env: &Env) -> Result<BufferSlice<'_>> {
-        BufferSlice::from_data(env, self.slots.delivery.take_large().unwrap_or_default())
+    pub fn take_large<'a>(&self, env: &'a Env) -> Result<BufferSlice<'a>> {
+        buffers::hand_over(env, self.slots.delivery.take_large().unwrap_or_default())
     }
 
     /// Sends `count` frames: rows of slot, meta, offset and length, and the block that the payloads lie in.

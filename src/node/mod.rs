@@ -3,7 +3,8 @@
 #![allow(missing_docs, reason = "what users read is index.d.ts")]
 #![allow(unsafe_code, reason = "#[napi] expands to it")]
 
-pub mod convert;
+pub mod buffers;
+mod convert;
 #[cfg(feature = "emulator")]
 pub mod emulator;
 pub mod engine;

@@ -6,11 +6,15 @@
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
-use crate::socket;
+use crate::{buffers, socket};
+
+/// How long a large buffer may lie unused.
+const TRIM: Duration = Duration::from_secs(5);
 
 static CURRENT: Mutex<Weak<IoThread>> = Mutex::new(Weak::new());
 
@@ -42,6 +46,7 @@ impl IoThread {
         let (stop, stopped) = oneshot::channel();
         let thread = thread::Builder::new().name("hyco-ws-io".into()).spawn(move || {
             runtime.spawn(socket::stay_awake());
+            runtime.spawn(trim_buffers());
             // Both ways of ending mean the same: the last engine is gone.
             let _ = runtime.block_on(stopped);
             // Drops the tasks, but does not wait for a name lookup that hangs: whoever joins is JavaScript's thread.
@@ -53,6 +58,13 @@ impl IoThread {
     /// For spawning.
     pub fn handle(&self) -> &Handle {
         &self.handle
+    }
+}
+
+async fn trim_buffers() {
+    loop {
+        tokio::time::sleep(TRIM).await;
+        buffers::trim();
     }
 }
 

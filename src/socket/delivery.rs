@@ -11,6 +11,8 @@ use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::buffers;
+
 /// Words of one record: slot, meta, offset, length. Meta is kind | flags << 8 | detail << 16.
 pub const RECORD_WORDS: usize = 4;
 /// Payloads of this size and more cross each as a buffer of its own, without another copy.
@@ -102,7 +104,7 @@ impl Batch {
     /// Makes room for what one read may yield, at once rather than by doubling.
     pub fn reserve(&mut self) {
         if self.bytes.capacity() == 0 {
-            self.bytes.reserve_exact(BLOCK);
+            self.bytes = buffers::take(BLOCK);
         }
     }
 

@@ -7,10 +7,13 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::mem;
 
+use crate::buffers;
 use crate::frame::{self, MaskKeys, OpCode};
 
-/// Frames are gathered into segments of about this size; a larger frame has one of its own.
+/// Frames are gathered into segments of about this size; a larger frame has segments of its own.
 const SEGMENT: usize = 64 * 1024;
+/// The size of those.
+const PIECE: usize = 256 * 1024;
 /// Emptied segments that a thread keeps for the next socket that writes.
 const POOL: usize = 4;
 /// Room for receipts that a socket keeps when none is outstanding.
@@ -106,12 +109,33 @@ impl Outgoing {
     /// Encodes a frame behind what is there.
     pub fn append(&mut self, outline: Outline, mask: Option<[u8; 4]>, payload: &[u8]) {
         let size = frame::frame_len(payload.len(), mask.is_some());
-        let segment = self.segment_for(size);
-        frame::encode(segment, outline.opcode, outline.fin, outline.rsv1, mask, payload);
+        let Outline { opcode, fin, rsv1, .. } = outline;
+        if size <= SEGMENT {
+            frame::encode(self.segment_for(size), opcode, fin, rsv1, mask, payload);
+        } else {
+            let mut segment = buffers::take(size.min(PIECE));
+            frame::encode_head(&mut segment, opcode, fin, rsv1, mask, payload.len());
+            self.append_pieces(segment, mask, payload);
+        }
         self.bytes += size;
         self.appended += size as u64;
         if outline.receipt {
             self.receipts.push_back(self.appended);
+        }
+    }
+
+    /// Divides a large payload, so that what is written can be used again while the rest of it waits.
+    fn append_pieces(&mut self, mut segment: Vec<u8>, mask: Option<[u8; 4]>, mut rest: &[u8]) {
+        loop {
+            let room = (PIECE - segment.len()) & !3;
+            let (piece, after) = rest.split_at(room.min(rest.len()));
+            frame::encode_part(&mut segment, mask, piece);
+            self.segments.push_back(segment);
+            if after.is_empty() {
+                return;
+            }
+            rest = after;
+            segment = buffers::take(rest.len().min(PIECE));
         }
     }
 
@@ -187,8 +211,7 @@ impl Outgoing {
     fn segment_for(&mut self, size: usize) -> &mut Vec<u8> {
         let fits = self.segments.back().is_some_and(|last| last.len() + size <= SEGMENT);
         if !fits {
-            let segment = if size > SEGMENT { Vec::with_capacity(size) } else { borrow() };
-            self.segments.push_back(segment);
+            self.segments.push_back(borrow());
         }
         let last = self.segments.len() - 1;
         &mut self.segments[last]
@@ -209,10 +232,13 @@ fn borrow() -> Vec<u8> {
 }
 
 fn give_back(mut segment: Vec<u8>) {
+    if segment.capacity() > 2 * SEGMENT {
+        return buffers::give(segment);
+    }
     // A thread that is ending has no pool any more; the segment is then just dropped.
     let _ = SEGMENTS.try_with(|pool| {
         let mut pool = pool.borrow_mut();
-        if pool.len() < POOL && segment.capacity() <= 2 * SEGMENT {
+        if pool.len() < POOL {
             segment.clear();
             pool.push(segment);
         }

@@ -19,7 +19,10 @@ mod scanner;
 mod tls;
 mod wire;
 
-// The codec of the addon, as it is.
+// The codec of the addon, as it is, and what it takes its buffers from.
+#[allow(dead_code)]
+#[path = "../../../src/buffers.rs"]
+mod buffers;
 #[allow(dead_code, unused_imports, clippy::wrong_self_convention)]
 #[path = "../../../src/frame/mod.rs"]
 mod frame;

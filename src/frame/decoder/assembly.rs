@@ -4,9 +4,14 @@
 
 use super::super::header::Header;
 use super::super::{OpCode, mask};
+use crate::buffers;
 
 /// Most bytes that are reserved for a payload before any of it arrived.
 pub(super) const FIRST_RESERVE: usize = 16 * 1024 * 1024;
+
+fn first_reserve(announced: u64) -> usize {
+    announced.min(FIRST_RESERVE as u64) as usize
+}
 
 /// The frame whose payload is arriving.
 #[derive(Debug)]
@@ -23,6 +28,7 @@ pub(super) struct Body {
 impl Body {
     /// `buf` holds what the payload is appended to.
     pub(super) fn new(header: Header, buf: Vec<u8>) -> Self {
+        let buf = if buf.capacity() == 0 { buffers::take(first_reserve(header.len)) } else { buf };
         let start = buf.len();
         let mut body = Self { header, buf, start, filled: start };
         body.grow();

@@ -40,7 +40,7 @@ proptest! {
 
 #[test]
 fn append_masks_across_blocks_and_keeps_what_was_there() {
-    for len in [0, 1, 31, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 7] {
+    for len in [0, 1, 31, FUSED - 1, FUSED, FUSED + 3, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 7] {
         let payload: Vec<u8> = (0..len).map(|i| (i * 31) as u8).collect();
         let mut out = vec![9, 9, 9];
         append(&mut out, &payload, [1, 2, 3, 4]);

@@ -69,15 +69,17 @@ fn receipts_fall_due_when_their_frame_is_written() {
 proptest! {
     #[test]
     fn any_writes_give_the_frames_in_order(
-        sizes in prop::collection::vec(prop_oneof![0usize..200, Just(SEGMENT), Just(SEGMENT + 1)], 1..12),
+        sizes in prop::collection::vec(prop_oneof![0usize..200, Just(SEGMENT), Just(SEGMENT + 1), PIECE..3 * PIECE], 1..12),
         step in 1usize..100_000,
+        masked: bool,
     ) {
         let mut queue = Outgoing::default();
         let mut expected = Vec::new();
         for (index, &size) in sizes.iter().enumerate() {
             let payload = vec![index as u8; size];
-            queue.append(BINARY, None, &payload);
-            frame::encode(&mut expected, OpCode::Binary, true, false, None, &payload);
+            let mask = masked.then_some([1, 2, 3, 4]);
+            queue.append(BINARY, mask, &payload);
+            frame::encode(&mut expected, OpCode::Binary, true, false, mask, &payload);
         }
         prop_assert_eq!(queue.ready(), expected.len());
         prop_assert_eq!(write_all(&mut queue, step), expected);
