@@ -2,22 +2,53 @@
 
 #![forbid(unsafe_code)]
 
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 use super::Socket;
-use super::delivery::{Batch, Kind};
-use crate::frame::{FrameError, Payload, Sink};
+use super::delivery::{Batch, CHUNK, Kind};
+use crate::frame::{Decoder, FrameError, Payload, Sink};
 
 /// Turns what the decoder finds into records.
 pub(super) struct Collector<'a> {
     socket: &'a Socket,
     batch: &'a mut Batch,
+    /// The addresses of what is being decoded, while it stays where it is.
+    within: Range<usize>,
 }
 
 impl<'a> Collector<'a> {
     pub(super) fn new(socket: &'a Socket, batch: &'a mut Batch) -> Self {
-        batch.reserve();
-        Self { socket, batch }
+        Self { socket, batch, within: 0..0 }
+    }
+
+    /// Decodes what was read, and leaves an empty buffer. If it is a lot, JavaScript gets the very bytes.
+    pub(super) fn decode(&mut self, decoder: &mut Decoder, read: &mut Vec<u8>) -> Result<(), FrameError> {
+        let in_place = read.len() >= CHUNK && self.batch.is_empty();
+        if in_place {
+            let start = read.as_ptr() as usize;
+            self.within = start..start + read.len();
+            self.batch.begin_in_place();
+        } else {
+            self.batch.reserve();
+        }
+        let result = decoder.decode(read, self);
+        if in_place {
+            self.within = 0..0;
+            self.batch.end_in_place(read);
+        }
+        read.clear();
+        result
+    }
+
+    fn message_bytes(&mut self, kind: Kind, payload: &[u8]) {
+        let slot = self.socket.slot;
+        let at = payload.as_ptr() as usize;
+        if self.within.contains(&at) {
+            self.batch.push_within(slot, kind, at - self.within.start, payload.len());
+        } else {
+            self.batch.push(slot, kind, 0, payload);
+        }
     }
 }
 
@@ -30,7 +61,7 @@ impl Sink for Collector<'_> {
         }
         let kind = if binary { Kind::Binary } else { Kind::Text };
         match payload {
-            Payload::Borrowed(payload) => self.batch.push(slot, kind, 0, payload),
+            Payload::Borrowed(payload) => self.message_bytes(kind, payload),
             Payload::Owned(payload) => self.batch.push_owned(slot, kind, 0, payload),
         }
     }

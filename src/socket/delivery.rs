@@ -6,17 +6,23 @@
 
 #![forbid(unsafe_code)]
 
+mod batch;
+
 use std::collections::VecDeque;
 use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::buffers;
+pub use self::batch::Batch;
 
 /// Words of one record: slot, meta, offset, length. Meta is kind | flags << 8 | detail << 16.
 pub const RECORD_WORDS: usize = 4;
 /// Payloads of this size and more cross each as a buffer of its own, without another copy.
 pub const LARGE: usize = 32 * 1024;
+/// What one read yields at most.
+pub const READ: usize = 64 * 1024;
+/// A buffer for that, with room for the message which the read before had begun.
+pub const BUFFER: usize = READ + LARGE;
 /// The size of the block that JavaScript lends: whatever is not large fits into an empty one.
 pub const BLOCK: usize = 64 * 1024;
 
@@ -25,19 +31,10 @@ pub const FLAG_LARGE: u32 = 1 << 8;
 /// A record's flag: the payload lies in the chunk that was taken last, not in the block.
 pub const FLAG_CHUNK: u32 = 1 << 9;
 /// A batch with this many bytes of small payloads hands them over as they are, for copying them would cost more.
-const CHUNK: usize = 16 * 1024;
+pub const CHUNK: usize = 16 * 1024;
 
-/// Kinds whose length is a number and not a payload's.
-const COUNTS: [u32; 2] = [Kind::Sent as u32, Kind::Closed as u32];
-
-/// What the bookkeeping of a record and of a batch is taken to weigh, so that a flood of empty messages is bounded
-/// too, be it in one read or in one each.
-const RECORD_WEIGHT: usize = 32;
-const BATCH_WEIGHT: usize = 256;
-/// Spare batches kept for reuse, and the capacity above which one is dropped instead.
+/// Spare batches kept for reuse.
 const SPARES: usize = 8;
-const SPARE_BYTES: usize = 128 * 1024;
-const SPARE_RECORDS: usize = 4 * 1024;
 
 /// What a record says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,80 +82,6 @@ pub trait Owner: Send + Sync {
     fn drained(&self, bytes: usize);
     /// The queue as a whole has room again.
     fn room(&self);
-}
-
-/// What one read yielded: records, their small payloads back to back, their large ones apart.
-#[derive(Default)]
-pub struct Batch {
-    owner: Option<Arc<dyn Owner>>,
-    records: Vec<[u32; RECORD_WORDS]>,
-    bytes: Vec<u8>,
-    large: VecDeque<Vec<u8>>,
-    weight: usize,
-    next: usize,
-    /// The bytes have been handed over as a chunk.
-    taken: bool,
-}
-
-impl Batch {
-    /// Makes room for what one read may yield, at once rather than by doubling.
-    pub fn reserve(&mut self) {
-        if self.bytes.capacity() == 0 {
-            self.bytes = buffers::take(BLOCK);
-        }
-    }
-
-    /// Adds a record whose payload is copied.
-    pub fn push(&mut self, slot: u32, kind: Kind, detail: u16, payload: &[u8]) {
-        if payload.len() >= LARGE {
-            return self.push_owned(slot, kind, detail, payload.to_vec());
-        }
-        let meta = kind as u32 | u32::from(detail) << 16;
-        self.records.push([slot, meta, self.bytes.len() as u32, payload.len() as u32]);
-        self.bytes.extend_from_slice(payload);
-        self.weight += payload.len() + RECORD_WEIGHT;
-    }
-
-    /// Adds a record whose payload is handed over.
-    pub fn push_owned(&mut self, slot: u32, kind: Kind, detail: u16, payload: Vec<u8>) {
-        if payload.len() < LARGE {
-            return self.push(slot, kind, detail, &payload);
-        }
-        let meta = kind as u32 | FLAG_LARGE | u32::from(detail) << 16;
-        self.records.push([slot, meta, 0, payload.len() as u32]);
-        self.weight += payload.len() + RECORD_WEIGHT;
-        self.large.push_back(payload);
-    }
-
-    /// Adds a record without a payload whose length field carries a number.
-    pub fn push_count(&mut self, slot: u32, kind: Kind, detail: u16, count: u32) {
-        self.records.push([slot, kind as u32 | u32::from(detail) << 16, 0, count]);
-        self.weight += RECORD_WEIGHT;
-    }
-
-    /// True while nothing has been added.
-    pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
-    }
-
-    /// What this batch counts against its owner's credit.
-    pub fn weight(&self) -> usize {
-        self.weight + BATCH_WEIGHT
-    }
-
-    fn is_modest(&self) -> bool {
-        self.bytes.capacity() <= SPARE_BYTES && self.records.capacity() <= SPARE_RECORDS
-    }
-
-    fn recycle(&mut self) {
-        self.owner = None;
-        self.records.clear();
-        self.bytes.clear();
-        self.large.clear();
-        self.weight = 0;
-        self.next = 0;
-        self.taken = false;
-    }
 }
 
 /// What a drain moved.
@@ -279,9 +202,8 @@ impl Delivery {
                 taken = 0;
                 continue;
             };
-            if batch.bytes.len() >= CHUNK && batch.next == 0 {
-                batch.taken = true;
-                reader.chunk = Some(mem::take(&mut batch.bytes));
+            if let Some(chunk) = batch.take_chunk() {
+                reader.chunk = Some(chunk);
                 break DrainEnd::Chunk;
             }
             while let Some(record) = batch.records.get(batch.next) {
@@ -294,7 +216,7 @@ impl Delivery {
                     reader.large.extend(batch.large.pop_front());
                 } else if batch.taken {
                     row[1] |= FLAG_CHUNK;
-                } else if !COUNTS.contains(&(meta & 0xff)) {
+                } else if has_payload(meta) {
                     let (from, size) = (offset as usize, length as usize);
                     let Some(target) = block.get_mut(used..used + size) else {
                         break 'drain DrainEnd::BlockFull;
@@ -366,6 +288,11 @@ impl Delivery {
             owner.room();
         }
     }
+}
+
+/// Whether a record's length is a payload's and not just a number.
+fn has_payload(meta: u32) -> bool {
+    ![Kind::Sent as u32, Kind::Closed as u32].contains(&(meta & 0xff))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -4,7 +4,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::io::{self, BufRead, IoSlice, Read, Write};
+use std::io::{self, BufRead, IoSlice, Write};
 use std::net::Shutdown;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -16,9 +16,14 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use super::Tuning;
+use super::collector::Collector;
+use super::delivery::{BUFFER, LARGE, READ};
 use super::outgoing::Outgoing;
-use crate::frame::{Decoder, FrameError, Sink};
+use crate::buffers;
+use crate::frame::{Decoder, FrameError};
 
+/// Decrypted bytes that are decoded at once: what one receive yields, with a record before it that was incomplete.
+const PLAIN: usize = READ + 16 * 1024;
 /// Segments written with one system call.
 const SLICES: usize = 16;
 
@@ -155,11 +160,11 @@ impl Link {
         &self,
         scratch: &mut Scratch,
         decoder: &mut Decoder,
-        sink: &mut impl Sink,
+        inbox: &mut Collector<'_>,
     ) -> Result<ReadStep, ReadError> {
         match &self.tls {
-            None => self.read_plain(scratch, decoder, sink),
-            Some(tls) => self.read_tls(tls, scratch, decoder, sink),
+            None => self.read_plain(scratch, decoder, inbox),
+            Some(tls) => self.read_tls(tls, scratch, decoder, inbox),
         }
     }
 
@@ -167,7 +172,7 @@ impl Link {
         &self,
         scratch: &mut Scratch,
         decoder: &mut Decoder,
-        sink: &mut impl Sink,
+        inbox: &mut Collector<'_>,
     ) -> Result<ReadStep, ReadError> {
         // A large payload goes straight into its final buffer.
         if self.tuning.direct_read
@@ -177,18 +182,19 @@ impl Link {
             return match self.tcp.try_read_buf(&mut buffer.limit(missing)) {
                 Ok(0) => Ok(ReadStep::End),
                 Ok(_) => {
-                    decoder.direct_advance(sink)?;
+                    decoder.direct_advance(inbox)?;
                     Ok(ReadStep::Bytes)
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(ReadStep::Blocked),
                 Err(error) => Err(error.into()),
             };
         }
-        match self.receive(&mut scratch.wire)? {
+        let wire = scratch.wire();
+        match self.receive(wire)? {
             None => Ok(ReadStep::Blocked),
             Some(0) => Ok(ReadStep::End),
-            Some(count) => {
-                decoder.decode(&mut scratch.wire[..count], sink)?;
+            Some(_) => {
+                inbox.decode(decoder, wire)?;
                 Ok(ReadStep::Bytes)
             }
         }
@@ -199,25 +205,38 @@ impl Link {
         tls: &Mutex<ClientConnection>,
         scratch: &mut Scratch,
         decoder: &mut Decoder,
-        sink: &mut impl Sink,
+        inbox: &mut Collector<'_>,
     ) -> Result<ReadStep, ReadError> {
         // Not under the lock: JavaScript may be encrypting meanwhile.
-        let Some(count) = self.receive(&mut scratch.wire)? else { return Ok(ReadStep::Blocked) };
+        let Some(count) = self.receive(scratch.wire())? else { return Ok(ReadStep::Blocked) };
+        let Scratch { wire, plain } = scratch;
         let tls = &mut *lock(tls);
-        let mut wire = &scratch.wire[..count];
         if count == 0 {
-            tls.read_tls(&mut wire)?;
+            tls.read_tls(&mut &wire[..])?;
             return Ok(ReadStep::End);
         }
+        let step = self.decrypt(tls, wire, plain, decoder, inbox);
+        // In any case: what the next socket decrypts goes there too.
+        inbox.decode(decoder, plain).map_err(ReadError::from).and(step)
+    }
+
+    fn decrypt(
+        &self,
+        tls: &mut ClientConnection,
+        mut records: &[u8],
+        plain: &mut Vec<u8>,
+        decoder: &mut Decoder,
+        inbox: &mut Collector<'_>,
+    ) -> Result<ReadStep, ReadError> {
         let mut outcome = Ok(ReadStep::Bytes);
-        while !wire.is_empty() {
-            tls.read_tls(&mut wire)?;
+        while !records.is_empty() {
+            tls.read_tls(&mut records)?;
             if let Err(error) = tls.process_new_packets() {
                 // The alert that says why is worth one attempt.
                 let _ = self.flush_tls(tls);
                 return Err(io::Error::other(error).into());
             }
-            let step = drain_plaintext(tls, &mut scratch.plain, decoder, sink);
+            let step = drain_plaintext(tls, plain, decoder, inbox);
             let ended = matches!(step, Ok(ReadStep::End));
             // The decoder ignores what follows a broken rule, but TLS must not miss any of it.
             outcome = outcome.and(step);
@@ -233,44 +252,44 @@ impl Link {
         &self,
         scratch: &mut Scratch,
         decoder: &mut Decoder,
-        sink: &mut impl Sink,
+        inbox: &mut Collector<'_>,
     ) -> Result<ReadStep, ReadError> {
         match &self.tls {
-            Some(tls) => drain_plaintext(&mut lock(tls), &mut scratch.plain, decoder, sink),
+            Some(tls) => {
+                let step = drain_plaintext(&mut lock(tls), &mut scratch.plain, decoder, inbox);
+                inbox.decode(decoder, &mut scratch.plain).map_err(ReadError::from).and(step)
+            }
             None => Ok(ReadStep::Bytes),
         }
     }
 
-    /// One receive; `None` where there is nothing.
+    /// One receive into an empty buffer with room; `None` where there is nothing.
     ///
     /// A short read has emptied the kernel's buffer: telling tokio so at once saves the empty second call that
     /// would otherwise find it out. A FIN that comes later is announced by an event of its own.
-    fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        let buffer = if self.tuning.short_io { &mut buffer[..1] } else { buffer };
-        let mut count = None;
-        let read = self.tcp.try_io(Interest::READABLE, || {
-            let received = (&*SockRef::from(&self.tcp)).read(buffer)?;
-            count = Some(received);
-            if received > 0 && received < buffer.len() {
-                Err(io::ErrorKind::WouldBlock.into())
-            } else {
-                Ok(())
+    fn receive(&self, buffer: &mut Vec<u8>) -> io::Result<Option<usize>> {
+        let room = if self.tuning.short_io { 1 } else { READ };
+        match self.tcp.try_read_buf(&mut buffer.limit(room)) {
+            Ok(count) => {
+                if count > 0 && count < room {
+                    let drained = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+                    let _ = self.tcp.try_io(Interest::READABLE, drained);
+                }
+                Ok(Some(count))
             }
-        });
-        match read {
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
-            _ => Ok(count),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
         }
     }
 }
 
-/// Passes all that rustls has decrypted to the decoder, large payloads straight into their final buffer. The end is
-/// the peer's close_notify.
+/// Takes all that rustls has decrypted: large payloads straight into their final buffer, the rest into `plain`, which
+/// the caller decodes. The end is the peer's close_notify.
 fn drain_plaintext(
     tls: &mut ClientConnection,
-    plain: &mut [u8],
+    plain: &mut Vec<u8>,
     decoder: &mut Decoder,
-    sink: &mut impl Sink,
+    inbox: &mut Collector<'_>,
 ) -> Result<ReadStep, ReadError> {
     let mut outcome = Ok(());
     loop {
@@ -286,32 +305,42 @@ fn drain_plaintext(
             }
             Err(error) => return Err(error.into()),
         };
-        let (count, decoded) = match decoder.direct() {
+        let direct = if plain.is_empty() { decoder.direct() } else { None };
+        let (count, decoded) = match direct {
             Some((buffer, missing)) => {
                 let count = decrypted.len().min(missing);
                 buffer.extend_from_slice(&decrypted[..count]);
-                (count, decoder.direct_advance(sink))
+                (count, decoder.direct_advance(inbox))
             }
-            None => {
-                let count = decrypted.len().min(plain.len());
-                plain[..count].copy_from_slice(&decrypted[..count]);
-                (count, decoder.decode(&mut plain[..count], sink))
+            None if plain.len() + decrypted.len() <= PLAIN => {
+                if plain.capacity() < PLAIN {
+                    *plain = buffers::take(PLAIN + LARGE);
+                }
+                plain.extend_from_slice(decrypted);
+                (decrypted.len(), Ok(()))
             }
+            None => (0, inbox.decode(decoder, plain)),
         };
         reader.consume(count);
         outcome = outcome.and(decoded.map_err(ReadError::from));
     }
 }
 
-/// The buffers of one IO thread, shared by all of its sockets.
+/// The buffers of one IO thread, shared by all of its sockets, and empty between two reads.
+#[derive(Default)]
 pub struct Scratch {
-    wire: Box<[u8]>,
-    plain: Box<[u8]>,
+    wire: Vec<u8>,
+    plain: Vec<u8>,
 }
 
-impl Default for Scratch {
-    fn default() -> Self {
-        Self { wire: vec![0; 64 * 1024].into(), plain: vec![0; 64 * 1024].into() }
+impl Scratch {
+    /// A buffer to receive into. The last one may have gone to JavaScript.
+    fn wire(&mut self) -> &mut Vec<u8> {
+        if self.wire.capacity() < BUFFER {
+            self.wire = buffers::take(BUFFER);
+        }
+        self.wire.clear();
+        &mut self.wire
     }
 }
 

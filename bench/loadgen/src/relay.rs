@@ -35,6 +35,7 @@ const OPENING: usize = 32;
 const TURNS: usize = 8;
 /// How often a fixed rate is topped up.
 const TICK: u64 = 1_000_000;
+const SEND_BUFFER: usize = 2 * 1024 * 1024;
 /// How long the end of a run may take.
 const DRAIN: u64 = 20_000_000_000;
 
@@ -531,6 +532,8 @@ impl Relay {
             // Some systems pace what they send (bbr), which on loopback measures nothing but their timers.
             #[cfg(target_os = "linux")]
             let _ = rustix::net::sockopt::set_tcp_congestion(&socket, "cubic");
+            // Enough for the peer to go on with while this thread is woken.
+            let _ = rustix::net::sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER);
             let index = self.free.pop().unwrap_or_else(|| {
                 self.legs.push(None);
                 self.legs.len() - 1

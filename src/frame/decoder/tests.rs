@@ -320,7 +320,8 @@ fn a_large_message_is_handed_over_in_the_buffer_it_was_read_into() {
     let (start, rest) = wire.split_at_mut(1_000);
     decoder.decode(start, &mut sink).unwrap();
     let (buf, room) = decoder.direct().unwrap();
-    assert_eq!((buf.capacity(), room), (100_000, rest.len()));
+    assert_eq!(room, rest.len());
+    assert!((100_000..=112_500).contains(&buf.capacity()), "its buffer is an eighth larger at most");
     let at = buf.as_ptr() as usize;
     buf.extend_from_slice(rest);
     decoder.direct_advance(&mut sink).unwrap();
