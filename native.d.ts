@@ -234,6 +234,7 @@ export interface SocketLimits {
   maxFragments: number
   skipUtf8: boolean
   highWater: number
+  maxBacklog: number
   keepAlive?: KeepAliveOptions
 }
 

@@ -37,6 +37,11 @@ use self::link::Link;
 use self::outgoing::Outgoing;
 use crate::frame::{MaskKeys, OpCode};
 
+/// Bytes that may wait for all peers of an environment together. Beyond it those sockets are given up that go on
+/// sending although their own peer has left them with more than `BACKLOG_FAIR`.
+const BACKLOG_LIMIT: usize = 512 * 1024 * 1024;
+const BACKLOG_FAIR: usize = 1024 * 1024;
+
 /// Switches for tests: every fast path can be turned off, and IO cut into single bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Tuning {
@@ -78,6 +83,8 @@ pub struct SocketOptions {
     pub skip_utf8: bool,
     /// Bytes held for JavaScript before reading stops.
     pub high_water: usize,
+    /// Bytes that may wait for the peer before the connection is given up; 0 means no limit.
+    pub max_backlog: usize,
     /// Pings and dead-peer detection.
     pub keep_alive: Option<KeepAlive>,
 }
@@ -108,6 +115,8 @@ struct Side {
     wants_body: bool,
     /// The task's waker, with which the JavaScript thread asks to be continued when the kernel takes more.
     waker: Option<Waker>,
+    /// Bytes that the delivery's total of what waits for peers has from this socket.
+    booked: usize,
 }
 
 /// One data socket.
@@ -154,6 +163,7 @@ impl Socket {
                 closing: false,
                 wants_body: false,
                 waker: None,
+                booked: 0,
             }),
         })
     }
@@ -248,6 +258,13 @@ impl Socket {
     }
 }
 
+impl Drop for Socket {
+    fn drop(&mut self) {
+        let side = self.side.get_mut().unwrap_or_else(PoisonError::into_inner);
+        self.delivery.book(side.booked, 0);
+    }
+}
+
 impl Owner for Socket {
     fn drained(&self, bytes: usize) {
         let left = self.inbound.fetch_sub(bytes, Ordering::SeqCst) - bytes;
@@ -269,6 +286,21 @@ impl Side {
             self.broken = Some(error);
         }
         self.outgoing.due_receipts()
+    }
+
+    /// Enters what waits for the peer in the total of all sockets, and gives up a peer that leaves too much waiting.
+    fn book(&mut self, delivery: &Delivery, limit: usize) {
+        let waits = self.outgoing.len();
+        if waits == self.booked || limit == 0 {
+            return;
+        }
+        let total = delivery.book(self.booked, waits);
+        let grows = waits > self.booked;
+        self.booked = waits;
+        let limit = if total > BACKLOG_LIMIT { limit.min(BACKLOG_FAIR) } else { limit };
+        if grows && waits > limit {
+            self.broken = Some(io::ErrorKind::QuotaExceeded.into());
+        }
     }
 
     fn try_write(&mut self) -> io::Result<()> {
@@ -323,6 +355,7 @@ impl Drop for SendRun<'_> {
                 self.socket.delivery.push(&mut batch, None);
             }
         }
+        side.book(&self.socket.delivery, self.socket.options.max_backlog);
         if !direct || side.broken.is_some() {
             self.socket.task.wake();
         }
