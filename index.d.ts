@@ -273,6 +273,11 @@ declare namespace WebSocket {
     stableAfter?: number;
     /** Whether to go on after a refusal that waiting does not cure (404). Default false. */
     retryTerminal?: boolean;
+    /**
+     * Milliseconds after which a control channel is replaced while it is still up, before the service closes it (which it
+     * does after 24 hours). Default 82,800,000 (23 hours); 0: never.
+     */
+    recycleAfter?: number | false;
     /** Replaces the policy: milliseconds to wait before attempt `attempt`; `undefined` leaves it to the policy. */
     delay?: (attempt: number, error: Error) => number | undefined;
   }

@@ -80,6 +80,7 @@ const RECONNECT = {
   maxDelay: [30_000, check.time],
   stableAfter: [30_000, check.time],
   retryTerminal: [false, check.boolean],
+  recycleAfter: [23 * 3600_000, check.time],
   delay: [undefined, check.function]
 };
 

@@ -2,7 +2,10 @@
 
 // The control channel is lost, refused or silent, and senders should hardly notice.
 
+const { execFile } = require('node:child_process');
 const { once } = require('node:events');
+const { join } = require('node:path');
+const { setTimeout: sleep } = require('node:timers/promises');
 
 const {
   cleanUp,
@@ -12,32 +15,12 @@ const {
   roundTrip,
   startProxy,
   startRelay,
-  startServer,
-  times
+  startServer
 } = require('../helpers/reliability.js');
 
 afterEach(cleanUp);
 
 describe('a listener survives', () => {
-  test.each([1, 2])(
-    'its daily recycle with %d control channel(s): senders go on at once',
-    async (channels) => {
-      const relay = await startRelay();
-      const server = echo(await startServer(relay, { controlChannels: channels }));
-      while (relay.stats().listeners < channels) await once(relay, 'listener');
-      const sender = await connect(relay).opened;
-      const [back, gone] = [times(relay, 'listener', channels), times(relay, 'listenerClosed', channels)];
-      relay.faults.recycle();
-      // The old channel is left only when the new one is up: there is always one.
-      await back;
-      await gone;
-      for (let count = 0; count < 10; count++) expect(await roundTrip(relay, `${count}`)).toBe(`${count}`);
-      sender.send('outlived it');
-      expect(String(await sender.messages.next())).toBe('outlived it');
-      expect(server.stats().reconnects).toBe(channels);
-    }
-  );
-
   test('a cut control channel, by FIN and by RST', async () => {
     const relay = await startRelay();
     const server = echo(await startServer(relay, { reconnect: { minDelay: 10, maxDelay: 50 } }));
@@ -125,6 +108,23 @@ describe('a listener survives', () => {
     expect(delays[0]).toBe(0);
     for (const delay of delays.slice(1)) expect(delay).toBeGreaterThanOrEqual(1000);
   }, 15_000);
+
+  test('a relay that refuses everything: a few dials, while hyco-ws doubles its own with every round', async () => {
+    const relay = await startRelay();
+    relay.faults.refuse({ status: 500, times: Infinity, action: 'listen' });
+    const server = makeServer(relay);
+    const old = execFile(process.execPath, [join(__dirname, '../fixtures/hyco-ws-peer.js'), 'flood'], {
+      env: { ...process.env, LISTEN: relay.listenUri(), RULE: relay.keyName, KEY: relay.key }
+    });
+    try {
+      while (relay.stats().totals.refused < 1000) await sleep(5);
+    } finally {
+      old.kill('SIGKILL');
+      await once(old, 'close');
+    }
+    // At once, then after a second at least: a thousand dials of the other are the work of a second or two.
+    expect(server.stats().dials).toBeLessThanOrEqual(8);
+  }, 30_000);
 
   test('a flapping relay: only a stable stretch makes retries immediate again', async () => {
     const relay = await startRelay();

@@ -26,6 +26,7 @@ use crate::error::RelayError;
 use crate::protocol::address::{Address, HostPolicy};
 use crate::protocol::control::Accept;
 use attempt::Attempt;
+pub use attempt::millis;
 use link::{Leaving, Link};
 
 mod attempt;
@@ -68,6 +69,8 @@ pub struct MachineConfig {
     pub token_timeout: Duration,
     /// Age at which a healthy link is replaced; zero: never.
     pub recycle_after: Duration,
+    /// Parallel channels of the listener; their links are of different age, so that nothing recycles them together.
+    pub channels: u16,
     /// Where tokens come from.
     pub tokens: Tokens,
     /// The listen address, against which the relay's addresses are checked.
