@@ -4,6 +4,7 @@
 
 const { execFile } = require('node:child_process');
 const { once } = require('node:events');
+const http = require('node:http');
 const { join } = require('node:path');
 const { setTimeout: sleep } = require('node:timers/promises');
 
@@ -78,6 +79,57 @@ describe('a listener survives', () => {
       expect(info.error).toMatchObject({ statusCode: status });
     }
   });
+
+  test.each([429, 503])('%d: it is given five seconds at least', async (status) => {
+    const relay = await startRelay();
+    relay.faults.refuse({ status, action: 'listen' });
+    const server = makeServer(relay);
+    const [{ delay, error }] = await once(server, 'reconnecting');
+    expect(error).toMatchObject({ code: 'ERR_HYCO_BUSY', statusCode: status, transient: true });
+    expect(delay).toBeGreaterThanOrEqual(5_000);
+  });
+
+  test('503 with Retry-After: not before that', async () => {
+    const busy = http.createServer();
+    busy.on('upgrade', (request, socket) => {
+      socket.end('HTTP/1.1 503 Busy\r\nRetry-After: 77\r\nContent-Length: 0\r\n\r\n');
+    });
+    busy.listen(0, '127.0.0.1');
+    await once(busy, 'listening');
+    try {
+      const uri = `ws://127.0.0.1:${busy.address().port}/$hc/hyco?sb-hc-action=listen`;
+      const server = makeServer({}, { server: uri, token: 'a-token' });
+      const [{ delay }] = await once(server, 'reconnecting');
+      expect(delay).toBeGreaterThanOrEqual(77_000);
+    } finally {
+      busy.close();
+    }
+  });
+
+  test('a quota that is used up is no end, though it is a 403: it is tried again slowly', async () => {
+    const relay = await startRelay({ maxListeners: 0 });
+    const server = makeServer(relay);
+    const [{ delay, error }] = await once(server, 'reconnecting');
+    expect(error).toMatchObject({ statusCode: 403 });
+    expect(delay).toBeGreaterThanOrEqual(30_000);
+    expect(server.state).toBe('reconnecting');
+  });
+
+  test('a renewal that fails: the channel lives on, and is renewed with the next token', async () => {
+    const relay = await startRelay();
+    const answers = [
+      () => relay.createToken('hyco', { expirationSeconds: 2 }),
+      () => Promise.reject(new Error('the vault is shut'))
+    ];
+    const token = jest.fn(() => (answers.shift() ?? (() => relay.createToken()))());
+    const server = await startServer(relay, { token, reconnect: { minDelay: 20, maxDelay: 50 } });
+    const failed = once(server, 'error');
+    const renewed = once(relay, 'renewed');
+    expect(await failed).toMatchObject([{ code: 'ERR_HYCO_TOKEN' }]);
+    await renewed;
+    expect(server.stats()).toMatchObject({ reconnects: 0, renewals: 1 });
+    expect(server.state).toBe('online');
+  }, 20_000);
 
   test.each([403, 404])('%d is the end by default, and can be retried on request', async (status) => {
     const relay = await startRelay();

@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+mod backlog;
 mod collector;
 mod compression;
 pub mod delivery;
@@ -36,11 +37,6 @@ use self::delivery::{Delivery, Kind, Owner};
 use self::link::Link;
 use self::outgoing::Outgoing;
 use crate::frame::{MaskKeys, OpCode};
-
-/// Bytes that may wait for all peers of an environment together. Beyond it those sockets are given up that go on
-/// sending although their own peer has left them with more than `BACKLOG_FAIR`.
-const BACKLOG_LIMIT: usize = 512 * 1024 * 1024;
-const BACKLOG_FAIR: usize = 1024 * 1024;
 
 /// Switches for tests: every fast path can be turned off, and IO cut into single bytes.
 #[derive(Debug, Clone, Copy)]
@@ -286,21 +282,6 @@ impl Side {
             self.broken = Some(error);
         }
         self.outgoing.due_receipts()
-    }
-
-    /// Enters what waits for the peer in the total of all sockets, and gives up a peer that leaves too much waiting.
-    fn book(&mut self, delivery: &Delivery, limit: usize) {
-        let waits = self.outgoing.len();
-        if waits == self.booked || limit == 0 {
-            return;
-        }
-        let total = delivery.book(self.booked, waits);
-        let grows = waits > self.booked;
-        self.booked = waits;
-        let limit = if total > BACKLOG_LIMIT { limit.min(BACKLOG_FAIR) } else { limit };
-        if grows && waits > limit {
-            self.broken = Some(io::ErrorKind::QuotaExceeded.into());
-        }
     }
 
     fn try_write(&mut self) -> io::Result<()> {

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::error::ErrorKind;
 use crate::listener::config::KeepAliveMode;
+use crate::listener::events::TokenReason;
 
 mod sim;
 use sim::*;
