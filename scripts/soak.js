@@ -313,8 +313,13 @@ async function main() {
   const log = values.quiet || values.json ? () => {} : (line) => console.log(line);
   log(`seed ${seed}, ${seconds} s, ${senders} senders`);
   const result = await new Soak({ seed, senders, log }).run(seconds * 1000);
-  if (values.json) console.log(JSON.stringify(result));
-  else console.log({ ...result, plan: undefined });
+  if (values.json) {
+    console.log(JSON.stringify(result));
+  } else {
+    const { plan, ...shown } = result;
+    log(`faults in their row: ${plan.join(' ')}`);
+    console.log(shown);
+  }
   if (result.complaints.length > 0) process.exitCode = 1;
 }
 

@@ -14,13 +14,19 @@ test.each(['closing', 'unref', 'client'])('%s: the process ends by itself', asyn
   expect({ code, signal, stderr }).toEqual({ code: 0, signal: null, stderr: '' });
 });
 
-test.each(['dialling', 'listening', 'verdict', 'connection', 'message', 'traffic', 'closing'])(
-  'process.exit() while %s is clean',
-  async (when) => {
-    const { code, signal, stderr } = await run('exit', when);
-    expect({ code, signal, stderr }).toEqual({ code: 7, signal: null, stderr: '' });
-  }
-);
+test.each([
+  'dialling',
+  'listening',
+  'reconnecting',
+  'verdict',
+  'connection',
+  'message',
+  'traffic',
+  'closing'
+])('process.exit() while %s is clean', async (when) => {
+  const { code, signal, stderr } = await run('exit', when);
+  expect({ code, signal, stderr }).toEqual({ code: 7, signal: null, stderr: '' });
+});
 
 test('an exception in a listener is an uncaughtException, and the server lives on if it is handled', async () => {
   const { code, said } = await run('exception');
