@@ -30,13 +30,13 @@ test.each([1, 100])(
   }
 );
 
-test.each([1, 100])(
-  '%d senders that flood a program which is busy: 64 MiB wait, no more',
+test.each([1, 200])(
+  '%d sender(s) that flood a program which is busy: 64 MiB wait, no more',
   async (senders) => {
     const { growth, received } = await flood('busy', senders);
-    expect(received).toBeGreaterThanOrEqual(256);
-    // Beside what waits: what JavaScript has not collected yet.
-    expect(growth).toBeLessThan(64 + 96);
+    expect(received).toBeGreaterThanOrEqual(32);
+    // Each of 200 may have 1 MiB waiting, but not all of them together. Beside that: what V8 has not collected yet.
+    expect(growth).toBeLessThan(64 + 120);
   }
 );
 
