@@ -87,6 +87,7 @@ export interface RelayEmulatorStats {
     senders: number;
     rendezvous: number;
     rejected: number;
+    waited: number;
     timedOut: number;
     refused: number;
     renewals: number;
@@ -100,16 +101,21 @@ interface OnPath {
   path?: string;
 }
 
+interface OnChannel extends OnPath {
+  /** Only this control channel, by its `listener` event. */
+  id?: string;
+}
+
 /** Faults on demand; what strikes connections returns how many. */
 export interface RelayEmulatorFaults {
   /** Cuts control channels without a close frame. */
-  dropControl(options?: OnPath & { reset?: boolean }): number;
+  dropControl(options?: OnChannel & { reset?: boolean }): number;
   /** Closes control channels as the service does once a day: 1011 with `NameRenewalFailed`. */
-  recycle(options?: OnPath): number;
+  recycle(options?: OnChannel): number;
   /** Closes control channels as if their tokens, and the grace, were over: 1008. */
-  expireTokens(options?: OnPath): number;
+  expireTokens(options?: OnChannel): number;
   /** Closes control channels; a tracking id is added to the reason. */
-  closeControl(code: number, reason?: string, options?: OnPath): number;
+  closeControl(code: number, reason?: string, options?: OnChannel): number;
   /** Sends a text frame, whatever it says, to every listener. */
   sendControl(text: string, options?: OnPath): number;
   /** Answers handshakes and requests with a status, once or `times`. */

@@ -184,7 +184,8 @@ declare namespace WebSocket {
     | 'ERR_HYCO_PROTOCOL'
     | 'ERR_HYCO_DISCONNECTED'
     | 'ERR_HYCO_LIMIT'
-    | 'ERR_HYCO_ABORTED';
+    | 'ERR_HYCO_ABORTED'
+    | 'ERR_HYCO_INTERNAL';
 
   /**
    * A failure of the relay, of the way to it or of the configuration. Match `code`; the text is free to change.
@@ -272,6 +273,11 @@ declare namespace WebSocket {
     stableAfter?: number;
     /** Whether to go on after a refusal that waiting does not cure (404). Default false. */
     retryTerminal?: boolean;
+    /**
+     * Milliseconds after which a control channel is replaced while it is still up, before the service closes it (which it
+     * does after 24 hours). Default 82,800,000 (23 hours); 0: never.
+     */
+    recycleAfter?: number | false;
     /** Replaces the policy: milliseconds to wait before attempt `attempt`; `undefined` leaves it to the policy. */
     delay?: (attempt: number, error: Error) => number | undefined;
   }
@@ -373,6 +379,8 @@ declare namespace WebSocket {
     maxPendingAccepts?: number;
     /** Bytes that a socket may hold for JavaScript before reading stops. Default 1 MiB. */
     highWaterMark?: number;
+    /** Bytes sent that may wait for a sender that does not read, before it is given up. Default 256 MiB; 0: no limit. */
+    maxBufferedAmount?: number;
     /** To which hosts the relay may send the listener. Default those of the parent domain of `server`. */
     rendezvousHosts?: (hostname: string) => boolean;
     /** A proxy's URL, or `false` for none. Default the environment's. */
@@ -553,6 +561,8 @@ declare namespace WebSocket {
     keepAlive?: boolean | KeepAliveOptions;
     /** Bytes that the socket may hold for JavaScript before reading stops. Default 1 MiB. */
     highWaterMark?: number;
+    /** Bytes sent that may wait for a peer that does not read, before it is given up. Default 0, no limit. */
+    maxBufferedAmount?: number;
     /** Milliseconds for the closing handshake. Default 30,000. */
     closeTimeout?: number;
     /** Aborting it ends the attempt with an `AbortError`, and an open connection with 1001. */

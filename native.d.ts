@@ -79,6 +79,8 @@ export declare class NativeEngine {
   bufferedAmount(slot: number): number
   /** Frees a slot after its last record; returns the bytes that were still sent to it behind that. */
   release(slot: number): number
+  /** What is alive. */
+  liveCounts(): LiveCounts
   /** Starts a listener under `slot`; its events arrive as records. */
   listen(slot: number, options: ListenOptions): void
   /** Dials the rendezvous of an offer under `socket`. False if the offer is gone. */
@@ -202,6 +204,16 @@ export interface ListenOptions {
   proxy?: string
 }
 
+/** What is alive, for tests that look for leaks. */
+export interface LiveCounts {
+  /** Tasks of the IO thread, of all environments. */
+  tasks: number
+  /** Sockets of this environment. */
+  sockets: number
+  /** Listeners of this environment. */
+  listeners: number
+}
+
 /** Takes a connection string apart. */
 export declare function parseConnectionString(text: string): ConnectionStringProperties
 
@@ -224,6 +236,7 @@ export interface ReconnectOptions {
   stableAfter: number
   retryTerminal: boolean
   ownerDelays: boolean
+  recycleAfter: number
 }
 
 /** A text with the value of every `sb-hc-token` masked. */
@@ -235,6 +248,7 @@ export interface SocketLimits {
   maxFragments: number
   skipUtf8: boolean
   highWater: number
+  maxBacklog: number
   keepAlive?: KeepAliveOptions
 }
 

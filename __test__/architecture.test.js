@@ -102,3 +102,16 @@ test('only lib/native.js loads the addon', () => {
   });
   expect(loaders).toEqual(['lib/native.js']);
 });
+
+test('the fuzz targets are built with the dependencies of the core', () => {
+  const dependencies = (file) => {
+    const text = readFileSync(path.join(root, file), 'utf8');
+    return /\[dependencies\]\n([^[]*)/
+      .exec(text.replaceAll('features = [', 'features = ('))[1]
+      .split('\n')
+      .filter((line) => /^[a-z]/.test(line) && !/^(napi|libfuzzer)/.test(line));
+  };
+  const core = dependencies('Cargo.toml');
+  expect(core.length).toBeGreaterThan(10);
+  expect(dependencies('fuzz/Cargo.toml')).toEqual(core);
+});

@@ -2,6 +2,7 @@
 
 const { once } = require('node:events');
 const net = require('node:net');
+const { setTimeout: sleep } = require('node:timers/promises');
 
 const { RelayEmulator } = require('../emulator.js');
 const { dial, listen, meet, send, terminateAll, tls } = require('./helpers/emulator-peers.js');
@@ -621,6 +622,50 @@ describe('the control channel', () => {
     const [code, reason] = await (await listen(relay, 'hyco')).closed;
     expect(code).toBe(1011);
     expect(reason).toMatch(/NameRenewalFailed/);
+  });
+
+  test('that is being closed gets no sender: it waits for the next one', async () => {
+    const relay = await start({ maxListeners: 1 });
+    const old = await listen(relay, 'hyco');
+    // It does not answer.
+    old.pause();
+    relay.faults.recycle();
+    const sending = send(relay, 'hyco');
+    while (relay.stats().totals.waited < 1) await sleep(1);
+    const next = await listen(relay, 'hyco');
+    const { accept } = await next.nextCommand();
+    await dial(accept.address);
+    await sending;
+    old.resume();
+    expect((await old.closed)[0]).toBe(1011);
+    expect(old.messages.size).toBe(0);
+  });
+
+  test('that is gone before the next one comes: 404', async () => {
+    const relay = await start();
+    const old = await listen(relay, 'hyco');
+    old.pause();
+    relay.faults.recycle();
+    const sending = send(relay, 'hyco');
+    while (relay.stats().totals.waited < 1) await sleep(1);
+    old.terminate();
+    expect(await failure(sending)).toMatchObject({ status: 404 });
+  });
+
+  test('that ends with an offer unsent: the next one gets it', async () => {
+    const relay = await start();
+    const old = await listen(relay, 'hyco', { id: 'old' });
+    relay.faults.goSilent({ control: true, data: false });
+    const offered = once(relay, 'sender');
+    const sending = send(relay, 'hyco');
+    await offered;
+    const next = await listen(relay, 'hyco', { id: 'new' });
+    expect(relay.faults.dropControl({ id: 'old' })).toBe(1);
+    await old.closed;
+    relay.faults.resume();
+    const { accept } = await next.nextCommand();
+    await dial(accept.address);
+    await sending;
   });
 
   test('unknown commands are ignored, malformed ones are not', async () => {

@@ -218,7 +218,7 @@ describe('slots', () => {
       head: 'Host: relay\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n',
       protocols: [],
       handshakeTimeout: 0,
-      limits: { maxPayload: 0, maxFragments: 0, skipUtf8: false, highWater: 1 << 20 }
+      limits: { maxPayload: 0, maxFragments: 0, skipUtf8: false, highWater: 1 << 20, maxBacklog: 0 }
     };
     const listener = { accept: (id, socket) => engine.native.dial(socket._slot, dial) };
     const error = await new Promise((resolve) => {

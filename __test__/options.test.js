@@ -37,7 +37,13 @@ test('defaults are those of the documentation', () => {
     perMessageDeflate: false,
     textMessages: 'buffer',
     keepAlive: { interval: 30000, timeout: 60000, mode: 'ping' },
-    reconnect: { minDelay: 1000, maxDelay: 30000, stableAfter: 30000, retryTerminal: false },
+    reconnect: {
+      minDelay: 1000,
+      maxDelay: 30000,
+      stableAfter: 30000,
+      retryTerminal: false,
+      recycleAfter: 82800000
+    },
     handshakeTimeout: 60000,
     acceptTimeout: 20000,
     closeTimeout: 30000,
@@ -45,6 +51,7 @@ test('defaults are those of the documentation', () => {
     maxConnections: 0,
     maxPendingAccepts: 256,
     highWaterMark: 1048576,
+    maxBufferedAmount: 268435456,
     tokenLifetime: 3600
   });
   expect(read({}).id).toMatch(/^[\da-f]{8}-/);

@@ -85,7 +85,13 @@ describe('the constructor', () => {
       id: 'mine',
       maxPending: 256,
       keepAlive: null,
-      reconnect: { minDelay: 1000, maxDelay: 30000, stableAfter: 30000, retryTerminal: false },
+      reconnect: {
+        minDelay: 1000,
+        maxDelay: 30000,
+        stableAfter: 30000,
+        retryTerminal: false,
+        recycleAfter: 82800000
+      },
       handshakeTimeout: 60000,
       acceptTimeout: 20000,
       controlChannels: 2,
@@ -219,6 +225,17 @@ describe('the control channel', () => {
     expect((await failed)[0].message).toBe('refused');
     await closed;
   });
+});
+
+test('an engine that ends by itself is told, and is the end of the server', async () => {
+  const { server, listener } = start();
+  listener.event('listening', { channel: 0 });
+  const failed = once(server, 'error');
+  const closed = new Promise((resolve) => server.once('close', resolve));
+  listener.event('closed');
+  expect((await failed)[0]).toMatchObject({ name: 'RelayError', code: 'ERR_HYCO_INTERNAL' });
+  await closed;
+  expect(server.state).toBe('closed');
 });
 
 describe('tokens', () => {

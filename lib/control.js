@@ -12,7 +12,18 @@ const { fromReport } = require('./errors');
 const { TokenSource } = require('./token-source');
 
 /** With reconnecting switched off the first `reconnecting` report is the end; these are for the engine only. */
-const ENGINE_RECONNECT = { minDelay: 1_000, maxDelay: 30_000, stableAfter: 30_000, retryTerminal: false };
+const ENGINE_RECONNECT = {
+  minDelay: 1_000,
+  maxDelay: 30_000,
+  stableAfter: 30_000,
+  retryTerminal: false,
+  recycleAfter: 23 * 3600_000
+};
+
+const ENGINE_FAILED = {
+  code: 'ERR_HYCO_INTERNAL',
+  message: 'The listener was lost by a fault of this package'
+};
 
 /** A limit that is switched off, for the engine. */
 const NEVER = 2 ** 31 - 1;
@@ -106,6 +117,8 @@ class Control {
       case 'closed':
         this.closed = true;
         this.asking.abort();
+        // Not at our word: the engine could not go on, and nobody may take the server for one that listens.
+        if (!this.closeCalled) this.giveUp(fromReport(ENGINE_FAILED));
         return this.onClosed();
     }
   }

@@ -29,6 +29,8 @@ const DEFAULTS = {
   followRedirects: false,
   maxRedirects: 10,
   highWaterMark: 1024 * 1024,
+  // As in ws: what is sent to a peer that does not read waits in memory.
+  maxBufferedAmount: 0,
   textMessages: 'buffer'
 };
 
@@ -243,6 +245,7 @@ function socketLimits(settings) {
     maxFragments: Math.max(settings.maxFragments | 0, 0),
     skipUtf8: settings.skipUTF8Validation === true,
     highWater: settings.highWaterMark,
+    maxBacklog: settings.maxBufferedAmount,
     keepAlive: settings.keepAlive
       ? {
           interval: settings.keepAlive.interval ?? 30_000,

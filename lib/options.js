@@ -80,6 +80,7 @@ const RECONNECT = {
   maxDelay: [30_000, check.time],
   stableAfter: [30_000, check.time],
   retryTerminal: [false, check.boolean],
+  recycleAfter: [23 * 3600_000, check.time],
   delay: [undefined, check.function]
 };
 
@@ -117,6 +118,7 @@ const SERVER = {
   maxConnections: [0, check.integer(0, Number.MAX_SAFE_INTEGER)],
   maxPendingAccepts: [256, check.integer(0, 2 ** 31 - 1)],
   highWaterMark: [1024 * 1024, check.integer(1, Number.MAX_SAFE_INTEGER)],
+  maxBufferedAmount: [256 * 1024 * 1024, check.integer(0, Number.MAX_SAFE_INTEGER)],
   rendezvousHosts: [undefined, check.function],
   proxy: [undefined, checkProxy],
   tls: [undefined, check.object],

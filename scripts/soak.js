@@ -10,6 +10,7 @@ const { parseArgs } = require('node:util');
 const { RelayedServer, relayedConnect } = require('..');
 const { TcpProxy } = require('../__test__/helpers/tcp-proxy.js');
 const { RelayEmulator } = require('../emulator.js');
+const { Ledger, random } = require('./soak-ledger.js');
 
 const USAGE = `npm run soak -- [options]
   --minutes N   how long (1)
@@ -22,47 +23,7 @@ const USAGE = `npm run soak -- [options]
 /** What may stay behind after everything is closed and collected, in bytes of RSS over the level after warming up. */
 const MAX_GROWTH = 96 * 1024 * 1024;
 
-/** Numbers from 0 to 1: mulberry32. */
-function random(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** One direction of one connection: numbered messages out, and what has come in. */
-class Ledger {
-  sent = 0;
-  received = 0;
-  duplicates = 0;
-  disorder = 0;
-  corrupt = 0;
-
-  /** The next message: its number, and bytes that follow from it. */
-  write(size) {
-    const message = Buffer.alloc(8 + size, this.sent & 0xff);
-    message.writeDoubleBE(this.sent++, 0);
-    return message;
-  }
-
-  read(message) {
-    const number = message.readDoubleBE(0);
-    if (number < this.received) this.duplicates++;
-    else if (number > this.received) this.disorder++;
-    const body = message.subarray(8);
-    if (body.length > 0 && (body[0] !== (number & 0xff) || body.at(-1) !== (number & 0xff))) this.corrupt++;
-    this.received = Math.max(this.received, number + 1);
-  }
-
-  get lost() {
-    return this.sent - this.received;
-  }
-}
 
 class Soak {
   constructor({ seed, senders, log }) {
@@ -70,7 +31,7 @@ class Soak {
     this.senders = senders;
     this.log = log;
     this.running = true;
-    /** Connections whose wire was touched: what they lose is explained. */
+    /** Connections that are not booked yet; `cut` says that a fault has touched the wire. */
     this.open = new Map();
     this.nextId = 0;
     this.result = {
@@ -78,6 +39,7 @@ class Soak {
       connections: 0,
       cut: 0,
       refused: 0,
+      refusals: {},
       messages: 0,
       explainedLosses: 0,
       unexplainedLosses: 0,
@@ -86,6 +48,7 @@ class Soak {
       corrupt: 0,
       unexplainedCloses: 0,
       faults: {},
+      plan: [],
       reconnects: 0,
       peakRss: 0
     };
@@ -113,10 +76,11 @@ class Soak {
     const entry = this.open.get(Number(new URL(request.url, 'ws://x').searchParams.get('n')));
     if (entry === undefined) return socket.terminate();
     entry.socket = socket;
-    socket.on('message', (data) => {
-      entry.up.read(data);
+    socket.on('message', (data, isBinary) => {
+      entry.up.read(data, isBinary);
       socket.send(entry.down.write(data.length % 3000));
     });
+    socket.on('error', (error) => this.log(`connection ${entry.id}: ${error.message}`));
     socket.on('close', (code) => {
       entry.serverCode = code;
       this.settle(entry);
@@ -136,8 +100,8 @@ class Soak {
         handshakeTimeout: 3_000
       });
       entry.sender = sender;
-      sender.on('error', () => {});
-      sender.on('message', (data) => entry.down.read(data));
+      sender.on('error', (error) => (entry.error = error));
+      sender.on('message', (data, isBinary) => entry.down.read(data, isBinary));
       const closed = once(sender, 'close').catch(() => [1006]);
       const opened = await Promise.race([once(sender, 'open').catch(() => false), closed.then(() => false)]);
       if (opened) {
@@ -170,6 +134,8 @@ class Soak {
     result.connections++;
     if (!entry.opened) {
       // Nothing was on its way yet.
+      const why = entry.error?.statusCode ?? entry.error?.code ?? 'closed';
+      result.refusals[why] = (result.refusals[why] ?? 0) + 1;
       result.refused++;
       return;
     }
@@ -180,7 +146,8 @@ class Soak {
       result.disorder += ledger.disorder;
       result.corrupt += ledger.corrupt;
     }
-    if (entry.cut) {
+    // One that was touched and yet came to its orderly end has no excuse.
+    if (entry.cut && entry.senderCode !== 1000) {
       result.cut++;
       result.explainedLosses += lost;
       return;
@@ -251,11 +218,14 @@ class Soak {
   }
 
   async disturb(chance) {
-    const faults = this.faults(chance);
-    const names = Object.keys(faults);
     while (this.running) {
-      await sleep(100 + chance() * 500);
-      const name = names[Math.floor(chance() * names.length)];
+      // Each fault has numbers of its own: how many it takes depends on what it meets, and must not change the next one.
+      const [pause, pick, seed] = [chance(), chance(), chance()];
+      await sleep(100 + pause * 500);
+      const faults = this.faults(random(seed * 2 ** 32));
+      const names = Object.keys(faults);
+      const name = names[Math.floor(pick * names.length)];
+      this.result.plan.push(name);
       this.result.faults[name] = (this.result.faults[name] ?? 0) + 1;
       await faults[name]();
     }
@@ -343,8 +313,13 @@ async function main() {
   const log = values.quiet || values.json ? () => {} : (line) => console.log(line);
   log(`seed ${seed}, ${seconds} s, ${senders} senders`);
   const result = await new Soak({ seed, senders, log }).run(seconds * 1000);
-  if (values.json) console.log(JSON.stringify(result));
-  else console.log(result);
+  if (values.json) {
+    console.log(JSON.stringify(result));
+  } else {
+    const { plan, ...shown } = result;
+    log(`faults in their row: ${plan.join(' ')}`);
+    console.log(shown);
+  }
   if (result.complaints.length > 0) process.exitCode = 1;
 }
 

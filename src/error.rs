@@ -48,6 +48,8 @@ pub enum ErrorKind {
     Limit,
     /// The operation was ended by its owner.
     Aborted,
+    /// A fault of this package: a task panicked. Never the fault of whoever sees it.
+    Internal,
 }
 
 impl ErrorKind {
@@ -71,6 +73,7 @@ impl ErrorKind {
             ErrorKind::Disconnected => "ERR_HYCO_DISCONNECTED",
             ErrorKind::Limit => "ERR_HYCO_LIMIT",
             ErrorKind::Aborted => "ERR_HYCO_ABORTED",
+            ErrorKind::Internal => "ERR_HYCO_INTERNAL",
         }
     }
 

@@ -47,6 +47,13 @@ async function scripted(script, options) {
   return server.address().port;
 }
 
+/** Answers with a head that never ends, a byte now and then. */
+function slowly(socket) {
+  socket.write('HTTP/1.1 101 Switching Protocols\r\n');
+  const timer = setInterval(() => socket.write('X'), 20);
+  socket.on('close', () => clearInterval(timer));
+}
+
 const listenUri = (port, scheme = 'ws', host = '127.0.0.1') =>
   `${scheme}://${host}:${port}/$hc/hyco?sb-hc-action=listen`;
 
@@ -170,6 +177,61 @@ describe('a listener survives a control message that', () => {
   });
 });
 
+describe('a rendezvous that', () => {
+  /** Offers an accept that leads to `port`; resolves with what its rendezvous fails with. */
+  async function meet(relay, server, address) {
+    const failed = once(server, 'rendezvousError');
+    relay.faults.sendControl(JSON.stringify({ accept: { address, id: 'x' } }));
+    const [error] = await failed;
+    expect(await roundTrip(relay)).toBe('hello');
+    expect(server.stats()).toMatchObject({ reconnects: 0, pendingAccepts: 0, failed: 1 });
+    return error;
+  }
+
+  test.each([
+    ['is never answered', () => {}, 'ERR_HYCO_TIMEOUT'],
+    ['is answered byte by byte (slow loris)', slowly, 'ERR_HYCO_TIMEOUT'],
+    ['has a head without end', (socket) => socket.end(`HTTP/1.1 101 OK\r\nX: ${'x'.repeat(200_000)}`)],
+    ['is no HTTP', (socket) => socket.end('SSH-2.0-OpenSSH_9.6\r\n')],
+    ['is refused', (socket) => socket.end('HTTP/1.1 403 Forbidden\r\n\r\n'), 'ERR_HYCO_FORBIDDEN'],
+    ['redirects', (socket) => socket.end('HTTP/1.1 302 Found\r\nLocation: ws://evil.example/\r\n\r\n')],
+    ['hangs up', (socket) => socket.destroy()]
+  ])('%s', async (_, answer, code = expect.stringMatching(/^(ERR_HYCO_|HPE_|ECONN)/)) => {
+    const relay = await startRelay();
+    const server = echo(await startServer(relay, { acceptTimeout: 1_000 }));
+    const port = await scripted((socket) => socket.once('data', () => answer(socket)));
+    const error = await meet(relay, server, `ws://127.0.0.1:${port}/$hc/hyco?sb-hc-action=accept`);
+    expect(error).toMatchObject({ code });
+  });
+
+  test.each([
+    [
+      'has a certificate that has expired',
+      { cert: fixture('expired-cert.pem'), key: fixture('expired-key.pem') }
+    ],
+    ['breaks its TLS off', undefined]
+  ])('%s', async (_, options) => {
+    const relay = await startRelay({ tls });
+    const server = echo(await startServer(relay));
+    const port = await scripted((socket) => options ?? socket.once('data', () => socket.end('no')), options);
+    const error = await meet(relay, server, `wss://127.0.0.1:${port}/$hc/hyco?sb-hc-action=accept`);
+    expect(error).toMatchObject({
+      code: expect.stringMatching(/^(ERR_|CERT|DEPTH|SELF|UNABLE|ECONN|EPROTO)/)
+    });
+  });
+
+  test.each(['localhost.', 'xn--', '127.0.0.1%00', '[::1', '127.1:99999', 'a'.repeat(300)])(
+    'has the absurd host %p is not dialled',
+    async (host) => {
+      const relay = await startRelay();
+      const server = echo(await startServer(relay));
+      await say(relay, { accept: { address: `ws://${host}/$hc/hyco`, id: 'x' } });
+      expect(await roundTrip(relay)).toBe('hello');
+      expect(server.stats()).toMatchObject({ malformed: 1, failed: 0, accepted: 1 });
+    }
+  );
+});
+
 describe('header injection', () => {
   test("by a listener of 'headers' that repeats what the sender sent: 500, and nothing is sent", async () => {
     const relay = await startRelay();
@@ -207,16 +269,9 @@ describe('header injection', () => {
 
 describe('a handshake that', () => {
   test('never ends is given up (slow loris)', async () => {
-    const timers = [];
-    const port = await scripted((socket) => {
-      socket.write('HTTP/1.1 101 Switching Protocols\r\n');
-      const timer = setInterval(() => socket.write('X'), 20);
-      timers.push(timer);
-      socket.on('close', () => clearInterval(timer));
-    });
+    const port = await scripted(slowly);
     const error = await firstFailure(listenUri(port), { handshakeTimeout: 200 });
     expect(error).toMatchObject({ code: 'ERR_HYCO_TIMEOUT' });
-    timers.forEach(clearInterval);
   });
 
   test('is never answered is given up', async () => {

@@ -2,7 +2,11 @@
 
 // The control channel is lost, refused or silent, and senders should hardly notice.
 
+const { execFile } = require('node:child_process');
 const { once } = require('node:events');
+const http = require('node:http');
+const { join } = require('node:path');
+const { setTimeout: sleep } = require('node:timers/promises');
 
 const {
   cleanUp,
@@ -12,32 +16,12 @@ const {
   roundTrip,
   startProxy,
   startRelay,
-  startServer,
-  times
+  startServer
 } = require('../helpers/reliability.js');
 
 afterEach(cleanUp);
 
 describe('a listener survives', () => {
-  test.each([1, 2])(
-    'its daily recycle with %d control channel(s): senders go on at once',
-    async (channels) => {
-      const relay = await startRelay();
-      const server = echo(await startServer(relay, { controlChannels: channels }));
-      while (relay.stats().listeners < channels) await once(relay, 'listener');
-      const sender = await connect(relay).opened;
-      const [back, gone] = [times(relay, 'listener', channels), times(relay, 'listenerClosed', channels)];
-      relay.faults.recycle();
-      // The old channel is left only when the new one is up: there is always one.
-      await back;
-      await gone;
-      for (let count = 0; count < 10; count++) expect(await roundTrip(relay, `${count}`)).toBe(`${count}`);
-      sender.send('outlived it');
-      expect(String(await sender.messages.next())).toBe('outlived it');
-      expect(server.stats().reconnects).toBe(channels);
-    }
-  );
-
   test('a cut control channel, by FIN and by RST', async () => {
     const relay = await startRelay();
     const server = echo(await startServer(relay, { reconnect: { minDelay: 10, maxDelay: 50 } }));
@@ -96,6 +80,57 @@ describe('a listener survives', () => {
     }
   });
 
+  test.each([429, 503])('%d: it is given five seconds at least', async (status) => {
+    const relay = await startRelay();
+    relay.faults.refuse({ status, action: 'listen' });
+    const server = makeServer(relay);
+    const [{ delay, error }] = await once(server, 'reconnecting');
+    expect(error).toMatchObject({ code: 'ERR_HYCO_BUSY', statusCode: status, transient: true });
+    expect(delay).toBeGreaterThanOrEqual(5_000);
+  });
+
+  test('503 with Retry-After: not before that', async () => {
+    const busy = http.createServer();
+    busy.on('upgrade', (request, socket) => {
+      socket.end('HTTP/1.1 503 Busy\r\nRetry-After: 77\r\nContent-Length: 0\r\n\r\n');
+    });
+    busy.listen(0, '127.0.0.1');
+    await once(busy, 'listening');
+    try {
+      const uri = `ws://127.0.0.1:${busy.address().port}/$hc/hyco?sb-hc-action=listen`;
+      const server = makeServer({}, { server: uri, token: 'a-token' });
+      const [{ delay }] = await once(server, 'reconnecting');
+      expect(delay).toBeGreaterThanOrEqual(77_000);
+    } finally {
+      busy.close();
+    }
+  });
+
+  test('a quota that is used up is no end, though it is a 403: it is tried again slowly', async () => {
+    const relay = await startRelay({ maxListeners: 0 });
+    const server = makeServer(relay);
+    const [{ delay, error }] = await once(server, 'reconnecting');
+    expect(error).toMatchObject({ statusCode: 403 });
+    expect(delay).toBeGreaterThanOrEqual(30_000);
+    expect(server.state).toBe('reconnecting');
+  });
+
+  test('a renewal that fails: the channel lives on, and is renewed with the next token', async () => {
+    const relay = await startRelay();
+    const answers = [
+      () => relay.createToken('hyco', { expirationSeconds: 2 }),
+      () => Promise.reject(new Error('the vault is shut'))
+    ];
+    const token = jest.fn(() => (answers.shift() ?? (() => relay.createToken()))());
+    const server = await startServer(relay, { token, reconnect: { minDelay: 20, maxDelay: 50 } });
+    const failed = once(server, 'error');
+    const renewed = once(relay, 'renewed');
+    expect(await failed).toMatchObject([{ code: 'ERR_HYCO_TOKEN' }]);
+    await renewed;
+    expect(server.stats()).toMatchObject({ reconnects: 0, renewals: 1 });
+    expect(server.state).toBe('online');
+  }, 20_000);
+
   test.each([403, 404])('%d is the end by default, and can be retried on request', async (status) => {
     const relay = await startRelay();
     relay.faults.refuse({ status, action: 'listen' });
@@ -125,6 +160,23 @@ describe('a listener survives', () => {
     expect(delays[0]).toBe(0);
     for (const delay of delays.slice(1)) expect(delay).toBeGreaterThanOrEqual(1000);
   }, 15_000);
+
+  test('a relay that refuses everything: a few dials, while hyco-ws doubles its own with every round', async () => {
+    const relay = await startRelay();
+    relay.faults.refuse({ status: 500, times: Infinity, action: 'listen' });
+    const server = makeServer(relay);
+    const old = execFile(process.execPath, [join(__dirname, '../fixtures/hyco-ws-peer.js'), 'flood'], {
+      env: { ...process.env, LISTEN: relay.listenUri(), RULE: relay.keyName, KEY: relay.key }
+    });
+    try {
+      while (relay.stats().totals.refused < 1000) await sleep(5);
+    } finally {
+      old.kill('SIGKILL');
+      await once(old, 'close');
+    }
+    // At once, then after a second at least: a thousand dials of the other are the work of a second or two.
+    expect(server.stats().dials).toBeLessThanOrEqual(8);
+  }, 30_000);
 
   test('a flapping relay: only a stable stretch makes retries immediate again', async () => {
     const relay = await startRelay();

@@ -35,6 +35,17 @@ test('five seconds of random faults lose nothing that they do not explain', asyn
   expect(code).toBe(0);
 }, 60_000);
 
+test('the seed makes the choice of faults repeatable, whatever they meet', async () => {
+  const runs = [];
+  for (const senders of ['1', '6']) {
+    const { stdout } = await soak('--seconds', '4', '--seed', '7', '--senders', senders, '--json');
+    runs.push(JSON.parse(stdout).plan);
+  }
+  const length = Math.min(runs[0].length, runs[1].length);
+  expect(length).toBeGreaterThan(3);
+  expect(runs[0].slice(0, length)).toEqual(runs[1].slice(0, length));
+}, 60_000);
+
 test('options that make no sense are told', async () => {
   expect(await soak('--minutes', 'many')).toMatchObject({
     code: 2,

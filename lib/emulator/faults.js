@@ -21,11 +21,12 @@ class Faults {
    *
    * @param {Object} [options]
    * @param {String} [options.path] only of this hybrid connection
+   * @param {String} [options.id] only this control channel, by its `listener` event
    * @param {Boolean} [options.reset=false] by RST instead of FIN
    * @returns {Number}
    */
-  dropControl({ path, reset = false } = {}) {
-    return this.#inflict({ fault: 'dropControl', path: readPath(path), reset: Boolean(reset) });
+  dropControl({ path, id, reset = false } = {}) {
+    return this.#inflict({ fault: 'dropControl', ...readChannel(path, id), reset: Boolean(reset) });
   }
 
   /**
@@ -33,6 +34,7 @@ class Faults {
    *
    * @param {Object} [options]
    * @param {String} [options.path] only of this hybrid connection
+   * @param {String} [options.id] only this control channel, by its `listener` event
    * @returns {Number}
    */
   recycle(options) {
@@ -44,6 +46,7 @@ class Faults {
    *
    * @param {Object} [options]
    * @param {String} [options.path] only of this hybrid connection
+   * @param {String} [options.id] only this control channel, by its `listener` event
    * @returns {Number}
    */
   expireTokens(options) {
@@ -57,12 +60,13 @@ class Faults {
    * @param {String} [reason] a tracking id is added to it
    * @param {Object} [options]
    * @param {String} [options.path] only of this hybrid connection
+   * @param {String} [options.id] only this control channel, by its `listener` event
    * @returns {Number}
    */
-  closeControl(code, reason = '', { path } = {}) {
+  closeControl(code, reason = '', { path, id } = {}) {
     check.integer('code', code, 1000, 4999);
     check.string('reason', reason);
-    return this.#inflict({ fault: 'closeControl', path: readPath(path), code, reason });
+    return this.#inflict({ fault: 'closeControl', ...readChannel(path, id), code, reason });
   }
 
   /**
@@ -203,6 +207,10 @@ class Faults {
 
 function readPath(path) {
   return path === undefined ? undefined : check.string('options.path', path);
+}
+
+function readChannel(path, id) {
+  return { path: readPath(path), id: id === undefined ? undefined : check.string('options.id', id) };
 }
 
 function readAction(action) {

@@ -303,7 +303,7 @@ async fn write(
     let mut out = Vec::new();
     loop {
         out.clear();
-        let mut closing = None;
+        let (mut closing, mut told) = (None, None);
         tokio::select! {
             biased;
             Some(reply) = replies.recv() => match reply {
@@ -311,10 +311,17 @@ async fn write(
                 Reply::Close { payload, answer } => {
                     frame::put_frame(&mut out, frame::CLOSE, &payload);
                     closing = Some(answer);
+                    // Nothing follows a close frame: what is queued is for another channel.
+                    messages.close();
+                    while messages.try_recv().is_ok() {}
                 }
             },
             Some(message) = messages.recv() => match message {
                 Message::Text(text) => frame::put_frame(&mut out, frame::TEXT, text.as_bytes()),
+                Message::Offer(text, sent) => {
+                    frame::put_frame(&mut out, frame::TEXT, text.as_bytes());
+                    told = Some(sent);
+                }
                 Message::WithBody(text, body) => {
                     frame::put_frame(&mut out, frame::TEXT, text.as_bytes());
                     frame::put_frame(&mut out, frame::BINARY, &body);
@@ -325,6 +332,10 @@ async fn write(
         let _ = signals.wait_for(|signals| !signals.silence.control).await;
         if writer.write_all(&out).await.is_err() || writer.flush().await.is_err() {
             return;
+        }
+        if let Some(told) = told {
+            // The sender may be gone.
+            let _ = told.send(());
         }
         match closing {
             Some(true) => return,

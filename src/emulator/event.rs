@@ -49,6 +49,8 @@ pub struct Totals {
     pub rendezvous: u64,
     /// Senders rejected by a listener.
     pub rejected: u64,
+    /// Senders and requests that had to wait, for every control channel was being closed.
+    pub waited: u64,
     /// Senders that nobody took in time.
     pub timed_out: u64,
     /// Connections not admitted.

@@ -30,6 +30,8 @@ pub enum Fault {
     DropControl {
         /// The hybrid connection.
         path: Option<String>,
+        /// The control channel.
+        id: Option<String>,
         /// RST instead of FIN.
         #[serde(default)]
         reset: bool,
@@ -38,6 +40,8 @@ pub enum Fault {
     CloseControl {
         /// The hybrid connection.
         path: Option<String>,
+        /// The control channel.
+        id: Option<String>,
         /// The close code.
         code: u16,
         /// The close reason, to which a tracking id is added.

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod faults;
+mod offers;
 mod seats;
 
 use std::collections::{BTreeMap, HashMap};
@@ -27,18 +28,11 @@ use super::refusal::{Refusal, guid, unix_now};
 use super::stream::Connection;
 use super::target::segments;
 
+pub use offers::{Listener, Message};
 pub use seats::{PipeSeat, Seat, Waiting};
 
 /// Who is told of events.
 pub type Observer = Arc<dyn Fn(&Event) + Send + Sync>;
-
-/// What the relay wants of a control channel, in order.
-pub enum Message {
-    /// A text frame.
-    Text(String),
-    /// A text frame and the binary frame that belongs to it.
-    WithBody(String, Vec<u8>),
-}
 
 /// How the relay ends a session.
 #[derive(Debug, Clone)]
@@ -52,25 +46,6 @@ pub enum Ending {
         /// RST instead of FIN.
         reset: bool,
     },
-}
-
-/// A control channel, as those who offer it something see it.
-#[derive(Clone)]
-pub struct Listener {
-    key: u64,
-    /// The GUID under which it registered.
-    pub id: String,
-    /// The name by which it knows the relay.
-    pub authority: String,
-    messages: mpsc::Sender<Message>,
-    endings: mpsc::UnboundedSender<Ending>,
-}
-
-impl Listener {
-    /// Queues `message`; false where the listener does not keep up.
-    pub fn send(&self, message: Message) -> bool {
-        self.messages.try_send(message).is_ok()
-    }
 }
 
 struct Entity {
@@ -128,6 +103,8 @@ pub struct Namespace {
     pub closing: CancellationToken,
     /// The lasting faults.
     pub signals: watch::Sender<Signals>,
+    /// Changes whenever a control channel comes or goes.
+    roster: watch::Sender<()>,
     state: Mutex<State>,
     observer: Observer,
 }
@@ -152,6 +129,7 @@ impl Namespace {
             front_end: rand::rng().random_range(1..100),
             closing: CancellationToken::new(),
             signals: watch::Sender::new(Signals::default()),
+            roster: watch::Sender::new(()),
             state: Mutex::new(state),
             observer,
             options,
@@ -206,6 +184,8 @@ impl Namespace {
             let _ = listener.endings.send(ending.clone());
         }
         state.end_pipes(Some(&entity.path), &ending);
+        drop(state);
+        self.roster.send_replace(());
         true
     }
 
@@ -265,7 +245,7 @@ impl Namespace {
         let mut guard = self.state();
         let state = &mut *guard;
         let entity = state.entities.get_mut(&segments(path).join("/")).ok_or_else(no_endpoint)?;
-        if entity.listeners.len() >= max {
+        if entity.listeners.iter().filter(|own| !own.is_closing()).count() >= max {
             return Err(Refusal::new(
                 403,
                 format!("QuotaExceeded: MaximumListenersPerEndpoint quota of {max} was exceeded."),
@@ -276,6 +256,8 @@ impl Namespace {
         state.totals.listeners += 1;
         let path = entity.path.clone();
         entity.listeners.push(Listener { key, id: id.clone(), authority, messages, endings });
+        drop(guard);
+        self.roster.send_replace(());
         Ok(Seat { namespace: Arc::clone(self), key, path, id, messages: inbox, endings: ends })
     }
 
@@ -351,7 +333,7 @@ impl Namespace {
     pub fn end_all(&self) {
         let ending = Ending::Close(1001, self.close_reason("The relay is shutting down."));
         let mut state = self.state();
-        state.end_control(None, &ending);
+        state.end_control(None, None, &ending);
         state.end_pipes(None, &ending);
         state.pending.clear();
         state.responses.clear();

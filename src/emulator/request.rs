@@ -16,7 +16,7 @@ use super::admission::TOKEN_HEADER;
 use super::event::Event;
 use super::fault::Action;
 use super::http::{self, Body, BodyLength, Head};
-use super::namespace::{Message, Namespace, Pending, Verdict};
+use super::namespace::{Listener, Message, Namespace, Pending, Verdict};
 use super::protocol::{self, Headers, RequestDetails, Response};
 use super::refusal::Refusal;
 use super::request_leg::RequestLeg;
@@ -116,20 +116,19 @@ impl Request<'_> {
             verdict,
         });
         let response = waiting.expect_response(&self.id);
-        let offered =
-            self.namespace.listeners(&self.path, eligible(self.head)).map_err(Some)?.iter().any(|own| {
-                let secret = &waiting.secret;
-                let address =
-                    rendezvous_address(self.namespace, own, self.target, "request", &self.id, secret);
-                own.send(match &self.inline {
-                    None => Message::Text(protocol::request(&address, &self.id, None)),
-                    Some(body) if body.is_empty() => Message::Text(self.describe(&address, sender)),
-                    Some(body) => Message::WithBody(self.describe(&address, sender), body.clone()),
-                })
-            });
         let late = || Some(Refusal::new(504, "The listener did not respond in time."));
         let away = || Some(Refusal::new(502, "The listener did not respond."));
-        if !offered {
+        let offer = |own: &Listener| {
+            let address =
+                rendezvous_address(self.namespace, own, self.target, "request", &self.id, &waiting.secret);
+            match &self.inline {
+                None => Message::Text(protocol::request(&address, &self.id, None)),
+                Some(body) if body.is_empty() => Message::Text(self.describe(&address, sender)),
+                Some(body) => Message::WithBody(self.describe(&address, sender), body.clone()),
+            }
+        };
+        let offered = timeout(self.time, self.namespace.offer(&self.path, eligible(self.head), offer)).await;
+        if !offered.map_err(|_| late())?.map_err(Some)? {
             return Err(late());
         }
         let answered = async {

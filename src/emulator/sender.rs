@@ -123,14 +123,23 @@ async fn meet(
             verdict,
         });
         let headers = Headers(head.pairs(&[TOKEN_HEADER]));
-        let offered = namespace.listeners(path, eligible(head))?.iter().any(|listener| {
-            let address = rendezvous_address(namespace, listener, target, "accept", id, &waiting.secret);
-            listener.send(Message::Text(protocol::accept(&address, id, &headers, peer)))
-        });
-        if !offered {
-            return Err(none());
+        loop {
+            let mut told = None;
+            let offer = |listener: &Listener| {
+                let address = rendezvous_address(namespace, listener, target, "accept", id, &waiting.secret);
+                let (sent, left) = oneshot::channel();
+                told = Some(left);
+                Message::Offer(protocol::accept(&address, id, &headers, peer), sent)
+            };
+            if !namespace.offer(path, eligible(head), offer).await? {
+                return Err(none());
+            }
+            let Some(left) = told else { return Err(none()) };
+            // If it never left the relay, for its channel ended, the next one may have it.
+            if left.await.is_ok() {
+                return wait.await.map_err(|_| none());
+            }
         }
-        wait.await.map_err(|_| none())
     };
     match tokio::time::timeout(timeout, meeting).await {
         Ok(Ok(Verdict::Accepted { connection, upgrade })) => Ok((connection, upgrade)),

@@ -36,6 +36,15 @@ pub(super) struct Answers {
     abandoned: CancellationToken,
 }
 
+/// A place in the backlog, which is free again however its answer ends.
+struct Place(Arc<Shared>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.answers.backlog.fetch_sub(1, Relaxed);
+    }
+}
+
 /// One answer.
 pub(super) enum Answer {
     /// Tell the sender no.
@@ -63,6 +72,7 @@ impl Answers {
             return;
         }
         let deadline = Instant::now() + shared.config.accept_timeout;
+        let place = Place(shared.clone());
         let shared = shared.clone();
         let runtime = shared.runtime.clone();
         let tasks = answers.tasks.clone();
@@ -72,7 +82,7 @@ impl Answers {
                     () = perform(&shared, answer, deadline) => {}
                     () = shared.answers.abandoned.cancelled() => shared.counters.reject_dropped(),
                 }
-                shared.answers.backlog.fetch_sub(1, Relaxed);
+                drop(place);
             },
             &runtime,
         );

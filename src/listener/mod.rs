@@ -83,11 +83,11 @@ impl Listener {
             (0..config.control_channels).map(|_| mpsc::unbounded_channel()).unzip();
         let shared = Arc::new(Shared::new(config, sink, dialer, runtime.clone(), commands));
         for (channel, commands) in (0..).zip(receivers) {
-            let machine = Machine::new(machine_config(&shared.config, channel), rng());
+            let machine = Machine::new(machine_config(&shared, channel), rng());
             let target = shared.config.control_target(channel);
             runtime.spawn(ChannelTask { channel, machine, shared: shared.clone(), commands, target }.run());
         }
-        runtime.spawn(shared.clone().supervise());
+        runtime.spawn(shared.clone().keep_supervising());
         Ok(Arc::new(Self { shared }))
     }
 
@@ -115,6 +115,7 @@ impl Listener {
     pub fn update_token(&self, token: &str) -> Result<(), RelayError> {
         config::check_token(token)?;
         let (value, expires_in) = (Secret::new(token), tokens::life_of(token));
+        self.shared.lock().updated_token = Some(value.clone());
         for channel in 0..self.shared.config.control_channels {
             self.shared.command(channel, Command::UpdateToken { value: value.clone(), expires_in });
         }
@@ -223,7 +224,9 @@ impl Drop for Listener {
     }
 }
 
-fn machine_config(config: &ListenerConfig, channel: u16) -> MachineConfig {
+fn machine_config(shared: &Shared, channel: u16) -> MachineConfig {
+    let config = &shared.config;
+    let held = |token: &Secret| Tokens::Held(Some((token.clone(), tokens::life_of(token.expose()))));
     MachineConfig {
         channel,
         keep_alive: config.keep_alive,
@@ -234,10 +237,11 @@ fn machine_config(config: &ListenerConfig, channel: u16) -> MachineConfig {
         recycle_after: config.recycle_after,
         listen: config.listen.clone(),
         hosts: config.rendezvous_hosts.clone(),
-        tokens: match &config.token {
-            TokenSource::Provider => Tokens::Provider,
-            TokenSource::InUri => Tokens::Held(None),
-            TokenSource::Fixed(token) => Tokens::Held(Some((token.clone(), tokens::life_of(token.expose())))),
+        channels: config.control_channels,
+        tokens: match (&config.token, &shared.lock().updated_token) {
+            (TokenSource::Provider, _) => Tokens::Provider,
+            (_, Some(token)) | (TokenSource::Fixed(token), None) => held(token),
+            (TokenSource::InUri, None) => Tokens::Held(None),
         },
     }
 }

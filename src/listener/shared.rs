@@ -2,9 +2,11 @@
 
 #![forbid(unsafe_code)]
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
@@ -22,6 +24,9 @@ use crate::error::RelayError;
 use crate::protocol::accept::logical_target;
 use crate::protocol::address::Address;
 use crate::protocol::control::Accept;
+
+/// Pause of a supervisor that panicked.
+const SUPERVISOR_REST: Duration = Duration::from_secs(1);
 
 pub(super) struct Shared {
     pub(super) config: ListenerConfig,
@@ -42,6 +47,8 @@ pub(super) struct Inner {
     pub(super) offers: Offers,
     pub(super) broker: Broker,
     pub(super) channels: Vec<Channel>,
+    /// The last one that `update_token` brought.
+    pub(super) updated_token: Option<Secret>,
     /// Set by `close`: until when offers may still be decided.
     pub(super) drain_until: Option<Instant>,
 }
@@ -66,6 +73,7 @@ impl Shared {
             offers: Offers::new(config.max_pending_accepts),
             broker: Broker::default(),
             channels: vec![channel; commands.len()],
+            updated_token: None,
             drain_until: None,
         };
         Self {
@@ -170,8 +178,15 @@ impl Shared {
         Answers::start(self, Answer::Reject { id, address, status, reason: reason.to_owned() });
     }
 
+    /// Supervises to the end: a panic must not leave senders waiting, nor the owner without the last event.
+    pub(super) async fn keep_supervising(self: Arc<Self>) {
+        while AssertUnwindSafe(self.clone().supervise()).catch_unwind().await.is_err() {
+            tokio::time::sleep(SUPERVISOR_REST).await;
+        }
+    }
+
     /// Rejects offers that waited too long; ends with the listener.
-    pub(super) async fn supervise(self: Arc<Self>) {
+    async fn supervise(self: Arc<Self>) {
         loop {
             self.expire_offers();
             let (deadline, over) = {

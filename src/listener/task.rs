@@ -3,24 +3,27 @@
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use futures_util::{Sink, Stream};
+use futures_util::{FutureExt, Sink, Stream};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
+use super::backoff::{Backoff, Rng};
 use super::config::Secret;
 use super::dialer::{DialFailure, Dialed, Dialing, Socket, control_target};
-use super::events::ListenerState;
-use super::machine::{Action, Input, LinkId, Machine};
+use super::events::{ListenerEvent, ListenerState};
+use super::machine::{Action, Input, LinkId, Machine, millis};
+use super::machine_config;
 use super::shared::Shared;
-use crate::error::RelayError;
+use crate::error::{ErrorKind, RelayError};
 
 /// Messages that wait for a relay that does not read. Beyond that the link is as good as lost.
 const MAX_OUTBOX: usize = 1024;
@@ -139,22 +142,82 @@ pub(super) struct ChannelTask {
 }
 
 impl ChannelTask {
-    /// Runs until the machine is closed.
+    /// Runs until the machine is closed. A panic is a fault of ours that costs the channel, not the listener: it
+    /// starts anew, by the policy for what only its owner can cure.
     pub(super) async fn run(self) {
-        let Self { channel, machine, shared, mut commands, target } = self;
-        let mut driver =
-            Driver { channel, machine, shared, target, start: Instant::now(), links: Vec::new(), dial: None };
-        driver.input(Input::Start);
-        while driver.machine.state() != ListenerState::Closed {
-            let deadline = driver.machine.next_deadline().map(|at| instant(driver.start, at));
-            let Driver { links, dial, .. } = &mut driver;
+        let Self { channel, mut machine, shared, mut commands, target } = self;
+        let _end = End { channel, shared: shared.clone() };
+        let reconnect = &shared.config.reconnect;
+        let mut backoff = Backoff::new(reconnect.min_delay, reconnect.max_delay);
+        let mut rng: Rng = Box::new(rand::random::<f64>);
+        loop {
+            let start = Instant::now();
+            let driver = Driver {
+                channel,
+                machine,
+                shared: shared.clone(),
+                target: target.clone(),
+                start,
+                links: Vec::new(),
+                dial: None,
+            };
+            if AssertUnwindSafe(driver.run(&mut commands)).catch_unwind().await.is_ok() {
+                return;
+            }
+            if start.elapsed() >= reconnect.stable_after {
+                backoff.reset();
+            }
+            let delay = backoff.next_patient(&mut rng);
+            shared.set_state(channel, ListenerState::Reconnecting, None);
+            shared.emit(panicked(channel, backoff.attempt(), delay));
+            if closed_within(&mut commands, delay).await {
+                return;
+            }
+            machine = Machine::new(machine_config(&shared, channel), Box::new(rand::random::<f64>));
+        }
+    }
+}
+
+fn panicked(channel: u16, attempt: u32, delay: Duration) -> ListenerEvent {
+    let reason = "The control channel was lost by a fault of this package";
+    let error = RelayError::new(ErrorKind::Internal, reason);
+    ListenerEvent::Reconnecting { channel, attempt, delay: millis(delay), reason: reason.to_owned(), error }
+}
+
+/// Waits; true if the listener is closed meanwhile.
+async fn closed_within(commands: &mut UnboundedReceiver<Command>, time: Duration) -> bool {
+    let close = async {
+        // A token that comes now is asked for again.
+        while !matches!(commands.recv().await, Some(Command::Close) | None) {}
+    };
+    tokio::time::timeout(time, close).await.is_ok()
+}
+
+/// Tells the supervisor of the channel's end, however it came.
+struct End {
+    channel: u16,
+    shared: Arc<Shared>,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.shared.channel_ended(self.channel);
+    }
+}
+
+impl Driver {
+    async fn run(mut self, commands: &mut UnboundedReceiver<Command>) {
+        self.input(Input::Start);
+        while self.machine.state() != ListenerState::Closed {
+            let deadline = self.machine.next_deadline().map(|at| instant(self.start, at));
+            let Driver { links, dial, .. } = &mut self;
             // Sockets before the timer: after a pause of the whole process the frames that wait are signs of life.
             tokio::select! {
                 biased;
-                command = commands.recv() => driver.input(command.unwrap_or(Command::Close).into()),
-                (link, result) = finished(dial) => driver.dialled(link, result).await,
-                (link, news) = next_news(links) => driver.news(link, news),
-                () = until(deadline) => driver.input(Input::Tick),
+                command = commands.recv() => self.input(command.unwrap_or(Command::Close).into()),
+                (link, result) = finished(dial) => self.dialled(link, result).await,
+                (link, news) = next_news(links) => self.news(link, news),
+                () = until(deadline) => self.input(Input::Tick),
             }
         }
     }
@@ -278,11 +341,5 @@ impl Driver {
             Action::AnswerRequest { address, .. } => self.shared.answer_request(address),
             Action::Emit(event) => self.shared.emit(event),
         }
-    }
-}
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        self.shared.channel_ended(self.channel);
     }
 }

@@ -3,6 +3,7 @@ use tokio_tungstenite::tungstenite::Message;
 use super::*;
 
 mod network;
+mod panics;
 mod relay;
 use relay::*;
 

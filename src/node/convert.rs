@@ -61,6 +61,7 @@ pub struct SocketLimits {
     pub max_fragments: u32,
     pub skip_utf8: bool,
     pub high_water: f64,
+    pub max_backlog: f64,
     pub keep_alive: Option<KeepAliveOptions>,
 }
 
@@ -153,6 +154,7 @@ pub(super) fn socket_options(limits: &SocketLimits) -> SocketOptions {
         max_fragments: limits.max_fragments,
         skip_utf8: limits.skip_utf8,
         high_water: limits.high_water.max(1.0) as usize,
+        max_backlog: limits.max_backlog.max(0.0) as usize,
         keep_alive: limits.keep_alive.as_ref().map(|keep_alive| KeepAlive {
             interval: milliseconds(keep_alive.interval).max(Duration::from_millis(1)),
             timeout: milliseconds(keep_alive.timeout),

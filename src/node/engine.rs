@@ -58,6 +58,17 @@ impl Slots {
     }
 }
 
+/// What is alive, for tests that look for leaks.
+#[napi(object)]
+pub struct LiveCounts {
+    /// Tasks of the IO thread, of all environments.
+    pub tasks: u32,
+    /// Sockets of this environment.
+    pub sockets: u32,
+    /// Listeners of this environment.
+    pub listeners: u32,
+}
+
 /// One engine per JavaScript environment.
 #[napi]
 pub struct NativeEngine {
@@ -247,6 +258,16 @@ impl NativeEngine {
     pub fn release(&self, slot: u32) -> f64 {
         let socket = lock(&self.slots.sockets).get_mut(slot as usize).and_then(Option::take);
         socket.map_or(0.0, |socket| socket.buffered_amount() as f64)
+    }
+
+    /// What is alive.
+    #[napi]
+    pub fn live_counts(&self) -> LiveCounts {
+        LiveCounts {
+            tasks: self.io().metrics().num_alive_tasks() as u32,
+            sockets: lock(&self.slots.sockets).iter().flatten().count() as u32,
+            listeners: lock(&self.slots.listeners).len() as u32,
+        }
     }
 
     pub(super) fn io(&self) -> &Handle {

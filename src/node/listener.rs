@@ -25,6 +25,7 @@ pub struct ReconnectOptions {
     pub stable_after: f64,
     pub retry_terminal: bool,
     pub owner_delays: bool,
+    pub recycle_after: f64,
 }
 
 /// What a listener is started with; times in milliseconds, 0 switches off.
@@ -213,6 +214,7 @@ impl NativeEngine {
             retry_terminal: reconnect.retry_terminal,
             owner_delays: reconnect.owner_delays,
         };
+        config.recycle_after = convert::milliseconds(reconnect.recycle_after);
         config.handshake_timeout = convert::milliseconds(options.handshake_timeout);
         config.accept_timeout = convert::milliseconds(options.accept_timeout);
         config.control_channels = u16::try_from(options.control_channels).unwrap_or(u16::MAX);

@@ -5,8 +5,12 @@
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
+use serde::Serialize;
+
 use super::Socket;
 use super::delivery::{Batch, CHUNK, Kind};
+use super::driver::Cause;
+use crate::error::{ErrorKind, RelayError};
 use crate::frame::{Decoder, FrameError, Payload, Sink};
 
 /// Turns what the decoder finds into records.
@@ -89,4 +93,28 @@ impl Sink for Collector<'_> {
 pub(super) fn push_frame_error(batch: &mut Batch, slot: u32, error: &FrameError) {
     let json = serde_json::to_vec(error).unwrap_or_default();
     batch.push_owned(slot, Kind::Error, 0, json);
+}
+
+/// What ended the connection without the peer's doing, in the form of a protocol error or of a failed dial.
+pub(super) fn report_fault(batch: &mut Batch, slot: u32, cause: Cause, opened: bool) {
+    let (kind, message, status) = match cause {
+        Cause::Backlog => (ErrorKind::Limit, "The peer does not read: maxBufferedAmount was exceeded", 1008),
+        Cause::Internal => (ErrorKind::Internal, "The connection was lost by a fault of this package", 1011),
+        _ => return,
+    };
+    let error = RelayError::new(kind, message);
+    if opened {
+        let report = FaultReport { code: kind.code(), message, status };
+        batch.push_owned(slot, Kind::Error, 0, serde_json::to_vec(&report).unwrap_or_default());
+    } else {
+        let report = serde_json::json!({ "error": error.report() });
+        batch.push_owned(slot, Kind::Failed, 0, report.to_string().into_bytes());
+    }
+}
+
+#[derive(Serialize)]
+struct FaultReport {
+    code: &'static str,
+    message: &'static str,
+    status: u16,
 }

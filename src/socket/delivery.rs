@@ -131,6 +131,8 @@ pub struct Delivery {
     reader: Mutex<Reader>,
     weight: AtomicUsize,
     limit: usize,
+    /// The other direction's total: bytes that wait for the peers of all sockets.
+    backlog: AtomicUsize,
     wake: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -143,6 +145,7 @@ impl Delivery {
             reader: Mutex::default(),
             weight: AtomicUsize::new(0),
             limit,
+            backlog: AtomicUsize::new(0),
             wake: Box::new(wake),
         }
     }
@@ -173,6 +176,12 @@ impl Delivery {
         let mut batch = Batch::default();
         batch.push(slot, kind, detail, payload);
         self.push(&mut batch, None);
+    }
+
+    /// A socket whose peer left it with `before` bytes has `now` bytes: the new total of all sockets.
+    pub fn book(&self, before: usize, now: usize) -> usize {
+        let change = now.wrapping_sub(before);
+        self.backlog.fetch_add(change, Ordering::Relaxed).wrapping_add(change)
     }
 
     /// True when the queue as a whole holds too much; `owner` is told when that is over.

@@ -8,14 +8,16 @@
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
+use futures_util::FutureExt;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::collector::{Collector, push_frame_error};
+use super::collector::{Collector, push_frame_error, report_fault};
 use super::delivery::{Batch, Kind, Owner};
 use super::link::{Link, ReadError, ReadStep, Scratch};
 use super::opening::{Connection, Opening, open};
@@ -31,6 +33,7 @@ const COMPRESS_BUDGET: usize = 256 * 1024;
 const SPARE_DEFLATED: usize = 256 * 1024;
 
 /// What the threads of a socket's task share among all of their sockets.
+#[derive(Default)]
 struct IoThread {
     scratch: Scratch,
     batch: Batch,
@@ -39,12 +42,7 @@ struct IoThread {
 }
 
 thread_local! {
-    static IO: RefCell<IoThread> = RefCell::new(IoThread {
-        scratch: Scratch::default(),
-        batch: Batch::default(),
-        keys: MaskKeys::default(),
-        deflated: Vec::new(),
-    });
+    static IO: RefCell<IoThread> = RefCell::default();
 }
 
 /// Opens `socket` and drives it until it is gone. Everything it has to say goes to its delivery queue.
@@ -52,10 +50,18 @@ pub fn run(socket: Arc<Socket>, opening: Opening) -> impl Future<Output = ()> + 
     // Boxed, so that the long life of an idle socket does not carry the size of its opening.
     let driver = Box::pin(start(Arc::clone(&socket), opening));
     async move {
-        let cause = match driver.await {
-            Some(mut driver) => poll_fn(|cx| driver.poll(cx)).await,
-            None => Cause::None,
+        let life = async {
+            match driver.await {
+                Some(mut driver) => poll_fn(|cx| driver.poll(cx)).await,
+                None => Cause::None,
+            }
         };
+        // A panic is a fault of ours, but whoever waits for this socket must hear of its end.
+        let cause = AssertUnwindSafe(life).catch_unwind().await.unwrap_or_else(|_| {
+            // What the thread was about to hand over is not the next socket's.
+            IO.take();
+            Cause::Internal
+        });
         bury(&socket, cause);
     }
 }
@@ -69,11 +75,13 @@ async fn start(socket: Arc<Socket>, opening: Opening) -> Option<Box<Driver>> {
 fn bury(socket: &Socket, cause: Cause) {
     let mut side = socket.side();
     let unwritten = side.outgoing.len();
-    side.link = None;
+    let opened = side.link.take().is_some();
     side.outgoing = Default::default();
     side.waker = None;
+    side.book(&socket.delivery, socket.options.max_backlog);
     drop(side);
     let mut batch = Batch::default();
+    report_fault(&mut batch, socket.slot, cause, opened);
     batch.push_count(socket.slot, Kind::Closed, cause as u16, unwritten.try_into().unwrap_or(u32::MAX));
     socket.delivery.push(&mut batch, None);
 }
@@ -86,6 +94,10 @@ pub(super) enum Cause {
     Reset = 1,
     Pipe = 2,
     Timeout = 3,
+    /// The peer left more waiting than may wait.
+    Backlog = 4,
+    /// The task panicked.
+    Internal = 5,
 }
 
 impl From<io::Error> for Cause {
@@ -93,6 +105,7 @@ impl From<io::Error> for Cause {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Cause::Pipe,
             io::ErrorKind::TimedOut => Cause::Timeout,
+            io::ErrorKind::QuotaExceeded => Cause::Backlog,
             _ => Cause::Reset,
         }
     }
@@ -253,6 +266,7 @@ impl Driver {
             return Err(Cause::None);
         }
         let receipts = side.write();
+        side.book(&self.socket.delivery, self.socket.options.max_backlog);
         if receipts > 0 {
             io.batch.push_count(self.socket.slot, Kind::Sent, 0, receipts);
         }

@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+mod backlog;
 mod collector;
 mod compression;
 pub mod delivery;
@@ -82,6 +83,8 @@ pub struct SocketOptions {
     pub skip_utf8: bool,
     /// Bytes held for JavaScript before reading stops.
     pub high_water: usize,
+    /// Bytes that may wait for the peer before the connection is given up; 0 means no limit.
+    pub max_backlog: usize,
     /// Pings and dead-peer detection.
     pub keep_alive: Option<KeepAlive>,
 }
@@ -112,6 +115,8 @@ struct Side {
     wants_body: bool,
     /// The task's waker, with which the JavaScript thread asks to be continued when the kernel takes more.
     waker: Option<Waker>,
+    /// Bytes that the delivery's total of what waits for peers has from this socket.
+    booked: usize,
 }
 
 /// One data socket.
@@ -158,6 +163,7 @@ impl Socket {
                 closing: false,
                 wants_body: false,
                 waker: None,
+                booked: 0,
             }),
         })
     }
@@ -252,6 +258,13 @@ impl Socket {
     }
 }
 
+impl Drop for Socket {
+    fn drop(&mut self) {
+        let side = self.side.get_mut().unwrap_or_else(PoisonError::into_inner);
+        self.delivery.book(side.booked, 0);
+    }
+}
+
 impl Owner for Socket {
     fn drained(&self, bytes: usize) {
         let left = self.inbound.fetch_sub(bytes, Ordering::SeqCst) - bytes;
@@ -327,6 +340,7 @@ impl Drop for SendRun<'_> {
                 self.socket.delivery.push(&mut batch, None);
             }
         }
+        side.book(&self.socket.delivery, self.socket.options.max_backlog);
         if !direct || side.broken.is_some() {
             self.socket.task.wake();
         }

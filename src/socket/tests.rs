@@ -24,6 +24,7 @@ use crate::transport::{self, DialRequest, TlsOptions};
 
 mod compression;
 mod ending;
+mod faults;
 mod flow;
 mod keep_alive;
 mod messages;
@@ -61,6 +62,7 @@ impl Default for Setup {
             max_fragments: 0,
             skip_utf8: false,
             high_water: 1024 * 1024,
+            max_backlog: 0,
             keep_alive: None,
         };
         let tuning = Tuning::default();
@@ -102,6 +104,8 @@ impl Record {
 struct Inbox {
     delivery: Arc<Delivery>,
     woken: Arc<Notify>,
+    /// Set: whoever wakes JavaScript next panics.
+    trap: Arc<AtomicBool>,
     records: VecDeque<Record>,
     /// `Shut` records, which come whenever the kernel takes the end: not in the row of the others.
     shut: u32,
@@ -111,8 +115,13 @@ impl Inbox {
     fn new(limit: usize) -> Self {
         let woken = Arc::new(Notify::new());
         let wake = Arc::clone(&woken);
-        let delivery = Arc::new(Delivery::new(limit, move || wake.notify_one()));
-        Self { delivery, woken, records: VecDeque::new(), shut: 0 }
+        let trap = Arc::new(AtomicBool::new(false));
+        let trapped = Arc::clone(&trap);
+        let delivery = Arc::new(Delivery::new(limit, move || {
+            wake.notify_one();
+            assert!(!trapped.swap(false, Ordering::SeqCst), "on purpose");
+        }));
+        Self { delivery, woken, trap, records: VecDeque::new(), shut: 0 }
     }
 
     fn drain(&mut self) {

@@ -146,11 +146,12 @@ where
     read_head(stream, max_head).await
 }
 
-/// Reads one response head of at most `max_head` bytes, skipping interim (1xx) responses other than 101.
-pub(super) async fn read_head<S>(
-    stream: &mut S,
-    max_head: usize,
-) -> Result<(ResponseHead, Vec<u8>), RelayError>
+/// Reads one response head of at most `max_head` bytes, skipping interim (1xx) responses other than 101; also gives what
+/// came after it.
+///
+/// # Errors
+/// What Node's parser would say of it, or the stream's own error.
+pub async fn read_head<S>(stream: &mut S, max_head: usize) -> Result<(ResponseHead, Vec<u8>), RelayError>
 where
     S: AsyncRead + Unpin,
 {

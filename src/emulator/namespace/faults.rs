@@ -16,12 +16,13 @@ impl Namespace {
             0
         };
         match fault {
-            Fault::DropControl { path, reset } => {
-                self.state().end_control(path.as_deref(), &Ending::Cut { mid_frame: false, reset })
+            Fault::DropControl { path, id, reset } => {
+                let ending = Ending::Cut { mid_frame: false, reset };
+                self.state().end_control(path.as_deref(), id.as_deref(), &ending)
             }
-            Fault::CloseControl { path, code, reason } => {
+            Fault::CloseControl { path, id, code, reason } => {
                 let ending = Ending::Close(code, self.close_reason(&reason));
-                self.state().end_control(path.as_deref(), &ending)
+                self.state().end_control(path.as_deref(), id.as_deref(), &ending)
             }
             Fault::SendControl { path, text } => {
                 let state = self.state();
@@ -77,8 +78,9 @@ impl State {
         self.entities.iter().filter(move |(key, _)| meant(key)).flat_map(|(_, own)| &own.listeners)
     }
 
-    pub(super) fn end_control(&self, path: Option<&str>, ending: &Ending) -> usize {
-        self.control(path).filter(|own| own.endings.send(ending.clone()).is_ok()).count()
+    pub(super) fn end_control(&self, path: Option<&str>, id: Option<&str>, ending: &Ending) -> usize {
+        let meant = self.control(path).filter(|own| id.is_none_or(|id| own.id.eq_ignore_ascii_case(id)));
+        meant.filter(|own| own.endings.send(ending.clone()).is_ok()).count()
     }
 
     pub(super) fn end_pipes(&self, path: Option<&str>, ending: &Ending) -> usize {

@@ -31,6 +31,7 @@ impl Drop for Seat {
         if let Some(entity) = self.namespace.state().entities.get_mut(&key) {
             entity.listeners.retain(|own| own.key != self.key);
         }
+        self.namespace.roster.send_replace(());
         let (path, id) = (self.path.clone(), self.id.clone());
         self.namespace.emit(&Event::ListenerClosed { path, id });
     }

@@ -90,8 +90,17 @@ impl Machine {
         self.needs_token = false;
         self.complained = None;
         self.token_backoff.reset();
+        let old = self.link.take();
+        // What takes over in time keeps its distance from the other channels; what comes up anew finds it again.
+        let recycle_after = match &old {
+            Some(_) => self.config.recycle_after,
+            None => {
+                self.config.recycle_after * u32::from(self.config.channel + 1)
+                    / u32::from(self.config.channels.max(1))
+            }
+        };
         let mut replaced = false;
-        if let Some(old) = self.link.take() {
+        if let Some(old) = old {
             replaced = true;
             self.leaving.push(Leaving::overlapping(old, self.now + OVERLAP));
         }
@@ -99,7 +108,8 @@ impl Machine {
             replaced = true;
             self.actions.push(Action::Drop(held.id));
         }
-        self.link = Some(Link::new(id, self.now, (token, expires), &self.config, &mut self.rng));
+        self.link =
+            Some(Link::new(id, self.now, (token, expires), recycle_after, &self.config, &mut self.rng));
         self.emit(ListenerEvent::Listening { channel: self.config.channel, replaced });
     }
 
@@ -182,7 +192,8 @@ impl Machine {
         }
         let Some(link) = self.link.take() else { return };
         let recycled = code == Some(1011) && reason.contains("NameRenewalFailed");
-        if recycled {
+        // As long as its close is not answered the relay may still count on the channel, and let senders wait for it.
+        if matches!(code, Some(1008 | 1011)) {
             self.leaving.push(Leaving::held(link.id, self.now + HOLD));
         } else {
             self.actions.push(Action::Drop(id));
@@ -294,7 +305,7 @@ impl Machine {
 }
 
 /// Whole milliseconds for JavaScript, rounded up: a retry is never announced for earlier than it comes.
-fn millis(delay: Duration) -> u64 {
+pub fn millis(delay: Duration) -> u64 {
     u64::try_from(delay.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 

@@ -81,10 +81,10 @@ impl Link {
         id: LinkId,
         now: Duration,
         (token, expires): (Option<Secret>, Option<Duration>),
+        recycle: Duration,
         config: &MachineConfig,
         rng: &mut Rng,
     ) -> Self {
-        let recycle = config.recycle_after;
         let recycle_at =
             (!recycle.is_zero()).then(|| now.saturating_add(between(rng, recycle.mul_f64(0.96), recycle)));
         let mut link = Self {

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::error::ErrorKind;
 use crate::listener::config::KeepAliveMode;
+use crate::listener::events::TokenReason;
 
 mod sim;
 use sim::*;
@@ -439,19 +440,43 @@ fn keep_alive_can_be_switched_off() {
 }
 
 #[test]
-fn the_answer_to_a_recycle_waits_for_the_replacement() {
-    let mut sim = Sim::new();
-    sim.start();
-    sim.run(minutes(5));
-    let old = sim.up();
-    sim.relay = Box::new(|_, _| Verdict::Hang);
-    sim.lose(Some(1011), "NameRenewalFailed. TrackingId:1");
-    assert!(!sim.dropped.contains(&old), "still held");
-    let new = sim.dialling.expect("dialled at once");
-    sim.clear_keeping_links();
-    sim.input(Input::Opened(new));
-    assert!(sim.dropped.contains(&old));
-    assert!(matches!(sim.events[..], [ListenerEvent::Listening { replaced: true, .. }]));
+fn the_answer_to_a_close_of_the_service_waits_for_the_replacement() {
+    for (code, reason) in
+        [(1011, "NameRenewalFailed. TrackingId:1"), (1011, "InternalServerError"), (1008, "ExpiredToken")]
+    {
+        let mut sim = Sim::new();
+        sim.start();
+        sim.run(minutes(5));
+        let old = sim.up();
+        sim.relay = Box::new(|_, _| Verdict::Hang);
+        sim.lose(Some(code), reason);
+        assert!(!sim.dropped.contains(&old), "still held");
+        let new = sim.dialling.expect("dialled at once");
+        sim.clear_keeping_links();
+        sim.input(Input::Opened(new));
+        assert!(sim.dropped.contains(&old));
+        assert!(matches!(sim.events[..], [ListenerEvent::Listening { replaced: true, .. }]));
+    }
+}
+
+#[test]
+fn the_channels_of_a_listener_are_of_different_age() {
+    let day = minutes(23 * 60);
+    for channel in 0..4 {
+        let mut sim = Sim::new();
+        sim.machine = machine(MachineConfig { channel, channels: 4, ..config() }, 1);
+        sim.start();
+        sim.run(day * 3);
+        let share = day * u32::from(channel + 1) / 4;
+        assert!((share.mul_f64(0.96)..=share).contains(&sim.dials[1]), "{:?}", sim.dials);
+        let second = sim.dials[2] - sim.dials[1];
+        assert!((day.mul_f64(0.96)..=day).contains(&second), "{second:?}");
+        // An outage brings all of them up at once, and they part again.
+        sim.clear();
+        sim.lose(None, "reset");
+        sim.run(sim.now + share);
+        assert_eq!(sim.dials.len(), 2, "the reconnect and the first replacement");
+    }
 }
 
 #[test]

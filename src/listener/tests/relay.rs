@@ -1,5 +1,7 @@
 //! A relay in memory: every dial of the listener becomes a call that the test answers as it likes.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::DuplexStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -111,9 +113,17 @@ pub async fn soon<T>(future: impl Future<Output = T>) -> T {
 
 impl Stage {
     pub fn new(config: ListenerConfig) -> Self {
+        Self::trapped(config, "")
+    }
+
+    /// A stage whose sink panics on the first event of this type.
+    pub fn trapped(config: ListenerConfig, trap: &'static str) -> Self {
         let (calls, events) = (unbounded_channel(), unbounded_channel());
+        let armed = AtomicBool::new(true);
         let sink = move |event: ListenerEvent| {
-            let _ = events.0.send(serde_json::to_value(event).unwrap());
+            let event = serde_json::to_value(event).unwrap();
+            assert!(event["type"] != trap || !armed.swap(false, Relaxed), "on purpose");
+            let _ = events.0.send(event);
         };
         let dialer = Arc::new(Fake(calls.0));
         let listener =
@@ -124,7 +134,11 @@ impl Stage {
 
     /// A listener that is online, and the relay's end of its channel.
     pub async fn online(config: ListenerConfig) -> (Self, Peer) {
-        let mut stage = Self::new(config);
+        Self::new(config).up().await
+    }
+
+    pub async fn up(self) -> (Self, Peer) {
+        let mut stage = self;
         let peer = stage.call().await.open().await;
         stage.event("listening").await;
         (stage, peer)

@@ -23,6 +23,7 @@ pub fn config() -> MachineConfig {
         close_timeout: seconds(5),
         token_timeout: seconds(60),
         recycle_after: seconds(23 * 3600),
+        channels: 1,
         tokens: Tokens::Provider,
         listen: Address::parse("wss://ns.servicebus.windows.net/").unwrap(),
         hosts: HostPolicy::ParentDomain,

@@ -1,0 +1,47 @@
+'use strict';
+
+// Floods: what the program or the peer does not read must not fill the memory. Each in a process of its own.
+
+const { execFile } = require('node:child_process');
+const { join } = require('node:path');
+
+jest.setTimeout(120_000);
+
+const FLOOD = join(__dirname, '..', 'fixtures', 'flood.js');
+
+function flood(scene, senders) {
+  return new Promise((resolve, reject) => {
+    const options = { timeout: 110_000, killSignal: 'SIGKILL' };
+    execFile(process.execPath, [FLOOD, scene, String(senders)], options, (error, stdout, stderr) => {
+      if (error !== null) return reject(Object.assign(error, { stderr }));
+      expect(stderr).toBe('');
+      resolve(JSON.parse(stdout));
+    });
+  });
+}
+
+test.each([1, 100])(
+  '%d senders that flood a listener which never reads: they are stalled',
+  async (senders) => {
+    const { growth, taken } = await flood('paused', senders);
+    // What they got rid of lies in the buffers of kernels and relay, not here.
+    expect(growth).toBeLessThan(32);
+    expect(taken).toBeLessThan(senders * 16);
+  }
+);
+
+test.each([1, 200])(
+  '%d sender(s) that flood a program which is busy: 64 MiB wait, no more',
+  async (senders) => {
+    const { growth, received } = await flood('busy', senders);
+    expect(received).toBeGreaterThanOrEqual(32);
+    // Each of 200 may have 1 MiB waiting, but not all of them together. Beside that: what V8 has not collected yet.
+    expect(growth).toBeLessThan(64 + 120);
+  }
+);
+
+test('20 senders that flood an echo and never read: they are given up', async () => {
+  const { growth, codes, given, state } = await flood('echo', 20);
+  expect({ codes, given, state }).toEqual({ codes: ['ERR_HYCO_LIMIT'], given: 20, state: 'online' });
+  expect(growth).toBeLessThan(20 * 4 + 96);
+});

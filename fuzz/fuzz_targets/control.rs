@@ -1,0 +1,43 @@
+//! What the relay says on a control channel, from its text to the dial that follows from it.
+#![no_main]
+
+use core_under_test::error::ErrorKind;
+use core_under_test::protocol::accept::{
+    first_protocol, is_token, logical_target, offered_protocols, reject_address, rendezvous_head,
+};
+use core_under_test::protocol::address::{Address, HostPolicy};
+use core_under_test::protocol::control::{self, Accept, ControlMessage};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &str| match control::parse(text) {
+    Ok(ControlMessage::Accept(accept)) => follow(&accept),
+    Ok(ControlMessage::Request(request)) => {
+        assert!(request.head.is_some() || request.address.is_some());
+        let answer: serde_json::Value = serde_json::from_str(&control::not_implemented(&request.id)).unwrap();
+        assert_eq!(answer["response"]["requestId"], request.id.as_str());
+    }
+    Ok(ControlMessage::Unknown(name)) => assert!(name.chars().count() <= 64),
+    Err(error) => assert_eq!(error.kind, ErrorKind::Protocol),
+});
+
+fn follow(accept: &Accept) {
+    let told = serde_json::to_value(accept).unwrap();
+    assert_eq!(told["address"], accept.address.as_str());
+    assert_eq!(told["connectHeaders"].as_array().unwrap().len(), accept.connect_headers.len());
+    assert!(offered_protocols(accept).iter().all(|name| is_token(name)));
+    let _ = logical_target(&accept.address);
+
+    let listen = Address::parse("wss://ns.servicebus.windows.net/$hc/hyco").unwrap();
+    let Ok(address) = Address::parse(&accept.address) else { return };
+    // What would stand in the request line must be one line of it.
+    assert!(address.target.bytes().all(|byte| byte > b' ' && byte != 0x7f), "{:?}", address.target);
+    let rejection = reject_address(&address.target, 503, &accept.id);
+    assert!(rejection.bytes().all(|byte| byte > b' ' && byte != 0x7f), "{rejection:?}");
+    if HostPolicy::ParentDomain.check(&address, &listen).is_ok() {
+        assert!(address.secure && address.host.ends_with("servicebus.windows.net"), "{address:?}");
+    }
+    let head = rendezvous_head(&address.host_header(), first_protocol(accept).as_deref(), None, &[]).unwrap();
+    for line in head.split_terminator("\r\n") {
+        assert!(!line.is_empty() && !line.contains(['\r', '\n', '\0']), "{head:?}");
+    }
+}

@@ -1,0 +1,77 @@
+//! How a control channel is reached: what it is sent, and which one gets a sender.
+
+#![forbid(unsafe_code)]
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Ending, Namespace};
+use crate::emulator::refusal::Refusal;
+
+/// What the relay wants of a control channel, in order.
+pub enum Message {
+    /// A text frame.
+    Text(String),
+    /// A text frame, and whom to tell that it is out; whoever drops the message unsent lets the other side know, too.
+    Offer(String, oneshot::Sender<()>),
+    /// A text frame and the binary frame that belongs to it.
+    WithBody(String, Vec<u8>),
+}
+
+/// A control channel, as those who offer it something see it.
+#[derive(Clone)]
+pub struct Listener {
+    pub(super) key: u64,
+    /// The GUID under which it registered.
+    pub id: String,
+    /// The name by which it knows the relay.
+    pub authority: String,
+    pub(super) messages: mpsc::Sender<Message>,
+    pub(super) endings: mpsc::UnboundedSender<Ending>,
+}
+
+impl Listener {
+    /// Queues `message`; false where the listener does not keep up, or is being closed.
+    pub fn send(&self, message: Message) -> bool {
+        self.messages.try_send(message).is_ok()
+    }
+
+    /// A closing handshake is under way: nothing more is sent.
+    pub fn is_closing(&self) -> bool {
+        self.messages.is_closed()
+    }
+}
+
+impl Namespace {
+    /// Queues a message at one of the listeners of `path`, chosen at random; false where none of them keeps up.
+    ///
+    /// A channel whose closing handshake is under way gets nothing more. Where there is no other one, this waits for
+    /// the next, as long as one that is being closed is still there.
+    ///
+    /// # Errors
+    /// There is no listener (any more).
+    pub async fn offer(
+        &self,
+        path: &str,
+        eligible: impl Fn(&str) -> bool,
+        mut message: impl FnMut(&Listener) -> Message,
+    ) -> Result<bool, Refusal> {
+        let mut roster = self.roster.subscribe();
+        let mut waits = false;
+        loop {
+            roster.borrow_and_update();
+            let mut listeners = self.listeners(path, &eligible)?;
+            listeners.retain(|own| !own.is_closing());
+            if listeners.iter().any(|own| own.send(message(own))) {
+                return Ok(true);
+            }
+            if !listeners.is_empty() {
+                return Ok(false);
+            }
+            if !std::mem::replace(&mut waits, true) {
+                self.count(|totals| &mut totals.waited);
+            }
+            // The sender lives as long as the namespace does.
+            let _ = roster.changed().await;
+        }
+    }
+}
