@@ -77,8 +77,13 @@ export declare class NativeEngine {
   readBody(slot: number): void
   /** Bytes that the kernel has not taken yet. */
   bufferedAmount(slot: number): number
-  /** Frees a slot after its last record; returns the bytes that were still sent to it behind that. */
-  release(slot: number): number
+  /** What the socket has carried, as `lib/socket-stats.js` numbers it. */
+  socketStats(slot: number, into: Float64Array): void
+  /**
+   * Frees a slot after its last record; returns the bytes that were still sent to it behind that, and fills in
+   * what the socket has carried.
+   */
+  release(slot: number, into: Float64Array): number
   /** Starts a listener under `slot`; its events arrive as records. */
   listen(slot: number, options: ListenOptions): void
   /** Dials the rendezvous of an offer under `socket`. False if the offer is gone. */

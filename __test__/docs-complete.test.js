@@ -74,6 +74,14 @@ test('every member and event of a server', () => {
   }
 });
 
+test.each(['RelayedServerStats', 'LatencyHistogram', 'RelayedSocketStats'])('every field of %s', (name) => {
+  const types = read('index.d.ts');
+  const [, body] = new RegExp(`interface ${name} \\{([^}]*)\\}`).exec(types);
+  const fields = [...body.matchAll(/^ {4}(\w+)\??:/gm)].map(([, field]) => field);
+  expect(fields.length).toBeGreaterThan(3);
+  for (const field of fields) expect(words).toContain(field);
+});
+
 test('every diagnostics channel', () => {
   const list = /const NAMES = \[([^\]]*)\]/.exec(read('lib/diagnostics.js'))[1];
   for (const [, name] of list.matchAll(/'([^']+)'/g)) expect(words).toContain(`hyco-ws-rs:${name}`);

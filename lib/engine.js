@@ -30,6 +30,9 @@ const SLICE = 4;
 /** The clock is looked at once in so many records. */
 const CLOCK_EVERY = 64;
 
+/** Numbers that the engine keeps for each socket. */
+const TALLY = 8;
+
 const EMPTY = 0;
 const BLOCK_FULL = 2;
 const CHUNK = 3;
@@ -101,6 +104,9 @@ class Engine {
       this.ticking = false;
       this.flush();
     };
+
+    /** The numbers of the socket that was asked last, or has just closed: see `socket-stats.js`. */
+    this.tally = new Float64Array(TALLY);
 
     process.once('exit', () => this.flush());
   }
@@ -220,7 +226,7 @@ class Engine {
     if (kind === Kind.CLOSED) {
       // What is in the outbox for this slot must not reach the next socket that gets it.
       this.flush();
-      payload += this.native.release(slot);
+      payload += this.native.release(slot, this.tally);
       this.free(slot);
     }
     if (owner !== undefined) owner.onRecord(kind, meta >>> 16, payload);

@@ -6,24 +6,33 @@ use std::sync::atomic::Ordering;
 
 use super::Socket;
 use super::delivery::{Batch, Kind};
+use super::tally::Yield;
 use crate::frame::{FrameError, Payload, Sink};
 
 /// Turns what the decoder finds into records.
 pub(super) struct Collector<'a> {
     socket: &'a Socket,
     batch: &'a mut Batch,
+    found: Yield,
 }
 
 impl<'a> Collector<'a> {
     pub(super) fn new(socket: &'a Socket, batch: &'a mut Batch) -> Self {
         batch.reserve();
-        Self { socket, batch }
+        Self { socket, batch, found: Yield::default() }
+    }
+
+    /// What was found, for the counters.
+    pub(super) fn finish(self) -> Yield {
+        self.found
     }
 }
 
 impl Sink for Collector<'_> {
     fn message(&mut self, binary: bool, payload: Payload<'_>, fragments: &[u32]) {
         let slot = self.socket.slot;
+        self.found.messages += 1;
+        self.found.bytes += payload.len() as u64;
         if binary && !fragments.is_empty() {
             let lengths: Vec<u8> = fragments.iter().flat_map(|length| length.to_le_bytes()).collect();
             self.batch.push(slot, Kind::Fragments, 0, &lengths);
@@ -44,6 +53,7 @@ impl Sink for Collector<'_> {
             let pings = &self.socket.user_pings;
             if pings.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_sub(1)).is_err()
             {
+                self.found.ponged = true;
                 return;
             }
         }
