@@ -5,5 +5,5 @@ module.exports = {
   testMatch: ['<rootDir>/__test__/**/*.test.js'],
   transform: {},
   // The build's own package.json files would clash with ours.
-  modulePathIgnorePatterns: ['<rootDir>/target/', '<rootDir>/npm/']
+  modulePathIgnorePatterns: ['<rootDir>/target/', '<rootDir>/npm/', '<rootDir>/.cache/']
 };
