@@ -85,6 +85,16 @@ async function run(tls) {
     const [code, reason] = await once(connect('hyco?close=4002'), 'close');
     assert.deepStrictEqual([code, reason.toString()], [4002, 'as asked']);
   });
+  await step('a stream ends with its connection', async () => {
+    const third = connect();
+    const stream = WebSocket.createWebSocketStream(third, { encoding: 'utf8' });
+    stream.write('through a stream');
+    const [text] = await once(stream, 'data');
+    const closed = once(third, 'close');
+    stream.end();
+    await closed;
+    assert.strictEqual(text, 'through a stream');
+  });
   await step('a wrong token is refused', async () => {
     const [error] = await once(connect('hyco', 'no token'), 'error');
     assert.deepStrictEqual([error.code, error.statusCode], ['ERR_HYCO_UNAUTHORIZED', 401]);
