@@ -137,6 +137,22 @@ describe('in an empty project', () => {
     expect(fs.lstatSync(path.join(project, 'node_modules', 'hyco-ws-rs')).isSymbolicLink()).toBe(false);
   });
 
+  test('the demo runs from there', () => {
+    const demo = fs
+      .readFileSync(path.join(root, 'scripts', 'demo.js'), 'utf8')
+      .replace("require('..')", "require('hyco-ws-rs')")
+      .replace("require('../emulator.js')", "require('hyco-ws-rs/emulator')");
+    expect(demo).not.toContain("'..");
+    fs.writeFileSync(path.join(project, 'demo.js'), demo);
+    const output = execFileSync(process.execPath, ['demo.js'], {
+      cwd: project,
+      encoding: 'utf8',
+      timeout: 60_000
+    });
+    expect(output).toContain('has renewed its token on the open control channel');
+    expect(output).toMatch(/that was the demo\n$/);
+  });
+
   test('the command line is there', () => {
     const output = npm(['exec', '--offline', '--', 'hyco-ws-rs', '--version'], project);
     expect(output.trim()).toBe(meta.version);
