@@ -57,6 +57,8 @@ export declare class NativeEngine {
   sendKeyed(slot: number, meta: number, payload: Uint8Array, key: number): void
   /** Opens a connection under `slot`; its records say what comes of it. */
   dial(slot: number, options: DialOptions): void
+  /** Delivers what the core traces under `slot`, as records of JSON. */
+  trace(slot: number): void
   /** The value of the header that offers permessage-deflate. */
   deflateOffer(offer: DeflateOffer): string
   /** Builds a TLS configuration and returns its number. */

@@ -11,6 +11,7 @@
 const { performance } = require('node:perf_hooks');
 
 const { NativeEngine } = require('./native');
+const { startTrace } = require('./trace');
 
 const FastBuffer = Buffer[Symbol.species];
 
@@ -109,6 +110,7 @@ class Engine {
     this.tally = new Float64Array(TALLY);
 
     process.once('exit', () => this.flush());
+    startTrace(this);
   }
 
   /**

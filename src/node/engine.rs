@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 
 use super::convert::{self, DeflateOffer, DialOptions, EngineOptions, TlsContextOptions};
 use super::runtime::IoThread;
+use super::trace;
 use crate::frame::{MaskKeys, OpCode};
 use crate::listener::Listener;
 use crate::socket::delivery::{Delivery, RECORD_WORDS};
@@ -172,6 +173,12 @@ impl NativeEngine {
         let (opening, limits) = convert::opening(options, tls)?;
         self.open(slot, limits, opening);
         Ok(())
+    }
+
+    /// Delivers what the core traces under `slot`, as records of JSON.
+    #[napi]
+    pub fn trace(&self, slot: u32) {
+        trace::subscribe(&self.delivery(), slot);
     }
 
     /// The value of the header that offers permessage-deflate.

@@ -11,3 +11,4 @@ pub mod helpers;
 pub mod listener;
 pub mod runtime;
 mod text;
+mod trace;
