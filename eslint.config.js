@@ -4,7 +4,7 @@ const js = require('@eslint/js');
 const globals = require('globals');
 
 module.exports = [
-  { ignores: ['native.js', 'target/', 'npm/', 'coverage/', 'bench/loadgen/target/'] },
+  { ignores: ['native.js', 'target/', 'npm/', '.cache/', 'coverage/', 'bench/loadgen/target/'] },
   js.configs.recommended,
   {
     files: ['**/*.js'],

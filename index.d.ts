@@ -420,6 +420,18 @@ declare namespace WebSocket {
     signal?: AbortSignal;
   }
 
+  /** How durations are spread, in the form of OpenTelemetry's explicit-bucket histogram; milliseconds. */
+  interface LatencyHistogram {
+    count: number;
+    sum: number;
+    /** The longest one. */
+    max: number;
+    /** Upper bounds of the buckets, inclusive: always the same ones within a version. */
+    bounds: number[];
+    /** One more than bounds, not cumulative: the last bucket has what lay above all bounds. */
+    counts: number[];
+  }
+
   /** Counted since the server was made. */
   interface RelayedServerStats {
     /** Control dials. */
@@ -434,8 +446,20 @@ declare namespace WebSocket {
     offers?: number;
     /** Of these, accepted. */
     accepted: number;
-    /** Turned away. */
+    /** Turned away, by the program or by one of its limits. */
     rejected: number;
+    /** Offers that wait for a verdict now. */
+    pending?: number;
+    /** Rejections that did not get through to the relay. */
+    rejectFailures?: number;
+    /** Rejections that were not even tried, because too many were under way. */
+    rejectsDropped?: number;
+    /** Senders that nobody decided about in time. */
+    expired?: number;
+    /** HTTP requests, all answered with 501. */
+    requests?: number;
+    /** Times that a token was asked for. */
+    tokens?: number;
     /** Could not be met at the rendezvous. */
     failed: number;
     /** Control messages that could not be used. */
@@ -446,9 +470,10 @@ declare namespace WebSocket {
     pendingAccepts: number;
     /** Open connections now. */
     connections: number;
-    /** Milliseconds that the last ping took there and back. */
+    /** Milliseconds that the last ping of a control channel took there and back; of several channels the slowest. */
     rtt?: number;
-    [name: string]: number | undefined;
+    /** From the arrival of a sender to its open socket. */
+    acceptLatency: LatencyHistogram;
   }
 
   /**
@@ -569,10 +594,38 @@ declare namespace WebSocket {
     signal?: AbortSignal;
   }
 
+  /**
+   * What a socket has carried. Where ws's own engine runs the socket, only `bufferedAmount` and `compression` are known.
+   */
+  interface RelayedSocketStats {
+    /** Whole messages handed over for sending. */
+    messagesSent?: number;
+    /** Their payloads, before compression. */
+    bytesSent?: number;
+    /** Bytes of frames that the kernel took: headers and control frames included, compressed, without TLS. */
+    wireBytesSent?: number;
+    /** Whole messages received, those included that still wait for the program. */
+    messagesReceived?: number;
+    /** Their payloads, after decompression. */
+    bytesReceived?: number;
+    /** Bytes of frames received: headers and control frames included, compressed, without TLS. */
+    wireBytesReceived?: number;
+    /** Bytes that the kernel has not taken yet; ws's `bufferedAmount`. */
+    bufferedAmount: number;
+    /** Bytes received that the program has not got yet, with their bookkeeping. */
+    heldAmount?: number;
+    /** Whether permessage-deflate is in use. */
+    compression: boolean;
+    /** Milliseconds that the last keep-alive ping took there and back; `undefined` without `keepAlive`. */
+    rtt?: number;
+  }
+
   /** A WebSocket whose bytes the native engine handles. In every other way it is a socket of ws. */
   class RelayedWebSocket extends WebSocket implements AsyncDisposable {
     constructor(address: string | URL, options?: RelayedClientOptions);
     constructor(address: string | URL, protocols?: string | string[], options?: RelayedClientOptions);
+    /** What the socket has carried so far; also after it is closed. */
+    stats(): RelayedSocketStats;
     /** Closes the socket; the promise is fulfilled when it is closed. */
     [Symbol.asyncDispose](): Promise<void>;
   }

@@ -57,6 +57,8 @@ export declare class NativeEngine {
   sendKeyed(slot: number, meta: number, payload: Uint8Array, key: number): void
   /** Opens a connection under `slot`; its records say what comes of it. */
   dial(slot: number, options: DialOptions): void
+  /** Delivers what the core traces under `slot`, as records of JSON. */
+  trace(slot: number): void
   /** The value of the header that offers permessage-deflate. */
   deflateOffer(offer: DeflateOffer): string
   /** Builds a TLS configuration and returns its number. */
@@ -77,8 +79,13 @@ export declare class NativeEngine {
   readBody(slot: number): void
   /** Bytes that the kernel has not taken yet. */
   bufferedAmount(slot: number): number
-  /** Frees a slot after its last record; returns the bytes that were still sent to it behind that. */
-  release(slot: number): number
+  /** What the socket has carried, as `lib/socket-stats.js` numbers it. */
+  socketStats(slot: number, into: Float64Array): void
+  /**
+   * Frees a slot after its last record; returns the bytes that were still sent to it behind that, and fills in
+   * what the socket has carried.
+   */
+  release(slot: number, into: Float64Array): number
   /** What is alive. */
   liveCounts(): LiveCounts
   /** Starts a listener under `slot`; its events arrive as records. */

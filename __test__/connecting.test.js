@@ -86,6 +86,20 @@ describe('connection strings', () => {
 });
 
 describe('connectRelayed', () => {
+  test('a pause right behind it lasts', async () => {
+    const socket = await connectRelayed(relay.connectionString());
+    socket.pause();
+    const seen = jest.fn();
+    socket.on('message', seen);
+    for (let turns = 0; turns < 20; turns++) await new Promise(setImmediate);
+    expect([socket.isPaused, seen.mock.calls.length]).toEqual([true, 0]);
+    const message = once(socket, 'message');
+    socket.resume();
+    expect(String((await message)[0])).toBe('/hyco');
+    socket.close();
+    await once(socket, 'close');
+  });
+
   test('loses no message that comes with the handshake', async () => {
     for (let n = 0; n < 20; n++) {
       const socket = await connectRelayed(relay.connectionString());

@@ -87,3 +87,39 @@ test('NODE_DEBUG=hyco-ws prints what is published', () => {
   const quiet = execFileSync(process.execPath, ['-e', script], { encoding: 'utf8', stdio: 'pipe' });
   expect(quiet).toBe('done');
 });
+
+test('the trace of the engine shows each phase of a dial, and nothing secret', () => {
+  const script = `
+    const { subscribe } = require('node:diagnostics_channel');
+    const { once } = require('node:events');
+    if (process.argv[1] === 'subscribe') {
+      subscribe('hyco-ws-rs:engine:trace', (message) => console.log(JSON.stringify(message)));
+    }
+    const { RelayedServer, relayedConnect } = require('.');
+    const { RelayEmulator } = require('./emulator.js');
+    (async () => {
+      const relay = await RelayEmulator.start();
+      const server = RelayedServer.fromConnectionString(relay.connectionString());
+      await once(server, 'listening');
+      await once(relayedConnect(relay.sendUri(), 'sr=SECRET'), 'error');
+      await server.close();
+      await relay.close();
+    })();`;
+  const run = (argument) =>
+    execFileSync(process.execPath, ['-e', script, argument], {
+      cwd: path.join(__dirname, '..'),
+      encoding: 'utf8'
+    });
+  const text = run('subscribe');
+  const lines = text.trim().split('\n');
+  const trace = lines.map((line) => JSON.parse(line));
+  const phases = ({ target }) => target === 'transport';
+  const dial = ['dialling', 'connected', 'answered'];
+  expect(trace.filter(phases).map(({ message }) => message)).toEqual([...dial, ...dial]);
+  expect(trace.filter(({ message }) => message === 'answered').map(({ status }) => status)).toEqual([
+    101, 401
+  ]);
+  for (const { level } of trace) expect(level).toBe('debug');
+  expect(text).not.toContain('SECRET');
+  expect(run('')).toBe('');
+});

@@ -54,6 +54,37 @@ test('every option of RelayedServer, with its default where that is a number', (
   }
 });
 
+test('the options of index.d.ts are those that are read, and docs/api.md has them', () => {
+  const types = read('index.d.ts');
+  const fieldsOf = (name) => {
+    const [, body] = new RegExp(`interface ${name}[^{]*\\{([\\s\\S]*?)\\n  \\}`).exec(types);
+    return [...body.matchAll(/^ {4}(\w+)\??:/gm)].map(([, field]) => field);
+  };
+  const { settings } = readServerOptions({ server: 'wss://h/$hc/p', token: 't' });
+  const known = Object.getOwnPropertyNames(settings).filter((name) => name !== 'uri');
+  expect(known.filter((name) => !fieldsOf('RelayedServerOptions').includes(name))).toEqual([]);
+  for (const name of ['RelayedServerOptions', 'RelayedClientOptions', 'RelayedCloseOptions']) {
+    for (const field of fieldsOf(name)) expect(words).toContain(field);
+  }
+  for (const name of ['KeepAliveOptions', 'ReconnectOptions', 'TlsOptions']) {
+    for (const field of fieldsOf(name)) expect(words).toContain(field);
+  }
+});
+
+test('every error code of the types', () => {
+  const types = read('index.d.ts');
+  const [union] = /type RelayErrorCode =[^;]*/.exec(types);
+  const codes = [...union.matchAll(/'(\w+)'/g)].map(([, code]) => code);
+  expect(codes.filter((code) => !words.has(code))).toEqual([]);
+  // What the engine can report, the types have.
+  const reported = new Set(
+    read('src/error.rs')
+      .match(/"ERR_HYCO_[A-Z_]+"/g)
+      .map((text) => text.slice(1, -1))
+  );
+  expect([...reported].filter((code) => !codes.includes(code))).toEqual([]);
+});
+
 test('every error code of the sources', () => {
   const text = sources('src', '.rs') + sources('lib', '.js') + read('emulator.js');
   const codes = new Set(text.match(/\bERR_(HYCO|INVALID_ARG)_[A-Z_]*[A-Z]\b/g));
@@ -72,6 +103,14 @@ test('every member and event of a server', () => {
   for (const [, name] of events.slice(0, events.indexOf('\n  }')).matchAll(/^ {4}(\w+): \[/gm)) {
     expect(words).toContain(name);
   }
+});
+
+test.each(['RelayedServerStats', 'LatencyHistogram', 'RelayedSocketStats'])('every field of %s', (name) => {
+  const types = read('index.d.ts');
+  const [, body] = new RegExp(`interface ${name} \\{([^}]*)\\}`).exec(types);
+  const fields = [...body.matchAll(/^ {4}(\w+)\??:/gm)].map(([, field]) => field);
+  expect(fields.length).toBeGreaterThan(3);
+  for (const field of fields) expect(words).toContain(field);
 });
 
 test('every diagnostics channel', () => {

@@ -64,6 +64,21 @@ test('tcp-bridge.js', async () => {
   }
 });
 
+test('express.js: one app decides about HTTP requests and about senders', async () => {
+  const { child, output } = await start(['examples/express.js', 'serve'], 'listening');
+  const ask = (...args) => run(process.execPath, ['examples/express.js', 'ask', ...args], { cwd: root, env });
+  expect((await ask('lobby', 'ann')).stdout).toBe('welcome to lobby, ann\nann says hello\n');
+  await expect(ask('lobby')).rejects.toMatchObject({ code: 1, stderr: expect.stringMatching(/^401 /) });
+  await expect(ask('no/such/room', 'ann')).rejects.toMatchObject({ stderr: expect.stringMatching(/^404 /) });
+
+  const [url] = /http:\S+/.exec(output);
+  expect((await fetch(`${url}/time`)).status).toBe(401);
+  const response = await fetch(`${url}/time`, { headers: { 'X-User': 'ann' } });
+  expect(await response.json()).toEqual({ time: expect.any(String), user: 'ann' });
+  child.kill('SIGINT');
+  expect(await once(child, 'close')).toEqual([0, null]);
+});
+
 test('request-response.js', async () => {
   const { stdout } = await run(process.execPath, ['examples/request-response.js'], { cwd: root, env });
   expect(

@@ -22,7 +22,7 @@ test('server and a credential are required, in the words of hyco-ws', () => {
   }
   for (const options of [{}, { token: null }, { token: '' }, { key: null }]) {
     expect(() => readServerOptions({ server: SERVER, ...options })).toThrow(
-      "A 'token' string or function must be provided"
+      "A 'token' string or function must be provided, or 'keyName' and 'key', or a 'credential'"
     );
   }
   expect(() => readServerOptions({ server: SERVER, keyName: 'rule' })).toThrow("'key' must be provided");

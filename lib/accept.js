@@ -10,6 +10,7 @@ const { STATUS_CODES } = require('node:http');
 
 const diagnostics = require('./diagnostics');
 const { proxyFor } = require('./environment');
+const { Histogram } = require('./histogram');
 const { acceptSocket } = require('./relayed-socket');
 const { RelayedRequest } = require('./request');
 const { chooseProtocol, verifyClient } = require('./verdict');
@@ -60,6 +61,8 @@ class Acceptor {
     /** Open sockets; what a server shows as `clients`, if it does. */
     this.sockets = new Set();
     this.counters = { accepted: 0, rejected: 0, failed: 0 };
+    /** From the offer to the open socket: the verdict, the wait for a dial and the rendezvous. */
+    this.latency = new Histogram();
   }
 
   /**
@@ -204,12 +207,13 @@ class Acceptor {
       sockets.delete(socket);
       this.onChange();
     });
+    const duration = performance.now() - offer.startedAt;
+    this.latency.record(duration);
     this.settle(offer, 'accepted');
     if (this.closing) {
       socket.close(1001);
       return;
     }
-    const duration = performance.now() - offer.startedAt;
     diagnostics.publish('accept:accepted', { server, request, socket, duration });
     server.emit('connection', socket, request);
   }

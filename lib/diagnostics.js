@@ -20,6 +20,7 @@
  * | `token:failed`          | `error`                                                                       |
  * | `control:malformed`     | `message`: what was wrong with it                                             |
  * | `options:unknown`       | `names`, `options` (`'RelayedServer'`): options that nothing reads            |
+ * | `engine:trace`          | no `server`; `level`, `target`, `message` and others: what the engine does    |
  */
 
 const { channel } = require('node:diagnostics_channel');
@@ -42,7 +43,8 @@ const NAMES = [
   'token:renewed',
   'token:failed',
   'control:malformed',
-  'options:unknown'
+  'options:unknown',
+  'engine:trace'
 ];
 
 const channels = Object.freeze(Object.fromEntries(NAMES.map((name) => [name, channel(PREFIX + name)])));

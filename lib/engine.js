@@ -11,6 +11,7 @@
 const { performance } = require('node:perf_hooks');
 
 const { NativeEngine } = require('./native');
+const { startTrace } = require('./trace');
 
 const FastBuffer = Buffer[Symbol.species];
 
@@ -33,6 +34,8 @@ const CLOCK_EVERY = 64;
 /** After so many bytes of the IO thread's memory V8 is made to look which of it is garbage. */
 const FOREIGN = 12 * 1024 * 1024;
 const WEIGHT = 33 * 1024 * 1024;
+/** Numbers that the engine keeps for each socket. */
+const TALLY = 8;
 
 const EMPTY = 0;
 const BLOCK_FULL = 2;
@@ -108,7 +111,11 @@ class Engine {
       this.flush();
     };
 
+    /** The numbers of the socket that was asked last, or has just closed: see `socket-stats.js`. */
+    this.tally = new Float64Array(TALLY);
+
     process.once('exit', () => this.flush());
+    startTrace(this);
   }
 
   /**
@@ -247,7 +254,7 @@ class Engine {
     if (kind === Kind.CLOSED) {
       // What is in the outbox for this slot must not reach the next socket that gets it.
       this.flush();
-      payload += this.native.release(slot);
+      payload += this.native.release(slot, this.tally);
       this.free(slot);
     }
     if (owner !== undefined) owner.onRecord(kind, meta >>> 16, payload);

@@ -24,8 +24,9 @@ function loadError(cause) {
   const system = [process.platform, process.arch, libc()].filter(Boolean).join(' ');
   const error = new Error(
     `hyco-ws-rs has no native addon that loads on ${system} (Node.js ${process.version}). ` +
-      'Install it without --omit=optional on the system that runs it, or build it there with ' +
-      '"npm run build:release" in the package (needs stable Rust)',
+      'Install it without --omit=optional on the system that runs it. Where no addon is made for that, build one ' +
+      'in a clone of the repository with "npm run build:release" (needs stable Rust), and name its file in ' +
+      'NAPI_RS_NATIVE_LIBRARY_PATH',
     { cause }
   );
   error.code = 'ERR_HYCO_NATIVE';

@@ -193,6 +193,7 @@ class ReceivingSocket extends SendingSocket {
   /** The native side of the connection is gone; `unwritten` bytes of it were never taken by the kernel. */
   _leaveSlot(unwritten) {
     this._slot = -1;
+    if (this._connection !== null) this._lastTally = this._engine.tally.slice();
     this._closeFrameSent = this._closeQueued && unwritten === 0;
     if (this._referenced) this._engine.unref();
   }

@@ -6,6 +6,7 @@ const { checkSignal, obey } = require('./abort');
 const { isConnectionString, readConnectionString } = require('./connection-address');
 const { invalidArgType } = require('./errors');
 const { readCredentials } = require('./options');
+const { releaseHeld } = require('./receiving-socket');
 const { splitToken, translate } = require('./relay-address');
 const { RelayedWebSocket } = require('./relayed-socket');
 const { TokenSource } = require('./token-source');
@@ -123,13 +124,23 @@ async function connectRelayed(address, token) {
     socket.once('error', reject);
     socket.once('open', () => {
       socket.off('error', reject);
-      // Messages that came with the same packet would be gone before anybody has looked at the socket.
-      socket.pause();
-      setImmediate(() => socket.resume());
+      holdForATurn(socket);
       resolve();
     });
   });
   return socket;
+}
+
+/** Messages that came with the same packet would be gone before anybody has looked at the socket. */
+function holdForATurn(socket) {
+  if (socket._engine === undefined) {
+    socket.pause();
+    setImmediate(() => socket.resume());
+    return;
+  }
+  // Not `pause()`, which the program may call itself meanwhile.
+  socket._held ??= [];
+  setImmediate(releaseHeld, socket);
 }
 
 function destination(address, options) {

@@ -193,7 +193,8 @@ class Methods extends EventEmitter {
       // The engine has answered some without asking: too many were waiting.
       rejected: acceptor.counters.rejected + turnedAway,
       pendingAccepts: acceptor.pending.size,
-      connections: acceptor.sockets.size
+      connections: acceptor.sockets.size,
+      acceptLatency: acceptor.latency.snapshot()
     };
   }
 

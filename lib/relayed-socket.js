@@ -14,6 +14,7 @@ const { prepareRequest, prepareRedirect } = require('./opening');
 const { ReceivingSocket, releaseHeld } = require('./receiving-socket');
 const { createRequest, createResponse } = require('./response');
 const { DEFLATE } = require('./sending-socket');
+const { socketStats } = require('./socket-stats');
 
 const { CONNECTING, OPEN, CLOSING, CLOSED } = WebSocket;
 
@@ -59,6 +60,16 @@ class RelayedWebSocket extends ReceivingSocket {
     if (this._engine === undefined) return;
     if (address === ACCEPTED) this._adopt(protocols);
     else this._connect(address, protocols, options);
+  }
+
+  /**
+   * What the socket has carried so far; `rtt` in milliseconds. Under ws's engine only `bufferedAmount` and
+   * `compression` are known.
+   *
+   * @return {object}
+   */
+  stats() {
+    return socketStats(this);
   }
 
   /** The request of the opening handshake, while there is one; ws keeps it under this name. */

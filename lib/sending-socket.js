@@ -63,6 +63,8 @@ class SendingSocket extends WebSocket {
     this._accept = undefined;
     this._request = undefined;
     this._lookAlike = undefined;
+    // What the connection had carried when it closed.
+    this._lastTally = undefined;
   }
 
   get bufferedAmount() {

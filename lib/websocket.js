@@ -54,5 +54,8 @@ for (const name of Object.keys(statics)) {
 }
 WebSocket.WebSocket = WebSocket;
 WebSocket.WebSocketServer = WebSocket.Server = WebSocketServer;
+if (process.versions.bun !== undefined) {
+  WebSocket.createWebSocketStream = require('./bun-stream').createWebSocketStream;
+}
 
 module.exports = WebSocket;

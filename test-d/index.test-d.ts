@@ -91,6 +91,8 @@ server.on('offline', (error) => expectType<Error>(error));
 server.on('close', (closed) => expectType<WebSocket.RelayedServer>(closed));
 expectType<number | undefined>(server.stats().rtt);
 expectType<number>(server.stats().accepted);
+expectType<number[]>(server.stats().acceptLatency.counts);
+expectError(server.stats().other);
 expectType<Promise<void>>(server.close({ drain: true, timeout: 1, signal: new AbortController().signal }));
 expectType<Promise<void>>(server[Symbol.asyncDispose]());
 expectAssignable<AsyncDisposable>(server);
@@ -127,6 +129,11 @@ expectType<Promise<WebSocket.RelayedWebSocket>>(
   WebSocket.connectRelayed('wss://h/p', { keyName: 'r', key: 'k', signal: new AbortController().signal })
 );
 expectType<Promise<WebSocket.RelayedWebSocket>>(WebSocket.connectRelayed('Endpoint=sb://h/', () => 'token'));
+const { bufferedAmount, bytesSent, compression, rtt } = new WebSocket.RelayedWebSocket('wss://h/p').stats();
+expectType<number>(bufferedAmount);
+expectType<number | undefined>(bytesSent);
+expectType<boolean>(compression);
+expectType<number | undefined>(rtt);
 expectError(WebSocket.connectRelayed());
 expectError(WebSocket.connectRelayed('wss://h/p', { signal: 1 }));
 expectType<Promise<void>>(new WebSocket.RelayedWebSocket('wss://h/p')[Symbol.asyncDispose]());

@@ -216,12 +216,13 @@ const scenarios = {
     stage.note('paused', socket.isPaused);
   },
   'back-pressure of a writer': async (stage) => {
-    const { socket, connection, stream } = await open(stage, { writableHighWaterMark: 10 });
+    const { connection, stream } = await open(stage, { writableHighWaterMark: 10 });
     reading(stage, stream);
     connection.socket.pause();
     let more = true;
     for (let i = 0; i < 16; i++) more = stream.write(Buffer.alloc(1024 * 1024), stage.callback(`${i}`));
-    stage.note('more', more, socket.bufferedAmount > 0);
+    // Whether the kernel had room for the first of them is its own affair.
+    stage.note('more', more);
     stream.on('drain', () => stage.note('drain'));
     connection.socket.resume();
     await stage.until('drain');

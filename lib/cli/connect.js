@@ -7,7 +7,7 @@ const { pipeline } = require('node:stream/promises');
 const { parseArgs } = require('node:util');
 
 const { bridge } = require('./bridge.js');
-const { note, plain, printJson, stopped } = require('./output.js');
+const { note, plain, printJson, stopped, waiting } = require('./output.js');
 const { TARGET_HELP, TARGET_OPTIONS, readEndpoint, readTarget, usage } = require('./target.js');
 
 const summary = 'connects to a listener; stdin and stdout, or a local port';
@@ -47,7 +47,7 @@ async function run(args) {
   const dial = () => connectRelayed(uri, { ...options, keepAlive: true });
 
   if (local !== undefined) return forward(local, dial, values.json);
-  const socket = await dial();
+  const socket = await waiting('connecting', dial());
   if (values.raw) {
     await carry(socket);
     return 0;

@@ -5,7 +5,7 @@ const { parseArgs } = require('node:util');
 const { proxyFor } = require('../environment.js');
 const { redact } = require('../redact.js');
 const { diagnose } = require('./diagnose.js');
-const { paint, printJson } = require('./output.js');
+const { paint, printJson, waiting } = require('./output.js');
 const { askClock, openTcp, openTls, openTunnel, resolveName } = require('./probe.js');
 const { TARGET_HELP, TARGET_OPTIONS, readTarget } = require('./target.js');
 
@@ -58,7 +58,7 @@ async function examine({ uri, options }, action, report) {
 
   const step = async (name, work) => {
     try {
-      const { result = 'ok', text, value } = await work();
+      const { result = 'ok', text, value } = await waiting(`   ${name}`, work());
       report({ name, result, text });
       return value;
     } catch (error) {

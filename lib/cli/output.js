@@ -19,6 +19,31 @@ function note(text) {
   process.stderr.write(`${paint('grey', text, process.stderr)}\n`);
 }
 
+/**
+ * Says what is being waited for, once the wait is a noticeable one and somebody watches; the text goes when it is over.
+ *
+ * @template T
+ * @param {string} text
+ * @param {Promise<T>} work
+ * @param {{stream?: object, after?: number}} [options] After how many milliseconds
+ * @return {Promise<T>} `work`
+ */
+async function waiting(text, work, { stream = process.stderr, after = 500 } = {}) {
+  if (!stream.isTTY) return work;
+  let shown = false;
+  const timer = setTimeout(() => {
+    shown = true;
+    stream.write(paint('grey', `${text} …`, stream));
+  }, after);
+  try {
+    return await work;
+  } finally {
+    clearTimeout(timer);
+    // Back to the start of the line, and erase it.
+    if (shown) stream.write('\r\u001b[K');
+  }
+}
+
 /** An error as an object for `--json`. */
 function plain({ code, message, statusCode, reason, trackingId }) {
   return { code, message, statusCode, reason, trackingId };
@@ -31,4 +56,4 @@ function stopped() {
   });
 }
 
-module.exports = { note, paint, plain, printJson, stopped };
+module.exports = { note, paint, plain, printJson, stopped, waiting };

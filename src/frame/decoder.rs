@@ -53,6 +53,7 @@ pub struct Decoder {
     role: Role,
     skip_utf8: bool,
     finished: bool,
+    fed: u64,
     /// Start of a header whose rest has not come yet.
     head: [u8; MAX_HEADER],
     head_len: u8,
@@ -74,6 +75,7 @@ impl Decoder {
             role: options.role,
             skip_utf8: options.skip_utf8,
             finished: false,
+            fed: 0,
             head: [0; MAX_HEADER],
             head_len: 0,
             body: None,
@@ -87,12 +89,18 @@ impl Decoder {
         self.finished
     }
 
+    /// Bytes that have come so far.
+    pub fn fed(&self) -> u64 {
+        self.fed
+    }
+
     /// Feeds what was read. Masked payloads are unmasked in place.
     ///
     /// # Errors
     /// Once, at the first frame that breaks a rule; what came before it has reached the sink. Later calls do
     /// nothing, as after a close frame.
     pub fn decode(&mut self, chunk: &mut [u8], sink: &mut impl Sink) -> Result<(), FrameError> {
+        self.fed += chunk.len() as u64;
         if self.finished {
             return Ok(());
         }
@@ -121,7 +129,7 @@ impl Decoder {
     /// As [`Decoder::decode`].
     pub fn direct_advance(&mut self, sink: &mut impl Sink) -> Result<(), FrameError> {
         let Some(body) = &mut self.body else { return Ok(()) };
-        body.settle();
+        self.fed += body.settle() as u64;
         if body.missing() > 0 {
             return Ok(());
         }

@@ -292,6 +292,9 @@ impl Driver {
     }
 
     fn news(&mut self, link: LinkId, news: News) {
+        if let News::Broken(why) = &news {
+            tracing::debug!(channel = self.channel, why, "control channel broke");
+        }
         match news {
             News::Message(Message::Text(text)) => self.input(Input::Text(link, &text)),
             News::Message(Message::Binary(_)) => self.input(Input::Binary(link)),
@@ -300,6 +303,7 @@ impl Driver {
             News::Message(Message::Close(frame)) => {
                 let code = frame.as_ref().map(|frame| u16::from(frame.code));
                 let reason = frame.as_ref().map_or("", |frame| frame.reason.as_str());
+                tracing::debug!(channel = self.channel, code, reason, "control channel closed by the relay");
                 self.input(Input::Lost { link, code, reason });
             }
             News::Broken(why) => self.input(Input::Lost { link, code: None, reason: &why }),

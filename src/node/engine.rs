@@ -13,10 +13,11 @@ use tokio::runtime::Handle;
 use super::buffers;
 use super::convert::{self, DeflateOffer, DialOptions, EngineOptions, TlsContextOptions};
 use super::runtime::IoThread;
+use super::trace;
 use crate::frame::{MaskKeys, OpCode};
 use crate::listener::Listener;
 use crate::socket::delivery::{Delivery, RECORD_WORDS};
-use crate::socket::{self, Masking, Outline, Socket, Tuning};
+use crate::socket::{self, Masking, Outline, Socket, SocketStats, Tuning};
 
 /// Bytes that may wait for JavaScript, over all sockets, before the IO thread stops reading.
 const DELIVERY_LIMIT: usize = 64 * 1024 * 1024;
@@ -31,6 +32,7 @@ const META_RECEIPT: u32 = 256;
 /// Mutable views, which `#[napi]` takes by alias only.
 type Words<'a> = &'a mut [u32];
 type Bytes<'a> = &'a mut [u8];
+type Numbers<'a> = &'a mut [f64];
 
 type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
 
@@ -185,6 +187,12 @@ impl NativeEngine {
         Ok(())
     }
 
+    /// Delivers what the core traces under `slot`, as records of JSON.
+    #[napi]
+    pub fn trace(&self, slot: u32) {
+        trace::subscribe(&self.delivery(), slot);
+    }
+
     /// The value of the header that offers permessage-deflate.
     #[napi]
     pub fn deflate_offer(&self, offer: DeflateOffer) -> String {
@@ -253,11 +261,21 @@ impl NativeEngine {
         self.slots.socket(slot).map_or(0.0, |socket| socket.buffered_amount() as f64)
     }
 
-    /// Frees a slot after its last record; returns the bytes that were still sent to it behind that.
+    /// What the socket has carried, as `lib/socket-stats.js` numbers it.
     #[napi]
-    pub fn release(&self, slot: u32) -> f64 {
+    pub fn socket_stats(&self, slot: u32, #[napi(ts_arg_type = "Float64Array")] into: Numbers<'_>) {
+        self.with(slot, |socket| tell(&socket.stats(), into));
+    }
+
+    /// Frees a slot after its last record; returns the bytes that were still sent to it behind that, and fills in
+    /// what the socket has carried.
+    #[napi]
+    pub fn release(&self, slot: u32, #[napi(ts_arg_type = "Float64Array")] into: Numbers<'_>) -> f64 {
         let socket = lock(&self.slots.sockets).get_mut(slot as usize).and_then(Option::take);
-        socket.map_or(0.0, |socket| socket.buffered_amount() as f64)
+        socket.map_or(0.0, |socket| {
+            tell(&socket.stats(), into);
+            socket.buffered_amount() as f64
+        })
     }
 
     /// What is alive.
@@ -321,6 +339,22 @@ impl Drop for NativeEngine {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn tell(stats: &SocketStats, into: &mut [f64]) {
+    let numbers = [
+        stats.messages_sent as f64,
+        stats.bytes_sent as f64,
+        stats.wire_bytes_sent as f64,
+        stats.messages_received as f64,
+        stats.bytes_received as f64,
+        stats.wire_bytes_received as f64,
+        stats.held as f64,
+        stats.rtt.map_or(f64::NAN, |rtt| rtt.as_secs_f64() * 1000.0),
+    ];
+    for (to, from) in into.iter_mut().zip(numbers) {
+        *to = from;
+    }
 }
 
 fn outline(meta: u32) -> Option<Outline> {

@@ -12,3 +12,4 @@ pub mod helpers;
 pub mod listener;
 pub mod runtime;
 mod text;
+mod trace;

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::Socket;
 use super::delivery::{Batch, CHUNK, Kind};
 use super::driver::Cause;
+use super::tally::Yield;
 use crate::error::{ErrorKind, RelayError};
 use crate::frame::{Decoder, FrameError, Payload, Sink};
 
@@ -19,11 +20,12 @@ pub(super) struct Collector<'a> {
     batch: &'a mut Batch,
     /// The addresses of what is being decoded, while it stays where it is.
     within: Range<usize>,
+    found: Yield,
 }
 
 impl<'a> Collector<'a> {
     pub(super) fn new(socket: &'a Socket, batch: &'a mut Batch) -> Self {
-        Self { socket, batch, within: 0..0 }
+        Self { socket, batch, within: 0..0, found: Yield::default() }
     }
 
     /// Decodes what was read, and leaves an empty buffer. If it is a lot, JavaScript gets the very bytes.
@@ -54,11 +56,18 @@ impl<'a> Collector<'a> {
             self.batch.push(slot, kind, 0, payload);
         }
     }
+
+    /// What was found, for the counters.
+    pub(super) fn finish(self) -> Yield {
+        self.found
+    }
 }
 
 impl Sink for Collector<'_> {
     fn message(&mut self, binary: bool, payload: Payload<'_>, fragments: &[u32]) {
         let slot = self.socket.slot;
+        self.found.messages += 1;
+        self.found.bytes += payload.len() as u64;
         if binary && !fragments.is_empty() {
             let lengths: Vec<u8> = fragments.iter().flat_map(|length| length.to_le_bytes()).collect();
             self.batch.push(slot, Kind::Fragments, 0, &lengths);
@@ -79,6 +88,7 @@ impl Sink for Collector<'_> {
             let pings = &self.socket.user_pings;
             if pings.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_sub(1)).is_err()
             {
+                self.found.ponged = true;
                 return;
             }
         }

@@ -22,6 +22,7 @@ use super::delivery::{Batch, Kind, Owner};
 use super::link::{Link, ReadError, ReadStep, Scratch};
 use super::opening::{Connection, Opening, open};
 use super::pulse::Pulse;
+use super::tally::Yield;
 use super::{Ending, Socket, spin};
 use crate::frame::{Decoder, DecoderOptions, Deflate, Inflate, MaskKeys, Role};
 
@@ -76,6 +77,8 @@ fn bury(socket: &Socket, cause: Cause) {
     let mut side = socket.side();
     let unwritten = side.outgoing.len();
     let opened = side.link.take().is_some();
+    let settled = side.outgoing.settled();
+    side.sent.settle(settled);
     side.outgoing = Default::default();
     side.waker = None;
     side.book(&socket.delivery, socket.options.max_backlog);
@@ -185,6 +188,7 @@ impl Driver {
             let mut sink = Collector::new(&self.socket, &mut io.batch);
             let decoded = self.decoder.decode(&mut early, &mut sink).map_err(ReadError::from);
             let rest = self.link.read_early(&mut io.scratch, &mut self.decoder, &mut sink);
+            self.count(sink.finish());
             self.digest(decoded.and(rest), io)?;
         }
         let mut budget = READ_BUDGET;
@@ -203,6 +207,7 @@ impl Driver {
             push(&self.socket, &mut io.batch);
             let mut sink = Collector::new(&self.socket, &mut io.batch);
             let read = self.link.read(&mut io.scratch, &mut self.decoder, &mut sink);
+            self.count(sink.finish());
             self.digest(read, io)?;
             budget -= 1;
         }
@@ -210,6 +215,15 @@ impl Driver {
             spin::extend();
         }
         Ok(())
+    }
+
+    fn count(&mut self, read: Yield) {
+        self.socket.received.add(read, self.decoder.fed());
+        if let Some(pulse) = self.pulse.as_mut().filter(|_| read.ponged)
+            && let Some(rtt) = pulse.answered()
+        {
+            self.socket.received.measured(rtt);
+        }
     }
 
     /// Notes what a read came to.

@@ -19,6 +19,7 @@ mod opening;
 mod outgoing;
 mod pulse;
 mod spin;
+mod tally;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -34,10 +35,12 @@ pub use self::driver::run;
 pub use self::opening::Opening;
 pub use self::outgoing::{Masking, Outline};
 pub use self::spin::run as stay_awake;
+pub use self::tally::SocketStats;
 
 use self::delivery::{Delivery, Kind, Owner};
 use self::link::Link;
 use self::outgoing::Outgoing;
+use self::tally::{Received, Sent};
 use crate::frame::{MaskKeys, OpCode};
 
 /// Switches for tests: every fast path can be turned off, and IO cut into single bytes.
@@ -104,6 +107,7 @@ enum Ending {
 struct Side {
     link: Option<Arc<Link>>,
     outgoing: Outgoing,
+    sent: Sent,
     ending: Ending,
     /// A write failed; the IO thread has to notice.
     broken: Option<io::Error>,
@@ -127,6 +131,7 @@ pub struct Socket {
     tuning: Tuning,
     inbound: AtomicUsize,
     newest: AtomicUsize,
+    received: Received,
     paused: AtomicBool,
     /// The task waits for JavaScript to drain what this socket has delivered.
     starved: AtomicBool,
@@ -149,6 +154,7 @@ impl Socket {
             tuning,
             inbound: AtomicUsize::new(0),
             newest: AtomicUsize::new(0),
+            received: Received::default(),
             paused: AtomicBool::new(false),
             starved: AtomicBool::new(false),
             crowded: AtomicBool::new(false),
@@ -157,6 +163,7 @@ impl Socket {
             side: Mutex::new(Side {
                 link: None,
                 outgoing: Outgoing::default(),
+                sent: Sent::default(),
                 ending: Ending::No,
                 broken: None,
                 close_by: None,
@@ -315,6 +322,7 @@ impl SendRun<'_> {
         if outline.opcode == OpCode::Ping && payload.is_empty() {
             self.socket.user_pings.fetch_add(1, Ordering::Relaxed);
         }
+        side.sent.frame(outline, payload.len());
         if outline.compress || side.outgoing.is_waiting() {
             side.outgoing.wait(outline, payload.to_vec());
         } else {

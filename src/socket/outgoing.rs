@@ -101,6 +101,11 @@ impl Outgoing {
         (self.appended - self.settled) as usize + self.waiting_bytes
     }
 
+    /// Bytes of frames that the kernel has.
+    pub fn settled(&self) -> u64 {
+        self.settled
+    }
+
     /// True where a new frame has to queue behind one that waits for the compressor.
     pub fn is_waiting(&self) -> bool {
         self.compressing || !self.waiting.is_empty()

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -16,12 +17,19 @@ pub(super) struct Pulse {
     next: Instant,
     pub(super) heard: Instant,
     listening: bool,
+    /// When the ping went out whose pong has not come yet.
+    pinged: Option<Instant>,
 }
 
 impl Pulse {
     pub(super) fn new(settings: KeepAlive) -> Self {
         let now = Instant::now();
-        Self { settings, next: now + settings.interval, heard: now, listening: true }
+        Self { settings, next: now + settings.interval, heard: now, listening: true, pinged: None }
+    }
+
+    /// A ping was answered: after how long, if that was measured.
+    pub(super) fn answered(&mut self) -> Option<Duration> {
+        self.pinged.take().map(|pinged| pinged.elapsed())
     }
 
     /// Pings if it is time to, and says when to look again; fails if the peer has been silent for too long.
@@ -31,6 +39,7 @@ impl Pulse {
         if !listening || !self.listening {
             // Nothing can be heard while we do not listen.
             self.heard = now;
+            self.pinged = None;
         }
         self.listening = listening;
         let limit = (!self.settings.timeout.is_zero()).then(|| self.heard + self.settings.timeout);
@@ -51,6 +60,9 @@ impl Pulse {
                     receipt: false,
                 };
                 side.outgoing.append(outline, Some(keys.next_key()), &[]);
+                if !self.settings.pong {
+                    self.pinged.get_or_insert(now);
+                }
             }
         }
         Ok(limit.map_or(self.next, |limit| limit.min(self.next)))

@@ -29,6 +29,7 @@ mod flow;
 mod keep_alive;
 mod messages;
 mod opening;
+mod tally;
 mod threads;
 
 const SLOT: u32 = 3;

@@ -90,7 +90,11 @@ pub struct Opened {
 pub async fn open(request: &DialRequest) -> Result<Opened, RelayError> {
     // Boxed phase by phase: a listener keeps many of these, and the TLS and proxy states are large.
     let attempt = Box::pin(attempt(request));
-    within(request.handshake_timeout, attempt).await
+    let result = within(request.handshake_timeout, attempt).await;
+    if let Err(error) = &result {
+        tracing::debug!(host = request.host, code = error.kind.code(), "dial failed");
+    }
+    result
 }
 
 /// Gives up a part of the opening handshake after `limit`.
@@ -121,19 +125,25 @@ async fn attempt(request: &DialRequest) -> Result<Opened, RelayError> {
         }
         (_, false) => None,
     };
+    let (host, port, secure) = (&*request.host, request.port, request.secure);
+    tracing::debug!(host, port, secure, proxy = request.proxy.is_some(), "dialling");
     let tcp = match &request.proxy {
         Some(proxy) => Box::pin(proxy::connect(proxy, &request.host, request.port)).await?,
         None => Box::pin(tcp::connect(&request.host, request.port)).await?,
     };
+    tracing::debug!(host, "connected");
     let mut stream = match config {
         Some(config) => {
             let name =
                 request.server_name.as_deref().filter(|name| !name.is_empty()).unwrap_or(&request.host);
-            Stream::Tls(Box::new(Box::pin(tls::connect(config, name, tcp)).await?))
+            let stream = Box::pin(tls::connect(config, name, tcp)).await?;
+            tracing::debug!(host, "TLS is up");
+            Stream::Tls(Box::new(stream))
         }
         None => Stream::Plain(tcp),
     };
     let (response, leftover) = Box::pin(handshake::exchange(&mut stream, &text, request.max_head)).await?;
+    tracing::debug!(host, status = response.status, "answered");
     Ok(Opened { stream, response, leftover, key })
 }
 

@@ -66,15 +66,17 @@ impl Body {
         self.settle();
     }
 
-    /// Unmasks what was appended.
-    pub(super) fn settle(&mut self) {
+    /// Unmasks what was appended, and says how much that was.
+    pub(super) fn settle(&mut self) -> usize {
         let announced = self.start.saturating_add(usize::try_from(self.header.len).unwrap_or(usize::MAX));
         debug_assert!(self.buf.len() <= announced, "more was appended than was missing");
         self.buf.truncate(announced);
         if let (Some(key), Some(fresh)) = (self.header.key, self.buf.get_mut(self.filled..)) {
             mask::apply(fresh, key, self.filled.saturating_sub(self.start));
         }
+        let fresh = self.buf.len() - self.filled;
         self.filled = self.buf.len();
+        fresh
     }
 }
 

@@ -1,0 +1,204 @@
+'use strict';
+
+// `socket.stats()` and what `server.stats()` measures, through the embedded relay.
+
+const { once } = require('node:events');
+const http = require('node:http');
+
+const WebSocket = require('..');
+const { RelayEmulator } = require('../emulator.js');
+const { Histogram } = require('../lib/histogram');
+
+const { RelayedServer, RelayedWebSocket, connectRelayed } = WebSocket;
+
+const cleanups = [];
+
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+/** Waits for what no event tells; one that never comes fails the test instead of spinning on. */
+async function until(condition) {
+  const limit = Date.now() + 4_000;
+  while (!condition()) {
+    if (Date.now() > limit) throw new Error(`still not: ${condition}`);
+    await new Promise(setImmediate);
+  }
+}
+
+/** A pair of sockets through the relay, and the server. */
+async function pair({ relay: relayOptions, server: serverOptions, sender: senderOptions } = {}) {
+  const relay = await RelayEmulator.start(relayOptions);
+  cleanups.push(() => relay.close({ force: true }));
+  const server = new RelayedServer({
+    server: relay.listenUri(),
+    keyName: relay.keyName,
+    key: relay.key,
+    ...serverOptions
+  });
+  cleanups.push(() => server.close({ timeout: 0 }));
+  await once(server, 'listening');
+  const connected = once(server, 'connection');
+  const sender = await connectRelayed(relay.sendUri(), { token: relay.createToken(), ...senderOptions });
+  cleanups.push(() => sender.terminate());
+  const [accepted] = await connected;
+  return { server, sender, accepted };
+}
+
+describe('socket.stats()', () => {
+  test('counts messages and bytes in both directions, and still knows them when the socket is closed', async () => {
+    const { sender, accepted } = await pair();
+    expect(sender.stats()).toEqual({
+      messagesSent: 0,
+      bytesSent: 0,
+      wireBytesSent: 0,
+      messagesReceived: 0,
+      bytesReceived: 0,
+      wireBytesReceived: 0,
+      bufferedAmount: 0,
+      heldAmount: 0,
+      compression: false,
+      rtt: undefined
+    });
+    accepted.on('message', (data) => accepted.send(data));
+    const echoed = [];
+    sender.on('message', (data) => echoed.push(data.length));
+    sender.send('grüße');
+    sender.send(Buffer.alloc(100_000), { fin: false });
+    sender.send(Buffer.alloc(1), { fin: true });
+    // What lies in the outbox counts, too.
+    expect(sender.stats()).toMatchObject({ messagesSent: 2, bytesSent: 100_008, messagesReceived: 0 });
+    while (echoed.length < 2) await once(sender, 'message');
+    sender.close(1000);
+    await Promise.all([once(sender, 'close'), once(accepted, 'close')]);
+
+    const numbers = { messagesSent: 2, bytesSent: 100_008, messagesReceived: 2, bytesReceived: 100_008 };
+    for (const socket of [sender, accepted]) {
+      const stats = socket.stats();
+      expect(stats).toMatchObject({ ...numbers, bufferedAmount: 0, heldAmount: 0 });
+      // Headers, masking keys and close frames come on top, and TLS does not.
+      expect(stats.wireBytesSent - stats.bytesSent).toBeGreaterThan(8);
+      expect(stats.wireBytesReceived - stats.bytesReceived).toBeGreaterThan(4);
+      expect(stats.wireBytesSent).toBeLessThan(100_100);
+    }
+  });
+
+  test('shows what waits for the program: in the engine, and here while the socket is paused', async () => {
+    const { sender, accepted } = await pair();
+    for (let count = 0; count < 3; count++) sender.send(Buffer.alloc(1_000));
+    sender.stats();
+    // The event loop stands still meanwhile, so nothing can be taken out of the engine's queue.
+    const limit = Date.now() + 4_000;
+    while (accepted.stats().messagesReceived < 3 && Date.now() < limit);
+    expect(accepted.stats().heldAmount).toBeGreaterThan(3_000);
+
+    accepted.once('message', () => accepted.pause());
+    await once(accepted, 'message');
+    await until(() => accepted.stats().heldAmount === 2_000);
+    accepted.resume();
+    await once(accepted, 'message');
+    await until(() => accepted.stats().heldAmount === 0);
+  });
+
+  test('shows what the kernel has not taken, as bufferedAmount does', async () => {
+    const { sender, accepted } = await pair({ server: { highWaterMark: 64 * 1024 } });
+    accepted.pause();
+    sender.send(Buffer.alloc(32 * 1024 * 1024));
+    const { bufferedAmount, bytesSent } = sender.stats();
+    expect(bytesSent).toBe(32 * 1024 * 1024);
+    expect(bufferedAmount).toBeGreaterThan(0);
+  });
+
+  test('tells payloads from what compression makes of them', async () => {
+    const compressed = { perMessageDeflate: true };
+    const { sender, accepted } = await pair({
+      relay: { grantExtensions: true },
+      server: compressed,
+      sender: compressed
+    });
+    expect(sender.extensions).toContain('permessage-deflate');
+    sender.send('a'.repeat(100_000));
+    await once(accepted, 'message');
+    const received = accepted.stats();
+    expect(received).toMatchObject({ compression: true, bytesReceived: 100_000 });
+    expect(received.wireBytesReceived).toBeLessThan(1_000);
+    await new Promise((resolve) => sender.ping('', true, resolve));
+    expect(sender.stats()).toMatchObject({ compression: true, bytesSent: 100_000, bufferedAmount: 0 });
+    expect(sender.stats().wireBytesSent).toBeLessThan(1_000);
+  });
+
+  test('has the round trip of keep-alive pings', async () => {
+    const { sender, accepted } = await pair({
+      server: { keepAlive: { interval: 5, timeout: 0 } },
+      sender: { keepAlive: { interval: 5, timeout: 0, mode: 'pong' } }
+    });
+    await until(() => accepted.stats().rtt !== undefined);
+    expect(accepted.stats().rtt).toBeGreaterThan(0);
+    // Pongs are not answered, so there is nothing to measure.
+    expect(sender.stats().rtt).toBeUndefined();
+  });
+
+  test('is all zero before a connection and after one that failed', async () => {
+    const socket = new RelayedWebSocket('ws://127.0.0.1:1');
+    const { messagesSent, bytesReceived, bufferedAmount } = socket.stats();
+    expect([messagesSent, bytesReceived, bufferedAmount]).toEqual([0, 0, 0]);
+    await new Promise((resolve) => socket.once('error', resolve));
+    expect(socket.stats().wireBytesSent).toBe(0);
+  });
+
+  test("knows little of a socket that runs on ws's engine", async () => {
+    const server = new WebSocket.Server({ host: '127.0.0.1', port: 0 });
+    cleanups.push(() => new Promise((resolve) => server.close(resolve)));
+    await once(server, 'listening');
+    const socket = new RelayedWebSocket(`ws://127.0.0.1:${server.address().port}`, {
+      agent: new http.Agent()
+    });
+    await once(socket, 'open');
+    expect(socket.stats()).toEqual({ bufferedAmount: 0, compression: false });
+    socket.terminate();
+    await once(socket, 'close');
+  });
+});
+
+describe('server.stats()', () => {
+  test('has the round trip of the control channel and how long accepting took', async () => {
+    const { server } = await pair({ server: { keepAlive: { interval: 5, timeout: 0 } } });
+    await until(() => server.stats().rtt !== undefined);
+    expect(server.stats().rtt).toBeGreaterThan(0);
+    const { count, sum, max, bounds, counts } = server.stats().acceptLatency;
+    expect(count).toBe(1);
+    expect(sum).toBe(max);
+    expect(counts).toHaveLength(bounds.length + 1);
+    expect(counts[bounds.findIndex((bound) => max <= bound)]).toBe(1);
+  });
+
+  test('waiting for a verdict is part of accepting', async () => {
+    const verdicts = [];
+    const { server } = await pair({
+      server: { verifyClient: (info, callback) => setTimeout(() => verdicts.push(callback(true)), 15) }
+    });
+    expect(verdicts).toHaveLength(1);
+    expect(server.stats().acceptLatency.max).toBeGreaterThan(10);
+  });
+});
+
+describe('the histogram', () => {
+  test('has inclusive bounds, and a last bucket for all above', () => {
+    const histogram = new Histogram();
+    for (const ms of [0, 1, 1.01, 20_000, 20_001, 1e9]) histogram.record(ms);
+    const { count, sum, max, bounds, counts } = histogram.snapshot();
+    expect({ count, max }).toEqual({ count: 6, max: 1e9 });
+    expect(sum).toBeCloseTo(1 + 1.01 + 20_000 + 20_001 + 1e9);
+    expect([counts[0], counts[1], counts.at(-2), counts.at(-1)]).toEqual([2, 1, 1, 2]);
+    expect(counts.reduce((total, bucket) => total + bucket)).toBe(count);
+    expect([...bounds].sort((a, b) => a - b)).toEqual(bounds);
+  });
+
+  test('gives away copies', () => {
+    const histogram = new Histogram();
+    histogram.snapshot().counts.fill(9);
+    histogram.snapshot().bounds.pop();
+    expect(histogram.snapshot()).toMatchObject({ count: 0, counts: new Array(15).fill(0) });
+    expect(histogram.snapshot().bounds).toHaveLength(14);
+  });
+});

@@ -1,0 +1,62 @@
+'use strict';
+
+/** What a socket has carried: `socket.stats()`. */
+
+const { Kind } = require('./engine');
+const { DEFLATE } = require('./sending-socket');
+
+const NOTHING = [0, 0, 0, 0, 0, 0, 0, NaN];
+
+/**
+ * @param {import('./relayed-socket').RelayedWebSocket} socket
+ * @return {object} See `docs/api.md`
+ */
+function socketStats(socket) {
+  const { bufferedAmount } = socket;
+  const compression = socket._extensions[DEFLATE] !== undefined;
+  // ws's own engine counts nothing.
+  if (socket._engine === undefined) return { bufferedAmount, compression };
+
+  const [
+    messagesSent,
+    bytesSent,
+    wireBytesSent,
+    messagesReceived,
+    bytesReceived,
+    wireBytesReceived,
+    undrained,
+    rtt
+  ] = readTally(socket);
+  return {
+    messagesSent,
+    bytesSent,
+    wireBytesSent,
+    messagesReceived,
+    bytesReceived,
+    wireBytesReceived,
+    bufferedAmount,
+    heldAmount: undrained + heldBytes(socket._held),
+    compression,
+    rtt: Number.isNaN(rtt) ? undefined : rtt
+  };
+}
+
+/** The engine's numbers, in the order in which `src/node/engine.rs` tells them. */
+function readTally(socket) {
+  const { _engine: engine, _slot: slot } = socket;
+  if (slot < 0) return socket._lastTally ?? NOTHING;
+  engine.tally.set(NOTHING);
+  engine.native.socketStats(slot, engine.tally);
+  return engine.tally;
+}
+
+/** Payloads of messages that have crossed and wait here, while paused for example. */
+function heldBytes(held) {
+  let bytes = 0;
+  for (let at = 0; held !== null && at < held.length; at += 3) {
+    if (held[at] <= Kind.BINARY) bytes += held[at + 2].length;
+  }
+  return bytes;
+}
+
+module.exports = { socketStats };
