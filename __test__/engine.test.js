@@ -222,7 +222,11 @@ describe('slots', () => {
     };
     const listener = { accept: (id, socket) => engine.native.dial(socket._slot, dial) };
     const error = await new Promise((resolve) => {
-      acceptSocket(listener, 1, { address: 'ws://relay/', options: DEFAULTS, onFail: resolve });
+      acceptSocket(listener, 1, {
+        address: 'ws://relay/',
+        options: DEFAULTS,
+        owner: { fail: (_, error) => resolve(error) }
+      });
     });
     expect(error.statusCode).toBe(404);
     while (engine.references > 0) await turn();

@@ -189,8 +189,8 @@ class Acceptor {
         options: settings,
         tls: settings.tls,
         proxy: proxyFor(settings.proxy, secure, host, Number(port) || (secure ? 443 : 80)),
-        onOpen: (socket) => this.opened(offer, socket),
-        onFail: (error) => this.fail(offer, error)
+        owner: this,
+        offer
       });
     } catch (error) {
       if (offer.settled) throw error;
@@ -203,10 +203,6 @@ class Acceptor {
     const { server, sockets } = this;
     const { request } = offer;
     sockets.add(socket);
-    socket.once('close', () => {
-      sockets.delete(socket);
-      this.onChange();
-    });
     const duration = performance.now() - offer.startedAt;
     this.latency.record(duration);
     this.settle(offer, 'accepted');
@@ -216,6 +212,12 @@ class Acceptor {
     }
     diagnostics.publish('accept:accepted', { server, request, socket, duration });
     server.emit('connection', socket, request);
+  }
+
+  /** A socket is about to emit `close`. */
+  closed(socket) {
+    this.sockets.delete(socket);
+    this.onChange();
   }
 
   /**

@@ -149,10 +149,14 @@ class RelayedWebSocket extends ReceivingSocket {
       this.emit('open');
       return;
     }
+    // It holds the sender's request, which is not to live as long as the socket.
+    const { owner, offer } = this._accept;
+    this._accept = undefined;
+    this._owner = owner;
     // Code written for ws uses the socket at once, code written for hyco-ws waits for 'open': messages wait for both.
     this._held = [];
     try {
-      this._accept.onOpen(this, response);
+      owner.opened(offer, this);
     } finally {
       // A listener of 'connection' that throws must not hold the records, close included, for ever.
       process.nextTick(openAccepted, this);
@@ -258,7 +262,7 @@ class RelayedWebSocket extends ReceivingSocket {
     this._errorEmitted = true;
     if (this._accept !== undefined) {
       this._readyState = CLOSED;
-      this._accept.onFail(error);
+      this._accept.owner.fail(this._accept.offer, error);
       return;
     }
     this.emit('error', error);
@@ -309,8 +313,9 @@ function redirectTarget({ status, headers }) {
  * @param {string} [accept.protocol]
  * @param {string[]} accept.headers Further header lines of the dial
  * @param {object} accept.options Socket options of the server
- * @param {function(RelayedWebSocket, object): void} accept.onOpen Runs when the socket is OPEN, before its `open`
- * @param {function(Error): void} accept.onFail Runs if the rendezvous fails; the socket emits nothing then
+ * @param {import('./accept').Acceptor} accept.owner Its `opened()` runs when the socket is OPEN, before its `open`, and
+ *     `closed()` before its `close`; or `fail()` if the rendezvous fails, and the socket emits nothing then
+ * @param {object} accept.offer What those get
  * @return {RelayedWebSocket}
  */
 function acceptSocket(listener, offerId, accept) {

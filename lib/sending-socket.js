@@ -61,6 +61,8 @@ class SendingSocket extends WebSocket {
     this._terminated = false;
     this._exchange = null;
     this._accept = undefined;
+    // Who has accepted the connection.
+    this._owner = undefined;
     this._request = undefined;
     this._lookAlike = undefined;
     // What the connection had carried when it closed.
@@ -191,6 +193,7 @@ class SendingSocket extends WebSocket {
   emitClose() {
     if (this._engine === undefined) return super.emitClose();
     this._readyState = CLOSED;
+    this._owner?.closed(this);
     this.emit('close', this._closeCode, this._closeMessage);
   }
 

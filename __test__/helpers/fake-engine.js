@@ -142,6 +142,7 @@ class FakeSocket extends EventEmitter {
   end(code) {
     if (this.readyState === 3) return;
     this.readyState = 3;
+    this.owner?.closed(this);
     this.emit('close', code, Buffer.alloc(0));
   }
 }
@@ -155,11 +156,12 @@ function acceptSocket(listener, offerId, accept) {
     socket,
     open() {
       socket.readyState = 1;
-      accept.onOpen(socket, { status: 101 });
+      socket.owner = accept.owner;
+      accept.owner.opened(accept.offer, socket);
       process.nextTick(() => socket.emit('open'));
       return socket;
     },
-    fail: (error) => accept.onFail(error)
+    fail: (error) => accept.owner.fail(accept.offer, error)
   });
   return socket;
 }

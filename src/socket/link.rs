@@ -30,7 +30,8 @@ const SLICES: usize = 16;
 /// One connection.
 pub struct Link {
     tcp: TcpStream,
-    tls: Option<Mutex<ClientConnection>>,
+    /// Boxed, for it is a kilobyte, which plain connections need not carry.
+    tls: Option<Box<Mutex<ClientConnection>>>,
     tuning: Tuning,
 }
 
@@ -68,7 +69,7 @@ impl From<FrameError> for ReadError {
 impl Link {
     /// Takes over a stream whose handshakes are done.
     pub fn new(tcp: TcpStream, tls: Option<ClientConnection>, tuning: Tuning) -> Self {
-        Self { tcp, tls: tls.map(Mutex::new), tuning }
+        Self { tcp, tls: tls.map(|tls| Box::new(Mutex::new(tls))), tuning }
     }
 
     /// Ready to be read, as far as the selector knows.

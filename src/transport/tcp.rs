@@ -25,7 +25,11 @@ const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// [`ErrorKind::Network`], with the system's error in Node's shape.
 pub async fn connect(host: &str, port: u16) -> Result<TcpStream, RelayError> {
     let addresses = resolve(host, port).await?;
-    let stream = race(interleave(addresses), TcpStream::connect).await?;
+    let stream = match addresses[..] {
+        // Nothing to race with: most gateways have one address.
+        [address] => TcpStream::connect(address).await.map_err(|error| connect_error(address, &error))?,
+        _ => race(interleave(addresses), TcpStream::connect).await?,
+    };
     // A socket that cannot be tuned still works: these two are not worth failing for.
     let _ = stream.set_nodelay(true);
     let _ = SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE));
