@@ -278,6 +278,31 @@ describe('flow', () => {
     expect(order).toEqual(Array.from(order.keys()));
   });
 
+  test('slow listeners get one message a turn, and the event loop the rest', async () => {
+    const url = await serve((socket) => {
+      for (let i = 0; i < 30; i++) socket.send('x');
+    });
+    const socket = connect(url);
+    let turn = 0;
+    const timer = setImmediate(function next() {
+      turn++;
+      timer.next = setImmediate(next);
+    });
+    const turns = [];
+    await new Promise((resolve) => {
+      socket.on('message', () => {
+        const until = performance.now() + 5;
+        while (performance.now() < until);
+        if (turns.push(turn) === 30) resolve();
+      });
+    });
+    clearImmediate(timer.next);
+    // A delivery that ends and one that begins may share a turn.
+    expect(new Set(turns).size).toBeGreaterThanOrEqual(15);
+    socket.terminate();
+    await once(socket, 'close');
+  });
+
   test('one message a turn holds the sender back, too', async () => {
     const url = await serve((socket) => {
       for (let i = 0; i < 100_000; i++) socket.send('0123456789'.repeat(10));

@@ -27,8 +27,8 @@ const FLAG_CHUNK = 1 << 9;
 const OUTBOX_LIMIT = 16 * 1024;
 const OUTBOX = 64 * 1024;
 /** How long JavaScript is held by deliveries before timers and other IO get their turn, in milliseconds. */
-const SLICE = 4;
-/** The clock is looked at once in so many records. */
+const SLICE = readSlice(process.env.HYCO_WS_RS_SLICE);
+/** While records are quickly dealt with, the clock is looked at ever more rarely: once in so many at last. */
 const CLOCK_EVERY = 64;
 
 /** After so many bytes of the IO thread's memory V8 is made to look which of it is garbage. */
@@ -66,6 +66,12 @@ const Kind = Object.freeze({
 const Frame = Object.freeze({ FIN: 16, RSV1: 32, COMPRESS: 64, MASK: 128, RECEIPT: 256 });
 
 const NO_BYTES = Buffer.alloc(0);
+
+/** @param {string} [text] Milliseconds; 4 if it is not a positive number */
+function readSlice(text) {
+  const given = Number(text);
+  return given > 0 && given < Infinity ? given : 4;
+}
 
 /** Switches for tests, from `HYCO_WS_RS_TUNING`: comma-separated names, see CONTRIBUTING.md. */
 function readTuning() {
@@ -164,15 +170,22 @@ class Engine {
       return;
     }
     const { native, table } = this;
-    const until = performance.now() + SLICE;
+    let looked = performance.now();
+    const until = looked + SLICE;
+    let stride = 1;
+    let look = 1;
     let finished = false;
     this.corked = this.collects;
     try {
       for (;;) {
         while (this.at < this.count) {
-          const at = this.at++;
-          this.dispatch(at * WORDS);
-          if (at % CLOCK_EVERY === CLOCK_EVERY - 1 && performance.now() > until) return;
+          this.dispatch(this.at++ * WORDS);
+          if (--look > 0) continue;
+          const now = performance.now();
+          if (now > until) return;
+          stride = now - looked < SLICE / 16 ? Math.min(stride * 2, CLOCK_EVERY) : 1;
+          look = stride;
+          looked = now;
         }
         // Nothing was left when these were fetched; whatever came since has woken us, now or in a later call.
         const more = this.ended !== EMPTY || this.woken || this.count === 0;

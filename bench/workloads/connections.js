@@ -71,6 +71,7 @@ module.exports = [
     rows: [memory('at2000', '2,000'), memory('at5000', '5,000')],
     measure: idle
   },
+  scale(1, 1),
   scale(100, 1),
   scale(1000, 1),
   scale(5000, 1)
