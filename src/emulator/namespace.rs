@@ -181,7 +181,7 @@ impl Namespace {
         let mut state = self.state();
         let Some(entity) = state.entities.remove(&key) else { return false };
         for listener in &entity.listeners {
-            let _ = listener.endings.send(ending.clone());
+            listener.end(ending.clone());
         }
         state.end_pipes(Some(&entity.path), &ending);
         drop(state);
@@ -255,7 +255,14 @@ impl Namespace {
         state.next_key += 1;
         state.totals.listeners += 1;
         let path = entity.path.clone();
-        entity.listeners.push(Listener { key, id: id.clone(), authority, messages, endings });
+        entity.listeners.push(Listener {
+            key,
+            id: id.clone(),
+            authority,
+            messages,
+            endings,
+            ending: Arc::default(),
+        });
         drop(guard);
         self.roster.send_replace(());
         Ok(Seat { namespace: Arc::clone(self), key, path, id, messages: inbox, endings: ends })

@@ -282,7 +282,7 @@ impl NativeEngine {
     #[napi]
     pub fn live_counts(&self) -> LiveCounts {
         LiveCounts {
-            tasks: self.io().metrics().num_alive_tasks() as u32,
+            tasks: self.io.tasks() as u32,
             sockets: lock(&self.slots.sockets).iter().flatten().count() as u32,
             listeners: lock(&self.slots.listeners).len() as u32,
         }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
+use tokio::task;
 
 use crate::{buffers, socket};
 
@@ -21,6 +22,8 @@ static CURRENT: Mutex<Weak<IoThread>> = Mutex::new(Weak::new());
 /// The thread, for as long as somebody holds it.
 pub struct IoThread {
     handle: Handle,
+    /// Tasks that belong to the thread itself.
+    chores: [task::JoinHandle<()>; 2],
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -43,16 +46,21 @@ impl IoThread {
     fn start() -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
+        let chores = [handle.spawn(socket::stay_awake()), handle.spawn(trim_buffers())];
         let (stop, stopped) = oneshot::channel();
         let thread = thread::Builder::new().name("hyco-ws-io".into()).spawn(move || {
-            runtime.spawn(socket::stay_awake());
-            runtime.spawn(trim_buffers());
             // Both ways of ending mean the same: the last engine is gone.
             let _ = runtime.block_on(stopped);
             // Drops the tasks, but does not wait for a name lookup that hangs: whoever joins is JavaScript's thread.
             runtime.shutdown_background();
         })?;
-        Ok(Self { handle, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { handle, chores, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Tasks of sockets and listeners that have not ended.
+    pub fn tasks(&self) -> usize {
+        let chores = self.chores.iter().filter(|chore| !chore.is_finished()).count();
+        self.handle.metrics().num_alive_tasks().saturating_sub(chores)
     }
 
     /// For spawning.

@@ -80,7 +80,7 @@ impl State {
 
     pub(super) fn end_control(&self, path: Option<&str>, id: Option<&str>, ending: &Ending) -> usize {
         let meant = self.control(path).filter(|own| id.is_none_or(|id| own.id.eq_ignore_ascii_case(id)));
-        meant.filter(|own| own.endings.send(ending.clone()).is_ok()).count()
+        meant.filter(|own| own.end(ending.clone())).count()
     }
 
     pub(super) fn end_pipes(&self, path: Option<&str>, ending: &Ending) -> usize {

@@ -2,6 +2,9 @@
 
 #![forbid(unsafe_code)]
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Ending, Namespace};
@@ -27,6 +30,8 @@ pub struct Listener {
     pub authority: String,
     pub(super) messages: mpsc::Sender<Message>,
     pub(super) endings: mpsc::UnboundedSender<Ending>,
+    /// The relay has decided to end it, be it that its task does not know yet.
+    pub(super) ending: Arc<AtomicBool>,
 }
 
 impl Listener {
@@ -37,7 +42,14 @@ impl Listener {
 
     /// A closing handshake is under way: nothing more is sent.
     pub fn is_closing(&self) -> bool {
-        self.messages.is_closed()
+        self.ending.load(Ordering::Relaxed) || self.messages.is_closed()
+    }
+
+    /// Ends it. From here on it is closing: a sender that comes now must not depend on which task is the first.
+    /// False for one that is gone.
+    pub fn end(&self, ending: Ending) -> bool {
+        self.ending.store(true, Ordering::Relaxed);
+        self.endings.send(ending).is_ok()
     }
 }
 
