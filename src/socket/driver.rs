@@ -277,6 +277,8 @@ impl Driver {
             side.waker = Some(cx.waker().clone());
         }
         if side.ending == Ending::Terminate {
+            // What was sent before goes as far as the kernel takes it at once, whichever thread writes it.
+            side.write();
             return Err(Cause::None);
         }
         let receipts = side.write();
