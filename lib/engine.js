@@ -238,9 +238,14 @@ class Engine {
     this.foreign += length;
     if (this.foreign < FOREIGN) return;
     this.foreign = 0;
-    // Of this size it is always mapped, and nobody ever touches it: it costs no memory.
-    new ArrayBuffer(WEIGHT);
-    new ArrayBuffer(1);
+    try {
+      // Of this size it is always mapped, and nobody ever touches it: it costs no memory.
+      new ArrayBuffer(WEIGHT);
+      new ArrayBuffer(1);
+    } catch {
+      // Where even addresses are rationed V8 goes by its own measure.
+      this.foreign = -Infinity;
+    }
   }
 
   /** A payload that crosses as a buffer of its own, the IO thread's memory where the runtime allows that. */

@@ -1,6 +1,7 @@
 'use strict';
 
 const { execFileSync } = require('node:child_process');
+const fs = require('node:fs');
 const os = require('node:os');
 
 function rustc() {
@@ -8,6 +9,15 @@ function rustc() {
     return execFileSync('rustc', ['--version'], { encoding: 'utf8' }).trim();
   } catch {
     return 'unknown';
+  }
+}
+
+/** How TCP decides how much to send: of the peers' own sockets, for the load generator's always use cubic. */
+function congestionControl() {
+  try {
+    return fs.readFileSync('/proc/sys/net/ipv4/tcp_congestion_control', 'utf8').trim();
+  } catch {
+    return "the system's";
   }
 }
 
@@ -20,6 +30,7 @@ function machine() {
     cores: cpus.length,
     memory: `${Math.round(os.totalmem() / 2 ** 30)} GiB`,
     system: `${os.type()} ${os.release()} ${os.arch()}`,
+    congestionControl: congestionControl(),
     node: process.version,
     rust: rustc(),
     package: require('../../package.json').version,

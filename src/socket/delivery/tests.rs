@@ -149,3 +149,47 @@ proptest! {
         prop_assert_eq!(drain_all(&delivery, rows, block), sent);
     }
 }
+
+/// Decodes `[head][first][head][second]` in place, with a third message that an earlier read had begun.
+fn in_place(first: &[u8], second: &[u8]) -> (Batch, Vec<u8>) {
+    let mut read = [b"hh", first, b"hh", second].concat();
+    let mut batch = Batch::default();
+    batch.begin_in_place();
+    batch.push(1, Kind::Binary, 0, b"begun before");
+    batch.push_within(1, Kind::Text, 2, first.len());
+    batch.push(1, Kind::Ping, 0, b"");
+    batch.push_within(1, Kind::Binary, 4 + first.len(), second.len());
+    batch.end_in_place(&mut read);
+    (batch, read)
+}
+
+#[test]
+fn what_was_decoded_in_place_comes_in_order_whether_copied_or_not() {
+    for size in [10, CHUNK] {
+        let (first, second) = (vec![b'a'; size], vec![b'b'; size / 2]);
+        let (mut batch, left) = in_place(&first, &second);
+        assert_eq!(left, b"begun before", "the batch has what was read, and its own buffer is there instead");
+        let delivery = Delivery::new(usize::MAX, || {});
+        delivery.push(&mut batch, None);
+        let expected = [
+            (1, Kind::Binary as u8, 0, b"begun before".to_vec()),
+            (1, Kind::Text as u8, 0, first),
+            (1, Kind::Ping as u8, 0, vec![]),
+            (1, Kind::Binary as u8, 0, second),
+        ];
+        assert_eq!(drain_all(&delivery, 8, BLOCK), expected, "{size}");
+    }
+}
+
+#[test]
+fn nothing_changes_hands_where_nothing_lay_in_place() {
+    let mut read = b"only the start of a frame".to_vec();
+    let mut batch = Batch::default();
+    batch.begin_in_place();
+    batch.push(1, Kind::Text, 0, b"begun before");
+    batch.end_in_place(&mut read);
+    assert_eq!(read, b"only the start of a frame");
+    let delivery = Delivery::new(usize::MAX, || {});
+    delivery.push(&mut batch, None);
+    assert_eq!(drain_all(&delivery, 8, BLOCK), [(1, Kind::Text as u8, 0, b"begun before".to_vec())]);
+}
