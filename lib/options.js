@@ -241,9 +241,9 @@ function readServerOptions(given) {
   settings.uri = uri.replace(/^http/i, 'ws');
   if (!completeCredentials(settings)) {
     if (token === undefined)
-      throw missing(
+      {throw missing(
         "A 'token' string or function must be provided, or 'keyName' and 'key', or a 'credential'"
-      );
+      );}
     settings.token = token;
   }
   const { reconnect } = settings;

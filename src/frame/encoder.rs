@@ -20,14 +20,13 @@ pub fn encode(
     key: Option<[u8; 4]>,
     payload: &[u8],
 ) {
-    let mut head = [0; MAX_HEADER];
-    let size = header::write(&mut head, opcode, fin, rsv1, key, payload.len());
-    out.reserve(size + payload.len());
-    out.extend_from_slice(&head[..size]);
+    out.reserve(frame_len(payload.len(), key.is_some()));
+    encode_head(out, opcode, fin, rsv1, key, payload.len());
     encode_part(out, key, payload);
 }
 
 /// Appends the header of a frame, whose payload follows in parts through [`encode_part`].
+#[inline]
 pub fn encode_head(
     out: &mut Vec<u8>,
     opcode: OpCode,
@@ -42,6 +41,7 @@ pub fn encode_head(
 }
 
 /// Appends a part of a payload. All parts but the last are a multiple of four bytes long, as the key is.
+#[inline]
 pub fn encode_part(out: &mut Vec<u8>, key: Option<[u8; 4]>, part: &[u8]) {
     match key {
         Some(key) => mask::append(out, part, key),
