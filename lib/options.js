@@ -240,10 +240,11 @@ function readServerOptions(given) {
   const { uri, token } = splitToken(String(translate(settings.server, 'listen')));
   settings.uri = uri.replace(/^http/i, 'ws');
   if (!completeCredentials(settings)) {
-    if (token === undefined)
-      {throw missing(
+    if (token === undefined) {
+      throw missing(
         "A 'token' string or function must be provided, or 'keyName' and 'key', or a 'credential'"
-      );}
+      );
+    }
     settings.token = token;
   }
   const { reconnect } = settings;
