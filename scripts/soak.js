@@ -146,17 +146,19 @@ class Soak {
       result.disorder += ledger.disorder;
       result.corrupt += ledger.corrupt;
     }
-    // One that was touched and yet came to its orderly end has no excuse.
-    if (entry.cut && entry.senderCode !== 1000) {
+    const orderly = entry.senderCode === 1000 && entry.serverCode === 1000;
+    // One that was touched and yet came to its orderly end, at both sides, has no excuse.
+    if (entry.cut && !orderly) {
       result.cut++;
       result.explainedLosses += lost;
       return;
     }
     result.unexplainedLosses += lost;
     if (lost > 0) {
-      this.log(`connection ${entry.id}: lost ${up.lost} up, ${down.lost} down, closed ${entry.senderCode}`);
+      const codes = `${entry.senderCode} and ${entry.serverCode}`;
+      this.log(`connection ${entry.id}: lost ${up.lost} up, ${down.lost} down, closed with ${codes}`);
     }
-    if (entry.senderCode !== 1000) result.unexplainedCloses++;
+    if (!orderly) result.unexplainedCloses++;
   }
 
   /** Everything that is on the wire now may lose messages. */

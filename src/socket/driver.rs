@@ -179,6 +179,13 @@ impl Driver {
     fn step(&mut self, cx: &mut Context<'_>, io: &mut IoThread) -> Result<(), Cause> {
         self.read(cx, io)?;
         self.tick(cx, io)?;
+        let mut side = self.socket.side();
+        if side.ending == Ending::Terminate {
+            // What was sent before goes as far as the kernel takes it at once, whichever thread writes it.
+            side.write();
+            return Err(Cause::None);
+        }
+        drop(side);
         self.compress(cx, io);
         self.write(cx, io)
     }
@@ -275,11 +282,6 @@ impl Driver {
         let mut side = self.socket.side();
         if side.waker.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker())) {
             side.waker = Some(cx.waker().clone());
-        }
-        if side.ending == Ending::Terminate {
-            // What was sent before goes as far as the kernel takes it at once, whichever thread writes it.
-            side.write();
-            return Err(Cause::None);
         }
         let receipts = side.write();
         side.book(&self.socket.delivery, self.socket.options.max_backlog);
