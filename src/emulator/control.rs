@@ -176,13 +176,11 @@ impl Session<'_> {
             if count == 0 {
                 let silent = signals.borrow_and_update().silence.control;
                 count = tokio::select! {
+                    // What was ordered comes before what arrived after the order.
+                    biased;
                     changed = signals.changed() => match changed {
                         Ok(()) => continue,
                         Err(_) => return End::Gone,
-                    },
-                    read = reader.read(&mut buffer), if !silent => match read {
-                        Ok(0) | Err(_) => return End::Gone,
-                        Ok(count) => count,
                     },
                     // Without anybody left who could order an end, this arm rests.
                     Some(ending) = endings.recv() => match ending {
@@ -203,6 +201,10 @@ impl Session<'_> {
                         continue;
                     }
                     () = at(self.closing), if self.closing.is_some() && !silent => return End::Closed,
+                    read = reader.read(&mut buffer), if !silent => match read {
+                        Ok(0) | Err(_) => return End::Gone,
+                        Ok(count) => count,
+                    },
                 };
             }
             let bytes = buffer.get_mut(..count).unwrap_or_default();
