@@ -27,7 +27,7 @@ use super::{Ending, Socket, spin};
 use crate::frame::{Decoder, DecoderOptions, Deflate, Inflate, MaskKeys, Role};
 
 /// Reads of one socket before the others get their turn.
-const READ_BUDGET: u32 = 8;
+const READ_BUDGET: u32 = 4;
 /// Bytes of one socket that are compressed before the others get their turn; one message is never divided.
 const COMPRESS_BUDGET: usize = 256 * 1024;
 /// What is kept of the buffer that messages are compressed into.

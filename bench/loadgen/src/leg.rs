@@ -10,6 +10,9 @@ use crate::wire::{self, Block};
 /// Bytes written to one leg before the others get their turn.
 const TURN: usize = 2 * 1024 * 1024;
 
+/// The same of a leg that is flooded while others are measured: they must not wait for the load generator.
+const FLOOD_TURN: usize = 64 * 1024;
+
 pub enum State {
     /// The opening request so far.
     Opening(Vec<u8>),
@@ -118,7 +121,7 @@ impl Leg {
                 return Ok(Pumped::Rest);
             }
             written += taken;
-            if written > TURN {
+            if written > if self.flood { FLOOD_TURN } else { TURN } {
                 return Ok(Pumped::Again);
             }
         }
