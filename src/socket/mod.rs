@@ -297,6 +297,7 @@ impl Side {
 
     fn try_write(&mut self) -> io::Result<()> {
         let Some(link) = self.link.clone() else { return Ok(()) };
+        self.outgoing.attempt();
         while !link.write(&mut self.outgoing)? {
             let Some(waker) = &self.waker else { return Ok(()) };
             match link.poll_writable(&mut Context::from_waker(waker)) {

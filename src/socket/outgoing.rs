@@ -83,6 +83,9 @@ pub struct Outgoing {
     waiting: VecDeque<Waiting>,
     waiting_bytes: usize,
     compressing: bool,
+    /// Bytes that have come from the compressor since the last attempt to write. JavaScript counts their payloads until
+    /// it hears of them, as ws counts what it compresses; so they are not counted here, too.
+    fresh: usize,
 }
 
 impl Outgoing {
@@ -98,7 +101,7 @@ impl Outgoing {
 
     /// Bytes not yet taken by the kernel: frames with their headers, and payloads that wait for compression.
     pub fn len(&self) -> usize {
-        (self.appended - self.settled) as usize + self.waiting_bytes
+        (self.appended - self.settled) as usize - self.fresh + self.waiting_bytes
     }
 
     /// Bytes of frames that the kernel has.
@@ -167,7 +170,9 @@ impl Outgoing {
     ) {
         self.compressing = false;
         self.waiting_bytes -= original;
+        let before = self.appended;
         self.append(outline, mask, payload);
+        self.fresh += (self.appended - before) as usize;
     }
 
     /// The bytes to write next, in order; returns how many of `slices` were filled.
@@ -179,6 +184,11 @@ impl Outgoing {
             count += 1;
         }
         count
+    }
+
+    /// What is there is being written, as far as the kernel takes it.
+    pub fn attempt(&mut self) {
+        self.fresh = 0;
     }
 
     /// `count` bytes were taken: by the kernel, once [`Outgoing::settle`] says so.

@@ -44,6 +44,8 @@ fn keeps_the_order_while_a_message_is_being_compressed() {
     assert_eq!(queue.len(), 4);
     queue.append_compressed(waiting.outline, None, b"s", 4);
     assert!(!queue.is_waiting());
+    assert_eq!((queue.ready(), queue.len()), (3, 0), "nobody has tried to write it yet");
+    queue.attempt();
     assert_eq!((queue.ready(), queue.len()), (3, 3));
 }
 
