@@ -141,7 +141,8 @@ describe.each([
       await once(server, 'listening');
       await server.close();
     }
-    expect(relay.stats()).toMatchObject({ listeners: 0 });
+    // The relay hears of the last one's end a moment later; one that stayed would be waited for in vain.
+    while (relay.stats().listeners > 0) await new Promise(setImmediate);
   });
 });
 
