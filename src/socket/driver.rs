@@ -194,9 +194,9 @@ impl Driver {
         if let Some(mut early) = self.early.take() {
             let mut sink = Collector::new(&self.socket, &mut io.batch);
             let decoded = self.decoder.decode(&mut early, &mut sink).map_err(ReadError::from);
-            let rest = self.link.read_early(&mut io.scratch, &mut self.decoder, &mut sink);
             self.count(sink.finish());
-            self.digest(decoded.and(rest), io)?;
+            let step = if self.link.ended() { ReadStep::End } else { ReadStep::Bytes };
+            self.digest(decoded.map(|()| step), io)?;
         }
         let mut budget = READ_BUDGET;
         while !self.ended && self.socket.may_read() {

@@ -4,13 +4,11 @@
 
 #![forbid(unsafe_code)]
 
-use std::io::{self, BufRead, IoSlice, Write};
+use std::io::{self, IoSlice};
 use std::net::Shutdown;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::BufMut;
-use rustls::ClientConnection;
 use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
@@ -21,6 +19,7 @@ use super::delivery::{BUFFER, LARGE, READ};
 use super::outgoing::Outgoing;
 use crate::buffers;
 use crate::frame::{Decoder, FrameError};
+use crate::transport::tls::records::Session;
 
 /// Decrypted bytes that are decoded at once: what one receive yields, with a record before it that was incomplete.
 const PLAIN: usize = READ + 16 * 1024;
@@ -30,8 +29,8 @@ const SLICES: usize = 16;
 /// One connection.
 pub struct Link {
     tcp: TcpStream,
-    /// Boxed, for it is a kilobyte, which plain connections need not carry.
-    tls: Option<Box<Mutex<ClientConnection>>>,
+    /// Boxed, for plain connections need not carry its size.
+    tls: Option<Box<Session>>,
     tuning: Tuning,
 }
 
@@ -68,8 +67,8 @@ impl From<FrameError> for ReadError {
 
 impl Link {
     /// Takes over a stream whose handshakes are done.
-    pub fn new(tcp: TcpStream, tls: Option<ClientConnection>, tuning: Tuning) -> Self {
-        Self { tcp, tls: tls.map(|tls| Box::new(Mutex::new(tls))), tuning }
+    pub fn new(tcp: TcpStream, tls: Option<Session>, tuning: Tuning) -> Self {
+        Self { tcp, tls: tls.map(Box::new), tuning }
     }
 
     /// Ready to be read, as far as the selector knows.
@@ -86,7 +85,7 @@ impl Link {
     pub fn write(&self, queue: &mut Outgoing) -> io::Result<bool> {
         match &self.tls {
             None => self.write_plain(queue),
-            Some(tls) => self.write_tls(&mut lock(tls), queue),
+            Some(tls) => self.write_tls(tls, queue),
         }
     }
 
@@ -107,33 +106,20 @@ impl Link {
         Ok(true)
     }
 
-    fn write_tls(&self, tls: &mut ClientConnection, queue: &mut Outgoing) -> io::Result<bool> {
-        loop {
-            if !self.flush_tls(tls)? {
-                return Ok(false);
-            }
+    fn write_tls(&self, tls: &Session, queue: &mut Outgoing) -> io::Result<bool> {
+        let mut writer = tls.writer();
+        while writer.flush(|slices| self.send(slices))? {
             queue.settle();
             if queue.ready() == 0 {
                 return Ok(true);
             }
             let mut slices = [IoSlice::new(&[]); SLICES];
             let count = queue.slices(&mut slices);
-            let taken = tls.writer().write_vectored(&slices[..count])?;
+            let slices: [&[u8]; SLICES] = std::array::from_fn(|at| &*slices[at]);
+            let taken = writer.seal(tls.keys(), &slices[..count]).map_err(io::Error::other)?;
             queue.advance(taken);
         }
-    }
-
-    /// Sends the records that rustls has made; false when the kernel takes no more for now.
-    fn flush_tls(&self, tls: &mut ClientConnection) -> io::Result<bool> {
-        while tls.wants_write() {
-            match tls.write_tls(&mut Wire(self)) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(true)
+        Ok(false)
     }
 
     fn send(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -146,9 +132,9 @@ impl Link {
     /// Ends our side: close_notify under TLS, then FIN.
     pub fn shutdown(&self) -> io::Result<bool> {
         if let Some(tls) = &self.tls {
-            let mut tls = lock(tls);
-            tls.send_close_notify();
-            if !self.flush_tls(&mut tls)? {
+            let mut writer = tls.writer();
+            writer.close();
+            if !writer.flush(|slices| self.send(slices))? {
                 return Ok(false);
             }
         }
@@ -156,7 +142,7 @@ impl Link {
         Ok(true)
     }
 
-    /// Bytes that arrived with the handshake's answer are under TLS already decrypted: see `drain_plaintext`.
+    /// Reads once, and decodes what came.
     pub fn read(
         &self,
         scratch: &mut Scratch,
@@ -191,7 +177,7 @@ impl Link {
             };
         }
         let wire = scratch.wire();
-        match self.receive(wire)? {
+        match self.receive(wire, READ)? {
             None => Ok(ReadStep::Blocked),
             Some(0) => Ok(ReadStep::End),
             Some(_) => {
@@ -203,73 +189,56 @@ impl Link {
 
     fn read_tls(
         &self,
-        tls: &Mutex<ClientConnection>,
+        tls: &Session,
         scratch: &mut Scratch,
         decoder: &mut Decoder,
         inbox: &mut Collector<'_>,
     ) -> Result<ReadStep, ReadError> {
-        // Not under the lock: JavaScript may be encrypting meanwhile.
-        let Some(count) = self.receive(scratch.wire())? else { return Ok(ReadStep::Blocked) };
+        let mut reader = tls.reader();
+        let room = reader.wanted(READ);
+        let wire = scratch.wire();
+        wire.extend_from_slice(&reader.take_pending());
+        match self.receive(wire, room) {
+            Ok(Some(1..)) => {}
+            other => {
+                // Then what was pending is so still.
+                reader.keep(wire);
+                return Ok(if other?.is_some() { ReadStep::End } else { ReadStep::Blocked });
+            }
+        }
         let Scratch { wire, plain } = scratch;
-        let tls = &mut *lock(tls);
-        if count == 0 {
-            tls.read_tls(&mut &wire[..])?;
-            return Ok(ReadStep::End);
-        }
-        let step = self.decrypt(tls, wire, plain, decoder, inbox);
-        // In any case: what the next socket decrypts goes there too.
-        inbox.decode(decoder, plain).map_err(ReadError::from).and(step)
-    }
-
-    fn decrypt(
-        &self,
-        tls: &mut ClientConnection,
-        mut records: &[u8],
-        plain: &mut Vec<u8>,
-        decoder: &mut Decoder,
-        inbox: &mut Collector<'_>,
-    ) -> Result<ReadStep, ReadError> {
-        let mut outcome = Ok(ReadStep::Bytes);
-        while !records.is_empty() {
-            tls.read_tls(&mut records)?;
-            if let Err(error) = tls.process_new_packets() {
-                // The alert that says why is worth one attempt.
-                let _ = self.flush_tls(tls);
-                return Err(io::Error::other(error).into());
-            }
-            let step = drain_plaintext(tls, plain, decoder, inbox);
-            let ended = matches!(step, Ok(ReadStep::End));
+        let mut decoded = Ok(());
+        let opened = reader.open(tls.keys(), wire, |bytes| {
             // The decoder ignores what follows a broken rule, but TLS must not miss any of it.
-            outcome = outcome.and(step);
-            if ended {
-                break;
+            if decoded.is_ok() {
+                decoded = take_plaintext(bytes, plain, decoder, inbox);
             }
+        });
+        // In any case: what the next socket decrypts goes there too.
+        decoded = decoded.and_then(|()| inbox.decode(decoder, plain));
+        if let Err(error) = opened {
+            let mut writer = tls.writer();
+            writer.refuse(&error);
+            // The alert that says why is worth one attempt.
+            let _ = writer.flush(|slices| self.send(slices));
+            decoded?;
+            return Err(io::Error::other(error).into());
         }
-        outcome
+        decoded?;
+        Ok(if reader.closed() { ReadStep::End } else { ReadStep::Bytes })
     }
 
-    /// Decodes what rustls had decrypted together with the end of the handshake.
-    pub fn read_early(
-        &self,
-        scratch: &mut Scratch,
-        decoder: &mut Decoder,
-        inbox: &mut Collector<'_>,
-    ) -> Result<ReadStep, ReadError> {
-        match &self.tls {
-            Some(tls) => {
-                let step = drain_plaintext(&mut lock(tls), &mut scratch.plain, decoder, inbox);
-                inbox.decode(decoder, &mut scratch.plain).map_err(ReadError::from).and(step)
-            }
-            None => Ok(ReadStep::Bytes),
-        }
+    /// The peer's end came with the handshake's answer already.
+    pub fn ended(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.reader().closed())
     }
 
-    /// One receive into an empty buffer with room; `None` where there is nothing.
+    /// Receives up to `room` bytes; `None` where there is nothing.
     ///
     /// A short read has emptied the kernel's buffer: telling tokio so at once saves the empty second call that
     /// would otherwise find it out. A FIN that comes later is announced by an event of its own.
-    fn receive(&self, buffer: &mut Vec<u8>) -> io::Result<Option<usize>> {
-        let room = if self.tuning.short_io { 1 } else { READ };
+    fn receive(&self, buffer: &mut Vec<u8>, room: usize) -> io::Result<Option<usize>> {
+        let room = if self.tuning.short_io { 1 } else { room };
         match self.tcp.try_read_buf(&mut buffer.limit(room)) {
             Ok(count) => {
                 if count > 0 && count < room {
@@ -284,47 +253,38 @@ impl Link {
     }
 }
 
-/// Takes all that rustls has decrypted: large payloads straight into their final buffer, the rest into `plain`, which
-/// the caller decodes. The end is the peer's close_notify.
-fn drain_plaintext(
-    tls: &mut ClientConnection,
+/// Takes what one record carried: a large payload goes straight into its final buffer, the rest into `plain`, which the
+/// caller decodes.
+fn take_plaintext(
+    mut bytes: &[u8],
     plain: &mut Vec<u8>,
     decoder: &mut Decoder,
     inbox: &mut Collector<'_>,
-) -> Result<ReadStep, ReadError> {
-    let mut outcome = Ok(());
-    loop {
-        let mut reader = tls.reader();
-        let decrypted = match reader.fill_buf() {
-            Ok([]) => return outcome.map(|()| ReadStep::End),
-            Ok(decrypted) => decrypted,
-            // Without close_notify the end is an error here; the read that saw the FIN reports it as the end.
-            Err(error)
-                if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::UnexpectedEof) =>
-            {
-                return outcome.map(|()| ReadStep::Bytes);
-            }
-            Err(error) => return Err(error.into()),
-        };
+) -> Result<(), FrameError> {
+    while !bytes.is_empty() {
         let direct = if plain.is_empty() { decoder.direct() } else { None };
-        let (count, decoded) = match direct {
+        let count = match direct {
             Some((buffer, missing)) => {
-                let count = decrypted.len().min(missing);
-                buffer.extend_from_slice(&decrypted[..count]);
-                (count, decoder.direct_advance(inbox))
+                let count = bytes.len().min(missing);
+                buffer.extend_from_slice(&bytes[..count]);
+                decoder.direct_advance(inbox)?;
+                count
             }
-            None if plain.len() + decrypted.len() <= PLAIN => {
+            None if plain.len() + bytes.len() <= PLAIN => {
                 if plain.capacity() < PLAIN {
                     *plain = buffers::take(PLAIN + LARGE);
                 }
-                plain.extend_from_slice(decrypted);
-                (decrypted.len(), Ok(()))
+                plain.extend_from_slice(bytes);
+                bytes.len()
             }
-            None => (0, inbox.decode(decoder, plain)),
+            None => {
+                inbox.decode(decoder, plain)?;
+                0
+            }
         };
-        reader.consume(count);
-        outcome = outcome.and(decoded.map_err(ReadError::from));
+        bytes = &bytes[count..];
     }
+    Ok(())
 }
 
 /// The buffers of one IO thread, shared by all of its sockets, and empty between two reads.
@@ -343,25 +303,4 @@ impl Scratch {
         self.wire.clear();
         &mut self.wire
     }
-}
-
-/// rustls writes its records through this: many with one system call.
-struct Wire<'a>(&'a Link);
-
-impl Write for Wire<'_> {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.0.send(&[IoSlice::new(buf)])
-    }
-
-    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.0.send(bufs)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-fn lock(tls: &Mutex<ClientConnection>) -> MutexGuard<'_, ClientConnection> {
-    tls.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -100,7 +100,9 @@ pub(super) async fn open(socket: &Arc<Socket>, opening: &Opening) -> Option<Conn
             return None;
         }
     };
-    let (tcp, tls) = opened.stream.into_parts();
+    let (tcp, tls, decrypted) = opened.stream.into_parts();
+    let mut early = opened.leftover;
+    early.extend(decrypted);
     let report = OpenReport {
         response: &opened.response,
         protocol: protocol.as_deref(),
@@ -114,7 +116,7 @@ pub(super) async fn open(socket: &Arc<Socket>, opening: &Opening) -> Option<Conn
     // Before JavaScript hears of it: what it sends in `open` is to go out at once.
     socket.side().link = Some(Arc::clone(&link));
     push_json(&socket.delivery, socket.slot, Kind::Open, &report);
-    Some(Connection { link, agreed, early: opened.leftover })
+    Some(Connection { link, agreed, early })
 }
 
 /// The server answered, but not with an upgrade. JavaScript says whether it wants the body.

@@ -137,7 +137,7 @@ async fn attempt(request: &DialRequest) -> Result<Opened, RelayError> {
             let name =
                 request.server_name.as_deref().filter(|name| !name.is_empty()).unwrap_or(&request.host);
             let stream = Box::pin(tls::connect(config, name, tcp)).await?;
-            tracing::debug!(host, "TLS is up");
+            tracing::debug!(host, kind = ?stream.handshake_kind(), "TLS is up");
             Stream::Tls(Box::new(stream))
         }
         None => Stream::Plain(tcp),

@@ -7,11 +7,11 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use rustls::ClientConnection;
-use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
+
+use super::tls::TlsStream;
+use super::tls::records::Session;
 
 /// A connection, with or without TLS.
 #[derive(Debug)]
@@ -19,18 +19,17 @@ pub enum Stream {
     /// `ws:`
     Plain(TcpStream),
     /// `wss:`
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream>),
 }
 
 impl Stream {
-    /// The parts, for somebody who drives TLS himself. rustls may hold decrypted bytes: read them before the
-    /// socket.
-    pub fn into_parts(self) -> (TcpStream, Option<ClientConnection>) {
+    /// The parts, for somebody who drives TLS himself, and what was decrypted with the last read and not asked for.
+    pub fn into_parts(self) -> (TcpStream, Option<Session>, Vec<u8>) {
         match self {
-            Stream::Plain(tcp) => (tcp, None),
+            Stream::Plain(tcp) => (tcp, None, Vec::new()),
             Stream::Tls(tls) => {
-                let (tcp, connection) = tls.into_inner();
-                (tcp, Some(connection))
+                let (tcp, session, plain) = tls.into_parts();
+                (tcp, Some(session), plain)
             }
         }
     }
@@ -51,18 +50,10 @@ impl Stream {
         self.tcp().peer_addr()
     }
 
-    /// The chain that the server presented, its own certificate first; empty without TLS.
-    pub fn peer_certificates(&self) -> &[CertificateDer<'static>] {
-        match self {
-            Stream::Plain(_) => &[],
-            Stream::Tls(tls) => tls.get_ref().1.peer_certificates().unwrap_or_default(),
-        }
-    }
-
     fn tcp(&self) -> &TcpStream {
         match self {
             Stream::Plain(tcp) => tcp,
-            Stream::Tls(tls) => tls.get_ref().0,
+            Stream::Tls(tls) => tls.tcp(),
         }
     }
 }

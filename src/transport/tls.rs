@@ -19,19 +19,21 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{RootCertStore, SupportedProtocolVersion};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
 use super::tcp;
 use crate::error::{ErrorKind, RelayError};
 
 mod failure;
+mod handshake;
 mod identity;
 mod issued;
 mod names;
+pub mod records;
+mod stream;
 mod verifier;
 
 pub(crate) use failure::failure_in;
+pub use stream::TlsStream;
 
 /// A version of TLS that can be a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -134,11 +136,13 @@ pub fn client_config(options: &TlsOptions) -> Result<Arc<ClientConfig>, RelayErr
         .map_err(|error| invalid("The TLS versions cannot be used").caused_by(error))?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier));
-    // Sessions are kept in memory: rustls's default store, 256 servers.
-    Ok(Arc::new(match identity {
+    let mut config = match identity {
         Some(identity) => builder.with_client_cert_resolver(identity.resolver()),
         None => builder.with_no_client_auth(),
-    }))
+    };
+    // For `records`. Sessions are kept in memory: rustls's default store, 256 servers.
+    config.enable_secret_extraction = true;
+    Ok(Arc::new(config))
 }
 
 fn invalid(text: &str) -> RelayError {
@@ -199,18 +203,19 @@ impl Trust {
 pub async fn connect(
     config: Arc<ClientConfig>,
     name: &str,
-    stream: TcpStream,
-) -> Result<TlsStream<TcpStream>, RelayError> {
+    mut tcp: TcpStream,
+) -> Result<TlsStream, RelayError> {
     let name = ServerName::try_from(name.to_owned())
         .map_err(|_| invalid("The server name is neither a host name nor an IP address"))?;
-    TlsConnector::from(config).connect(name, stream).await.map_err(|error| {
+    let (session, kind) = handshake::perform(config, name, &mut tcp).await.map_err(|error| {
         if error.kind() == io::ErrorKind::UnexpectedEof {
             return tcp::reset(
                 "Client network socket disconnected before secure TLS connection was established",
             );
         }
         failure::handshake_failure_in(&error).unwrap_or_else(|| tcp::io_error("read", &error))
-    })
+    })?;
+    Ok(TlsStream::new(tcp, session, kind))
 }
 
 #[cfg(test)]

@@ -77,7 +77,7 @@ async fn answer(bytes: &'static [u8]) -> u16 {
     port
 }
 
-async fn dial(options: &TlsOptions, name: &str, port: u16) -> Result<TlsStream<TcpStream>, RelayError> {
+async fn dial(options: &TlsOptions, name: &str, port: u16) -> Result<TlsStream, RelayError> {
     let tcp = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     connect(client_config(options).unwrap(), name, tcp).await
 }
@@ -130,7 +130,7 @@ async fn sessions_are_resumed_within_one_configuration() {
             let mut stream = connect(config.clone(), "localhost", tcp).await.unwrap();
             // TLS 1.3 sends its tickets behind the handshake.
             stream.read_to_end(&mut Vec::new()).await.unwrap();
-            kinds.push(stream.get_ref().1.handshake_kind().unwrap());
+            kinds.push(stream.handshake_kind().unwrap());
         }
         assert_eq!(kinds, [HandshakeKind::Full, HandshakeKind::Resumed], "{max_version:?}");
         server.abort();
