@@ -9,8 +9,7 @@ use rustls::client::{ClientConfig, UnbufferedClientConnection};
 use rustls::pki_types::ServerName;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, UnbufferedStatus};
 use rustls::{Error, HandshakeKind};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::records::{Session, record_length};
 
@@ -24,7 +23,7 @@ const READ: usize = 4 * 1024;
 pub(super) async fn perform(
     config: Arc<ClientConfig>,
     name: ServerName<'static>,
-    tcp: &mut TcpStream,
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
 ) -> io::Result<(Session, Option<HandshakeKind>)> {
     let mut connection = UnbufferedClientConnection::new(config, name).map_err(failed)?;
     let mut received = Vec::with_capacity(READ);
@@ -37,7 +36,8 @@ pub(super) async fn perform(
         match state {
             Ok(ConnectionState::EncodeTlsData(data)) => encode(data, &mut outgoing)?,
             Ok(ConnectionState::TransmitTlsData(data)) => {
-                tcp.write_all(&outgoing).await?;
+                stream.write_all(&outgoing).await?;
+                stream.flush().await?;
                 outgoing.clear();
                 data.done();
             }
@@ -47,7 +47,10 @@ pub(super) async fn perform(
             Ok(_) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Err(error) => {
                 received.drain(..discard);
-                refuse(&mut connection, &mut received[..shown - discard], outgoing, tcp).await;
+                if let Some(alert) = alert(&mut connection, &mut received[..shown - discard]) {
+                    // It says why, which is worth one attempt.
+                    let _ = stream.write_all(&alert).await;
+                }
                 return Err(failed(error));
             }
         }
@@ -56,27 +59,32 @@ pub(super) async fn perform(
         if done {
             break;
         }
-        while more {
-            match record_length(&received[shown..]) {
-                Ok(Some(length)) if length <= received.len() - shown => {
-                    shown += length;
-                    break;
-                }
-                // Nothing of TLS: rustls knows what to say of it.
-                Err(_) => {
-                    shown = received.len();
-                    break;
-                }
-                Ok(_) if tcp.read_buf(&mut received).await? == 0 => {
-                    return Err(io::ErrorKind::UnexpectedEof.into());
-                }
-                Ok(_) => {}
-            }
+        if more {
+            shown = next_record(stream, &mut received, shown).await?;
         }
     }
     let kind = connection.handshake_kind();
     let session = Session::new(connection, received).map_err(failed)?;
     Ok((session, kind))
+}
+
+/// Receives the record behind the first `shown` bytes, and says where it ends.
+async fn next_record(
+    stream: &mut (impl AsyncRead + Unpin),
+    received: &mut Vec<u8>,
+    shown: usize,
+) -> io::Result<usize> {
+    loop {
+        match record_length(&received[shown..]) {
+            Ok(Some(length)) if length <= received.len() - shown => return Ok(shown + length),
+            Ok(_) if stream.read_buf(received).await? == 0 => {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            Ok(_) => {}
+            // Nothing of TLS: rustls knows what to say of it.
+            Err(_) => return Ok(received.len()),
+        }
+    }
 }
 
 fn encode(
@@ -95,19 +103,16 @@ fn encode(
     Ok(())
 }
 
-/// The alert that says why is worth one attempt.
-async fn refuse(
-    connection: &mut UnbufferedClientConnection,
-    received: &mut [u8],
-    mut outgoing: Vec<u8>,
-    tcp: &mut TcpStream,
-) {
-    let UnbufferedStatus { state, .. } = connection.process_tls_records(received);
-    if let Ok(ConnectionState::EncodeTlsData(data)) = state
-        && encode(data, &mut outgoing).is_ok()
-    {
-        let _ = tcp.try_write(&outgoing);
-    }
+/// What rustls has to say after an error.
+fn alert(connection: &mut UnbufferedClientConnection, received: &mut [u8]) -> Option<Vec<u8>> {
+    let UnbufferedStatus { state: Ok(ConnectionState::EncodeTlsData(data)), .. } =
+        connection.process_tls_records(received)
+    else {
+        return None;
+    };
+    let mut alert = Vec::new();
+    encode(data, &mut alert).ok()?;
+    Some(alert)
 }
 
 fn failed(error: Error) -> io::Error {

@@ -24,7 +24,7 @@ pub struct Writer {
     encrypter: Box<dyn MessageEncrypter>,
     sequence: u64,
     /// Records that may be made with one key.
-    limit: u64,
+    pub(super) limit: u64,
     records: VecDeque<Vec<u8>>,
     /// What the kernel has of the first record.
     head: usize,
