@@ -138,7 +138,7 @@ pub struct Socket {
     /// The task is among those that wait for the delivery queue to have room.
     crowded: AtomicBool,
     /// Empty pings that the user sent: their pongs are the user's, those of the keep-alive are not. Not under the
-    /// lock: the decoder counts down while it holds the TLS state, which writers take under the lock.
+    /// lock: the decoder counts down, and reading waits for no writer.
     user_pings: AtomicU32,
     task: AtomicWaker,
     side: Mutex<Side>,
@@ -238,7 +238,15 @@ impl Socket {
         inbound.saturating_sub(self.newest.load(Ordering::Relaxed))
     }
 
-    /// Whether there is credit to read more; if not, the task is woken when there is again.
+    /// Whether reading goes on, as [`Socket::may_read`] last said. It changes nothing.
+    fn reads(&self) -> bool {
+        !(self.paused.load(Ordering::Relaxed)
+            || self.starved.load(Ordering::Relaxed)
+            || self.crowded.load(Ordering::Relaxed))
+    }
+
+    /// Whether there is credit to read more; if not, the task is woken when there is again. For whoever reads alone:
+    /// asked by somebody else in between, it would take back what the reader waits for.
     ///
     /// `starved` and `inbound` are written here and in `drained` in opposite orders, so that one of the two sides
     /// sees the other: that takes sequential consistency.

@@ -35,7 +35,7 @@ impl Pulse {
     /// Pings if it is time to, and says when to look again; fails if the peer has been silent for too long.
     pub(super) fn beat(&mut self, socket: &Arc<Socket>, keys: &mut MaskKeys) -> Result<Instant, Cause> {
         let now = Instant::now();
-        let listening = socket.may_read();
+        let listening = socket.reads();
         if !listening || !self.listening {
             // Nothing can be heard while we do not listen.
             self.heard = now;

@@ -79,3 +79,28 @@ fn credit_and_reading() {
         });
     }
 }
+
+/// The keep-alive looks at its clock behind each turn of reading, and must not touch what reading waits for.
+#[test]
+fn credit_and_the_keep_alive() {
+    const COUNT: usize = 300_000;
+    let mut setup = Setup::default();
+    // Often stopped, by small pieces.
+    setup.options.high_water = 4096;
+    setup.tuning.short_io = true;
+    setup.options.keep_alive = Some(KeepAlive { interval: HOUR, timeout: HOUR, pong: false });
+    let peer = async |mut peer: Peer| {
+        peer.write(&encode(OpCode::Binary, b"").repeat(COUNT)).await;
+        let _ = peer.io.read_to_end(&mut Vec::new()).await;
+    };
+    race(setup, peer, |socket, mut inbox| {
+        let mut seen = 0;
+        while seen < COUNT {
+            // Slower than the peer, so that reading stops again and again.
+            (0..3_000).for_each(|_| std::hint::spin_loop());
+            inbox.drain();
+            seen += inbox.records.drain(..).filter(|record| record.is(Kind::Binary)).count();
+        }
+        socket.terminate();
+    });
+}
