@@ -15,6 +15,7 @@ const { WebSocketServer } = require('ws');
 const { getEngine } = require('../lib/engine');
 const { DEFAULTS } = require('../lib/opening');
 const { RelayedWebSocket, acceptSocket } = require('../lib/relayed-socket');
+const { socketTraits } = require('../lib/sending-socket');
 
 const root = join(__dirname, '..');
 const cleanups = [];
@@ -224,8 +225,7 @@ describe('slots', () => {
     const error = await new Promise((resolve) => {
       acceptSocket(listener, 1, {
         address: 'ws://relay/',
-        options: DEFAULTS,
-        owner: { fail: (_, error) => resolve(error) }
+        traits: socketTraits(DEFAULTS, { fail: (_, error) => resolve(error) })
       });
     });
     expect(error.statusCode).toBe(404);

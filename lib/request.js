@@ -115,7 +115,11 @@ class RelayedRequest extends IncomingMessage {
 }
 
 function hostOf(address) {
-  return URL.canParse(address) ? new URL(address).host : undefined;
+  try {
+    return new URL(address).host;
+  } catch {
+    return undefined;
+  }
 }
 
 module.exports = { RelayedRequest };

@@ -156,12 +156,12 @@ function acceptSocket(listener, offerId, accept) {
     socket,
     open() {
       socket.readyState = 1;
-      socket.owner = accept.owner;
-      accept.owner.opened(accept.offer, socket);
+      socket.owner = accept.traits.owner;
+      socket.owner.opened(accept.offer, socket);
       process.nextTick(() => socket.emit('open'));
       return socket;
     },
-    fail: (error) => accept.owner.fail(accept.offer, error)
+    fail: (error) => accept.traits.owner.fail(accept.offer, error)
   });
   return socket;
 }
