@@ -11,7 +11,7 @@ const { STATUS_CODES } = require('node:http');
 const diagnostics = require('./diagnostics');
 const { Histogram } = require('./histogram');
 const { acceptSocket } = require('./relayed-socket');
-const { RelayedRequest } = require('./request');
+const { RelayedRequest, hasHeader } = require('./request');
 const { socketTraits } = require('./sending-socket');
 const { chooseProtocol, verifyClient } = require('./verdict');
 
@@ -73,8 +73,8 @@ class Acceptor {
    * @param {object} event The engine's event
    */
   offer(event) {
-    const { accept } = event;
-    const request = new RelayedRequest(accept, event.target);
+    const { accept, target, host } = event;
+    const request = new RelayedRequest(accept, target, host);
     const offer = new Offer(event.id, accept, request);
     this.pending.set(offer.id, offer);
     const { server, settings } = this;
@@ -82,6 +82,21 @@ class Acceptor {
 
     if (!this.mayDial(offer)) return;
     if (this.refusing || this.isFull()) return this.reject(offer, 503);
+    this.decide(offer);
+    if (!offer.settled && offer.socket === undefined && settings.acceptTimeout > 0) {
+      offer.timer = setTimeout(() => this.reject(offer, 504), settings.acceptTimeout);
+      // The listener keeps the process alive, not a sender that waits.
+      offer.timer.unref?.();
+    }
+  }
+
+  /** Asks the program, where there is anything to decide. */
+  decide(offer) {
+    const { settings } = this;
+    const { request } = offer;
+    if (settings.verifyClient === undefined && !hasHeader(request, 'sec-websocket-protocol')) {
+      return this.enqueue(offer, undefined);
+    }
     verifyClient(
       settings,
       request,
@@ -101,11 +116,6 @@ class Acceptor {
       },
       (error) => this.userFailed(offer, error)
     );
-    if (!offer.settled && offer.socket === undefined && settings.acceptTimeout > 0) {
-      offer.timer = setTimeout(() => this.reject(offer, 504), settings.acceptTimeout);
-      // The listener keeps the process alive, not a sender that waits.
-      offer.timer.unref?.();
-    }
   }
 
   /** The engine has turned the sender away, for no verdict came in time. */
