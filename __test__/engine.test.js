@@ -203,6 +203,20 @@ describe('slots', () => {
     expect(engine.owners.length).toBeLessThanOrEqual(40);
   });
 
+  test('leave their addresses to those who ask after the end', async () => {
+    const url = await serve(echo);
+    const socket = connect(url);
+    await once(socket, 'open');
+    socket.close();
+    await once(socket, 'close');
+    expect(socket._socket).toMatchObject({
+      localAddress: '127.0.0.1',
+      remoteAddress: '127.0.0.1',
+      remoteFamily: 'IPv4',
+      remotePort: Number(new URL(url).port)
+    });
+  });
+
   test('are given back when a rendezvous is refused', async () => {
     const server = createServer((request, response) => response.end()).on('upgrade', (request, tcp) => {
       tcp.end('HTTP/1.1 404 Gone\r\nContent-Length: 0\r\n\r\n');
