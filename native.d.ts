@@ -65,8 +65,11 @@ export declare class NativeEngine {
   createTlsContext(options: TlsContextOptions): number
   /** Forgets a TLS configuration; connections that use it are not affected. */
   dropTlsContext(id: number): void
-  /** Starts the clock of the closing handshake, in milliseconds. */
-  closeWithin(slot: number, limit: number): void
+  /**
+   * Starts the clock of the closing handshake, in milliseconds; with `end`, our side ends once everything is
+   * written.
+   */
+  closeWithin(slot: number, limit: number, end: boolean): void
   /** Ends our side once everything is written. */
   shutdown(slot: number): void
   /** Drops the connection, or the attempt. */
@@ -79,6 +82,8 @@ export declare class NativeEngine {
   readBody(slot: number): void
   /** Bytes that the kernel has not taken yet. */
   bufferedAmount(slot: number): number
+  /** Both ends of the connection, as `local remote`; each is empty where it is not known. */
+  addresses(slot: number): string
   /** What the socket has carried, as `lib/socket-stats.js` numbers it. */
   socketStats(slot: number, into: Float64Array): void
   /**
@@ -91,7 +96,7 @@ export declare class NativeEngine {
   /** Starts a listener under `slot`; its events arrive as records. */
   listen(slot: number, options: ListenOptions): void
   /** Dials the rendezvous of an offer under `socket`. False if the offer is gone. */
-  acceptOffer(slot: number, offer: number, socket: number, options: AcceptOptions): boolean
+  acceptOffer(slot: number, offer: number, socket: number, protocol?: string | undefined | null, headers?: Array<string> | undefined | null): boolean
   /** Turns a sender away through the relay. */
   rejectOffer(slot: number, offer: number, status: number, reason: string): void
   /** Forgets an offer without a word to the relay. */
@@ -110,14 +115,6 @@ export declare class NativeEngine {
   listenerStats(slot: number): string
   /** Frees the slot after the `closed` event. */
   releaseListener(slot: number): void
-}
-
-/** How an offer is accepted. */
-export interface AcceptOptions {
-  protocol?: string
-  headers: Array<string>
-  deflate?: DeflateOffer
-  limits: SocketLimits
 }
 
 /** `uri` with such a token in its query. */
@@ -209,6 +206,10 @@ export interface ListenOptions {
   tlsContext?: number
   serverName?: string
   proxy?: string
+  /** Of the sockets that it accepts. */
+  limits: SocketLimits
+  /** Whether, and how, those compress. */
+  deflate?: DeflateOffer
 }
 
 /** What is alive, for tests that look for leaks. */

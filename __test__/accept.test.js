@@ -80,10 +80,7 @@ describe('an offer', () => {
     const accept = {
       address: 'wss://g.ns.test/$hc/hyco?sb-hc-action=accept',
       id: 'x',
-      connectHeaders: [
-        ['A', '1'],
-        ['a', '2']
-      ],
+      connectHeaders: ['A', '1', 'a', '2'],
       remoteEndpoint: null
     };
     listener.event('offer', { id: 900, target: '/given', accept });

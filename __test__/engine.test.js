@@ -15,6 +15,7 @@ const { WebSocketServer } = require('ws');
 const { getEngine } = require('../lib/engine');
 const { DEFAULTS } = require('../lib/opening');
 const { RelayedWebSocket, acceptSocket } = require('../lib/relayed-socket');
+const { socketTraits } = require('../lib/sending-socket');
 
 const root = join(__dirname, '..');
 const cleanups = [];
@@ -202,6 +203,20 @@ describe('slots', () => {
     expect(engine.owners.length).toBeLessThanOrEqual(40);
   });
 
+  test('leave their addresses to those who ask after the end', async () => {
+    const url = await serve(echo);
+    const socket = connect(url);
+    await once(socket, 'open');
+    socket.close();
+    await once(socket, 'close');
+    expect(socket._socket).toMatchObject({
+      localAddress: '127.0.0.1',
+      remoteAddress: '127.0.0.1',
+      remoteFamily: 'IPv4',
+      remotePort: Number(new URL(url).port)
+    });
+  });
+
   test('are given back when a rendezvous is refused', async () => {
     const server = createServer((request, response) => response.end()).on('upgrade', (request, tcp) => {
       tcp.end('HTTP/1.1 404 Gone\r\nContent-Length: 0\r\n\r\n');
@@ -224,8 +239,7 @@ describe('slots', () => {
     const error = await new Promise((resolve) => {
       acceptSocket(listener, 1, {
         address: 'ws://relay/',
-        options: DEFAULTS,
-        owner: { fail: (_, error) => resolve(error) }
+        traits: socketTraits(DEFAULTS, { fail: (_, error) => resolve(error) })
       });
     });
     expect(error.statusCode).toBe(404);

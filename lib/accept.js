@@ -9,10 +9,10 @@
 const { STATUS_CODES } = require('node:http');
 
 const diagnostics = require('./diagnostics');
-const { proxyFor } = require('./environment');
 const { Histogram } = require('./histogram');
 const { acceptSocket } = require('./relayed-socket');
-const { RelayedRequest } = require('./request');
+const { RelayedRequest, hasHeader } = require('./request');
+const { socketTraits } = require('./sending-socket');
 const { chooseProtocol, verifyClient } = require('./verdict');
 
 /** Rendezvous that are dialled at once. A burst of senders would otherwise be a burst of TLS handshakes. */
@@ -46,6 +46,8 @@ class Acceptor {
     this.server = server;
     this.settings = settings;
     this.onChange = onChange;
+    /** What all of its sockets have in common. */
+    this.traits = socketTraits(settings, this);
     /** The listener's handle; set when it is open. */
     this.handle = undefined;
     /** New offers are answered 503. */
@@ -71,8 +73,8 @@ class Acceptor {
    * @param {object} event The engine's event
    */
   offer(event) {
-    const { accept } = event;
-    const request = new RelayedRequest(accept, event.target);
+    const { accept, target, host } = event;
+    const request = new RelayedRequest(accept, target, host);
     const offer = new Offer(event.id, accept, request);
     this.pending.set(offer.id, offer);
     const { server, settings } = this;
@@ -80,6 +82,21 @@ class Acceptor {
 
     if (!this.mayDial(offer)) return;
     if (this.refusing || this.isFull()) return this.reject(offer, 503);
+    this.decide(offer);
+    if (!offer.settled && offer.socket === undefined && settings.acceptTimeout > 0) {
+      offer.timer = setTimeout(() => this.reject(offer, 504), settings.acceptTimeout);
+      // The listener keeps the process alive, not a sender that waits.
+      offer.timer.unref?.();
+    }
+  }
+
+  /** Asks the program, where there is anything to decide. */
+  decide(offer) {
+    const { settings } = this;
+    const { request } = offer;
+    if (settings.verifyClient === undefined && !hasHeader(request, 'sec-websocket-protocol')) {
+      return this.enqueue(offer, undefined);
+    }
     verifyClient(
       settings,
       request,
@@ -99,11 +116,6 @@ class Acceptor {
       },
       (error) => this.userFailed(offer, error)
     );
-    if (!offer.settled && offer.socket === undefined && settings.acceptTimeout > 0) {
-      offer.timer = setTimeout(() => this.reject(offer, 504), settings.acceptTimeout);
-      // The listener keeps the process alive, not a sender that waits.
-      offer.timer.unref?.();
-    }
   }
 
   /** The engine has turned the sender away, for no verdict came in time. */
@@ -163,7 +175,7 @@ class Acceptor {
 
   /** Asks for headers, then dials the rendezvous. */
   accept(offer) {
-    const { server, settings, handle } = this;
+    const { server, handle, traits } = this;
     clearTimeout(offer.timer);
     const headers = [];
     if (server.listenerCount('headers') > 0) {
@@ -177,21 +189,10 @@ class Acceptor {
     }
     try {
       headers.forEach(checkHeaderLine);
-      const { hostname, port, protocol: scheme } = new URL(offer.address);
-      const secure = scheme === 'wss:';
-      const host = hostname.replace(/^\[|\]$/g, '');
       offer.socket = true;
       this.dialing++;
-      offer.socket = acceptSocket(handle, offer.id, {
-        address: offer.address,
-        protocol: offer.protocol,
-        headers,
-        options: settings,
-        tls: settings.tls,
-        proxy: proxyFor(settings.proxy, secure, host, Number(port) || (secure ? 443 : 80)),
-        owner: this,
-        offer
-      });
+      const { address, protocol } = offer;
+      offer.socket = acceptSocket(handle, offer.id, { address, protocol, headers, traits, offer });
     } catch (error) {
       if (offer.settled) throw error;
       handle.reject(offer.id, 500, STATUS_CODES[500]);
@@ -210,7 +211,9 @@ class Acceptor {
       socket.close(1001);
       return;
     }
-    diagnostics.publish('accept:accepted', { server, request, socket, duration });
+    if (diagnostics.hasSubscribers('accept:accepted')) {
+      diagnostics.publish('accept:accepted', { server, request, socket, duration });
+    }
     server.emit('connection', socket, request);
   }
 

@@ -75,7 +75,8 @@ class Control {
           hostname.replace(/^\[|\]$/g, ''),
           Number(port) || (secure ? 443 : 80)
         ) ?? null,
-      checkHosts: settings.rendezvousHosts === undefined
+      checkHosts: settings.rendezvousHosts === undefined,
+      sockets: settings
     };
   }
 

@@ -119,6 +119,8 @@ class Engine {
 
     /** The numbers of the socket that was asked last, or has just closed: see `socket-stats.js`. */
     this.tally = new Float64Array(TALLY);
+    /** The addresses of the socket that has just closed. */
+    this.addresses = '';
 
     process.once('exit', () => this.flush());
     startTrace(this);
@@ -272,6 +274,7 @@ class Engine {
     if (kind === Kind.CLOSED) {
       // What is in the outbox for this slot must not reach the next socket that gets it.
       this.flush();
+      this.addresses = this.native.addresses(slot);
       payload += this.native.release(slot, this.tally);
       this.free(slot);
     }

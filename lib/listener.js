@@ -17,13 +17,15 @@ class ListenerHandle {
   constructor(config, owner) {
     this.#owner = owner;
     const secure = /^(wss|https|sb):/i.test(config.uri);
-    const { keepAlive, tls, ...rest } = config;
+    const { keepAlive, tls, sockets, ...rest } = config;
     const options = {
       ...rest,
       proxy: config.proxy ?? undefined,
       keepAlive: keepAlive ? { ...keepAlive, pong: keepAlive.mode === 'pong' } : undefined,
       tlsContext: secure ? tlsContext(tls ?? {}) : undefined,
-      serverName: tls?.servername
+      serverName: tls?.servername,
+      limits: socketLimits(sockets),
+      deflate: sockets.perMessageDeflate ? deflateOffer(sockets.perMessageDeflate) : undefined
     };
     this.#slot = this.#engine.open(this);
     try {
@@ -53,17 +55,12 @@ class ListenerHandle {
    *
    * @param {number} offerId
    * @param {import('./relayed-socket').RelayedWebSocket} socket Whose slot the connection gets
-   * @param {{protocol?: string, headers: string[], options: object}} accept
+   * @param {{protocol?: string, headers: string[]}} accept
    * @throws {Error} If the offer is gone or a header line is not one
    */
-  accept(offerId, socket, { protocol, headers, options }) {
-    const taken = this.#engine.native.acceptOffer(this.#slot, offerId, socket._slot, {
-      protocol,
-      headers,
-      deflate: options.perMessageDeflate ? deflateOffer(options.perMessageDeflate) : undefined,
-      limits: socketLimits(options)
-    });
-    if (taken) return;
+  accept(offerId, socket, { protocol, headers }) {
+    const lines = headers.length > 0 ? headers : undefined;
+    if (this.#engine.native.acceptOffer(this.#slot, offerId, socket._slot, protocol, lines)) return;
     throw Object.assign(new Error('The offer has expired'), { code: 'ERR_HYCO_TIMEOUT' });
   }
 
@@ -118,7 +115,8 @@ class ListenerHandle {
 /**
  * Starts a listener.
  *
- * @param {object} config What `NativeEngine.listen()` takes, with TLS settings as ws has them under `tls`
+ * @param {object} config What `NativeEngine.listen()` takes, with TLS settings as ws has them under `tls`, and the
+ *     options of the sockets under `sockets`
  * @param {{onListenerEvent: function(object): void}} owner
  * @return {ListenerHandle}
  */

@@ -9,12 +9,14 @@ const WebSocket = require('ws');
 
 const { callAll, streamDestroyed } = require('./callbacks');
 const { Kind } = require('./engine');
-const { DEFLATE, SendingSocket } = require('./sending-socket');
+const { DEFLATE, Mark, SendingSocket } = require('./sending-socket');
 
 const { CONNECTING, OPEN, CLOSING, CLOSED } = WebSocket;
 
 /** What a connection broke of, as `Closed` records number it. */
 const CAUSES = [undefined, 'ECONNRESET', 'EPIPE', 'ETIMEDOUT'];
+/** What the engine says of an opening of which there is nothing to say. */
+const PLAIN = Object.freeze({});
 const CLOSED_COMPRESSING = 'The socket was closed while data was being compressed';
 
 class ReceivingSocket extends SendingSocket {
@@ -31,7 +33,8 @@ class ReceivingSocket extends SendingSocket {
   resume() {
     if (this._engine === undefined) return super.resume();
     if (this._readyState === CONNECTING || this._readyState === CLOSED) return;
-    this._paused = this._stalled = false;
+    this._paused = false;
+    this._marks &= ~Mark.STALLED;
     this._engine.native.resume(this._slot);
     // As from a stream, what has been held comes with the next tick.
     process.nextTick(releaseHeld, this);
@@ -39,25 +42,26 @@ class ReceivingSocket extends SendingSocket {
 
   /** One record from the engine. */
   onRecord(kind, detail, payload) {
-    if (kind <= Kind.BINARY && this._held === null && !this._oneATurn) {
+    const { oneATurn } = this._traits;
+    if (kind <= Kind.BINARY && this._held === null && !oneATurn) {
       this._onMessage(kind, payload);
       return;
     }
     if (kind === Kind.CLOSED) this._leaveSlot(payload);
     if (this._held !== null && kind !== Kind.SENT && kind !== Kind.SHUT) {
       // The end of the connection is seen at once where only the messages before it have to wait for their turn.
-      if (kind === Kind.END && this._oneATurn && !this._paused) this._onEnd();
+      if (kind === Kind.END && oneATurn && !this._paused) this._onEnd();
       this._held.push(kind, detail, payload);
-      if (this._oneATurn && !this._stalled && this._slot >= 0) {
+      if (oneATurn && !(this._marks & Mark.STALLED) && this._slot >= 0) {
         // They come faster than one a turn is handled: no more of them for now.
-        this._stalled = true;
+        this._marks |= Mark.STALLED;
         this._engine.native.pause(this._slot);
       }
       if (kind === Kind.CLOSED && this._paused) setImmediate(releaseHeld, this);
       return;
     }
     this._handle(kind, detail, payload);
-    if (this._oneATurn && kind <= Kind.PONG) {
+    if (oneATurn && kind <= Kind.PONG) {
       this._held ??= [];
       setImmediate(releaseHeld, this);
     }
@@ -88,7 +92,7 @@ class ReceivingSocket extends SendingSocket {
         this._onClosed(detail);
         break;
       case Kind.OPEN:
-        if (this._readyState === CONNECTING) this._onOpen(JSON.parse(payload));
+        if (this._readyState === CONNECTING) this._onOpen(payload.length > 0 ? JSON.parse(payload) : PLAIN);
         break;
       case Kind.FAILED:
         this._onFailed(JSON.parse(payload));
@@ -97,17 +101,17 @@ class ReceivingSocket extends SendingSocket {
         this._onResponse(JSON.parse(payload));
         break;
       case Kind.BODY:
-        this._exchange.push(payload);
+        this._opening.exchange.push(payload);
         break;
       case Kind.BODY_END:
-        this._exchange.complete = true;
-        this._exchange.push(null);
+        this._opening.exchange.complete = true;
+        this._opening.exchange.push(null);
         break;
       case Kind.SENT:
         this._onSent(payload);
         break;
       case Kind.SHUT:
-        this._connection.ended = true;
+        this._marks |= Mark.ENDED;
         this._facade?._end();
         break;
       case Kind.FRAGMENTS:
@@ -118,7 +122,7 @@ class ReceivingSocket extends SendingSocket {
 
   _onMessage(kind, payload) {
     if (kind === Kind.TEXT) {
-      this.emit('message', this._textAsString ? payload.toString() : payload, false);
+      this.emit('message', this._traits.textAsString ? payload.toString() : payload, false);
     } else if (this._binaryType === 'nodebuffer') {
       this._fragments = null;
       this.emit('message', payload, true);
@@ -144,8 +148,9 @@ class ReceivingSocket extends SendingSocket {
   }
 
   _onPing(payload) {
-    if (this._autoPong && this._readyState === OPEN) {
-      if (this._maxPendingAutoPongs > 0 && this._pendingAutoPongs >= this._maxPendingAutoPongs) {
+    const { autoPong, maxPendingAutoPongs } = this._traits;
+    if (autoPong && this._readyState === OPEN) {
+      if (maxPendingAutoPongs > 0 && this._pendingAutoPongs >= maxPendingAutoPongs) {
         this.terminate();
       } else {
         this._pendingAutoPongs++;
@@ -168,7 +173,7 @@ class ReceivingSocket extends SendingSocket {
     const error = new (report.range ? RangeError : Error)(report.message);
     error.code = report.code;
     if (report.errno !== undefined && report.errno !== null) error.errno = report.errno;
-    this._protocolError = true;
+    this._marks |= Mark.PROTOCOL_ERROR;
     this.close(report.status);
     if (this._errorEmitted) return;
     this._errorEmitted = true;
@@ -185,7 +190,7 @@ class ReceivingSocket extends SendingSocket {
 
   _onSent(count) {
     // What was being compressed when the socket was terminated counts as lost.
-    if (this._terminated && this._extensions[DEFLATE] !== undefined) return;
+    if (this._marks & Mark.TERMINATED && this._extensions[DEFLATE] !== undefined) return;
     // As a Node stream does it: with `null` rather than nothing.
     callAll(this._callbacks.splice(0, count), () => null);
   }
@@ -193,20 +198,23 @@ class ReceivingSocket extends SendingSocket {
   /** The native side of the connection is gone; `unwritten` bytes of it were never taken by the kernel. */
   _leaveSlot(unwritten) {
     this._slot = -1;
-    if (this._connection !== null) this._lastTally = this._engine.tally.slice();
-    this._closeFrameSent = this._closeQueued && unwritten === 0;
-    if (this._referenced) this._engine.unref();
+    if (this._marks & Mark.OPENED) {
+      this._left = { tally: this._engine.tally.slice(), addresses: this._engine.addresses };
+    }
+    this._closeFrameSent = (this._marks & Mark.CLOSE_QUEUED) !== 0 && unwritten === 0;
+    if (this._isReferenced) this._engine.unref();
   }
 
   /** @param {number} cause What broke the connection, an index of `CAUSES` */
   _onClosed(cause) {
-    if (this._exchange !== null && !this._exchange.complete) {
-      this._exchange.destroy(Object.assign(new Error('aborted'), { code: 'ECONNRESET' }));
+    const exchange = this._opening?.exchange;
+    if (exchange !== undefined && !exchange.complete) {
+      exchange.destroy(Object.assign(new Error('aborted'), { code: 'ECONNRESET' }));
     }
     // An attempt that failed or was given up has said so already.
-    if (this._connection === null) return;
+    if (!(this._marks & Mark.OPENED)) return;
     this._readyState = CLOSING;
-    this._connection.gone = true;
+    this._marks |= Mark.GONE;
     this._facade?._close(CAUSES[cause]);
     // In a tick of its own: whoever waited for our side to end hears of that first.
     process.nextTick(failCallbacks, this);
@@ -215,8 +223,8 @@ class ReceivingSocket extends SendingSocket {
 
 /** Nothing more will be written: every callback that still waits is told so, in order, and then comes `close`. */
 function failCallbacks(socket) {
-  const waiting = socket._callbacks;
-  socket._callbacks = [];
+  const waiting = socket._callbacks ?? [];
+  socket._callbacks = null;
   const compressed = socket._extensions[DEFLATE] !== undefined;
   const makeError = () => (compressed ? new Error(CLOSED_COMPRESSING) : streamDestroyed());
   callAll(waiting, makeError, () => socket.emitClose());
@@ -233,7 +241,7 @@ function releaseHeld(socket) {
     while (next < held.length && socket._held === null && !apart) {
       const at = next;
       next += 3;
-      apart = socket._oneATurn && held[at] <= Kind.PONG;
+      apart = socket._traits.oneATurn && held[at] <= Kind.PONG;
       socket._handle(held[at], held[at + 1], held[at + 2]);
     }
   } finally {
@@ -241,8 +249,8 @@ function releaseHeld(socket) {
       held.splice(0, next);
       socket._held = socket._held === null ? held : held.concat(socket._held);
       setImmediate(releaseHeld, socket);
-    } else if (socket._stalled && socket._held === null) {
-      socket._stalled = false;
+    } else if (socket._marks & Mark.STALLED && socket._held === null) {
+      socket._marks &= ~Mark.STALLED;
       if (socket._slot >= 0) socket._engine.native.resume(socket._slot);
     }
   }

@@ -13,7 +13,7 @@ const { fromReport, systemError } = require('./errors');
 const { prepareRequest, prepareRedirect } = require('./opening');
 const { ReceivingSocket, releaseHeld } = require('./receiving-socket');
 const { createRequest, createResponse } = require('./response');
-const { DEFLATE } = require('./sending-socket');
+const { DEFLATE, Mark, Sends, socketTraits } = require('./sending-socket');
 const { socketStats } = require('./socket-stats');
 
 const { CONNECTING, OPEN, CLOSING, CLOSED } = WebSocket;
@@ -42,6 +42,19 @@ const NODE_OPTIONS = [
 
 /** Marks the construction of a socket for a connection that the listener accepts. */
 const ACCEPTED = Symbol('accepted');
+
+/** What a socket that dials by itself needs until it is open. */
+class Dial {
+  constructor() {
+    /** What `prepareRequest()` made of the options; another one after a redirect. */
+    this.request = undefined;
+    /** What listeners get for it. */
+    this.lookAlike = undefined;
+    /** An answer that is not an upgrade, and its body. */
+    this.exchange = undefined;
+    this.redirects = 0;
+  }
+}
 
 /** Takes the records of a slot whose socket has gone on without it. */
 const NOBODY = { onRecord() {} };
@@ -75,8 +88,9 @@ class RelayedWebSocket extends ReceivingSocket {
   /** The request of the opening handshake, while there is one; ws keeps it under this name. */
   get _req() {
     if (this._engine === undefined) return this._nodeRequest;
-    if (this._readyState !== CONNECTING || this._request === undefined) return null;
-    return (this._lookAlike ??= createRequest(this, this._request));
+    const dial = this._opening;
+    if (this._readyState !== CONNECTING || !dial?.request) return null;
+    return (dial.lookAlike ??= createRequest(this, dial.request, dial.redirects > 0));
   }
 
   set _req(request) {
@@ -89,11 +103,12 @@ class RelayedWebSocket extends ReceivingSocket {
   }
 
   _dial(request) {
-    this._applyOptions(request.options);
-    this._request = request;
+    this._applyTraits(socketTraits(request.options));
+    this._opening ??= new Dial();
+    this._opening.request = request;
     if (request.failure !== undefined) return this._abort(request.failure);
     this._slot = this._engine.open(this);
-    if (this._referenced) this._engine.ref();
+    if (this._isReferenced) this._engine.ref();
     try {
       this._engine.native.dial(this._slot, request.dial);
     } catch (error) {
@@ -103,20 +118,16 @@ class RelayedWebSocket extends ReceivingSocket {
     }
   }
 
-  _applyOptions(options) {
-    this._closeTimeout = options.closeTimeout;
-    this._autoPong = options.autoPong;
-    this._maxPendingAutoPongs = options.maxPendingAutoPongs | 0;
-    this._textAsString = options.textMessages === 'string';
-    this._generateMask = options.generateMask;
-    this._threshold = options.perMessageDeflate?.threshold ?? 1024;
-    this._oneATurn = !options.allowSynchronousEvents;
+  _applyTraits(traits) {
+    this._traits = traits;
+    // ws's own name for it.
+    this._closeTimeout = traits.closeTimeout;
   }
 
   /** Takes the place of a connection that the listener is accepting; see `acceptSocket()`. */
   _adopt(accept) {
-    this._applyOptions(accept.options);
-    this._accept = accept;
+    this._applyTraits(accept.traits);
+    this._opening = accept;
     this._url = accept.address;
     this._slot = this._engine.open(this);
     this._engine.ref();
@@ -125,34 +136,32 @@ class RelayedWebSocket extends ReceivingSocket {
   _dropSlot() {
     this._engine.free(this._slot);
     this._slot = -1;
-    if (this._referenced) this._engine.unref();
+    if (this._isReferenced) this._engine.unref();
   }
 
   _onOpen(report) {
-    const { response } = report;
-    if (this.listenerCount('upgrade') > 0) {
-      this.emit('upgrade', createResponse(response));
+    const { owner } = this._traits;
+    // Nobody can have got at a socket that is being accepted.
+    if (owner === undefined && this.listenerCount('upgrade') > 0) {
+      this.emit('upgrade', createResponse(report.response));
       // The user may have closed the connection in the listener.
       if (this._readyState !== CONNECTING) return;
     }
     if (report.protocol) this._protocol = report.protocol;
     if (report.extensions) {
       this._extensions = { [DEFLATE]: report.extensions };
-      this._forgets = report.forgets;
+      this._sends = new Sends();
+      this._sends.forgets = report.forgets === true;
     }
-    const { local, remote, secure } = report;
-    this._connection = { local, remote, secure, ended: false, gone: false };
-    // A socket lives long, and its request has served.
-    this._request = this._lookAlike = undefined;
+    this._marks |= report.secure ? Mark.OPENED | Mark.SECURE : Mark.OPENED;
+    // A socket lives long, and what it was opened with has served: the sender's request, or our own.
+    const { offer } = this._opening;
+    this._opening = null;
     this._readyState = OPEN;
-    if (this._accept === undefined) {
+    if (owner === undefined) {
       this.emit('open');
       return;
     }
-    // It holds the sender's request, which is not to live as long as the socket.
-    const { owner, offer } = this._accept;
-    this._accept = undefined;
-    this._owner = owner;
     // Code written for ws uses the socket at once, code written for hyco-ws waits for 'open': messages wait for both.
     this._held = [];
     try {
@@ -177,17 +186,18 @@ class RelayedWebSocket extends ReceivingSocket {
   }
 
   _isRelayed() {
-    return this._accept !== undefined || this._request.options.relay === true;
+    return this._traits.owner !== undefined || this._opening.request.options.relay === true;
   }
 
   _onResponse(report) {
     if (this._readyState !== CONNECTING) return;
     const { status } = report.response;
-    if (this._accept !== undefined) {
+    if (this._traits.owner !== undefined) {
       this._engine.native.terminate(this._slot);
       return this._fail(fromReport(report.error));
     }
-    const location = this._request.options.followRedirects && redirectTarget(report.response);
+    const { options } = this._opening.request;
+    const location = options.followRedirects && redirectTarget(report.response);
     if (location) return this._redirect(location);
 
     if (this.listenerCount('unexpected-response') === 0) {
@@ -202,20 +212,21 @@ class RelayedWebSocket extends ReceivingSocket {
       stall: () => this._slot >= 0 && this._engine.native.pause(this._slot),
       destroy: () => this._slot >= 0 && this._engine.native.terminate(this._slot)
     });
-    this._exchange = response;
+    this._opening.exchange = response;
     this._engine.native.readBody(this._slot);
     this.emit('unexpected-response', this._req, response);
   }
 
   _redirect(location) {
     this._abandonSlot();
-    if (++this._redirects > this._request.options.maxRedirects) {
+    const dial = this._opening;
+    if (++dial.redirects > dial.request.options.maxRedirects) {
       return this._abort(new Error('Maximum redirects exceeded'));
     }
-    const request = prepareRedirect(this, this._request, location);
+    const request = prepareRedirect(this, dial.request, location);
     if (request === null) return;
-    this._request = request;
-    this._lookAlike = undefined;
+    dial.request = request;
+    dial.lookAlike = undefined;
     const lookAlike = this._req;
     process.nextTick(() => lookAlike.emit('socket', this._nodeSocket));
     this.emit('redirect', this.url, lookAlike);
@@ -227,7 +238,7 @@ class RelayedWebSocket extends ReceivingSocket {
     this._engine.owners[slot] = NOBODY;
     this._engine.native.terminate(slot);
     this._slot = -1;
-    if (this._referenced) this._engine.unref();
+    if (this._isReferenced) this._engine.unref();
   }
 
   /** Gives up the attempt to connect: `error` and `close` follow with the next tick. */
@@ -247,9 +258,10 @@ class RelayedWebSocket extends ReceivingSocket {
   /** `request.destroy()` of an unexpected response or a redirect, or `request.abort()`: that one is no error. */
   _giveUp(error) {
     if (this._readyState !== CONNECTING) return;
-    if (this._exchange !== null) {
+    const { exchange } = this._opening;
+    if (exchange !== undefined) {
       // The answer is there already: only its body is given up, and what becomes of the socket is the user's.
-      this._exchange._dump();
+      exchange._dump();
       if (this._slot >= 0) this._engine.native.terminate(this._slot);
       return;
     }
@@ -260,9 +272,10 @@ class RelayedWebSocket extends ReceivingSocket {
   _fail(error) {
     this._readyState = CLOSING;
     this._errorEmitted = true;
-    if (this._accept !== undefined) {
+    const { owner } = this._traits;
+    if (owner !== undefined) {
       this._readyState = CLOSED;
-      this._accept.owner.fail(this._accept.offer, error);
+      owner.fail(this._opening.offer, error);
       return;
     }
     this.emit('error', error);
@@ -312,9 +325,9 @@ function redirectTarget({ status, headers }) {
  * @param {string} accept.address
  * @param {string} [accept.protocol]
  * @param {string[]} accept.headers Further header lines of the dial
- * @param {object} accept.options Socket options of the server
- * @param {import('./accept').Acceptor} accept.owner Its `opened()` runs when the socket is OPEN, before its `open`, and
- *     `closed()` before its `close`; or `fail()` if the rendezvous fails, and the socket emits nothing then
+ * @param {object} accept.traits What `socketTraits()` made of the server's options and the owner, whose `opened()` runs
+ *     when the socket is OPEN, before its `open`, and `closed()` before its `close`; or `fail()` if the rendezvous
+ *     fails, and the socket emits nothing then
  * @param {object} accept.offer What those get
  * @return {RelayedWebSocket}
  */

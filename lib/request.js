@@ -11,13 +11,12 @@ const { redact, redactHeaders } = require('./redact');
 const { logicalTarget } = require('./relay-address');
 
 /** What programs read of `request.socket`: the sender as the relay sees it. There is no such socket in this process. */
-class SenderSocket extends EventEmitter {
+class SenderSocket {
   /**
    * @param {{address?: string, port?: number}} [endpoint]
    * @param {boolean} secure
    */
   constructor(endpoint, secure) {
-    super();
     this.remoteAddress = endpoint?.address;
     this.remotePort = endpoint?.port;
     const family = isIP(endpoint?.address ?? '');
@@ -53,6 +52,9 @@ class SenderSocket extends EventEmitter {
   }
 }
 
+// An emitter that has no use for its constructor: what that sets up, the first listener sets up too.
+Object.setPrototypeOf(SenderSocket.prototype, EventEmitter.prototype);
+
 /**
  * A real `http.IncomingMessage`, so that code written for ws finds all it knows: `url`, `headers`, `rawHeaders`,
  * `headersDistinct`, `socket`. It is a finished stream with no body.
@@ -66,12 +68,13 @@ class RelayedRequest extends IncomingMessage {
    * @param {object} accept As it stands in the control message
    * @param {string} accept.address
    * @param {string} [accept.id]
-   * @param {Object<string, string>|Array<[string, string]>} [accept.connectHeaders]
+   * @param {string[]} [accept.connectHeaders] Names and values in turn, as in `rawHeaders`
    * @param {{address: string, port: number}} [accept.remoteEndpoint]
    * @param {string} [target] Path and query, if they are known already
+   * @param {string} [host] Of the address, with its port where that is not the scheme's own, if it is known already
    */
-  constructor(accept, target) {
-    const address = String(accept.address ?? '');
+  constructor(accept, target, host) {
+    const { address, id } = accept;
     super(new SenderSocket(accept.remoteEndpoint, /^(wss|https):/i.test(address)));
     this.method = 'GET';
     this.url = target ?? logicalTarget(address);
@@ -79,19 +82,15 @@ class RelayedRequest extends IncomingMessage {
     this.httpVersionMajor = 1;
     this.httpVersionMinor = 1;
 
-    const given = accept.connectHeaders ?? {};
-    const lines = (Array.isArray(given) ? given : Object.entries(given)).flatMap(([name, value]) => [
-      String(name),
-      String(value)
-    ]);
+    const lines = accept.connectHeaders ?? [];
     this.rawHeaders = lines;
     // Node's own joining rules; the method has no public name.
     this._addHeaderLines(lines, lines.length);
 
-    this.id = accept.id;
-    this.relay = Object.freeze({ id: accept.id, host: hostOf(address) });
+    this.id = id;
+    this.relay = Object.freeze({ id, host: host ?? hostOf(address) });
     this.complete = true;
-    this.push(null);
+    this._read = endBody;
   }
 
   [inspect.custom](depth, options) {
@@ -114,8 +113,31 @@ class RelayedRequest extends IncomingMessage {
   }
 }
 
-function hostOf(address) {
-  return URL.canParse(address) ? new URL(address).host : undefined;
+/** There is no body: whoever reads finds its end. */
+function endBody() {
+  this.push(null);
 }
 
-module.exports = { RelayedRequest };
+/**
+ * Whether the sender sent a header; asking for `headers` would make an object of them all.
+ *
+ * @param {RelayedRequest} request
+ * @param {string} name In lower case
+ * @return {boolean}
+ */
+function hasHeader({ rawHeaders }, name) {
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    if (rawHeaders[at].length === name.length && rawHeaders[at].toLowerCase() === name) return true;
+  }
+  return false;
+}
+
+function hostOf(address) {
+  try {
+    return new URL(address).host;
+  } catch {
+    return undefined;
+  }
+}
+
+module.exports = { RelayedRequest, hasHeader };

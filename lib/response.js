@@ -47,9 +47,10 @@ function createResponse(head, body) {
  *
  * @param {import('./relayed-socket').RelayedWebSocket} socket
  * @param {object} prepared What `prepareRequest()` made
+ * @param {boolean} redirected Whether it follows a redirect
  * @return {EventEmitter}
  */
-function createRequest(socket, prepared) {
+function createRequest(socket, prepared, redirected) {
   const { dial, headers } = prepared;
   // An instance by its prototype, for those who check; nothing of ClientRequest's own machinery is behind it.
   const request = Object.create(ClientRequest.prototype);
@@ -61,7 +62,7 @@ function createRequest(socket, prepared) {
     return request;
   };
   // Node's older way of it: before there is a network socket it ends without an error, so that ws hears nothing of it.
-  let early = socket._redirects > 0;
+  let early = redirected;
   request.once('socket', () => (early = false));
   const abort = () => {
     if (request.destroyed) return;

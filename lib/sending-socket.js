@@ -21,6 +21,72 @@ const CONTROL = Frame.FIN | Frame.MASK;
 const WHOLE_TEXT = Opcode.TEXT | Frame.FIN | Frame.MASK;
 const WHOLE_BINARY = Opcode.BINARY | Frame.FIN | Frame.MASK;
 
+/** What is true of a socket, as bits: a socket has many such flags, and a process many sockets. */
+const Mark = Object.freeze({
+  /** The connection has been open. */
+  OPENED: 1,
+  /** Under TLS. */
+  SECURE: 2,
+  /** Our side has ended, with everything written. */
+  ENDED: 4,
+  /** Nothing is left of the connection. */
+  GONE: 8,
+  /** It does not keep the process alive. */
+  UNREFERENCED: 16,
+  /** The engine reads no more, for messages come faster than one a turn is handled. */
+  STALLED: 32,
+  /** Our close frame is on its way. */
+  CLOSE_QUEUED: 64,
+  /** The peer broke a rule. */
+  PROTOCOL_ERROR: 128,
+  TERMINATED: 256
+});
+
+/** Shared by all sockets without an extension. */
+const NO_EXTENSIONS = Object.freeze({});
+
+/**
+ * The options that a socket goes by for all of its life. The sockets of a server share them.
+ *
+ * @param {object} options With their defaults
+ * @param {import('./accept').Acceptor} [owner] Who accepts the connections
+ * @return {object}
+ */
+function socketTraits(options, owner) {
+  return {
+    closeTimeout: options.closeTimeout,
+    autoPong: options.autoPong,
+    maxPendingAutoPongs: options.maxPendingAutoPongs | 0,
+    textAsString: options.textMessages === 'string',
+    generateMask: options.generateMask,
+    threshold: options.perMessageDeflate?.threshold ?? 1024,
+    oneATurn: !options.allowSynchronousEvents,
+    owner
+  };
+}
+
+/** Before the options are known. */
+const NO_TRAITS = Object.freeze(socketTraits({}));
+
+/** What has to be remembered between sends, where they are not all whole messages as they are. */
+class Sends {
+  constructor() {
+    /** The next frame begins a message. */
+    this.fresh = true;
+    /** The message that has begun is compressed. */
+    this.compress = false;
+    /** Without context take-over, small messages are not worth compressing. */
+    this.forgets = false;
+    /**
+     * Bytes of messages that went to the compressor and have not been reported as sent: like callbacks, they must not
+     * depend on how fast another thread is.
+     */
+    this.compressing = 0;
+    /** Sends that wait for a blob to be read. */
+    this.waiting = null;
+  }
+}
+
 class SendingSocket extends WebSocket {
   /**
    * @param {Array} [nodeArguments] What ws's own engine is to be constructed with, where it has to do the work
@@ -32,60 +98,53 @@ class SendingSocket extends WebSocket {
     }
     super(null, undefined, { autoPong: false });
     this._isServer = false;
+    this._extensions = NO_EXTENSIONS;
     this._bufferedAmount = 0;
-    this._redirects = 0;
     this._slot = -1;
     this._engine = getEngine();
+    this._traits = NO_TRAITS;
+    this._marks = 0;
+    // An idle socket is to be small: what follows is made when it is needed.
+    // What the opening needs, until the socket is open.
+    this._opening = null;
     this._facade = null;
-    // What is known of the connection once it is open.
-    this._connection = null;
-    this._referenced = true;
-
     // Records that have to wait: while paused, before an accepted socket's 'open', between two macrotasks.
     this._held = null;
-    this._stalled = false;
     this._fragments = null;
-    this._callbacks = [];
-    // Sends that wait for a blob to be read.
-    this._sending = null;
-    this._firstFragment = true;
-    this._compress = false;
-    // Without context take-over, small messages are not worth compressing.
-    this._forgets = false;
-    // Bytes of messages that went to the compressor and have not been reported as sent: like callbacks, they must not
-    // depend on how fast another thread is.
-    this._compressing = 0;
+    this._callbacks = null;
+    this._sends = null;
     this._pendingAutoPongs = 0;
-    this._protocolError = false;
-    this._closeQueued = false;
-    this._terminated = false;
-    this._exchange = null;
-    this._accept = undefined;
-    // Who has accepted the connection.
-    this._owner = undefined;
-    this._request = undefined;
-    this._lookAlike = undefined;
-    // What the connection had carried when it closed.
-    this._lastTally = undefined;
+    // What is known of the connection when it has closed.
+    this._left = null;
   }
 
   get bufferedAmount() {
     if (this._engine === undefined) return super.bufferedAmount;
-    if (this._slot < 0) return this._bufferedAmount + this._compressing;
+    const compressing = this._sends === null ? 0 : this._sends.compressing;
+    if (this._slot < 0) return this._bufferedAmount + compressing;
     this._engine.flush();
-    return Math.max(this._engine.native.bufferedAmount(this._slot), this._compressing) + this._bufferedAmount;
+    return Math.max(this._engine.native.bufferedAmount(this._slot), compressing) + this._bufferedAmount;
   }
 
   /** What programs touch of the network socket behind a WebSocket; `null` until there is one. */
   get _socket() {
     if (this._engine === undefined) return this._nodeSocket;
-    if (this._connection === null) return null;
-    return (this._facade ??= new SocketFacade(this, this._connection));
+    if (!(this._marks & Mark.OPENED)) return null;
+    return (this._facade ??= new SocketFacade(this, {
+      secure: (this._marks & Mark.SECURE) !== 0,
+      ended: (this._marks & Mark.ENDED) !== 0,
+      gone: (this._marks & Mark.GONE) !== 0
+    }));
   }
 
   // The base class assigns it: `null` when it constructs, and Node's socket where it is the engine.
   set _socket(socket) {
-    this._nodeSocket = socket;
+    if (socket !== null) this._nodeSocket = socket;
+  }
+
+  /** Both ends of the connection, as `local remote`, each `host:port` or empty. */
+  get _addresses() {
+    return this._left === null ? this._engine.native.addresses(this._slot) : this._left.addresses;
   }
 
   /**
@@ -107,10 +166,9 @@ class SendingSocket extends WebSocket {
 
     if (
       options === undefined &&
-      this._firstFragment &&
-      this._sending === null &&
+      (this._sends === null || (this._sends.fresh && this._sends.waiting === null)) &&
       this._extensions[DEFLATE] === undefined &&
-      this._generateMask === undefined
+      this._traits.generateMask === undefined
     ) {
       // The common case: a whole message, masked, not compressed.
       if (typeof data === 'string') this._frame(WHOLE_TEXT, data, cb);
@@ -167,14 +225,16 @@ class SendingSocket extends WebSocket {
     }
     const payload = closePayload(code, reason);
     this._readyState = CLOSING;
+    let late = false;
     this._enqueue(payload, () => {
-      this._closeQueued = true;
+      this._marks |= Mark.CLOSE_QUEUED;
       this._frame(Opcode.CLOSE | CONTROL, payload);
-      this._finishClosing();
+      if (late) this._finishClosing();
     });
+    late = true;
     // Behind the frame: a limit of nearly nothing must not overtake it.
     this._engine.flush();
-    this._engine.native.closeWithin(this._slot, this._closeTimeout);
+    this._engine.native.closeWithin(this._slot, this._closeTimeout, this._hasFinished());
   }
 
   /** Drops the connection without a closing handshake. */
@@ -185,7 +245,7 @@ class SendingSocket extends WebSocket {
       return this._abort('WebSocket was closed before the connection was established');
     }
     this._readyState = CLOSING;
-    this._terminated = true;
+    this._marks |= Mark.TERMINATED;
     this._engine.flush();
     this._engine.native.terminate(this._slot);
   }
@@ -193,7 +253,7 @@ class SendingSocket extends WebSocket {
   emitClose() {
     if (this._engine === undefined) return super.emitClose();
     this._readyState = CLOSED;
-    this._owner?.closed(this);
+    this._traits.owner?.closed(this);
     this.emit('close', this._closeCode, this._closeMessage);
   }
 
@@ -202,11 +262,11 @@ class SendingSocket extends WebSocket {
     if (meta & Frame.COMPRESS) cb = this._countCompressing(byteLength(data), cb);
     if (typeof cb === 'function') {
       meta |= Frame.RECEIPT;
-      this._callbacks.push(cb);
+      (this._callbacks ??= []).push(cb);
     }
-    if (this._generateMask !== undefined && meta & Frame.MASK) {
+    if (this._traits.generateMask !== undefined && meta & Frame.MASK) {
       const key = Buffer.alloc(4);
-      this._generateMask(key);
+      this._traits.generateMask(key);
       this._engine.flush();
       const bytes = typeof data === 'string' ? Buffer.from(data) : data;
       this._engine.native.sendKeyed(this._slot, meta, bytes, key.readUInt32BE(0));
@@ -217,9 +277,10 @@ class SendingSocket extends WebSocket {
 
   /** What was lost in the compressor stays in `bufferedAmount`, as in ws. */
   _countCompressing(length, cb) {
-    this._compressing += length;
+    const sends = this._sends;
+    sends.compressing += length;
     return (error) => {
-      if (!error) this._compressing -= length;
+      if (!error) sends.compressing -= length;
       if (typeof cb === 'function') cb(error);
     };
   }
@@ -230,18 +291,17 @@ class SendingSocket extends WebSocket {
     let { compress } = settings;
     let opcode = settings.binary ? Opcode.BINARY : Opcode.TEXT;
     let rsv1 = compress;
-    if (this._firstFragment) {
-      this._firstFragment = false;
-      if (compress && this._forgets) {
-        rsv1 = byteLength(bytes) >= this._threshold;
-      }
-      this._compress = compress = rsv1;
-    } else {
-      compress = this._compress;
+    if (compress || !settings.fin) this._sends ??= new Sends();
+    const sends = this._sends;
+    if (sends !== null && !sends.fresh) {
+      compress = sends.compress;
       rsv1 = false;
       opcode = Opcode.CONTINUATION;
+    } else if (sends !== null) {
+      if (compress && sends.forgets) rsv1 = byteLength(bytes) >= this._traits.threshold;
+      sends.compress = compress = rsv1;
     }
-    if (settings.fin) this._firstFragment = true;
+    if (sends !== null) sends.fresh = Boolean(settings.fin);
 
     let meta = opcode;
     if (settings.fin) meta |= Frame.FIN;
@@ -274,21 +334,22 @@ class SendingSocket extends WebSocket {
   /** Calls `write` with the payload: now, or behind the blobs that are still being read. */
   _enqueue(payload, write, cb) {
     const blob = isBlob(payload);
-    if (this._sending === null && !blob) return write(payload);
+    const idle = this._sends === null || this._sends.waiting === null;
+    if (idle && !blob) return write(payload);
     // The caller may reuse its buffer at once, so what has to wait is copied.
     if (!blob && typeof payload !== 'string') payload = Buffer.from(payload);
     this._bufferedAmount += byteLength(payload);
-    const idle = this._sending === null;
-    this._sending ??= [];
-    this._sending.push({ payload, write, cb });
+    this._sends ??= new Sends();
+    (this._sends.waiting ??= []).push({ payload, write, cb });
     if (idle) this._sendNext();
   }
 
   _sendNext() {
-    while (this._sending !== null) {
-      const next = this._sending[0];
+    const sends = this._sends;
+    while (sends.waiting !== null) {
+      const next = sends.waiting[0];
       if (next === undefined) {
-        this._sending = null;
+        sends.waiting = null;
         return;
       }
       if (isBlob(next.payload)) {
@@ -298,7 +359,7 @@ class SendingSocket extends WebSocket {
         );
         return;
       }
-      this._sending.shift();
+      sends.waiting.shift();
       this._bufferedAmount -= byteLength(next.payload);
       next.write(next.payload);
     }
@@ -309,9 +370,15 @@ class SendingSocket extends WebSocket {
     if (cb) process.nextTick(cb, notOpen(this));
   }
 
-  /** Ends our side once both close frames have gone, or ours after a protocol error. */
+  /** Whether both close frames have gone, or ours after a protocol error. */
+  _hasFinished() {
+    if (!(this._marks & Mark.CLOSE_QUEUED)) return false;
+    return this._closeFrameReceived || (this._marks & Mark.PROTOCOL_ERROR) !== 0;
+  }
+
+  /** Ends our side once it has nothing more to say. */
   _finishClosing() {
-    if (this._closeQueued && (this._closeFrameReceived || this._protocolError)) {
+    if (this._hasFinished()) {
       this._engine.flush();
       this._engine.native.shutdown(this._slot);
     }
@@ -324,20 +391,27 @@ class SendingSocket extends WebSocket {
   }
 
   /** Whether this socket keeps the process alive. */
+  get _isReferenced() {
+    return !(this._marks & Mark.UNREFERENCED);
+  }
+
   _reference(wanted) {
-    if (this._referenced === wanted) return;
-    this._referenced = wanted;
+    if (this._isReferenced === wanted) return;
+    this._marks ^= Mark.UNREFERENCED;
     if (this._slot < 0) return;
     if (wanted) this._engine.ref();
     else this._engine.unref();
   }
 }
 
+/** Node's socket, where ws's own engine does the work. */
+SendingSocket.prototype._nodeSocket = null;
+
 /** As ws's accessor: enumerable on the prototype. */
 Object.defineProperty(SendingSocket.prototype, 'bufferedAmount', { enumerable: true });
 
 function blobRead(socket, entry, bytes) {
-  if (socket._slot < 0 || socket._terminated) {
+  if (socket._slot < 0 || socket._marks & Mark.TERMINATED) {
     return failSending(socket, () => new Error('The socket was closed while the blob was being read'));
   }
   socket._bufferedAmount += bytes.length - entry.payload.size;
@@ -350,7 +424,7 @@ function blobFailed(socket, error) {
   if (socket._readyState === CLOSED) return;
   if (socket._readyState === OPEN) {
     socket._readyState = CLOSING;
-    socket._engine.native.closeWithin(socket._slot, socket._closeTimeout);
+    socket._engine.native.closeWithin(socket._slot, socket._closeTimeout, false);
   }
   socket._endWriting();
   if (socket._errorEmitted) return;
@@ -360,8 +434,8 @@ function blobFailed(socket, error) {
 
 /** Gives up what waits for a blob, and behind it. */
 function failSending(socket, makeError) {
-  const waiting = socket._sending.map(({ cb }) => cb);
-  socket._sending = null;
+  const waiting = socket._sends.waiting.map(({ cb }) => cb);
+  socket._sends.waiting = null;
   callAll(waiting, makeError);
 }
 
@@ -375,4 +449,4 @@ function byteLength(data) {
   return isBlob(data) ? data.size : data.length;
 }
 
-module.exports = { DEFLATE, SendingSocket };
+module.exports = { DEFLATE, Mark, Sends, SendingSocket, socketTraits };

@@ -10,20 +10,16 @@ const { isIP } = require('node:net');
 
 class SocketFacade extends EventEmitter {
   #socket;
-  #local;
-  #remote;
+  #addresses;
 
   /**
    * @param {import('./relayed-socket').RelayedWebSocket} socket
-   * @param {{local: ?string, remote: ?string, secure: boolean, ended: boolean, gone: boolean}} connection Addresses as
-   *     `host:port`, and what has become of it so far
+   * @param {{secure: boolean, ended: boolean, gone: boolean}} connection What has become of it so far
    */
-  constructor(socket, { local, remote, secure, ended, gone }) {
+  constructor(socket, { secure, ended, gone }) {
     super();
     this.#socket = socket;
-    this.#local = local;
-    this.#remote = remote;
-    this.encrypted = secure === true;
+    this.encrypted = secure;
     this.destroyed = gone;
     this._writableState = {
       finished: ended,
@@ -34,23 +30,29 @@ class SocketFacade extends EventEmitter {
   }
 
   get remoteAddress() {
-    return split(this.#remote)?.address;
+    return split(this.#end(1))?.address;
   }
 
   get remotePort() {
-    return split(this.#remote)?.port;
+    return split(this.#end(1))?.port;
   }
 
   get remoteFamily() {
-    return split(this.#remote)?.family;
+    return split(this.#end(1))?.family;
   }
 
   get localAddress() {
-    return split(this.#local)?.address;
+    return split(this.#end(0))?.address;
   }
 
   get localPort() {
-    return split(this.#local)?.port;
+    return split(this.#end(0))?.port;
+  }
+
+  /** Our end of the connection (0), or the other (1). */
+  #end(index) {
+    this.#addresses ??= this.#socket._addresses.split(' ');
+    return this.#addresses[index];
   }
 
   get bufferSize() {

@@ -44,7 +44,7 @@ function socketStats(socket) {
 /** The engine's numbers, in the order in which `src/node/engine.rs` tells them. */
 function readTally(socket) {
   const { _engine: engine, _slot: slot } = socket;
-  if (slot < 0) return socket._lastTally ?? NOTHING;
+  if (slot < 0) return socket._left?.tally ?? NOTHING;
   engine.tally.set(NOTHING);
   engine.native.socketStats(slot, engine.tally);
   return engine.tally;

@@ -30,7 +30,11 @@ class FakeListener {
   /** A sender arrives; returns the offer's number. */
   offer({ id = FakeListener.nextId++, headers = {}, path = '/hyco', host = 'g1.ns.test', ...accept } = {}) {
     const address = `wss://${host}:443/$hc${path}${path.includes('?') ? '&' : '?'}sb-hc-action=accept&sb-hc-id=t${id}`;
-    const connectHeaders = { Host: 'ns.test', 'Sec-WebSocket-Version': '13', ...headers };
+    const connectHeaders = Object.entries({
+      Host: 'ns.test',
+      'Sec-WebSocket-Version': '13',
+      ...headers
+    }).flat();
     const remoteEndpoint = { address: '203.0.113.7', port: 51234 };
     this.event('offer', { id, accept: { address, id: `t${id}`, connectHeaders, remoteEndpoint, ...accept } });
     return id;
@@ -156,12 +160,12 @@ function acceptSocket(listener, offerId, accept) {
     socket,
     open() {
       socket.readyState = 1;
-      socket.owner = accept.owner;
-      accept.owner.opened(accept.offer, socket);
+      socket.owner = accept.traits.owner;
+      socket.owner.opened(accept.offer, socket);
       process.nextTick(() => socket.emit('open'));
       return socket;
     },
-    fail: (error) => accept.owner.fail(accept.offer, error)
+    fail: (error) => accept.traits.owner.fail(accept.offer, error)
   });
   return socket;
 }

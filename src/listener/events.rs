@@ -87,7 +87,7 @@ pub enum ListenerEvent {
     Offer {
         /// The listener's own number for it.
         id: u64,
-        /// Host of the rendezvous.
+        /// Host of the rendezvous, with its port where that is not the scheme's own.
         host: String,
         /// Path and query for the program.
         target: String,
@@ -217,7 +217,7 @@ mod tests {
         });
         let offer = ListenerEvent::Offer { id: 1, host: "h".into(), target: "/?s3cret".into(), accept };
         let json = serde_json::to_value(&offer).unwrap();
-        assert_eq!(json["accept"]["connectHeaders"][0][1], "s3cret");
+        assert_eq!(json["accept"]["connectHeaders"][1], "s3cret");
         assert_eq!(json["accept"]["remoteEndpoint"]["port"], 5);
         assert!(!format!("{offer:?}").contains("s3cret"));
     }

@@ -159,7 +159,7 @@ impl Shared {
             return self.reject(id, address, 503, reason);
         }
         let first = inner.offers.len() == 0;
-        let (host, target) = (address.host.clone(), logical_target(&accept.address));
+        let (host, target) = (address.host_header(), logical_target(&accept.address));
         let told = Box::new(accept.clone());
         inner.offers.push(Offer { id, accept, address, received: Instant::now() });
         drop(inner);

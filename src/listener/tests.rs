@@ -22,7 +22,8 @@ async fn an_offer_becomes_a_rendezvous_with_its_address_verbatim() {
     assert_eq!(first["target"], "/hyco/a%20b?x=1");
     let told: serde_json::Value = serde_json::from_str(&accept(1)).unwrap();
     assert_eq!(first["accept"]["address"], told["accept"]["address"]);
-    assert_eq!(first["accept"]["connectHeaders"], serde_json::json!([["Sec-WebSocket-Protocol", "b, a"]]));
+    assert_eq!(first["accept"]["connectHeaders"], serde_json::json!(["Sec-WebSocket-Protocol", "b, a"]));
+    assert_eq!(first["host"], "g1-sb.servicebus.windows.net");
     let rendezvous = stage.listener.accept(id_of(&first)).unwrap();
     assert!(stage.listener.accept(id_of(&first)).is_none());
     assert_eq!(rendezvous.address.target, "/$hc/hyco/a%20b?x=1&sb-hc-action=accept&sb-hc-id=1");

@@ -120,6 +120,7 @@ pub(super) fn opening(
             protocols: options.protocols,
             compression: deflate.map(Compression::Offer),
             level,
+            tells_head: true,
         },
         limits,
     ))

@@ -12,10 +12,11 @@ use tokio::runtime::Handle;
 
 use super::buffers;
 use super::convert::{self, DeflateOffer, DialOptions, EngineOptions, TlsContextOptions};
+use super::listener::Accepting;
 use super::runtime::IoThread;
+use super::text::Answer;
 use super::trace;
 use crate::frame::{MaskKeys, OpCode};
-use crate::listener::Listener;
 use crate::socket::delivery::{Delivery, RECORD_WORDS};
 use crate::socket::{self, Masking, Outline, Socket, SocketStats, Tuning};
 
@@ -39,7 +40,7 @@ type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
 /// What the slots of an environment hold; shared with its cleanup hook.
 struct Slots {
     sockets: Mutex<Vec<Option<Arc<Socket>>>>,
-    listeners: Mutex<HashMap<u32, Arc<Listener>>>,
+    listeners: Mutex<HashMap<u32, Arc<Accepting>>>,
     delivery: Arc<Delivery>,
 }
 
@@ -183,7 +184,7 @@ impl NativeEngine {
     pub fn dial(&mut self, slot: u32, options: DialOptions) -> Result<()> {
         let tls = options.tls_context.and_then(|id| self.tls_context(id));
         let (opening, limits) = convert::opening(options, tls)?;
-        self.open(slot, limits, opening);
+        self.open(slot, Arc::new(limits), opening);
         Ok(())
     }
 
@@ -219,10 +220,11 @@ impl NativeEngine {
         }
     }
 
-    /// Starts the clock of the closing handshake, in milliseconds.
+    /// Starts the clock of the closing handshake, in milliseconds; with `end`, our side ends once everything is
+    /// written.
     #[napi]
-    pub fn close_within(&self, slot: u32, limit: f64) {
-        self.with(slot, |socket| socket.close_within(convert::milliseconds(limit)));
+    pub fn close_within(&self, slot: u32, limit: f64, end: bool) {
+        self.with(slot, |socket| socket.close_within(convert::milliseconds(limit), end));
     }
 
     /// Ends our side once everything is written.
@@ -259,6 +261,12 @@ impl NativeEngine {
     #[napi]
     pub fn buffered_amount(&self, slot: u32) -> f64 {
         self.slots.socket(slot).map_or(0.0, |socket| socket.buffered_amount() as f64)
+    }
+
+    /// Both ends of the connection, as `local remote`; each is empty where it is not known.
+    #[napi(ts_return_type = "string")]
+    pub fn addresses(&self, slot: u32) -> Answer {
+        Answer(self.slots.socket(slot).map_or_else(String::new, |socket| socket.addresses()))
     }
 
     /// What the socket has carried, as `lib/socket-stats.js` numbers it.
@@ -300,19 +308,19 @@ impl NativeEngine {
         self.tls.get(id as usize)?.clone()
     }
 
-    pub(super) fn listener(&self, slot: u32) -> Option<Arc<Listener>> {
+    pub(super) fn accepting(&self, slot: u32) -> Option<Arc<Accepting>> {
         lock(&self.slots.listeners).get(&slot).cloned()
     }
 
-    pub(super) fn put_listener(&self, slot: u32, listener: Arc<Listener>) {
-        lock(&self.slots.listeners).insert(slot, listener);
+    pub(super) fn put_listener(&self, slot: u32, accepting: Accepting) {
+        lock(&self.slots.listeners).insert(slot, Arc::new(accepting));
     }
 
-    pub(super) fn take_listener(&self, slot: u32) -> Option<Arc<Listener>> {
+    pub(super) fn take_accepting(&self, slot: u32) -> Option<Arc<Accepting>> {
         lock(&self.slots.listeners).remove(&slot)
     }
 
-    pub(super) fn open(&self, slot: u32, options: socket::SocketOptions, opening: socket::Opening) {
+    pub(super) fn open(&self, slot: u32, options: Arc<socket::SocketOptions>, opening: socket::Opening) {
         let socket = Socket::new(slot, self.delivery(), options, self.tuning);
         let mut sockets = lock(&self.slots.sockets);
         let index = slot as usize;

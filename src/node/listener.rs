@@ -8,14 +8,14 @@ use napi_derive::napi;
 
 use super::convert::{self, DeflateOffer, KeepAliveOptions, SocketLimits};
 use super::engine::NativeEngine;
-use crate::frame::negotiation;
+use crate::frame::{DeflateOptions, negotiation};
 use crate::listener::{
     HostPolicy, KeepAlive, KeepAliveMode, Listener, ListenerConfig, ListenerEvent, ListenerSink,
     ReconnectConfig, Secret, TokenSource,
 };
 use crate::protocol::control;
 use crate::socket::delivery::{Batch, Delivery, Kind};
-use crate::socket::{Compression, Opening};
+use crate::socket::{Compression, Opening, SocketOptions};
 
 /// Times in milliseconds.
 #[napi(object)]
@@ -44,15 +44,18 @@ pub struct ListenOptions {
     pub tls_context: Option<u32>,
     pub server_name: Option<String>,
     pub proxy: Option<String>,
+    /// Of the sockets that it accepts.
+    pub limits: SocketLimits,
+    /// Whether, and how, those compress.
+    pub deflate: Option<DeflateOffer>,
 }
 
-/// How an offer is accepted.
-#[napi(object)]
-pub struct AcceptOptions {
-    pub protocol: Option<String>,
-    pub headers: Vec<String>,
-    pub deflate: Option<DeflateOffer>,
-    pub limits: SocketLimits,
+/// A listener, and what the sockets that it accepts have in common.
+pub(super) struct Accepting {
+    listener: Arc<Listener>,
+    options: Arc<SocketOptions>,
+    deflate: Option<DeflateOptions>,
+    level: u8,
 }
 
 /// Puts a listener's events into the delivery queue.
@@ -80,10 +83,12 @@ impl NativeEngine {
     /// Starts a listener under `slot`; its events arrive as records.
     #[napi]
     pub fn listen(&mut self, slot: u32, options: ListenOptions) -> Result<()> {
+        let sockets = Arc::new(convert::socket_options(&options.limits));
+        let (deflate, level) = convert::deflate(options.deflate.as_ref());
         let config = self.listener_config(options)?;
         let sink = Arc::new(Events { slot, delivery: self.delivery() });
         let listener = Listener::start(config, sink, self.io()).map_err(|error| convert::thrown(&error))?;
-        self.put_listener(slot, listener);
+        self.put_listener(slot, Accepting { listener, options: sockets, deflate, level });
         Ok(())
     }
 
@@ -94,11 +99,12 @@ impl NativeEngine {
         slot: u32,
         offer: f64,
         socket: u32,
-        options: AcceptOptions,
+        protocol: Option<String>,
+        headers: Option<Vec<String>>,
     ) -> Result<bool> {
-        let Some(listener) = self.listener(slot) else { return Ok(false) };
+        let Some(accepting) = self.accepting(slot) else { return Ok(false) };
+        let Accepting { listener, options, deflate, level } = &*accepting;
         let Some(rendezvous) = listener.accept(offer as u64) else { return Ok(false) };
-        let (deflate, level) = convert::deflate(options.deflate.as_ref());
         let answer = deflate.and_then(|options| {
             let offer = control::header(&rendezvous.accept.connect_headers, "sec-websocket-extensions")?;
             // An offer that cannot be met is one that is not taken up: the sender goes on without.
@@ -106,7 +112,7 @@ impl NativeEngine {
         });
         let extensions = answer.map(|params| params.to_header());
         let request = rendezvous
-            .dial_request(options.protocol.as_deref(), extensions.as_deref(), &options.headers)
+            .dial_request(protocol.as_deref(), extensions.as_deref(), &headers.unwrap_or_default())
             .map_err(|error| convert::thrown(&error));
         let request = match request {
             Ok(request) => request,
@@ -115,9 +121,14 @@ impl NativeEngine {
                 return Err(error);
             }
         };
-        let protocols = options.protocol.into_iter().collect();
-        let opening = Opening { request, protocols, compression: answer.map(Compression::Answer), level };
-        self.open(socket, convert::socket_options(&options.limits), opening);
+        let opening = Opening {
+            request,
+            protocols: protocol.into_iter().collect(),
+            compression: answer.map(Compression::Answer),
+            level: *level,
+            tells_head: false,
+        };
+        self.open(socket, Arc::clone(options), opening);
         Ok(true)
     }
 
@@ -186,7 +197,11 @@ impl NativeEngine {
     /// Frees the slot after the `closed` event.
     #[napi]
     pub fn release_listener(&self, slot: u32) {
-        self.take_listener(slot);
+        self.take_accepting(slot);
+    }
+
+    fn listener(&self, slot: u32) -> Option<Arc<Listener>> {
+        Some(Arc::clone(&self.accepting(slot)?.listener))
     }
 
     fn listener_config(&self, options: ListenOptions) -> Result<ListenerConfig> {

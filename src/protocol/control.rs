@@ -44,7 +44,7 @@ pub struct Accept {
     #[serde(default, deserialize_with = "tolerant_text")]
     pub id: String,
     /// The headers of the sender's handshake.
-    #[serde(default, deserialize_with = "header_map")]
+    #[serde(default, deserialize_with = "header_map", serialize_with = "as_lines")]
     pub connect_headers: Headers,
     /// Address and port of the sender as the service sees them.
     #[serde(default, deserialize_with = "endpoint", serialize_with = "as_endpoint")]
@@ -231,6 +231,11 @@ fn endpoint<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<(String
         other => other.as_u64().and_then(|number| u16::try_from(number).ok()),
     });
     Ok(address.filter(|text| !text.is_empty()).map(|text| (text, port.unwrap_or(0))))
+}
+
+/// Names and values in turn, as Node has them in `rawHeaders`.
+fn as_lines<S: Serializer>(headers: &Headers, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(headers.iter().flat_map(|(name, value)| [name, value]))
 }
 
 /// As it came, but always with both fields and of the right types.

@@ -127,7 +127,8 @@ struct Driver {
     socket: Arc<Socket>,
     link: Arc<Link>,
     decoder: Decoder,
-    deflate: Option<Deflate>,
+    /// Boxed, for few connections compress.
+    deflate: Option<Box<Deflate>>,
     /// Bytes that came with the handshake's answer, until they have been decoded.
     early: Option<Vec<u8>>,
     /// The peer has ended its side.
@@ -153,11 +154,11 @@ impl Driver {
         Self {
             link,
             decoder,
-            deflate: agreed.map(|agreed| Deflate::new(agreed.role, &agreed.params, level)),
+            deflate: agreed.map(|agreed| Box::new(Deflate::new(agreed.role, &agreed.params, level))),
             early: Some(early),
             ended: false,
             shut: false,
-            pulse: options.keep_alive.map(Pulse::new),
+            pulse: options.keep_alive.as_ref().map(Pulse::new),
             timer: None,
             socket,
         }
@@ -306,8 +307,8 @@ impl Driver {
     fn tick(&mut self, cx: &mut Context<'_>, io: &mut IoThread) -> Result<(), Cause> {
         loop {
             let mut due = self.socket.side().close_by;
-            if let Some(pulse) = &mut self.pulse {
-                let next = pulse.beat(&self.socket, &mut io.keys)?;
+            if let (Some(pulse), Some(settings)) = (&mut self.pulse, &self.socket.options.keep_alive) {
+                let next = pulse.beat(settings, &self.socket, &mut io.keys)?;
                 due = Some(due.map_or(next, |due| due.min(next)));
             }
             let Some(due) = due else { return Ok(()) };

@@ -14,6 +14,7 @@ mod collector;
 mod compression;
 pub mod delivery;
 mod driver;
+mod ends;
 mod link;
 mod opening;
 mod outgoing;
@@ -23,7 +24,7 @@ mod tally;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -38,6 +39,7 @@ pub use self::spin::run as stay_awake;
 pub use self::tally::SocketStats;
 
 use self::delivery::{Delivery, Kind, Owner};
+use self::ends::Ends;
 use self::link::Link;
 use self::outgoing::Outgoing;
 use self::tally::{Received, Sent};
@@ -127,8 +129,9 @@ struct Side {
 pub struct Socket {
     slot: u32,
     delivery: Arc<Delivery>,
-    options: SocketOptions,
+    options: Arc<SocketOptions>,
     tuning: Tuning,
+    ends: OnceLock<Ends>,
     inbound: AtomicUsize,
     newest: AtomicUsize,
     received: Received,
@@ -146,12 +149,18 @@ pub struct Socket {
 
 impl Socket {
     /// A socket that reports to `delivery` under `slot`. [`run`] gives it life.
-    pub fn new(slot: u32, delivery: Arc<Delivery>, options: SocketOptions, tuning: Tuning) -> Arc<Self> {
+    pub fn new(
+        slot: u32,
+        delivery: Arc<Delivery>,
+        options: impl Into<Arc<SocketOptions>>,
+        tuning: Tuning,
+    ) -> Arc<Self> {
         Arc::new(Self {
             slot,
             delivery,
-            options,
+            options: options.into(),
             tuning,
+            ends: OnceLock::new(),
             inbound: AtomicUsize::new(0),
             newest: AtomicUsize::new(0),
             received: Received::default(),
@@ -180,11 +189,15 @@ impl Socket {
         SendRun { socket: self, side: self.side(), keys }
     }
 
-    /// Starts the closing handshake's clock; the frame itself goes through [`Socket::send`].
-    pub fn close_within(&self, limit: Duration) {
+    /// Starts the closing handshake's clock; the frame itself goes through [`Socket::send`]. With `end`, our side ends
+    /// once everything is written.
+    pub fn close_within(&self, limit: Duration, end: bool) {
         let mut side = self.side();
         side.closing = true;
         side.close_by = Some(Instant::now() + limit);
+        if end {
+            side.ending = side.ending.max(Ending::Shutdown);
+        }
         drop(side);
         self.task.wake();
     }

@@ -3,7 +3,6 @@
 #![forbid(unsafe_code)]
 
 use std::future::{Future, poll_fn};
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -31,6 +30,8 @@ pub struct Opening {
     pub compression: Option<Compression>,
     /// How hard to compress, 0 to 9.
     pub level: u8,
+    /// Whether JavaScript wants the head of an answer that opens the socket.
+    pub tells_head: bool,
 }
 
 /// A connection whose handshake is done.
@@ -46,13 +47,21 @@ pub(super) struct Connection {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct OpenReport<'a> {
-    response: &'a ResponseHead,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response: Option<&'a ResponseHead>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     protocol: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     extensions: Option<DeflateParams>,
     forgets: bool,
-    local: Option<SocketAddr>,
-    remote: Option<SocketAddr>,
     secure: bool,
+}
+
+impl OpenReport<'_> {
+    /// Whether there is nothing that JavaScript does not take for granted.
+    fn is_plain(&self) -> bool {
+        self.response.is_none() && self.protocol.is_none() && self.extensions.is_none() && !self.secure
+    }
 }
 
 /// An answer that is not an upgrade, and what it means where the relay gave it.
@@ -104,18 +113,21 @@ pub(super) async fn open(socket: &Arc<Socket>, opening: &Opening) -> Option<Conn
     let mut early = opened.leftover;
     early.extend(decrypted);
     let report = OpenReport {
-        response: &opened.response,
+        response: opening.tells_head.then_some(&opened.response),
         protocol: protocol.as_deref(),
         extensions: agreed.map(|agreed| agreed.params),
         forgets: agreed.is_some_and(|agreed| agreed.forgets()),
-        local: tcp.local_addr().ok(),
-        remote: tcp.peer_addr().ok(),
         secure: tls.is_some(),
     };
+    socket.note_ends(tcp.local_addr().ok(), tcp.peer_addr().ok());
     let link = Arc::new(Link::new(tcp, tls, socket.tuning));
     // Before JavaScript hears of it: what it sends in `open` is to go out at once.
     socket.side().link = Some(Arc::clone(&link));
-    push_json(&socket.delivery, socket.slot, Kind::Open, &report);
+    if report.is_plain() {
+        socket.delivery.push_one(socket.slot, Kind::Open, 0, &[]);
+    } else {
+        push_json(&socket.delivery, socket.slot, Kind::Open, &report);
+    }
     Some(Connection { link, agreed, early })
 }
 

@@ -13,7 +13,6 @@ use crate::frame::{MaskKeys, OpCode};
 
 /// The keep-alive of one socket.
 pub(super) struct Pulse {
-    settings: KeepAlive,
     next: Instant,
     pub(super) heard: Instant,
     listening: bool,
@@ -22,9 +21,9 @@ pub(super) struct Pulse {
 }
 
 impl Pulse {
-    pub(super) fn new(settings: KeepAlive) -> Self {
+    pub(super) fn new(settings: &KeepAlive) -> Self {
         let now = Instant::now();
-        Self { settings, next: now + settings.interval, heard: now, listening: true, pinged: None }
+        Self { next: now + settings.interval, heard: now, listening: true, pinged: None }
     }
 
     /// A ping was answered: after how long, if that was measured.
@@ -33,7 +32,12 @@ impl Pulse {
     }
 
     /// Pings if it is time to, and says when to look again; fails if the peer has been silent for too long.
-    pub(super) fn beat(&mut self, socket: &Arc<Socket>, keys: &mut MaskKeys) -> Result<Instant, Cause> {
+    pub(super) fn beat(
+        &mut self,
+        settings: &KeepAlive,
+        socket: &Arc<Socket>,
+        keys: &mut MaskKeys,
+    ) -> Result<Instant, Cause> {
         let now = Instant::now();
         let listening = socket.reads();
         if !listening || !self.listening {
@@ -42,15 +46,15 @@ impl Pulse {
             self.pinged = None;
         }
         self.listening = listening;
-        let limit = (!self.settings.timeout.is_zero()).then(|| self.heard + self.settings.timeout);
+        let limit = (!settings.timeout.is_zero()).then(|| self.heard + settings.timeout);
         if limit.is_some_and(|limit| limit <= now) {
             return Err(Cause::Timeout);
         }
         if self.next <= now {
-            self.next = now + self.settings.interval;
+            self.next = now + settings.interval;
             let mut side = socket.side();
             if !side.closing && side.ending == Ending::No {
-                let opcode = if self.settings.pong { OpCode::Pong } else { OpCode::Ping };
+                let opcode = if settings.pong { OpCode::Pong } else { OpCode::Ping };
                 let outline = Outline {
                     opcode,
                     fin: true,
@@ -60,7 +64,7 @@ impl Pulse {
                     receipt: false,
                 };
                 side.outgoing.append(outline, Some(keys.next_key()), &[]);
-                if !self.settings.pong {
+                if !settings.pong {
                     self.pinged.get_or_insert(now);
                 }
             }

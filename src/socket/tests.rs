@@ -341,6 +341,7 @@ fn opening(setup: &Setup, port: u16) -> Opening {
         protocols: setup.protocols.clone(),
         compression: setup.deflate.map(Compression::Offer),
         level: 6,
+        tells_head: true,
     }
 }
 

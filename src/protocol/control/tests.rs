@@ -226,7 +226,10 @@ fn mutated_messages_are_read_or_refused_and_say_nothing_of_their_content() {
                 let told = serde_json::to_value(&accept).unwrap();
                 assert!(!accept.address.is_empty());
                 assert_eq!(told["address"], accept.address.as_str());
-                assert_eq!(told["connectHeaders"].as_array().unwrap().len(), accept.connect_headers.len());
+                assert_eq!(
+                    told["connectHeaders"].as_array().unwrap().len(),
+                    2 * accept.connect_headers.len()
+                );
             }
             Ok(ControlMessage::Request(request)) => {
                 assert!(request.head.is_some() || request.address.is_some());

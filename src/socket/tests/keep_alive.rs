@@ -82,7 +82,7 @@ async fn keeps_the_answers_to_its_own_pings() {
 async fn is_silent_after_our_close_frame() {
     let mut rig = Rig::open(&setup(0, false)).await;
     rig.send(Outline { opcode: OpCode::Close, ..BINARY }, b"");
-    rig.socket.close_within(HOUR);
+    rig.socket.close_within(HOUR, false);
     assert_eq!(rig.peer.frame().await.first, 0x88);
     let started = Instant::now();
     rig.inbox.closed(0).await;

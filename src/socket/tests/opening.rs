@@ -13,10 +13,26 @@ async fn reports_what_was_agreed() {
         assert_eq!(report["extensions"], serde_json::Value::Null);
         assert_eq!(report["response"]["status"], 101);
         assert_eq!(report["secure"], tls);
-        assert_eq!(report["remote"], rig.peer.io.tcp().local_addr().unwrap().to_string());
-        assert_eq!(report["local"], rig.peer.io.tcp().peer_addr().unwrap().to_string());
+        let peer = rig.peer.io.tcp();
+        let (local, remote) = (peer.peer_addr().unwrap(), peer.local_addr().unwrap());
+        assert_eq!(rig.socket.addresses(), format!("{local} {remote}"));
         rig.finish().await;
     }
+}
+
+#[tokio::test]
+async fn says_nothing_of_what_is_taken_for_granted() {
+    let (listener, port) = listen().await;
+    let mut inbox = Inbox::new(usize::MAX);
+    let setup = Setup::default();
+    let socket = Socket::new(SLOT, Arc::clone(&inbox.delivery), setup.options.clone(), setup.tuning);
+    let opening = Opening { tells_head: false, ..opening(&setup, port) };
+    let task = tokio::spawn(run(Arc::clone(&socket), opening));
+    let mut peer = Peer::accept(&listener, false).await;
+    peer.upgrade("X-Relay: yes\r\n", b"").await;
+    assert_eq!(inbox.expect(Kind::Open).await.payload, b"");
+    socket.terminate();
+    task.await.unwrap();
 }
 
 #[tokio::test]
@@ -161,5 +177,5 @@ fn an_idle_socket_is_small() {
     let socket = Socket::new(0, delivery, setup.options.clone(), Tuning::default());
     let task = run(socket, opening(&setup, 1));
     assert!(size_of_val(&task) <= 512, "{}", size_of_val(&task));
-    assert!(size_of::<Socket>() <= 512, "{}", size_of::<Socket>());
+    assert!(size_of::<Socket>() <= 416, "{}", size_of::<Socket>());
 }
