@@ -28,6 +28,10 @@ const OUTBOX_LIMIT = 16 * 1024;
 const OUTBOX = 64 * 1024;
 /** How long JavaScript is held by deliveries before timers and other IO get their turn, in milliseconds. */
 const SLICE = readSlice(process.env.HYCO_WS_RS_SLICE);
+/** Records are fetched in portions that are dealt with in so many milliseconds: those of a quiet socket wait for one. */
+const PORTION = SLICE / 8;
+/** The first portion, when it is not known yet how long listeners take. */
+const FIRST_PORTION = 64;
 /** While records are quickly dealt with, the clock is looked at ever more rarely: once in so many at last. */
 const CLOCK_EVERY = 64;
 
@@ -101,6 +105,8 @@ class Engine {
     this.chunkBase = 0;
     this.at = 0;
     this.count = 0;
+    this.portion = FIRST_PORTION;
+    this.fetched = 0;
     this.ended = EMPTY;
     this.continuing = false;
     this.woken = false;
@@ -189,6 +195,7 @@ class Engine {
         }
         // Nothing was left when these were fetched; whatever came since has woken us, now or in a later call.
         const more = this.ended !== EMPTY || this.woken || this.count === 0;
+        const dealt = this.count;
         this.at = this.count = 0;
         if (!more) {
           finished = true;
@@ -204,8 +211,14 @@ class Engine {
         } else if (this.ended === BLOCK_FULL || BLOCK - this.blockUsed < BLOCK_REST) {
           this.lendBlock();
         }
+        // Answers do not wait for what is dealt with next.
+        this.flush();
+        const now = performance.now();
+        if (now - this.fetched > PORTION && dealt > 0) this.portion = (this.portion + 1) >>> 1;
+        else if (dealt === this.portion) this.portion = Math.min(dealt * 2, RECORDS);
+        this.fetched = now;
         // used * 8192 + count * 4 + how it ended
-        const result = native.drain(table, this.block, this.blockUsed);
+        const result = native.drain(table, this.block, this.blockUsed, this.portion);
         this.ended = result & 3;
         this.count = (result >>> 2) & 0x7ff;
         this.base = this.blockUsed;
@@ -214,7 +227,7 @@ class Engine {
           finished = true;
           return;
         }
-        if (performance.now() > until) return;
+        if (now > until) return;
       }
     } finally {
       this.corked = false;
