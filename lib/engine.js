@@ -175,7 +175,6 @@ class Engine {
       this.woken = true;
       return;
     }
-    const { native, table } = this;
     let looked = performance.now();
     const until = looked + SLICE;
     let stride = 1;
@@ -195,34 +194,9 @@ class Engine {
         }
         // Nothing was left when these were fetched; whatever came since has woken us, now or in a later call.
         const more = this.ended !== EMPTY || this.woken || this.count === 0;
-        const dealt = this.count;
-        this.at = this.count = 0;
-        if (!more) {
-          finished = true;
-          return;
-        }
-        this.woken = false;
-        if (this.ended === CHUNK) {
-          // Where the runtime allows it these are the IO thread's own bytes, not a copy.
-          const chunk = native.takeChunk();
-          this.chunkBytes = chunk.buffer;
-          this.chunkBase = chunk.byteOffset;
-          this.countForeign(chunk.byteLength);
-        } else if (this.ended === BLOCK_FULL || BLOCK - this.blockUsed < BLOCK_REST) {
-          this.lendBlock();
-        }
-        // Answers do not wait for what is dealt with next.
-        this.flush();
         const now = performance.now();
-        if (now - this.fetched > PORTION && dealt > 0) this.portion = (this.portion + 1) >>> 1;
-        else if (dealt === this.portion) this.portion = Math.min(dealt * 2, RECORDS);
-        this.fetched = now;
-        // used * 8192 + count * 4 + how it ended
-        const result = native.drain(table, this.block, this.blockUsed, this.portion);
-        this.ended = result & 3;
-        this.count = (result >>> 2) & 0x7ff;
-        this.base = this.blockUsed;
-        this.blockUsed += result >>> 13;
+        if (more) this.fetch(now);
+        else this.at = this.count = 0;
         if (this.count === 0 && this.ended === EMPTY) {
           finished = true;
           return;
@@ -240,6 +214,33 @@ class Engine {
         });
       }
     }
+  }
+
+  /** Fetches the next portion of records. Apart from `drain()`, which is optimized together with what it dispatches to. */
+  fetch(now) {
+    const dealt = this.count;
+    this.at = this.count = 0;
+    this.woken = false;
+    if (this.ended === CHUNK) {
+      // Where the runtime allows it these are the IO thread's own bytes, not a copy.
+      const chunk = this.native.takeChunk();
+      this.chunkBytes = chunk.buffer;
+      this.chunkBase = chunk.byteOffset;
+      this.countForeign(chunk.byteLength);
+    } else if (this.ended === BLOCK_FULL || BLOCK - this.blockUsed < BLOCK_REST) {
+      this.lendBlock();
+    }
+    // Answers do not wait for what is dealt with next.
+    this.flush();
+    if (now - this.fetched > PORTION && dealt > 0) this.portion = (this.portion + 1) >>> 1;
+    else if (dealt === this.portion) this.portion = Math.min(dealt * 2, RECORDS);
+    this.fetched = now;
+    // used * 8192 + count * 4 + how it ended
+    const result = this.native.drain(this.table, this.block, this.blockUsed, this.portion);
+    this.ended = result & 3;
+    this.count = (result >>> 2) & 0x7ff;
+    this.base = this.blockUsed;
+    this.blockUsed += result >>> 13;
   }
 
   /**
