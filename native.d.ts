@@ -41,10 +41,10 @@ export declare class NativeEngine {
   /** Lets the process end. */
   unref(): void
   /**
-   * Moves records into `table` and their payloads into `block` from `from` on. Returns
+   * Moves up to `rows` records into `table` and their payloads into `block` from `from` on. Returns
    * `used * 8192 + count * 4 + how it ended` (0 empty, 1 table full, 2 block full, 3 chunk).
    */
-  drain(table: Uint32Array, block: Uint8Array, from: number): number
+  drain(table: Uint32Array, block: Uint8Array, from: number, rows: number): number
   /** The chunk that the next records are about, after a drain that ended with 3. */
   takeChunk(): Buffer
   /** The next payload that was too large for the block. */

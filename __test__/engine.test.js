@@ -292,6 +292,53 @@ describe('flow', () => {
     expect(order).toEqual(Array.from(order.keys()));
   });
 
+  test('a quiet socket is answered amid the flood of another', async () => {
+    // A thread of its own: this one is held until both have been sent something, and in the last message of the flood.
+    const [SENT, ANSWERED, TOTAL] = [0, 1, 100_000];
+    const state = new Int32Array(new SharedArrayBuffer(8));
+    const peer = new Worker(
+      `const { parentPort, workerData: { state, TOTAL } } = require('node:worker_threads');
+       const { WebSocketServer } = require('ws');
+       const tell = (what) => { Atomics.store(state, what, 1); Atomics.notify(state, what); };
+       const sockets = [];
+       const server = new WebSocketServer({ port: 0, host: '127.0.0.1' }, () => parentPort.postMessage(server.address().port));
+       server.on('connection', (socket) => {
+         sockets.push(socket);
+         socket.on('error', () => {});
+         socket.on('message', () => tell(${ANSWERED}));
+       });
+       parentPort.on('message', () => {
+         const [flooded, quiet] = sockets;
+         for (let i = 0; i < TOTAL; i++) flooded.send('flood');
+         quiet.send('ping', () => tell(${SENT}));
+       });`,
+      { eval: true, workerData: { state, TOTAL } }
+    );
+    cleanups.push(() => peer.terminate());
+    const [port] = await once(peer, 'message');
+    const url = `ws://127.0.0.1:${port}`;
+    const flooded = connect(url);
+    await once(flooded, 'open');
+    const quiet = connect(url);
+    await once(quiet, 'open');
+
+    let seen = 0;
+    let outcome;
+    const flood = new Promise((resolve) => {
+      flooded.on('message', () => {
+        if (++seen < TOTAL) return;
+        // Long only where it fails.
+        outcome = Atomics.wait(state, ANSWERED, 0, 20_000);
+        resolve();
+      });
+    });
+    quiet.on('message', () => quiet.send('pong'));
+    peer.postMessage('go');
+    Atomics.wait(state, SENT, 0, 20_000);
+    await flood;
+    expect(outcome).not.toBe('timed-out');
+  });
+
   test('slow listeners get one message a turn, and the event loop the rest', async () => {
     const url = await serve((socket) => {
       for (let i = 0; i < 30; i++) socket.send('x');

@@ -28,6 +28,10 @@ const OUTBOX_LIMIT = 16 * 1024;
 const OUTBOX = 64 * 1024;
 /** How long JavaScript is held by deliveries before timers and other IO get their turn, in milliseconds. */
 const SLICE = readSlice(process.env.HYCO_WS_RS_SLICE);
+/** Records are fetched in portions that are dealt with in so many milliseconds: those of a quiet socket wait for one. */
+const PORTION = SLICE / 8;
+/** The first portion, when it is not known yet how long listeners take. */
+const FIRST_PORTION = 64;
 /** While records are quickly dealt with, the clock is looked at ever more rarely: once in so many at last. */
 const CLOCK_EVERY = 64;
 
@@ -101,6 +105,8 @@ class Engine {
     this.chunkBase = 0;
     this.at = 0;
     this.count = 0;
+    this.portion = FIRST_PORTION;
+    this.fetched = 0;
     this.ended = EMPTY;
     this.continuing = false;
     this.woken = false;
@@ -171,7 +177,6 @@ class Engine {
       this.woken = true;
       return;
     }
-    const { native, table } = this;
     let looked = performance.now();
     const until = looked + SLICE;
     let stride = 1;
@@ -191,32 +196,14 @@ class Engine {
         }
         // Nothing was left when these were fetched; whatever came since has woken us, now or in a later call.
         const more = this.ended !== EMPTY || this.woken || this.count === 0;
-        this.at = this.count = 0;
-        if (!more) {
-          finished = true;
-          return;
-        }
-        this.woken = false;
-        if (this.ended === CHUNK) {
-          // Where the runtime allows it these are the IO thread's own bytes, not a copy.
-          const chunk = native.takeChunk();
-          this.chunkBytes = chunk.buffer;
-          this.chunkBase = chunk.byteOffset;
-          this.countForeign(chunk.byteLength);
-        } else if (this.ended === BLOCK_FULL || BLOCK - this.blockUsed < BLOCK_REST) {
-          this.lendBlock();
-        }
-        // used * 8192 + count * 4 + how it ended
-        const result = native.drain(table, this.block, this.blockUsed);
-        this.ended = result & 3;
-        this.count = (result >>> 2) & 0x7ff;
-        this.base = this.blockUsed;
-        this.blockUsed += result >>> 13;
+        const now = performance.now();
+        if (more) this.fetch(now);
+        else this.at = this.count = 0;
         if (this.count === 0 && this.ended === EMPTY) {
           finished = true;
           return;
         }
-        if (performance.now() > until) return;
+        if (now > until) return;
       }
     } finally {
       this.corked = false;
@@ -229,6 +216,33 @@ class Engine {
         });
       }
     }
+  }
+
+  /** Fetches the next portion of records. Apart from `drain()`, which is optimized together with what it dispatches to. */
+  fetch(now) {
+    const dealt = this.count;
+    this.at = this.count = 0;
+    this.woken = false;
+    if (this.ended === CHUNK) {
+      // Where the runtime allows it these are the IO thread's own bytes, not a copy.
+      const chunk = this.native.takeChunk();
+      this.chunkBytes = chunk.buffer;
+      this.chunkBase = chunk.byteOffset;
+      this.countForeign(chunk.byteLength);
+    } else if (this.ended === BLOCK_FULL || BLOCK - this.blockUsed < BLOCK_REST) {
+      this.lendBlock();
+    }
+    // Answers do not wait for what is dealt with next.
+    this.flush();
+    if (now - this.fetched > PORTION && dealt > 0) this.portion = (this.portion + 1) >>> 1;
+    else if (dealt === this.portion) this.portion = Math.min(dealt * 2, RECORDS);
+    this.fetched = now;
+    // used * 8192 + count * 4 + how it ended
+    const result = this.native.drain(this.table, this.block, this.blockUsed, this.portion);
+    this.ended = result & 3;
+    this.count = (result >>> 2) & 0x7ff;
+    this.base = this.blockUsed;
+    this.blockUsed += result >>> 13;
   }
 
   /**

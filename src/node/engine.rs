@@ -117,7 +117,7 @@ impl NativeEngine {
         lock(&self.wake).unref(&env)
     }
 
-    /// Moves records into `table` and their payloads into `block` from `from` on. Returns
+    /// Moves up to `rows` records into `table` and their payloads into `block` from `from` on. Returns
     /// `used * 8192 + count * 4 + how it ended` (0 empty, 1 table full, 2 block full, 3 chunk).
     #[napi]
     pub fn drain(
@@ -125,8 +125,10 @@ impl NativeEngine {
         #[napi(ts_arg_type = "Uint32Array")] table: Words<'_>,
         #[napi(ts_arg_type = "Uint8Array")] block: Bytes<'_>,
         from: u32,
+        rows: u32,
     ) -> u32 {
         let Some(block) = block.get_mut(from as usize..) else { return 0 };
+        let table = table.get_mut(..rows as usize * RECORD_WORDS).unwrap_or_default();
         let drained = self.slots.delivery.drain(table, block);
         (drained.used as u32) << 13 | (drained.count as u32) << 2 | drained.ended as u32
     }

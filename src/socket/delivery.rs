@@ -2,11 +2,15 @@
 //!
 //! What decides the speed of a native socket is how its messages cross into V8. So nothing crosses alone: the IO
 //! thread appends what one read yielded as one [`Batch`], wakes JavaScript once, and JavaScript drains everything
-//! that has queued into a table of fixed-size records and one block of bytes, out of which it cuts its views.
+//! that has queued into a table of fixed-size records and one block of bytes, out of which it cuts its views. It gets
+//! the records of each socket in order, and those of different sockets in [turns], so that none waits for a flood.
+//!
+//! [turns]: self::turns
 
 #![forbid(unsafe_code)]
 
 mod batch;
+mod turns;
 
 use std::collections::VecDeque;
 use std::mem;
@@ -14,6 +18,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use self::batch::Batch;
+
+use self::turns::Turns;
 
 /// Words of one record: slot, meta, offset, length. Meta is kind | flags << 8 | detail << 16.
 pub const RECORD_WORDS: usize = 4;
@@ -108,6 +114,20 @@ pub enum DrainEnd {
     Chunk = 3,
 }
 
+/// What JavaScript lends for a drain, and how much of it is used.
+struct Tray<'a> {
+    table: &'a mut [u32],
+    block: &'a mut [u8],
+    count: usize,
+    used: usize,
+}
+
+impl Tray<'_> {
+    fn drained(&self, ended: DrainEnd) -> Drained {
+        Drained { count: self.count, used: self.used, ended }
+    }
+}
+
 #[derive(Default)]
 struct Queue {
     batches: VecDeque<Batch>,
@@ -119,9 +139,12 @@ struct Queue {
 
 #[derive(Default)]
 struct Reader {
-    batches: VecDeque<Batch>,
+    turns: Turns,
     large: VecDeque<Vec<u8>>,
     chunk: Option<Vec<u8>>,
+    /// Records about the chunk that was handed over last are still to come, so that there must not be another.
+    within_chunk: bool,
+    arrived: VecDeque<Batch>,
     used: Vec<Batch>,
 }
 
@@ -200,53 +223,42 @@ impl Delivery {
     /// Moves records into `table` and their payloads into `block`.
     pub fn drain(&self, table: &mut [u32], block: &mut [u8]) -> Drained {
         let reader = &mut *lock(&self.reader);
-        let mut count = 0;
-        let mut used = 0;
+        let mut tray = Tray { table, block, count: 0, used: 0 };
         let mut taken = 0;
-        let ended = 'drain: loop {
-            let Some(batch) = reader.batches.front_mut() else {
+        // What has come since the last call need not wait until everything before it has been moved.
+        self.refill(reader, 0);
+        let ended = loop {
+            let Some((batch, turn)) = reader.turns.next() else {
                 if !self.refill(reader, taken) {
-                    return Drained { count, used, ended: DrainEnd::Empty };
+                    return tray.drained(DrainEnd::Empty);
                 }
                 taken = 0;
                 continue;
             };
-            if let Some(chunk) = batch.take_chunk() {
+            if !reader.within_chunk
+                && let Some(chunk) = batch.take_chunk()
+            {
                 reader.chunk = Some(chunk);
+                reader.within_chunk = true;
                 break DrainEnd::Chunk;
             }
-            while let Some(record) = batch.records.get(batch.next) {
-                let Some(row) = table.get_mut(count * RECORD_WORDS..(count + 1) * RECORD_WORDS) else {
-                    break 'drain DrainEnd::TableFull;
-                };
-                let &[slot, meta, offset, length] = record;
-                row.copy_from_slice(record);
-                if meta & FLAG_LARGE != 0 {
-                    reader.large.extend(batch.large.pop_front());
-                } else if batch.taken {
-                    row[1] |= FLAG_CHUNK;
-                } else if has_payload(meta) {
-                    let (from, size) = (offset as usize, length as usize);
-                    let Some(target) = block.get_mut(used..used + size) else {
-                        break 'drain DrainEnd::BlockFull;
-                    };
-                    target.copy_from_slice(&batch.bytes[from..from + size]);
-                    row.copy_from_slice(&[slot, meta, used as u32, length]);
-                    used += size;
+            let before = tray.count;
+            let full = batch.serve(turn, &mut tray, &mut reader.large);
+            reader.turns.spend(tray.count - before);
+            if let Some(full) = full {
+                break full;
+            }
+            if let Some(mut batch) = reader.turns.take_served() {
+                taken += batch.weight();
+                reader.within_chunk &= !batch.taken;
+                if let Some(owner) = batch.owner.take() {
+                    owner.drained(batch.weight());
                 }
-                batch.next += 1;
-                count += 1;
-            }
-            taken += batch.weight();
-            if let Some(owner) = batch.owner.take() {
-                owner.drained(batch.weight());
-            }
-            if let Some(batch) = reader.batches.pop_front() {
                 reader.used.push(batch);
             }
         };
         self.release(taken, None);
-        Drained { count, used, ended }
+        tray.drained(ended)
     }
 
     /// The next large payload, in the order of the records that announced them.
@@ -270,7 +282,7 @@ impl Delivery {
         drop(mem::take(&mut *lock(&self.reader)));
     }
 
-    /// Fetches what has queued; false, and the next push wakes again, if that is nothing.
+    /// Fetches what has queued; false, and the next push wakes again, if nothing is there or was before.
     fn refill(&self, reader: &mut Reader, taken: usize) -> bool {
         let mut queue = lock(&self.queue);
         for mut batch in reader.used.drain(..) {
@@ -279,11 +291,14 @@ impl Delivery {
                 queue.spares.push(batch);
             }
         }
-        mem::swap(&mut queue.batches, &mut reader.batches);
-        let found = !reader.batches.is_empty();
-        queue.waking = found;
+        mem::swap(&mut queue.batches, &mut reader.arrived);
+        let left = !reader.arrived.is_empty() || !reader.turns.is_empty();
+        queue.waking = left;
         self.release(taken, Some(queue));
-        found
+        for batch in reader.arrived.drain(..) {
+            reader.turns.push(batch);
+        }
+        left
     }
 
     /// Takes `taken` off the total and lets those read on that waited for room.
@@ -297,11 +312,6 @@ impl Delivery {
             owner.room();
         }
     }
-}
-
-/// Whether a record's length is a payload's and not just a number.
-fn has_payload(meta: u32) -> bool {
-    ![Kind::Sent as u32, Kind::Closed as u32].contains(&(meta & 0xff))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

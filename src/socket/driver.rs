@@ -207,7 +207,7 @@ impl Driver {
                 Poll::Ready(Err(error)) => return Err(error.into()),
             }
             if budget == 0 {
-                cx.waker().wake_by_ref();
+                spin::come_back(cx);
                 break;
             }
             // What the last read of this turn yields is handed over at its very end, by `poll`: JavaScript, once awake,
@@ -276,7 +276,7 @@ impl Driver {
             self.socket.side().outgoing.append_compressed(outline, key, payload, waiting.payload.len());
             done += waiting.payload.len();
         }
-        cx.waker().wake_by_ref();
+        spin::come_back(cx);
     }
 
     fn write(&mut self, cx: &mut Context<'_>, io: &mut IoThread) -> Result<(), Cause> {

@@ -8,6 +8,7 @@
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
+use std::mem;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::thread;
@@ -52,6 +53,8 @@ impl Odds {
 #[derive(Default)]
 struct Spin {
     until: Option<Instant>,
+    /// Something was read since the thread looked last.
+    busy: bool,
     waker: Option<Waker>,
     odds: Odds,
 }
@@ -72,6 +75,7 @@ pub(super) fn extend() {
             return;
         }
         spin.until = Some(Instant::now() + WINDOW);
+        spin.busy = true;
     });
 }
 
@@ -92,14 +96,21 @@ fn look(cx: &mut Context<'_>) -> Poll<()> {
             spin.until = None;
             spin.odds.miss();
         }
-        spin.until
+        spin.until.map(|_| mem::take(&mut spin.busy))
     });
-    if awake.is_some() {
-        thread::yield_now();
-        // Polled once it asks the runtime to look for events without waiting, and to come back here.
-        return pin!(yield_now()).poll(cx);
+    if let Some(busy) = awake {
+        if !busy {
+            thread::yield_now();
+        }
+        come_back(cx);
     }
     Poll::Pending
+}
+
+/// Has the task polled again once all others that are ready have been, and those that have become so meanwhile. A waker
+/// alone does not: the runtime looks for events only after many tasks, or when none is ready.
+pub(super) fn come_back(cx: &mut Context<'_>) {
+    let _ = pin!(yield_now()).poll(cx);
 }
 
 #[cfg(test)]

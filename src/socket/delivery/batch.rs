@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 
-use super::{BUFFER, CHUNK, FLAG_LARGE, Kind, LARGE, Owner, RECORD_WORDS};
+use super::{BUFFER, CHUNK, DrainEnd, FLAG_CHUNK, FLAG_LARGE, Kind, LARGE, Owner, RECORD_WORDS, Tray};
 use crate::buffers;
 
 /// A record's flag within a batch: its payload was put beside the bytes that were read, not among them.
@@ -20,7 +20,7 @@ const BATCH_WEIGHT: usize = 256;
 const SPARE_BYTES: usize = 128 * 1024;
 const SPARE_RECORDS: usize = 4 * 1024;
 
-/// What one read yielded: records, their small payloads back to back, their large ones apart.
+/// What one read of one socket yielded: records, their small payloads back to back, their large ones apart.
 #[derive(Default)]
 pub struct Batch {
     pub(super) owner: Option<Arc<dyn Owner>>,
@@ -101,6 +101,45 @@ impl Batch {
         Some(mem::take(&mut self.bytes))
     }
 
+    /// Moves up to `most` of the records that are left; says what is full if that is why there were not as many.
+    pub(super) fn serve(
+        &mut self,
+        most: usize,
+        tray: &mut Tray<'_>,
+        large: &mut VecDeque<Vec<u8>>,
+    ) -> Option<DrainEnd> {
+        let until = self.records.len().min(self.next + most);
+        for record in &self.records[self.next..until] {
+            let at = tray.count * RECORD_WORDS;
+            let Some(row) = tray.table.get_mut(at..at + RECORD_WORDS) else {
+                return Some(DrainEnd::TableFull);
+            };
+            let &[slot, meta, offset, length] = record;
+            row.copy_from_slice(record);
+            if meta & FLAG_LARGE != 0 {
+                large.extend(self.large.pop_front());
+            } else if self.taken {
+                row[1] |= FLAG_CHUNK;
+            } else if has_payload(meta) {
+                let (from, size) = (offset as usize, length as usize);
+                let Some(target) = tray.block.get_mut(tray.used..tray.used + size) else {
+                    return Some(DrainEnd::BlockFull);
+                };
+                target.copy_from_slice(&self.bytes[from..from + size]);
+                row.copy_from_slice(&[slot, meta, tray.used as u32, length]);
+                tray.used += size;
+            }
+            self.next += 1;
+            tray.count += 1;
+        }
+        None
+    }
+
+    /// True once all records have been moved.
+    pub(super) fn is_served(&self) -> bool {
+        self.next == self.records.len()
+    }
+
     /// Adds a record whose payload is handed over.
     pub fn push_owned(&mut self, slot: u32, kind: Kind, detail: u16, payload: Vec<u8>) {
         if payload.len() < LARGE {
@@ -142,4 +181,9 @@ impl Batch {
         self.taken = false;
         self.payload = 0;
     }
+}
+
+/// Whether a record's length is a payload's and not just a number.
+fn has_payload(meta: u32) -> bool {
+    ![Kind::Sent as u32, Kind::Closed as u32].contains(&(meta & 0xff))
 }
