@@ -3,9 +3,7 @@
 //! What decides the speed of a native socket is how its messages cross into V8. So nothing crosses alone: the IO
 //! thread appends what one read yielded as one [`Batch`], wakes JavaScript once, and JavaScript drains everything
 //! that has queued into a table of fixed-size records and one block of bytes, out of which it cuts its views. It gets
-//! the records of each socket in order, and those of different sockets in [turns], so that none waits for a flood.
-//!
-//! [turns]: self::turns
+//! the records of each socket in order, and those of different sockets in turns, so that none waits for a flood.
 
 #![forbid(unsafe_code)]
 

@@ -77,7 +77,7 @@ pub struct Outgoing {
     head: usize,
     bytes: usize,
     appended: u64,
-    /// How far the kernel has it; what lies between that and `bytes` is in rustls's hands.
+    /// How far the kernel has it; what lies between that and `bytes` is encrypted and waits.
     settled: u64,
     receipts: VecDeque<u64>,
     waiting: VecDeque<Waiting>,

@@ -9,10 +9,6 @@ use crate::buffers;
 /// Most bytes that are reserved for a payload before any of it arrived.
 pub(super) const FIRST_RESERVE: usize = 16 * 1024 * 1024;
 
-fn first_reserve(announced: u64) -> usize {
-    announced.min(FIRST_RESERVE as u64) as usize
-}
-
 /// The frame whose payload is arriving.
 #[derive(Debug)]
 pub(super) struct Body {
@@ -28,7 +24,6 @@ pub(super) struct Body {
 impl Body {
     /// `buf` holds what the payload is appended to.
     pub(super) fn new(header: Header, buf: Vec<u8>) -> Self {
-        let buf = if buf.capacity() == 0 { buffers::take(first_reserve(header.len)) } else { buf };
         let start = buf.len();
         let mut body = Self { header, buf, start, filled: start };
         body.grow();
@@ -45,7 +40,13 @@ impl Body {
     fn grow(&mut self) {
         let most = self.buf.len().max(FIRST_RESERVE) as u64;
         let room = self.missing().min(most) as usize;
-        if self.start == 0 { self.buf.reserve_exact(room) } else { self.buf.reserve(room) }
+        if self.buf.capacity() == 0 {
+            self.buf = buffers::take(room);
+        } else if self.start == 0 {
+            self.buf.reserve_exact(room);
+        } else {
+            self.buf.reserve(room);
+        }
     }
 
     /// How many of the missing bytes there is room for: at least one.

@@ -59,7 +59,7 @@ fn receipts_fall_due_when_their_frame_is_written() {
     queue.settle();
     assert_eq!((queue.due_receipts(), queue.len()), (0, 9));
     queue.advance(1);
-    assert_eq!((queue.due_receipts(), queue.len()), (0, 9), "rustls may still hold it");
+    assert_eq!((queue.due_receipts(), queue.len()), (0, 9), "it may be encrypted and wait");
     queue.settle();
     assert_eq!((queue.due_receipts(), queue.len()), (1, 8));
     queue.advance(8);

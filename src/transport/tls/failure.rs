@@ -46,8 +46,8 @@ const EPROTO: i32 = if cfg!(windows) {
 /// [`ErrorKind::Tls`] with OpenSSL's code (`ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED`).
 ///
 /// In TLS 1.3 the client is done before the server has looked at its certificate, so a refusal arrives with the
-/// first read, which may be the one of the HTTP answer or a later one of the WebSocket. The error is found where
-/// tokio-rustls puts it and equally in `io::Error::other(rustls_error)`; `None` means an error of the network.
+/// first read, which may be the one of the HTTP answer or a later one of the WebSocket. The error is found
+/// in an IO error of any kind; `None` means an error of the network.
 pub(crate) fn failure_in(error: &io::Error) -> Option<RelayError> {
     inner(error).map(|error| described(error, false))
 }
@@ -221,7 +221,6 @@ mod tests {
             (AlertDescription::BadCertificate, "ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE"),
             (AlertDescription::UnrecognisedName, "ERR_SSL_TLSV1_UNRECOGNIZED_NAME"),
         ] {
-            // In tokio-rustls's wrapping and in that of somebody who drives rustls himself.
             for io in [in_io(Error::AlertReceived(error)), io::Error::other(Error::AlertReceived(error))] {
                 let (seen_code, message, errno, syscall) = seen(failure_in(&io).unwrap());
                 assert_eq!((seen_code.as_str(), errno, syscall), (code, None, None));
