@@ -15,7 +15,7 @@ const { WebSocketServer } = require('ws');
 const { getEngine } = require('../lib/engine');
 const { DEFAULTS } = require('../lib/opening');
 const { RelayedWebSocket, acceptSocket } = require('../lib/relayed-socket');
-const { socketTraits } = require('../lib/sending-socket');
+const { socketTraits } = require('../lib/socket-state');
 
 const root = join(__dirname, '..');
 const cleanups = [];

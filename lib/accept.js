@@ -12,7 +12,7 @@ const diagnostics = require('./diagnostics');
 const { Histogram } = require('./histogram');
 const { acceptSocket } = require('./relayed-socket');
 const { RelayedRequest, hasHeader } = require('./request');
-const { socketTraits } = require('./sending-socket');
+const { socketTraits } = require('./socket-state');
 const { chooseProtocol, verifyClient } = require('./verdict');
 
 /** Rendezvous that are dialled at once. A burst of senders would otherwise be a burst of TLS handshakes. */

@@ -9,7 +9,8 @@ const WebSocket = require('ws');
 
 const { callAll, streamDestroyed } = require('./callbacks');
 const { Kind } = require('./engine');
-const { DEFLATE, Mark, SendingSocket } = require('./sending-socket');
+const { DEFLATE, SendingSocket } = require('./sending-socket');
+const { Mark } = require('./socket-state');
 
 const { CONNECTING, OPEN, CLOSING, CLOSED } = WebSocket;
 

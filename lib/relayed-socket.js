@@ -13,7 +13,8 @@ const { fromReport, systemError } = require('./errors');
 const { prepareRequest, prepareRedirect } = require('./opening');
 const { ReceivingSocket, releaseHeld } = require('./receiving-socket');
 const { createRequest, createResponse } = require('./response');
-const { DEFLATE, Mark, Sends, socketTraits } = require('./sending-socket');
+const { DEFLATE } = require('./sending-socket');
+const { Mark, Sends, socketTraits } = require('./socket-state');
 const { socketStats } = require('./socket-stats');
 
 const { CONNECTING, OPEN, CLOSING, CLOSED } = WebSocket;
