@@ -215,7 +215,7 @@ impl Link {
             }
         });
         // In any case: what the next socket decrypts goes there too.
-        decoded = decoded.and_then(|()| inbox.decode(decoder, plain));
+        let decoded = inbox.decode(decoder, plain).and(decoded);
         if let Err(error) = opened {
             let mut writer = tls.writer();
             writer.refuse(&error);

@@ -44,6 +44,17 @@ async fn answer_everything(mut peer: Peer) {
     }
 }
 
+/// Takes `count` binary messages, pausing before each look, and ends the socket.
+fn take(socket: &Socket, mut inbox: Inbox, count: usize, pause: impl Fn()) {
+    let mut seen = 0;
+    while seen < count {
+        pause();
+        inbox.drain();
+        seen += inbox.records.drain(..).filter(|record| record.is(Kind::Binary)).count();
+    }
+    socket.terminate();
+}
+
 #[test]
 fn pongs_under_tls_while_sending() {
     let mut setup = Setup::tls();
@@ -69,14 +80,7 @@ fn credit_and_reading() {
             peer.write(&encode(OpCode::Binary, b"0123456789").repeat(COUNT)).await;
             let _ = peer.io.read_to_end(&mut Vec::new()).await;
         };
-        race(setup, peer, |socket, mut inbox| {
-            let mut seen = 0;
-            while seen < COUNT {
-                inbox.drain();
-                seen += inbox.records.drain(..).filter(|record| record.is(Kind::Binary)).count();
-            }
-            socket.terminate();
-        });
+        race(setup, peer, |socket, inbox| take(&socket, inbox, COUNT, || {}));
     }
 }
 
@@ -93,14 +97,7 @@ fn credit_and_the_keep_alive() {
         peer.write(&encode(OpCode::Binary, b"").repeat(COUNT)).await;
         let _ = peer.io.read_to_end(&mut Vec::new()).await;
     };
-    race(setup, peer, |socket, mut inbox| {
-        let mut seen = 0;
-        while seen < COUNT {
-            // Slower than the peer, so that reading stops again and again.
-            (0..3_000).for_each(|_| std::hint::spin_loop());
-            inbox.drain();
-            seen += inbox.records.drain(..).filter(|record| record.is(Kind::Binary)).count();
-        }
-        socket.terminate();
-    });
+    // Slower than the peer, so that reading stops again and again.
+    let pause = || (0..3_000).for_each(|_| std::hint::spin_loop());
+    race(setup, peer, move |socket, inbox| take(&socket, inbox, COUNT, pause));
 }
