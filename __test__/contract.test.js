@@ -9,6 +9,7 @@ const WebSocket = require('ws');
 
 const { DIFFERENCES } = require('./contract/differences');
 const { perform } = require('./contract/stage');
+const { patience } = require('./helpers/patience');
 const { RelayedWebSocket } = require('../lib/relayed-socket');
 
 const TOPICS = [
@@ -28,7 +29,7 @@ const TOPICS = [
 const OURS = "require('./lib/relayed-socket').RelayedWebSocket";
 
 // A scenario that is stuck is cut off by the stage, which says more.
-jest.setTimeout(10_000);
+jest.setTimeout(10_000 * patience);
 
 let compared = 0;
 const left = new Set();

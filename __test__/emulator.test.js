@@ -396,6 +396,24 @@ describe('the end of a rendezvous', () => {
     expect((await other.closed)[0]).toBe(1006);
   });
 
+  test('who vanishes after the other one closed is a loss still: what was on its way is lost', async () => {
+    const relay = await start();
+    const control = await listen(relay, 'hyco');
+    /** Instead of answering the close frame. */
+    const vanish = (socket) => {
+      socket._socket.removeAllListeners('data');
+      socket._socket.once('data', () => socket.terminate());
+    };
+    const [sender, listener] = await meet(relay, control, 'hyco');
+    vanish(listener);
+    sender.close(1000);
+    expect((await sender.closed)[0]).toBe(1006);
+    const [other, leg] = await meet(relay, control, 'hyco');
+    vanish(other);
+    leg.close(1000);
+    expect((await leg.closed)[0]).toBe(1001);
+  });
+
   test('the other side may finish what it is sending', async () => {
     const relay = await start();
     const control = await listen(relay, 'hyco');

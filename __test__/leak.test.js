@@ -8,6 +8,8 @@ const { join } = require('node:path');
 
 const { WebSocketServer } = require('ws');
 
+const { patience } = require('./helpers/patience');
+
 const root = join(__dirname, '..');
 
 /** Opens `ROUNDS` sockets, 32 at a time, and ends them in turn in every way; prints resident memory now and then. */
@@ -61,4 +63,4 @@ test('connections leave nothing behind', async () => {
     child.kill('SIGKILL');
     await new Promise((resolve) => server.close(resolve));
   }
-}, 60_000);
+}, 60_000 * patience);

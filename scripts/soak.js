@@ -8,6 +8,7 @@ const { once } = require('node:events');
 const { parseArgs } = require('node:util');
 
 const { RelayedServer, relayedConnect } = require('..');
+const { patience } = require('../__test__/helpers/patience.js');
 const { TcpProxy } = require('../__test__/helpers/tcp-proxy.js');
 const { RelayEmulator } = require('../emulator.js');
 const { Ledger, random } = require('./soak-ledger.js');
@@ -62,7 +63,7 @@ class Soak {
       keyName: this.relay.keyName,
       key: this.relay.key,
       tokenLifetime: 5,
-      keepAlive: { interval: 200, timeout: 500 },
+      keepAlive: { interval: 200, timeout: 500 * patience },
       handshakeTimeout: 1_000,
       reconnect: { minDelay: 10, maxDelay: 200, stableAfter: 500 }
     });
@@ -96,7 +97,7 @@ class Soak {
       const uri = `${this.proxy.through(this.relay.sendUri(`hyco?n=${id}`))}`;
       const sender = relayedConnect(uri, {
         token: this.relay.createToken('hyco'),
-        keepAlive: { interval: 200, timeout: 500 },
+        keepAlive: { interval: 200, timeout: 500 * patience },
         handshakeTimeout: 3_000
       });
       entry.sender = sender;

@@ -5,11 +5,12 @@
 const { spawn } = require('node:child_process');
 const path = require('node:path');
 
+const { patience } = require('../helpers/patience');
 const { RawPeer } = require('../helpers/raw-peer');
 const { Recorder } = require('../helpers/recorder');
 
 /** A scenario that waits for something that does not come is cut off, and its log says so. */
-const LIMIT = 3000;
+const LIMIT = 3000 * patience;
 
 class Stage {
   constructor(Subject, peer, source) {

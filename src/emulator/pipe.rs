@@ -266,23 +266,19 @@ pub async fn run(
     let codes = (sender_leg.close_code(), listener_leg.close_code());
     let sender = Half { leg: &sender_leg, reader: sender_reader, writer: sender_writer };
     let listener = Half { leg: &listener_leg, reader: listener_reader, writer: listener_writer };
-    // Whoever sent a close frame and got no answer gets his own code back.
-    let answer = |leg: &Leg, otherwise: Option<(u16, &str)>| {
-        leg.received_close().or_else(|| otherwise.map(|(code, text)| frame::close_payload(code, text)))
-    };
     match outcome {
         Outcome::Closed => {
-            let (to_sender, to_listener) = (answer(&sender_leg, None), answer(&listener_leg, None));
+            // Whoever sent a close frame and got no answer gets his own code back.
+            let (to_sender, to_listener) = (sender_leg.received_close(), listener_leg.received_close());
             tokio::join!(sender.finish(to_sender), listener.finish(to_listener));
         }
+        // A loss is never dressed as an answer: what was on its way is lost too.
         Outcome::Lost(Side::Sender) => {
-            let to_listener = answer(&listener_leg, Some((1001, "The sender is gone.")));
+            let to_listener = Some(frame::close_payload(1001, "The sender is gone."));
             tokio::join!(sender.finish(None), listener.finish(to_listener));
         }
-        // The sender sees the loss as what it is.
         Outcome::Lost(Side::Listener) => {
-            let to_sender = answer(&sender_leg, None);
-            tokio::join!(listener.finish(None), sender.finish(to_sender));
+            tokio::join!(listener.finish(None), sender.finish(None));
         }
         Outcome::Violation(side, violation) => {
             let broken = Some(frame::close_payload(1002, violation));
