@@ -23,10 +23,10 @@ use self::turns::Turns;
 pub const RECORD_WORDS: usize = 4;
 /// Payloads of this size and more cross each as a buffer of its own, without another copy.
 pub const LARGE: usize = 32 * 1024;
-/// What one read yields at most.
+/// What one read yields at most. Whoever keeps a small message keeps the bytes around it alive, so it is not more.
 pub const READ: usize = 64 * 1024;
-/// A buffer for that, with room for the message which the read before had begun.
-pub const BUFFER: usize = READ + LARGE;
+/// The same where more than that was waiting: under a flood, fewer and larger steps cost less.
+pub const BULK: usize = 256 * 1024;
 /// The size of the block that JavaScript lends: whatever is not large fits into an empty one.
 pub const BLOCK: usize = 64 * 1024;
 

@@ -18,7 +18,7 @@ use futures_util::FutureExt;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::collector::{Collector, push_frame_error, report_fault};
-use super::delivery::{Batch, Kind, Owner};
+use super::delivery::{BULK, Batch, Kind, Owner, READ};
 use super::link::{Link, ReadError, ReadStep, Scratch};
 use super::opening::{Connection, Opening, open};
 use super::pulse::Pulse;
@@ -26,8 +26,8 @@ use super::tally::Yield;
 use super::{Ending, Socket, spin};
 use crate::frame::{Decoder, DecoderOptions, Deflate, Inflate, MaskKeys, Role};
 
-/// Reads of one socket before the others get their turn.
-const READ_BUDGET: u32 = 4;
+/// Bytes that one socket reads before the others get their turn. A read counts as `READ` at least.
+const TURN: usize = BULK;
 /// Bytes of one socket that are compressed before the others get their turn; one message is never divided.
 const COMPRESS_BUDGET: usize = 256 * 1024;
 /// What is kept of the buffer that messages are compressed into.
@@ -131,6 +131,8 @@ struct Driver {
     deflate: Option<Box<Deflate>>,
     /// Bytes that came with the handshake's answer, until they have been decoded.
     early: Option<Vec<u8>>,
+    /// The last read brought a lot, and the next one is likely to.
+    bulk: bool,
     /// The peer has ended its side.
     ended: bool,
     /// We have ended ours.
@@ -156,6 +158,7 @@ impl Driver {
             decoder,
             deflate: agreed.map(|agreed| Box::new(Deflate::new(agreed.role, &agreed.params, level))),
             early: Some(early),
+            bulk: false,
             ended: false,
             shut: false,
             pulse: options.keep_alive.as_ref().map(Pulse::new),
@@ -196,30 +199,32 @@ impl Driver {
             let mut sink = Collector::new(&self.socket, &mut io.batch);
             let decoded = self.decoder.decode(&mut early, &mut sink).map_err(ReadError::from);
             self.count(sink.finish());
-            let step = if self.link.ended() { ReadStep::End } else { ReadStep::Bytes };
+            let step = if self.link.ended() { ReadStep::End } else { ReadStep::Bytes(0) };
             self.digest(decoded.map(|()| step), io)?;
         }
-        let mut budget = READ_BUDGET;
+        let mut left = TURN;
         while !self.ended && self.socket.may_read() {
             match self.link.poll_readable(cx) {
                 Poll::Pending => break,
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => return Err(error.into()),
             }
-            if budget == 0 {
+            if left == 0 {
                 spin::come_back(cx);
                 break;
             }
             // What the last read of this turn yields is handed over at its very end, by `poll`: JavaScript, once awake,
             // wants the lock that writing takes.
             push(&self.socket, &mut io.batch);
+            let room = if self.bulk && self.socket.may_hold(BULK) { BULK } else { READ };
             let mut sink = Collector::new(&self.socket, &mut io.batch);
-            let read = self.link.read(&mut io.scratch, &mut self.decoder, &mut sink);
+            let read = self.link.read(room, &mut io.scratch, &mut self.decoder, &mut sink);
             self.count(sink.finish());
-            self.digest(read, io)?;
-            budget -= 1;
+            let came = self.digest(read, io)?;
+            self.bulk = came >= room / 4 * 3;
+            left = left.saturating_sub(came.max(READ));
         }
-        if budget < READ_BUDGET && self.socket.tuning.spin {
+        if left < TURN && self.socket.tuning.spin {
             spin::extend();
         }
         Ok(())
@@ -234,15 +239,16 @@ impl Driver {
         }
     }
 
-    /// Notes what a read came to.
-    fn digest(&mut self, read: Result<ReadStep, ReadError>, io: &mut IoThread) -> Result<(), Cause> {
+    /// Notes what a read came to, and gives how much of it came by way of the shared buffer.
+    fn digest(&mut self, read: Result<ReadStep, ReadError>, io: &mut IoThread) -> Result<usize, Cause> {
         let slot = self.socket.slot;
         match read {
-            Ok(ReadStep::Blocked) => return Ok(()),
-            Ok(ReadStep::Bytes) => {
+            Ok(ReadStep::Blocked) => {}
+            Ok(ReadStep::Bytes(count)) => {
                 if let Some(pulse) = &mut self.pulse {
                     pulse.heard = Instant::now();
                 }
+                return Ok(count);
             }
             Ok(ReadStep::End) => {
                 self.ended = true;
@@ -251,7 +257,7 @@ impl Driver {
             Err(ReadError::Frame(error)) => push_frame_error(&mut io.batch, slot, &error),
             Err(ReadError::Io(error)) => return Err(error.into()),
         }
-        Ok(())
+        Ok(0)
     }
 
     /// Compresses what waits for it. The lock is not held meanwhile: JavaScript must never wait for a compressor.

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 use std::io::{self, IoSlice};
+use std::mem;
 use std::net::Shutdown;
 use std::task::{Context, Poll};
 
@@ -15,14 +16,14 @@ use tokio::net::TcpStream;
 
 use super::Tuning;
 use super::collector::Collector;
-use super::delivery::{BUFFER, LARGE, READ};
+use super::delivery::LARGE;
 use super::outgoing::Outgoing;
 use crate::buffers;
 use crate::frame::{Decoder, FrameError};
 use crate::transport::tls::records::Session;
 
-/// Decrypted bytes that are decoded at once: what one receive yields, with a record before it that was incomplete.
-const PLAIN: usize = READ + 16 * 1024;
+/// What a record carries at most: an incomplete one may come before what is received.
+const RECORD: usize = 16 * 1024;
 /// Segments written with one system call.
 const SLICES: usize = 16;
 
@@ -37,8 +38,8 @@ pub struct Link {
 /// What a read step came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadStep {
-    /// Bytes went to the decoder.
-    Bytes,
+    /// Bytes went to the decoder; so many came by way of the shared buffer.
+    Bytes(usize),
     /// Nothing there for now.
     Blocked,
     /// The peer ended its side.
@@ -142,21 +143,23 @@ impl Link {
         Ok(true)
     }
 
-    /// Reads once, and decodes what came.
+    /// Reads up to `room` bytes at once, but for a large payload, and decodes what came.
     pub fn read(
         &self,
+        room: usize,
         scratch: &mut Scratch,
         decoder: &mut Decoder,
         inbox: &mut Collector<'_>,
     ) -> Result<ReadStep, ReadError> {
         match &self.tls {
-            None => self.read_plain(scratch, decoder, inbox),
-            Some(tls) => self.read_tls(tls, scratch, decoder, inbox),
+            None => self.read_plain(room, scratch, decoder, inbox),
+            Some(tls) => self.read_tls(tls, room, scratch, decoder, inbox),
         }
     }
 
     fn read_plain(
         &self,
+        room: usize,
         scratch: &mut Scratch,
         decoder: &mut Decoder,
         inbox: &mut Collector<'_>,
@@ -170,19 +173,19 @@ impl Link {
                 Ok(0) => Ok(ReadStep::End),
                 Ok(_) => {
                     decoder.direct_advance(inbox)?;
-                    Ok(ReadStep::Bytes)
+                    Ok(ReadStep::Bytes(0))
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(ReadStep::Blocked),
                 Err(error) => Err(error.into()),
             };
         }
-        let wire = scratch.wire();
-        match self.receive(wire, READ)? {
+        let wire = scratch.wire(room);
+        match self.receive(wire, room)? {
             None => Ok(ReadStep::Blocked),
             Some(0) => Ok(ReadStep::End),
-            Some(_) => {
+            Some(count) => {
                 inbox.decode(decoder, wire)?;
-                Ok(ReadStep::Bytes)
+                Ok(ReadStep::Bytes(count))
             }
         }
     }
@@ -190,28 +193,29 @@ impl Link {
     fn read_tls(
         &self,
         tls: &Session,
+        room: usize,
         scratch: &mut Scratch,
         decoder: &mut Decoder,
         inbox: &mut Collector<'_>,
     ) -> Result<ReadStep, ReadError> {
         let mut reader = tls.reader();
-        let room = reader.wanted(READ);
-        let wire = scratch.wire();
+        let wanted = reader.wanted(room);
+        let wire = scratch.wire(room);
         wire.extend_from_slice(&reader.take_pending());
-        match self.receive(wire, room) {
-            Ok(Some(1..)) => {}
+        let count = match self.receive(wire, wanted) {
+            Ok(Some(count @ 1..)) => count,
             other => {
                 // Then what was pending is so still.
                 reader.keep(wire);
                 return Ok(if other?.is_some() { ReadStep::End } else { ReadStep::Blocked });
             }
-        }
+        };
         let Scratch { wire, plain } = scratch;
         let mut decoded = Ok(());
         let opened = reader.open(tls.keys(), wire, |bytes| {
             // The decoder ignores what follows a broken rule, but TLS must not miss any of it.
             if decoded.is_ok() {
-                decoded = take_plaintext(bytes, plain, decoder, inbox);
+                decoded = take_plaintext(bytes, room + RECORD, plain, decoder, inbox);
             }
         });
         // In any case: what the next socket decrypts goes there too.
@@ -225,7 +229,7 @@ impl Link {
             return Err(io::Error::other(error).into());
         }
         decoded?;
-        Ok(if reader.closed() { ReadStep::End } else { ReadStep::Bytes })
+        Ok(if reader.closed() { ReadStep::End } else { ReadStep::Bytes(count) })
     }
 
     /// The peer's end came with the handshake's answer already.
@@ -253,10 +257,11 @@ impl Link {
     }
 }
 
-/// Takes what one record carried: a large payload goes straight into its final buffer, the rest into `plain`, which the
-/// caller decodes.
+/// Takes what one record carried: a large payload goes straight into its final buffer, the rest into `plain`, up to
+/// `most` of it, which the caller decodes.
 fn take_plaintext(
     mut bytes: &[u8],
+    most: usize,
     plain: &mut Vec<u8>,
     decoder: &mut Decoder,
     inbox: &mut Collector<'_>,
@@ -270,9 +275,9 @@ fn take_plaintext(
                 decoder.direct_advance(inbox)?;
                 count
             }
-            None if plain.len() + bytes.len() <= PLAIN => {
-                if plain.capacity() < PLAIN {
-                    *plain = buffers::take(PLAIN + LARGE);
+            None if plain.len() + bytes.len() <= most => {
+                if plain.is_empty() {
+                    fit(plain, most);
                 }
                 plain.extend_from_slice(bytes);
                 bytes.len()
@@ -295,12 +300,19 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// A buffer to receive into. The last one may have gone to JavaScript.
-    fn wire(&mut self) -> &mut Vec<u8> {
-        if self.wire.capacity() < BUFFER {
-            self.wire = buffers::take(BUFFER);
-        }
+    /// A buffer to receive `room` bytes into.
+    fn wire(&mut self, room: usize) -> &mut Vec<u8> {
         self.wire.clear();
+        fit(&mut self.wire, room);
         &mut self.wire
+    }
+}
+
+/// Makes `buffer`, an empty one, hold `size` bytes and the message which the read before had begun, and not much more,
+/// for it may go to JavaScript. The last one may have gone there.
+fn fit(buffer: &mut Vec<u8>, size: usize) {
+    let size = size + LARGE;
+    if !(size..=2 * size).contains(&buffer.capacity()) {
+        buffers::give(mem::replace(buffer, buffers::take(size)));
     }
 }

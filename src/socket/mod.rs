@@ -251,6 +251,11 @@ impl Socket {
         inbound.saturating_sub(self.newest.load(Ordering::Relaxed))
     }
 
+    /// Whether so much more would stay below the high-water mark.
+    fn may_hold(&self, bytes: usize) -> bool {
+        self.inbound.load(Ordering::Relaxed) + bytes <= self.options.high_water
+    }
+
     /// Whether reading goes on, as [`Socket::may_read`] last said. It changes nothing.
     fn reads(&self) -> bool {
         !(self.paused.load(Ordering::Relaxed)

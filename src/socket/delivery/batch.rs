@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 
-use super::{BUFFER, CHUNK, DrainEnd, FLAG_CHUNK, FLAG_LARGE, Kind, LARGE, Owner, RECORD_WORDS, Tray};
+use super::{BLOCK, CHUNK, DrainEnd, FLAG_CHUNK, FLAG_LARGE, Kind, LARGE, Owner, RECORD_WORDS, Tray};
 use crate::buffers;
 
 /// A record's flag within a batch: its payload was put beside the bytes that were read, not among them.
@@ -41,7 +41,7 @@ impl Batch {
     /// Makes room for what one read may yield, at once rather than by doubling.
     pub fn reserve(&mut self) {
         if self.bytes.capacity() == 0 {
-            self.bytes = buffers::take(BUFFER);
+            self.bytes = buffers::take(BLOCK + LARGE);
         }
     }
 
