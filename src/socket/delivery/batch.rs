@@ -122,12 +122,19 @@ impl Batch {
                 row[1] |= FLAG_CHUNK;
             } else if has_payload(meta) {
                 let (from, size) = (offset as usize, length as usize);
-                let Some(target) = tray.block.get_mut(tray.used..tray.used + size) else {
-                    return Some(DrainEnd::BlockFull);
-                };
-                target.copy_from_slice(&self.bytes[from..from + size]);
-                row.copy_from_slice(&[slot, meta, tray.used as u32, length]);
-                tray.used += size;
+                let payload = &self.bytes[from..from + size];
+                if size >= LARGE {
+                    // Part of what was read, which can't be handed over amid the chunk of another socket.
+                    large.push_back(payload.to_vec());
+                    row[1] |= FLAG_LARGE;
+                } else {
+                    let Some(target) = tray.block.get_mut(tray.used..tray.used + size) else {
+                        return Some(DrainEnd::BlockFull);
+                    };
+                    target.copy_from_slice(payload);
+                    row.copy_from_slice(&[slot, meta, tray.used as u32, length]);
+                    tray.used += size;
+                }
             }
             self.next += 1;
             tray.count += 1;

@@ -49,6 +49,7 @@ fn drain_all(delivery: &Delivery, rows: usize, block: usize) -> Vec<(u32, u8, u1
             };
             seen.push((row[0], row[1] as u8, (row[1] >> 16) as u16, payload));
         }
+        assert!(count > 0 || ended != DrainEnd::BlockFull, "a payload for which no block is large enough");
         match ended {
             DrainEnd::Empty => return seen,
             DrainEnd::Chunk => chunk = delivery.take_chunk().expect("announced"),
@@ -257,6 +258,28 @@ fn what_was_decoded_in_place_comes_in_order_whether_copied_or_not() {
         ];
         assert_eq!(drain_all(&delivery, 8, BLOCK), expected, "{size}");
     }
+}
+
+#[test]
+fn what_fits_into_no_block_needs_none_amid_the_chunk_of_another_socket() {
+    let delivery = Delivery::new(usize::MAX, || {});
+    let mut batch = Batch::default();
+    batch.begin_in_place();
+    let mut read = vec![b'x'; CHUNK];
+    for _ in 0..QUANTUM + 1 {
+        batch.push_within(1, Kind::Binary, 0, CHUNK);
+    }
+    batch.end_in_place(&mut read);
+    delivery.push(&mut batch, None);
+    let large = vec![b'y'; 2 * BLOCK];
+    let mut batch = Batch::default();
+    batch.begin_in_place();
+    batch.push_within(2, Kind::Binary, 0, large.len());
+    batch.end_in_place(&mut large.clone());
+    delivery.push(&mut batch, None);
+    let seen = drain_all(&delivery, 1024, BLOCK);
+    assert_eq!(seen.len(), QUANTUM + 2);
+    assert!(seen[QUANTUM] == (2, Kind::Binary as u8, 0, large));
 }
 
 #[test]
