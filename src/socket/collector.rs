@@ -40,7 +40,7 @@ impl<'a> Collector<'a> {
             self.within = start..start + read.len();
             self.batch.begin_in_place();
         } else {
-            self.batch.reserve();
+            self.batch.reserve(read.len());
         }
         let result = decoder.decode(read, self);
         if in_place {

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 
-use super::{BLOCK, CHUNK, DrainEnd, FLAG_CHUNK, FLAG_LARGE, Kind, LARGE, Owner, RECORD_WORDS, Tray};
+use super::{CHUNK, DrainEnd, FLAG_CHUNK, FLAG_LARGE, Kind, LARGE, Owner, RECORD_WORDS, Tray};
 use crate::buffers;
 
 /// A record's flag within a batch: its payload was put beside the bytes that were read, not among them.
@@ -16,6 +16,8 @@ const FLAG_BESIDE: u32 = 1 << 10;
 /// too, be it in one read or in one each.
 const RECORD_WEIGHT: usize = 32;
 const BATCH_WEIGHT: usize = 256;
+/// The capacity of a batch with a payload, so that the spares fit most reads.
+const LEAST_BYTES: usize = 4 * 1024;
 /// The capacity above which a spare batch is dropped instead of kept.
 const SPARE_BYTES: usize = 128 * 1024;
 const SPARE_RECORDS: usize = 4 * 1024;
@@ -38,10 +40,10 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Makes room for what one read may yield, at once rather than by doubling.
-    pub fn reserve(&mut self) {
-        if self.bytes.capacity() == 0 {
-            self.bytes = buffers::take(BLOCK + LARGE);
+    /// Makes room for `size` bytes, at once rather than by doubling.
+    pub fn reserve(&mut self, size: usize) {
+        if self.bytes.is_empty() && self.bytes.capacity() < size {
+            self.bytes = buffers::take(size.max(LEAST_BYTES));
         }
     }
 
