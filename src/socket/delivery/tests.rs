@@ -207,17 +207,36 @@ fn floods_take_turns() {
 proptest! {
     #[test]
     fn each_socket_keeps_its_order(
-        pushes in prop::collection::vec((0u32..4, prop::collection::vec(0usize..150, 1..500)), 1..12),
+        pushes in prop::collection::vec(
+            (
+                0u32..4,
+                any::<bool>(),
+                prop::collection::vec(prop_oneof![99 => 0usize..150, 1 => LARGE..3 * BLOCK], 1..500),
+            ),
+            1..12,
+        ),
         rows in 1usize..600,
     ) {
         let (delivery, _) = counted(usize::MAX);
         let mut sent = Vec::new();
-        for (slot, lengths) in pushes {
+        for (slot, in_place, lengths) in pushes {
             let mut batch = Batch::default();
+            let mut read = Vec::new();
+            if in_place {
+                batch.begin_in_place();
+            }
             for length in lengths {
-                let number = sent.len() as u16;
-                batch.push(slot, Kind::Binary, number, &vec![number as u8; length]);
-                sent.push((slot, Kind::Binary as u8, number, vec![number as u8; length]));
+                let payload = vec![sent.len() as u8; length];
+                if in_place {
+                    batch.push_within(slot, Kind::Binary, read.len(), length);
+                    read.extend_from_slice(&payload);
+                } else {
+                    batch.push(slot, Kind::Binary, 0, &payload);
+                }
+                sent.push((slot, Kind::Binary as u8, 0, payload));
+            }
+            if in_place {
+                batch.end_in_place(&mut read);
             }
             delivery.push(&mut batch, None);
         }
