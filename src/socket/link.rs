@@ -221,10 +221,7 @@ impl Link {
         // In any case: what the next socket decrypts goes there too.
         let decoded = inbox.decode(decoder, plain).and(decoded);
         if let Err(error) = opened {
-            let mut writer = tls.writer();
-            writer.refuse(&error);
-            // The alert that says why is worth one attempt.
-            let _ = writer.flush(|slices| self.send(slices));
+            tls.writer().refuse(&error, |slices| self.send(slices));
             decoded?;
             return Err(io::Error::other(error).into());
         }

@@ -69,9 +69,7 @@ impl TlsStream {
         let mut received = reader.take_pending();
         let opened = reader.open(self.session.keys(), &mut received, |bytes| plain.extend_from_slice(bytes));
         if let Err(error) = opened {
-            let mut writer = self.session.writer();
-            writer.refuse(&error);
-            let _ = flush(&self.tcp, &mut writer);
+            self.session.writer().refuse(&error, |slices| self.tcp.try_write_vectored(slices));
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
         }
         Poll::Ready(Ok(reader.closed() && plain.is_empty()))

@@ -367,8 +367,12 @@ async fn a_record_that_was_touched_is_refused_and_the_peer_hears_why() {
         *wire.last_mut().unwrap() ^= 1;
         let error = open(&session, &mut wire).unwrap_err();
         assert_eq!(error, Error::DecryptError);
-        session.writer().refuse(&error);
-        let heard = server_reads(&mut server, &sealed(&session, b"")).unwrap_err();
+        let mut wire = Vec::new();
+        session.writer().refuse(&error, |slices| {
+            wire.extend_from_slice(&slices[0]);
+            Ok(slices[0].len())
+        });
+        let heard = server_reads(&mut server, &wire).unwrap_err();
         assert_eq!(heard, Error::AlertReceived(AlertDescription::BadRecordMac), "{suite:?}");
     }
 }

@@ -73,10 +73,11 @@ impl Writer {
         self.end(WARNING, AlertDescription::CloseNotify);
     }
 
-    /// Tells the peer why the connection ends.
-    pub fn refuse(&mut self, error: &Error) {
+    /// Tells the peer why the connection ends. That is worth one attempt to write.
+    pub fn refuse(&mut self, error: &Error, write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>) {
         if let Some(description) = alert_for(error) {
             self.end(FATAL, description);
+            let _ = self.flush(write);
         }
     }
 
