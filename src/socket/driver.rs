@@ -221,6 +221,7 @@ impl Driver {
             let read = self.link.read(room, &mut io.scratch, &mut self.decoder, &mut sink);
             self.count(sink.finish());
             let came = self.digest(read, io)?;
+            // Under TLS a read ends where a record does, before the room is full.
             self.bulk = came >= room / 4 * 3;
             left = left.saturating_sub(came.max(READ));
         }
