@@ -41,26 +41,30 @@ const PROGRAM = `
   }
   for (let i = 0; i < 32; i++) next();`;
 
-test('connections leave nothing behind', async () => {
-  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
-  server.on('connection', (socket) =>
-    socket.on('message', (data) => socket.send(data)).on('error', () => {})
-  );
-  await once(server, 'listening');
-  const url = `ws://127.0.0.1:${server.address().port}`;
-  const child = spawn(process.execPath, ['--expose-gc', '-e', PROGRAM, url, '6000'], { cwd: root });
-  try {
-    let text = '';
-    child.stdout.on('data', (data) => (text += data));
-    child.stderr.on('data', (data) => (text += data));
-    const [code] = await once(child, 'close');
-    expect([code, text]).toEqual([0, expect.stringMatching(/^\{.*\}\n$/)]);
-    const { resident, ...engine } = JSON.parse(text);
-    expect(engine).toEqual({ slots: 32, inUse: 0, references: 0 });
-    // What the first quarter has warmed up is not counted; 4,500 sockets that each kept 8 KiB would be 36 MiB.
-    expect(resident[3] - resident[0]).toBeLessThan(32 * 1024 * 1024);
-  } finally {
-    child.kill('SIGKILL');
-    await new Promise((resolve) => server.close(resolve));
-  }
-}, 60_000 * patience);
+test(
+  'connections leave nothing behind',
+  async () => {
+    const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+    server.on('connection', (socket) =>
+      socket.on('message', (data) => socket.send(data)).on('error', () => {})
+    );
+    await once(server, 'listening');
+    const url = `ws://127.0.0.1:${server.address().port}`;
+    const child = spawn(process.execPath, ['--expose-gc', '-e', PROGRAM, url, '6000'], { cwd: root });
+    try {
+      let text = '';
+      child.stdout.on('data', (data) => (text += data));
+      child.stderr.on('data', (data) => (text += data));
+      const [code] = await once(child, 'close');
+      expect([code, text]).toEqual([0, expect.stringMatching(/^\{.*\}\n$/)]);
+      const { resident, ...engine } = JSON.parse(text);
+      expect(engine).toEqual({ slots: 32, inUse: 0, references: 0 });
+      // What the first quarter has warmed up is not counted; 4,500 sockets that each kept 8 KiB would be 36 MiB.
+      expect(resident[3] - resident[0]).toBeLessThan(32 * 1024 * 1024);
+    } finally {
+      child.kill('SIGKILL');
+      await new Promise((resolve) => server.close(resolve));
+    }
+  },
+  60_000 * patience
+);
