@@ -7,6 +7,12 @@ const { inspect } = require('node:util');
 jest.mock('../lib/listener', () => require('./helpers/fake-engine').listener);
 jest.mock('../lib/relayed-socket', () => require('./helpers/fake-engine').relayedSocket);
 
+let mockNextTick = process.nextTick;
+jest.mock('../lib/clock', () => ({
+  ...jest.requireActual('../lib/clock'),
+  nextTick: (...args) => mockNextTick(...args)
+}));
+
 const { closeServers, startServer } = require('./helpers/fake-server');
 const { RelayedServer } = require('../lib/relayed-server');
 
@@ -23,7 +29,7 @@ async function uncaught(run) {
   const { nextTick } = process;
   try {
     return await new Promise((resolve) => {
-      process.nextTick = (fn, ...args) =>
+      mockNextTick = (fn, ...args) =>
         nextTick(() => {
           try {
             fn(...args);
@@ -34,7 +40,7 @@ async function uncaught(run) {
       run();
     });
   } finally {
-    process.nextTick = nextTick;
+    mockNextTick = nextTick;
   }
 }
 

@@ -8,6 +8,7 @@
 
 const { STATUS_CODES } = require('node:http');
 
+const { clearTimeout, nextTick, now, setTimeout } = require('./clock');
 const diagnostics = require('./diagnostics');
 const { Histogram } = require('./histogram');
 const { acceptSocket } = require('./relayed-socket');
@@ -26,7 +27,7 @@ class Offer {
     this.id = id;
     this.address = accept.address;
     this.request = request;
-    this.startedAt = performance.now();
+    this.startedAt = now();
     this.timer = undefined;
     /** Set while the rendezvous is dialled. */
     this.socket = undefined;
@@ -40,10 +41,12 @@ class Acceptor {
   /**
    * @param {import('./relayed-server').RelayedServer} server Where the events are emitted
    * @param {object} settings The server's options
+   * @param {import('./context').Context} context The server's
    * @param {function(): void} onChange Called after an offer was settled or a socket was closed
    */
-  constructor(server, settings, onChange) {
+  constructor(server, settings, context, onChange) {
     this.server = server;
+    this.context = context;
     this.settings = settings;
     this.onChange = onChange;
     /** What all of its sockets have in common. */
@@ -161,15 +164,15 @@ class Acceptor {
   /** Lets the sender in, as soon as there are few enough dials under way; `acceptTimeout` goes on meanwhile. */
   enqueue(offer, protocol) {
     offer.protocol = protocol;
-    if (this.dialing < MAX_DIALS && this.queue.length === 0) return this.accept(offer);
     this.queue.push(offer);
+    this.advance();
   }
 
-  /** A dial has ended: the next ones. */
+  /** Starts dials that wait. Whoever has called, in whatever context: what follows belongs to the server. */
   advance() {
     while (this.dialing < MAX_DIALS && this.queue.length > 0) {
       const offer = this.queue.shift();
-      if (!offer.settled) this.accept(offer);
+      if (!offer.settled) this.context.apart(this.accept, this, offer);
     }
   }
 
@@ -204,7 +207,7 @@ class Acceptor {
     const { server, sockets } = this;
     const { request } = offer;
     sockets.add(socket);
-    const duration = performance.now() - offer.startedAt;
+    const duration = now() - offer.startedAt;
     this.latency.record(duration);
     this.settle(offer, 'accepted');
     if (this.closing) {
@@ -238,7 +241,7 @@ class Acceptor {
   /** An exception in the program's own code: the sender is turned away, and it stays an uncaught exception. */
   userFailed(offer, error) {
     this.reject(offer, 500);
-    process.nextTick(() => {
+    nextTick(() => {
       throw error;
     });
   }
@@ -258,7 +261,7 @@ class Acceptor {
     if (offer.socket !== undefined) {
       this.dialing--;
       // Not within the caller, who is about to tell the program of this one.
-      if (this.queue.length > 0) process.nextTick(() => this.advance());
+      if (this.queue.length > 0) nextTick(() => this.advance());
     }
     if (fields !== undefined) {
       diagnostics.publish(`accept:${outcome}`, { server: this.server, request: offer.request, ...fields });

@@ -39,6 +39,8 @@ class Control {
     this.server = server;
     this.settings = settings;
     this.acceptor = acceptor;
+    /** The server's: the engine's reports come in there. */
+    this.context = acceptor.context;
     this.onClosed = onClosed;
     this.tokens = new TokenSource(settings);
     /** Gives up a provider that is still being asked when the server closes. */

@@ -2,7 +2,8 @@
 
 /** The JavaScript handle of a native listener: a slot of the engine whose records are the listener's events. */
 
-const { getEngine } = require('./engine');
+const { Context } = require('./context');
+const { Kind, getEngine } = require('./engine');
 const { deflateOffer, socketLimits } = require('./opening');
 const { tlsContext } = require('./tls-context');
 
@@ -15,6 +16,7 @@ class ListenerHandle {
   #last = {};
 
   constructor(config, owner) {
+    this._context = owner.context;
     this.#owner = owner;
     const secure = /^(wss|https|sb):/i.test(config.uri);
     const { keepAlive, tls, sockets, ...rest } = config;
@@ -37,17 +39,28 @@ class ListenerHandle {
     this.#engine.ref();
   }
 
-  /** @private One event, from the engine. */
+  /** @private One event, from the engine, in a context of its own: each may be about another sender. */
   onRecord(kind, detail, payload) {
-    const event = JSON.parse(payload);
+    new Context().runInAsyncScope(this.#tell, this, kind, payload);
+  }
+
+  #tell(kind, payload) {
+    const lost = kind === Kind.LOST;
+    const event = lost ? { type: 'closed' } : JSON.parse(payload);
     if (event.type === 'closed') {
-      this.#last = this.stats();
-      this.#closed = true;
-      this.#engine.native.releaseListener(this.#slot);
-      this.#engine.free(this.#slot);
-      if (this.#referenced) this.#engine.unref();
+      // Where events are missing, others may follow: nobody else gets that slot.
+      if (!this.#closed) this.#leave(!lost);
+      else return;
     }
     this.#owner.onListenerEvent(event);
+  }
+
+  #leave(free) {
+    this.#last = this.stats();
+    this.#closed = true;
+    this.#engine.native.releaseListener(this.#slot);
+    if (free) this.#engine.free(this.#slot);
+    if (this.#referenced) this.#engine.unref();
   }
 
   /**
@@ -117,7 +130,7 @@ class ListenerHandle {
  *
  * @param {object} config What `NativeEngine.listen()` takes, with TLS settings as ws has them under `tls`, and the
  *     options of the sockets under `sockets`
- * @param {{onListenerEvent: function(object): void}} owner
+ * @param {{context: Context, onListenerEvent: function(object): void}} owner
  * @return {ListenerHandle}
  */
 function openListener(config, owner) {
