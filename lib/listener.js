@@ -68,9 +68,10 @@ class ListenerHandle {
     this.#engine.native.rejectOffer(this.#slot, offerId, status, reason);
   }
 
-  /** Forgets an offer without a word to the relay. */
-  drop(offerId) {
-    this.#engine.native.discardOffer(this.#slot, offerId);
+  /** Answers a `host` event: whether its host may be dialled. */
+  admitHost(question, admitted) {
+    // An answer may come late, when the slot is another's.
+    if (!this.#closed) this.#engine.native.admitHost(this.#slot, question, admitted);
   }
 
   provideToken(token) {
