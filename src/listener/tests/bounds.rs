@@ -59,7 +59,7 @@ fn offers_that_wait_hold_a_bounded_number_of_bytes() {
     };
     let mut fill = || {
         let mut ids = Vec::new();
-        while !offers.is_full() {
+        while !offers.is_full() && ids.len() < 100 {
             let id = offers.number();
             let received = Instant::now();
             offers.push(Offer { id, accept: accept.clone(), address: address.clone(), received });
