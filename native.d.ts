@@ -101,8 +101,8 @@ export declare class NativeEngine {
   acceptOffer(slot: number, offer: number, socket: number, protocol?: string | undefined | null, headers?: Array<string> | undefined | null): boolean
   /** Turns a sender away through the relay. */
   rejectOffer(slot: number, offer: number, status: number, reason: string): void
-  /** Forgets an offer without a word to the relay. */
-  discardOffer(slot: number, offer: number): void
+  /** Answers a `host` event. */
+  admitHost(slot: number, question: number, admitted: boolean): void
   /** Answers a `token` event. */
   provideToken(slot: number, token: string): void
   /** Answers a `token` event with a failure. */
@@ -204,7 +204,8 @@ export interface ListenOptions {
   handshakeTimeout: number
   acceptTimeout: number
   controlChannels: number
-  checkHosts: boolean
+  /** JavaScript decides which hosts are dialled; `host` events ask. */
+  asksHosts: boolean
   tlsContext?: number
   serverName?: string
   proxy?: string

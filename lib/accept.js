@@ -34,6 +34,8 @@ class Offer {
     /** The subprotocol, once the program has let the sender in. */
     this.protocol = undefined;
     this.settled = false;
+    /** What the program's rule on hosts threw. */
+    this.hostError = undefined;
   }
 }
 
@@ -83,7 +85,6 @@ class Acceptor {
     const { server, settings } = this;
     if (diagnostics.hasSubscribers('accept:offer')) diagnostics.publish('accept:offer', { server, request });
 
-    if (!this.mayDial(offer)) return;
     if (this.refusing || this.isFull()) return this.reject(offer, 503);
     this.decide(offer);
     if (!offer.settled && offer.socket === undefined && settings.acceptTimeout > 0) {
@@ -143,22 +144,19 @@ class Acceptor {
     return maxConnections > 0 && this.sockets.size + this.pending.size > maxConnections;
   }
 
-  /** The program's own rule on hosts; without one, the engine has checked the host. A strange one is never dialled. */
-  mayDial(offer) {
-    const { rendezvousHosts } = this.settings;
-    if (rendezvousHosts === undefined) return true;
-    let error;
+  /**
+   * The engine is about to dial, for an offer or for something else, and the program has a rule of its own on hosts: only
+   * `true` or a promise of it lets one through. Never rejects; who does not answer is not dialled.
+   */
+  async admit({ id, offer, host }) {
+    let admitted = false;
     try {
-      const { hostname } = new URL(offer.address);
-      if (rendezvousHosts(hostname)) return true;
-      error = new Error(`The relay named a rendezvous host that is not allowed: ${hostname}`);
-      error.code = 'ERR_HYCO_PROTOCOL';
-    } catch (thrown) {
-      error = thrown;
+      admitted = (await this.settings.rendezvousHosts(host)) === true;
+    } catch (error) {
+      const asked = this.pending.get(offer);
+      if (asked !== undefined) asked.hostError = error;
     }
-    this.handle.drop(offer.id);
-    this.fail(offer, error);
-    return false;
+    this.handle.admitHost(id, admitted);
   }
 
   /** Lets the sender in, as soon as there are few enough dials under way; `acceptTimeout` goes on meanwhile. */
@@ -249,6 +247,7 @@ class Acceptor {
   /** The rendezvous could not be dialled. Nobody has to listen for that. */
   fail(offer, error) {
     if (offer.settled) return;
+    if (offer.hostError !== undefined) error.cause ??= offer.hostError;
     this.settle(offer, 'failed', { error });
     this.server.emit('rendezvousError', error, offer.request);
   }

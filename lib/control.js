@@ -77,7 +77,7 @@ class Control {
           hostname.replace(/^\[|\]$/g, ''),
           Number(port) || (secure ? 443 : 80)
         ) ?? null,
-      checkHosts: settings.rendezvousHosts === undefined,
+      asksHosts: settings.rendezvousHosts !== undefined,
       sockets: settings
     };
   }
@@ -103,6 +103,8 @@ class Control {
         return this.onToken(event);
       case 'offer':
         return this.acceptor.offer(event);
+      case 'host':
+        return void this.acceptor.admit(event);
       case 'offerExpired':
         return this.acceptor.expire(event.id);
       case 'rejectFailed':

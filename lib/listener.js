@@ -63,6 +63,11 @@ class ListenerHandle {
     if (this.#referenced) this.#engine.unref();
   }
 
+  /** Calls the engine, unless the listener is closed: the slot may be another's then. */
+  #call(name, ...args) {
+    return this.#closed ? undefined : this.#engine.native[name](this.#slot, ...args);
+  }
+
   /**
    * Dials the rendezvous of an offer.
    *
@@ -73,43 +78,43 @@ class ListenerHandle {
    */
   accept(offerId, socket, { protocol, headers }) {
     const lines = headers.length > 0 ? headers : undefined;
-    if (this.#engine.native.acceptOffer(this.#slot, offerId, socket._slot, protocol, lines)) return;
+    if (this.#call('acceptOffer', offerId, socket._slot, protocol, lines)) return;
     throw Object.assign(new Error('The offer has expired'), { code: 'ERR_HYCO_TIMEOUT' });
   }
 
   reject(offerId, status, reason) {
-    this.#engine.native.rejectOffer(this.#slot, offerId, status, reason);
+    this.#call('rejectOffer', offerId, status, reason);
   }
 
-  /** Forgets an offer without a word to the relay. */
-  drop(offerId) {
-    this.#engine.native.discardOffer(this.#slot, offerId);
+  /** Answers a `host` event: whether its host may be dialled. */
+  admitHost(question, admitted) {
+    this.#call('admitHost', question, admitted);
   }
 
   provideToken(token) {
-    this.#engine.native.provideToken(this.#slot, String(token));
+    this.#call('provideToken', String(token));
   }
 
   failToken(message) {
-    this.#engine.native.failToken(this.#slot, message);
+    this.#call('failToken', message);
   }
 
   updateToken(token) {
-    this.#engine.native.updateToken(this.#slot, token);
+    this.#call('updateToken', token);
   }
 
   /** Names the delay of an announced retry, in milliseconds. */
   retryIn(delay, channel) {
-    this.#engine.native.retryIn(this.#slot, channel, delay);
+    this.#call('retryIn', channel, delay);
   }
 
   /** Takes the channels down; offers that are undecided after `drain` milliseconds are rejected with 503. */
   close(drain = 0) {
-    this.#engine.native.closeListener(this.#slot, drain);
+    this.#call('closeListener', drain);
   }
 
   stats() {
-    return this.#closed ? this.#last : JSON.parse(this.#engine.native.listenerStats(this.#slot));
+    return this.#closed ? this.#last : JSON.parse(this.#call('listenerStats'));
   }
 
   ref() {

@@ -41,7 +41,8 @@ pub struct ListenOptions {
     pub handshake_timeout: f64,
     pub accept_timeout: f64,
     pub control_channels: u32,
-    pub check_hosts: bool,
+    /// JavaScript decides which hosts are dialled; `host` events ask.
+    pub asks_hosts: bool,
     pub tls_context: Option<u32>,
     pub server_name: Option<String>,
     pub proxy: Option<String>,
@@ -142,6 +143,7 @@ impl NativeEngine {
             compression: answer.map(Compression::Answer),
             level: *level,
             tells_head: false,
+            admission: rendezvous.admission,
         };
         self.open(socket, Arc::clone(options), opening);
         Ok(true)
@@ -154,10 +156,10 @@ impl NativeEngine {
         self.with_listener("rejectOffer", slot, |listener| listener.reject(offer as u64, status, &reason));
     }
 
-    /// Forgets an offer without a word to the relay.
+    /// Answers a `host` event.
     #[napi(catch_unwind)]
-    pub fn discard_offer(&self, slot: u32, offer: f64) {
-        self.with_listener("discardOffer", slot, |listener| listener.discard(offer as u64));
+    pub fn admit_host(&self, slot: u32, question: f64, admitted: bool) {
+        self.with_listener("admitHost", slot, |listener| listener.admit_host(question as u64, admitted));
     }
 
     /// Answers a `token` event.
@@ -248,8 +250,8 @@ impl NativeEngine {
         config.handshake_timeout = convert::milliseconds(options.handshake_timeout);
         config.accept_timeout = convert::milliseconds(options.accept_timeout);
         config.control_channels = u16::try_from(options.control_channels).unwrap_or(u16::MAX);
-        if !options.check_hosts {
-            config.rendezvous_hosts = HostPolicy::Any;
+        if options.asks_hosts {
+            config.rendezvous_hosts = HostPolicy::Owner;
         }
         config.tls = options.tls_context.and_then(|id| self.tls_context(id));
         config.server_name = options.server_name;

@@ -68,8 +68,8 @@ pub fn run(socket: Arc<Socket>, opening: Opening) -> impl Future<Output = ()> + 
     }
 }
 
-async fn start(socket: Arc<Socket>, opening: Opening) -> Option<Box<Driver>> {
-    let connection = open(&socket, &opening).await?;
+async fn start(socket: Arc<Socket>, mut opening: Opening) -> Option<Box<Driver>> {
+    let connection = open(&socket, &mut opening).await?;
     Some(Box::new(Driver::new(socket, connection, opening.level)))
 }
 

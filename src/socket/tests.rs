@@ -342,6 +342,7 @@ fn opening(setup: &Setup, port: u16) -> Opening {
         compression: setup.deflate.map(Compression::Offer),
         level: 6,
         tells_head: true,
+        admission: None,
     }
 }
 
