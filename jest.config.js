@@ -1,6 +1,7 @@
 'use strict';
 
 module.exports = {
+  maxConcurrency: 2,
   testEnvironment: 'node',
   testMatch: ['<rootDir>/__test__/**/*.test.js'],
   transform: {},

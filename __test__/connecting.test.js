@@ -3,6 +3,7 @@
 // Connection strings, promises, signals and disposal, against the emulator.
 
 const { once } = require('node:events');
+const { createServer } = require('node:net');
 
 const { RelayedServer, RelayedWebSocket, connectRelayed, relayedConnect } = require('..');
 const { RelayEmulator } = require('../emulator.js');
@@ -192,5 +193,25 @@ describe('await using', () => {
     await mine[Symbol.asyncDispose]();
     expect(mine.state).toBe('closed');
     await own[Symbol.asyncDispose]();
+  });
+});
+
+describe('a redirect from ws: to wss: where a TLS option cannot be used', () => {
+  test.each([
+    ['a version that does not exist', { minVersion: 'x' }, 'ERR_INVALID_ARG_VALUE'],
+    ['a certificate that is none', { key: 'x', cert: 'y' }, 'ERR_INVALID_ARG_VALUE'],
+    ['a name of the wrong type', { servername: 5 }, 'ERR_INVALID_ARG_TYPE']
+  ])('%s is an error of the socket', async (_, options, code) => {
+    const server = createServer((connection) => {
+      connection.once('data', () => {
+        connection.end('HTTP/1.1 302 Found\r\nLocation: wss://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n');
+      });
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const address = `ws://127.0.0.1:${server.address().port}`;
+    const socket = new RelayedWebSocket(address, { followRedirects: true, ...options });
+    const [error] = await once(socket, 'error');
+    server.close();
+    expect(error).toMatchObject({ name: 'TypeError', code });
   });
 });

@@ -165,7 +165,8 @@ class Engine {
 
   /** Keeps the event loop alive until as many `unref()` calls. */
   ref() {
-    if (this.references++ === 0) this.native.ref();
+    if (this.references === 0) this.native.ref();
+    this.references++;
   }
 
   unref() {

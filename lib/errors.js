@@ -6,6 +6,8 @@
 /** Shared by every copy of this package in a process, so that `instanceof` agrees between them. */
 const kBrand = Symbol.for('hyco-ws-rs.RelayError');
 
+const INVALID_VALUE = 'ERR_INVALID_ARG_VALUE';
+
 /** The codes under which the operating system's or TLS's own code is the better one to match. */
 const SYSTEM_CODES = new Set(['ERR_HYCO_NETWORK', 'ERR_HYCO_TLS']);
 
@@ -87,20 +89,23 @@ const INTERNAL = Object.freeze({
 });
 
 /**
- * What the addon has thrown, as users may see it: a failure comes as a report in JSON, everything else is a fault of
- * this package.
+ * What the addon has thrown, as users may see it. A failure comes as a report in JSON, and an option that is of the wrong
+ * type as napi words it; everything else is a fault of this package.
  *
- * @param {{message: string}} thrown Not `instanceof Error` in another realm
+ * @param {{code: string, message: string}} thrown Not `instanceof Error` in another realm
  * @return {Error}
  */
-function fromAddon(thrown) {
-  let report;
-  try {
-    report = JSON.parse(thrown.message);
-  } catch {
-    // Whatever it says, it was not meant for users.
+function fromAddon({ code, message }) {
+  if (message.startsWith('{')) {
+    const report = JSON.parse(message);
+    return report.code === INVALID_VALUE
+      ? withCode(new TypeError(report.message), report.code)
+      : fromReport(report);
   }
-  return fromReport(report?.code === undefined ? INTERNAL : report);
+  const [, option] = /\bon \w+\.(\w+)$/.exec(message) ?? [];
+  if (code === 'GenericFailure' || option === undefined) return fromReport(INTERNAL);
+  // Without napi's own text, which quotes the value.
+  return withCode(new TypeError(`The "${option}" option is of the wrong type`), 'ERR_INVALID_ARG_TYPE');
 }
 
 /**
@@ -135,9 +140,8 @@ function causeOf(texts = []) {
  * @return {TypeError} With `code` `ERR_INVALID_ARG_TYPE`
  */
 function invalidArgType(name, expected, value) {
-  const error = new TypeError(`The "${name}" argument must be ${expected}. Received ${typeName(value)}`);
-  error.code = 'ERR_INVALID_ARG_TYPE';
-  return error;
+  const text = `The "${name}" argument must be ${expected}. Received ${typeName(value)}`;
+  return withCode(new TypeError(text), 'ERR_INVALID_ARG_TYPE');
 }
 
 /**
@@ -146,8 +150,11 @@ function invalidArgType(name, expected, value) {
  * @return {TypeError} With `code` `ERR_INVALID_ARG_VALUE`
  */
 function invalidArgValue(name, reason) {
-  const error = new TypeError(`The "${name}" argument is invalid: ${reason}`);
-  error.code = 'ERR_INVALID_ARG_VALUE';
+  return withCode(new TypeError(`The "${name}" argument is invalid: ${reason}`), INVALID_VALUE);
+}
+
+function withCode(error, code) {
+  error.code = code;
   return error;
 }
 

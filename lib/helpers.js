@@ -45,6 +45,15 @@ function uriText(value) {
   return text('uri', value);
 }
 
+/** Does what only the value of `argument` can make fail, unless we do. */
+function named(argument, act) {
+  try {
+    return act();
+  } catch (error) {
+    throw error.code === 'ERR_HYCO_INTERNAL' ? error : invalidArgValue(argument, error.message);
+  }
+}
+
 /**
  * When a token expires, as hyco-ws computes it (`moment().add(n, 'seconds').unix()`): milliseconds are cut off,
  * seconds are rounded down, and everything falsy is an hour.
@@ -79,11 +88,7 @@ function createRelayToken(uri, keyName, key, expirationSeconds) {
   nonEmpty('keyName', keyName);
   if (typeof key !== 'string') throw invalidArgType('key', 'of type string', key);
   const expiresAt = expiry(expirationSeconds);
-  try {
-    return native.createRelayToken(address, keyName, key, expiresAt);
-  } catch (error) {
-    throw invalidArgValue('uri', error.message);
-  }
+  return named('uri', () => native.createRelayToken(address, keyName, key, expiresAt));
 }
 
 /**
@@ -100,11 +105,7 @@ function appendRelayToken(uri, keyName, key, expirationSeconds) {
   nonEmpty('keyName', keyName);
   if (typeof key !== 'string') throw invalidArgType('key', 'of type string', key);
   const expiresAt = expiry(expirationSeconds);
-  try {
-    return native.appendRelayToken(address, keyName, key, expiresAt);
-  } catch (error) {
-    throw invalidArgValue('uri', error.message);
-  }
+  return named('uri', () => native.appendRelayToken(address, keyName, key, expiresAt));
 }
 
 /** The last token that went into a URI, and its encoded form: one token serves many URIs as a rule. */
@@ -217,12 +218,7 @@ function masked() {
  */
 function parseConnectionString(connectionString) {
   nonEmpty('connectionString', connectionString);
-  let properties;
-  try {
-    properties = native.parseConnectionString(connectionString);
-  } catch (error) {
-    throw invalidArgValue('connectionString', error.message);
-  }
+  const properties = named('connectionString', () => native.parseConnectionString(connectionString));
   return Object.defineProperty({ ...properties }, inspect.custom, { value: masked });
 }
 

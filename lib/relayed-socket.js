@@ -109,15 +109,16 @@ class RelayedWebSocket extends ReceivingSocket {
     this._opening ??= new Dial();
     this._opening.request = request;
     if (request.failure !== undefined) return this._abort(request.failure);
-    this._slot = this._engine.open(this);
-    if (this._isReferenced) this._engine.ref();
+    const slot = this._engine.open(this);
     try {
-      this._engine.native.dial(this._slot, request.dial);
+      this._engine.native.dial(slot, request.dial);
     } catch (error) {
       // The options did not make it across; nobody else will free the slot.
-      this._dropSlot();
+      this._engine.free(slot);
       throw error;
     }
+    this._slot = slot;
+    if (this._isReferenced) this._engine.ref();
   }
 
   _applyTraits(traits) {

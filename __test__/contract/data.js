@@ -11,6 +11,25 @@ const shared = () => {
   return memory;
 };
 
+/** A view whose memory somebody else has got meanwhile. */
+const detached = (view) => {
+  structuredClone(view.buffer, { transfer: [view.buffer] });
+  return view;
+};
+/** A view of memory that has been shrunk until nothing of it was left. */
+const beyond = (View) => {
+  const memory = new ArrayBuffer(16, { maxByteLength: 16 });
+  const view = new View(memory, 8, 1);
+  memory.resize(4);
+  return view;
+};
+const growing = () => {
+  const memory = new ArrayBuffer(2, { maxByteLength: 16 });
+  const view = new Uint8Array(memory);
+  memory.resize(4);
+  return view.fill(7);
+};
+
 /** Each is sent once by each of send(), ping() and pong(). */
 const VALUES = {
   undefined: () => undefined,
@@ -56,6 +75,14 @@ const VALUES = {
   'an empty ArrayBuffer': () => new ArrayBuffer(0),
   'a SharedArrayBuffer': shared,
   'a view of a SharedArrayBuffer': () => new Uint8Array(shared(), 1),
+  'a detached Buffer': () => detached(NodeBuffer.from(new ArrayBuffer(9))),
+  'a detached Uint8Array': () => detached(new Uint8Array(9)),
+  'a detached Uint16Array': () => detached(new Uint16Array(9)),
+  'a detached DataView': () => detached(new DataView(new ArrayBuffer(9))),
+  'a detached ArrayBuffer': () => detached(new Uint8Array(9)).buffer,
+  'a Uint8Array out of bounds': () => beyond(Uint8Array),
+  'a DataView out of bounds': () => beyond(DataView),
+  'a view that has grown': growing,
   'a blob': () => new Blob(['blob', NodeBuffer.from([1, 2])]),
   'an empty blob': () => new Blob([]),
   'a blob of 126 bytes': () => new Blob(['x'.repeat(126)]),
@@ -219,6 +246,26 @@ Object.assign(scenarios, {
     await connection.frames(5);
     await leave(stage, socket, connection, 6);
     stage.note('masks', masks);
+  },
+  'a generateMask that throws': async (stage) => {
+    let wrong = false;
+    const generateMask = (mask) => {
+      if (wrong) throw new Error('no mask');
+      mask.fill(7);
+    };
+    const socket = stage.create(stage.peer.url(), { generateMask });
+    const connection = await stage.peer.connection();
+    await connection.accept();
+    await stage.until('open');
+    stage.call(socket, 'send', 'before', stage.callback('before'));
+    wrong = true;
+    for (const method of ['send', 'ping', 'pong']) stage.call(socket, method, 'bad', stage.callback('bad'));
+    stage.call(socket, 'close', 1000);
+    stage.look(socket);
+    wrong = false;
+    stage.call(socket, 'send', 'behind', stage.callback('behind'));
+    await stage.callbacks.until('callback behind');
+    await leave(stage, socket, connection, 3);
   },
   'a generateMask of zeros': async (stage) => {
     const socket = stage.create(stage.peer.url(), { generateMask: (mask) => mask.fill(0) });

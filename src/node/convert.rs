@@ -7,7 +7,7 @@ use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use rustls::ClientConfig;
 
-use crate::error::RelayError;
+use crate::error::{ErrorKind, RelayError};
 use crate::frame::negotiation;
 use crate::frame::{DeflateOptions, WindowBits};
 use crate::socket::{Compression, KeepAlive, Opening, SocketOptions, Tuning};
@@ -105,7 +105,7 @@ pub(super) fn opening(
     let request = DialRequest {
         secure: options.secure,
         host: options.host,
-        port: u16::try_from(options.port).map_err(|_| Error::from_reason("The port is out of range"))?,
+        port: u16::try_from(options.port).map_err(|_| invalid("The port is out of range"))?,
         target: options.target,
         head: options.head,
         tls,
@@ -171,7 +171,7 @@ pub(super) fn tls_config(options: TlsContextOptions) -> Result<Arc<ClientConfig>
         None => Ok(None),
         Some(name) => TlsVersion::parse(&name)
             .map(Some)
-            .ok_or_else(|| Error::from_reason(format!("{name} is not a TLS version that is supported"))),
+            .ok_or_else(|| invalid(&format!("{name} is not a TLS version that is supported"))),
     };
     let options = TlsOptions {
         ca: options.ca,
@@ -189,6 +189,10 @@ pub(super) fn tls_config(options: TlsContextOptions) -> Result<Arc<ClientConfig>
 /// A proxy by its URL.
 pub(super) fn parse_proxy(url: &str) -> Result<Arc<Proxy>> {
     proxy::parse(url).map(Arc::new).map_err(|error| thrown(&error))
+}
+
+fn invalid(text: &str) -> Error {
+    thrown(&RelayError::new(ErrorKind::InvalidArgument, text))
 }
 
 /// The error that a synchronous call throws; JavaScript makes a typed one of it.

@@ -114,8 +114,9 @@ impl NativeEngine {
     /// Lets the process end.
     #[napi(js_name = "unref", catch_unwind)]
     #[allow(deprecated)]
-    pub fn unreference(&self, env: Env) -> Result<()> {
-        attempt("unref", || lock(&self.wake).unref(&env))
+    pub fn unreference(&self, env: Env) {
+        // Called when something has ended, and there is nobody left to tell.
+        let _ = guard("unref", || lock(&self.wake).unref(&env));
     }
 
     /// Moves up to `rows` records into `table` and their payloads into `block`. Returns
@@ -341,7 +342,10 @@ impl NativeEngine {
             }
         }));
         let slots = Arc::new(Slots { sockets: Mutex::default(), listeners: Mutex::default(), delivery });
-        let io = IoThread::get().map_err(|error| Error::from_reason(error.to_string()))?;
+        let io = IoThread::get().map_err(|error| {
+            let text = format!("The IO thread does not start: {error}");
+            convert::thrown(&RelayError::new(ErrorKind::Internal, text))
+        })?;
         env.add_env_cleanup_hook(Arc::clone(&slots), |slots| slots.close())?;
         Ok(Self { io, wake, slots, tuning: options.tuning(), keys: MaskKeys::default(), tls: Vec::new() })
     }
