@@ -5,7 +5,8 @@
  * made: changes to `process.env` are seen as Node's own modules see them, and the Rust half reads no variable.
  */
 
-const { readFileSync } = require('node:fs');
+const { readFileSync, readdirSync } = require('node:fs');
+const path = require('node:path');
 const tls = require('node:tls');
 
 const native = require('./native.js');
@@ -43,32 +44,80 @@ function httpProxy() {
     : process.env.http_proxy || undefined;
 }
 
-let fallbackRoots;
+let collectedRoots;
 
 /**
  * The certificates that this process trusts, as PEM: what Node's own `tls.connect()` would use, `NODE_EXTRA_CA_CERTS`
- * included. The same array until the set changes.
+ * and `--use-openssl-ca` included. The same array until the set changes.
  *
  * @return {readonly string[]}
  */
 function trustedRoots() {
-  if (typeof tls.getCACertificates === 'function') return tls.getCACertificates('default');
-  fallbackRoots ??= Object.freeze([...tls.rootCertificates, ...extraRoots()]);
-  return fallbackRoots;
+  const asksNode = typeof tls.getCACertificates === 'function';
+  // Of OpenSSL's own store Node lists nothing.
+  const openssl = usesOpensslStore();
+  if (asksNode && !openssl) return tls.getCACertificates('default');
+  collectedRoots ??= Object.freeze([
+    ...(openssl ? opensslRoots() : tls.rootCertificates),
+    ...(asksNode ? tls.getCACertificates('extra') : extraRoots())
+  ]);
+  return collectedRoots;
+}
+
+/** `--use-openssl-ca`, or a Node that was built that way, as some distributions do. */
+function usesOpensslStore() {
+  const built = process.config.target_defaults?.defines?.includes('NODE_OPENSSL_CERT_STORE') === true;
+  return isFlagged('openssl') || (built && !isFlagged('bundled'));
+}
+
+/** Whether Node was started with `--use-<store>-ca`; it takes underscores for dashes. */
+function isFlagged(store) {
+  const given = [...process.execArgv, ...(process.env.NODE_OPTIONS ?? '').split(/\s+/)];
+  return given.some((flag) => flag.replaceAll('_', '-') === `--use-${store}-ca`);
+}
+
+/** Where the OpenSSL in Node looks if nothing else is said. */
+const OPENSSL_FOLDER = {
+  win32: 'C:\\Program Files\\Common Files\\SSL',
+  darwin: '/System/Library/OpenSSL'
+};
+
+/** OpenSSL's own store: a file, and folders of files that are named after the hash of a certificate's subject. */
+function opensslRoots() {
+  const home = OPENSSL_FOLDER[process.platform] ?? '/etc/ssl';
+  const file = process.env.SSL_CERT_FILE ?? path.join(home, 'cert.pem');
+  const folders = process.env.SSL_CERT_DIR ?? path.join(home, 'certs');
+  const files = [file];
+  for (const folder of folders.split(path.delimiter)) {
+    const names = attempt(() => readdirSync(folder)) ?? [];
+    for (const name of names) if (/^[\da-f]{8}\.\d+$/.test(name)) files.push(path.join(folder, name));
+  }
+  // As in OpenSSL, what is not there is not missed.
+  return files.flatMap((each) => certificatesIn(attempt(() => readFileSync(each, 'latin1')) ?? ''));
+}
+
+function attempt(read) {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
 }
 
 function extraRoots() {
   const file = process.env.NODE_EXTRA_CA_CERTS;
   if (!file) return [];
   try {
-    return (
-      readFileSync(file, 'latin1').match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? []
-    );
+    return certificatesIn(readFileSync(file, 'latin1'));
   } catch (error) {
     // Node warns about this itself, and goes on, when it first makes a TLS context; this may be before.
     process.emitWarning(`Ignoring extra certs from \`${file}\`, load failed: ${error.code}`);
     return [];
   }
+}
+
+function certificatesIn(text) {
+  return text.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
 }
 
 let warned = false;

@@ -81,6 +81,23 @@ function fromReport(report) {
 }
 
 /**
+ * The error for what a synchronous call of the addon threw: its text is a report.
+ *
+ * @param {Error} thrown
+ * @return {Error}
+ */
+function fromThrown(thrown) {
+  let report;
+  try {
+    report = JSON.parse(thrown.message);
+  } catch {
+    return thrown;
+  }
+  if (report.code !== 'ERR_INVALID_ARG_VALUE') return fromReport(report);
+  return Object.assign(new TypeError(report.message, { cause: causeOf(report.causes) }), { code: report.code });
+}
+
+/**
  * @param {string} message
  * @param {Report['system']} system
  * @param {Error} [cause]
@@ -135,4 +152,4 @@ function typeName(value) {
   return typeof value === 'function' ? 'a function' : `type ${typeof value}`;
 }
 
-module.exports = { RelayError, fromReport, invalidArgType, invalidArgValue, systemError };
+module.exports = { RelayError, fromReport, fromThrown, invalidArgType, invalidArgValue, systemError };

@@ -8,7 +8,7 @@ const { invalidArgType } = require('./errors');
 const { readCredentials } = require('./options');
 const { releaseHeld } = require('./receiving-socket');
 const { splitToken, translate } = require('./relay-address');
-const { RelayedWebSocket } = require('./relayed-socket');
+const { RelayedWebSocket, needsNodeSocket } = require('./relayed-socket');
 const { TokenSource } = require('./token-source');
 
 const TOKEN_HEADER = 'ServiceBusAuthorization';
@@ -52,6 +52,34 @@ function dialWith(socket, token) {
 
 function giveUp(socket, error) {
   if (socket.readyState === RelayedWebSocket.CONNECTING) socket._abort(error);
+}
+
+/**
+ * The same where ws's engine dials: the head of its request waits for the token.
+ *
+ * @param {TokenSource} source
+ * @param {function} [finish] The user's own `finishRequest`
+ * @return {function} A `finishRequest` of ws
+ */
+function finishWithToken(source, finish) {
+  const end = (request, socket) => (finish ? finish(request, socket) : request.end());
+  let asked = false;
+  return (request, socket) => {
+    // A redirect: the token was for the first host.
+    if (asked) return end(request, socket);
+    asked = true;
+    const asking = new AbortController();
+    request.once('close', () => asking.abort());
+    source.get({ signal: asking.signal }).then(
+      (token) =>
+        process.nextTick(() => {
+          if (request.destroyed) return;
+          request.setHeader(TOKEN_HEADER, token);
+          end(request, socket);
+        }),
+      (error) => process.nextTick(() => request.destroy(error))
+    );
+  };
 }
 
 /**
@@ -99,6 +127,10 @@ function relayedConnect(address, token, fn) {
     const ready = source.immediate();
     if (ready !== undefined) {
       setToken(settings.headers, ready);
+      socket = new RelayedWebSocket(target, list(protocols), settings);
+    } else if (needsNodeSocket(target, settings)) {
+      setToken(settings.headers, undefined);
+      settings.finishRequest = finishWithToken(source, settings.finishRequest);
       socket = new RelayedWebSocket(target, list(protocols), settings);
     } else {
       setToken(settings.headers, undefined);

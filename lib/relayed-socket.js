@@ -9,8 +9,8 @@
 const WebSocket = require('ws');
 
 const { addAsyncDispose } = require('./abort');
-const { fromReport, systemError } = require('./errors');
-const { prepareRequest, prepareRedirect } = require('./opening');
+const { fromReport, invalidArgValue, systemError } = require('./errors');
+const { DEFAULTS, prepareRequest, prepareRedirect } = require('./opening');
 const { ReceivingSocket, releaseHeld } = require('./receiving-socket');
 const { createRequest, createResponse } = require('./response');
 const { DEFLATE } = require('./sending-socket');
@@ -34,12 +34,16 @@ const NODE_OPTIONS = [
   'crl',
   'dhparam',
   'ecdhCurve',
+  'pfx',
   'secureContext',
   'secureOptions',
   'secureProtocol',
   'session',
   'sigalgs'
 ];
+
+/** Options that only the native engine has. */
+const NATIVE_OPTIONS = ['proxy', 'keepAlive', 'highWaterMark', 'maxBufferedAmount', 'textMessages'];
 
 /** Marks the construction of a socket for a connection that the listener accepts. */
 const ACCEPTED = Symbol('accepted');
@@ -308,8 +312,20 @@ function needsNodeSocket(address, protocols, options) {
   if (address === null) return true;
   const given =
     typeof protocols === 'object' && protocols !== null && !Array.isArray(protocols) ? protocols : options;
+  if (given?.pfx) checkBesidePfx(given);
   if (given && NODE_OPTIONS.some((name) => given[name])) return true;
   return (address instanceof URL ? address.protocol : String(address)).startsWith('ws+unix:');
+}
+
+/** Programs that gave a `pfx` had these, too, while the native engine read it: they must not lose them in silence. */
+function checkBesidePfx(given) {
+  for (const name of NATIVE_OPTIONS) {
+    if (!given[name] || given[name] === DEFAULTS[name]) continue;
+    throw invalidArgValue(
+      `options.${name}`,
+      'it has no effect beside "pfx", for which ws\'s engine dials; give "cert" and "key" in the place of "pfx"'
+    );
+  }
 }
 
 function redirectTarget({ status, headers }) {
@@ -343,4 +359,4 @@ function acceptSocket(listener, offerId, accept) {
   return socket;
 }
 
-module.exports = { RelayedWebSocket, acceptSocket };
+module.exports = { RelayedWebSocket, acceptSocket, needsNodeSocket };

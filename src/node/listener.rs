@@ -8,6 +8,7 @@ use napi_derive::napi;
 
 use super::convert::{self, DeflateOffer, KeepAliveOptions, SocketLimits};
 use super::engine::NativeEngine;
+use super::tls::NativeTlsContext;
 use crate::frame::{DeflateOptions, negotiation};
 use crate::listener::{
     HostPolicy, KeepAlive, KeepAliveMode, Listener, ListenerConfig, ListenerEvent, ListenerSink,
@@ -29,7 +30,7 @@ pub struct ReconnectOptions {
 }
 
 /// What a listener is started with; times in milliseconds, 0 switches off.
-#[napi(object)]
+#[napi(object, object_to_js = false)]
 pub struct ListenOptions {
     pub uri: String,
     pub token: Option<String>,
@@ -41,7 +42,7 @@ pub struct ListenOptions {
     pub accept_timeout: f64,
     pub control_channels: u32,
     pub check_hosts: bool,
-    pub tls_context: Option<u32>,
+    pub tls: Option<Reference<NativeTlsContext>>,
     pub server_name: Option<String>,
     pub proxy: Option<String>,
     /// Of the sockets that it accepts.
@@ -236,7 +237,7 @@ impl NativeEngine {
         if !options.check_hosts {
             config.rendezvous_hosts = HostPolicy::Any;
         }
-        config.tls = options.tls_context.and_then(|id| self.tls_context(id));
+        config.tls = options.tls.map(|context| context.config());
         config.server_name = options.server_name;
         config.proxy = proxy;
         Ok(config)

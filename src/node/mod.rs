@@ -12,4 +12,5 @@ pub mod helpers;
 pub mod listener;
 pub mod runtime;
 mod text;
+pub mod tls;
 mod trace;
