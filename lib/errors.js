@@ -94,7 +94,9 @@ function fromThrown(thrown) {
     return thrown;
   }
   if (report.code !== 'ERR_INVALID_ARG_VALUE') return fromReport(report);
-  return Object.assign(new TypeError(report.message, { cause: causeOf(report.causes) }), { code: report.code });
+  return Object.assign(new TypeError(report.message, { cause: causeOf(report.causes) }), {
+    code: report.code
+  });
 }
 
 /**

@@ -93,7 +93,9 @@ function text(value) {
     typeof value === 'string'
       ? value
       : Buffer.from(value.buffer ?? value, value.byteOffset, value.byteLength).toString('latin1');
-  return pem.includes('X509') ? pem.replace(/^-----(BEGIN|END) X509 CERTIFICATE-----/gm, '-----$1 CERTIFICATE-----') : pem;
+  return pem.includes('X509')
+    ? pem.replace(/^-----(BEGIN|END) X509 CERTIFICATE-----/gm, '-----$1 CERTIFICATE-----')
+    : pem;
 }
 
 /** A PEM key that rustls reads: encrypted ones are opened here, by OpenSSL. */

@@ -116,7 +116,15 @@ function makeKey(curve = 'P-256') {
  * @param {string} [options.label='CERTIFICATE'] Of the PEM block
  * @return {{subject: string, pair: object, der: Buffer, pem: string, key: string}}
  */
-function makeCertificate({ subject, issuer, extensions: given = [], version = 3, from = -1, to = 30, ...rest }) {
+function makeCertificate({
+  subject,
+  issuer,
+  extensions: given = [],
+  version = 3,
+  from = -1,
+  to = 30,
+  ...rest
+}) {
   const pair = rest.pair ?? makeKey();
   const signer = issuer?.pair ?? pair;
   const algorithm = SIGNATURES[signer.privateKey.asymmetricKeyType];
