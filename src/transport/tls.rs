@@ -116,7 +116,7 @@ pub fn client_config(options: &TlsOptions) -> Result<Arc<ClientConfig>, RelayErr
     if trust.is_empty() && !options.ca.is_empty() {
         return Err(invalid("There is no usable certificate in \"ca\""));
     }
-    let identity = identity::load(options, &provider)?;
+    let identity = identity::load(options)?;
     let verifier = verifier::Verifier::new(trust, &provider, options.reject_unauthorized);
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&versions(options)?)

@@ -37,7 +37,7 @@ const UNDERSTOOD: [Oid<'static>; 10] = [
 /// What is wrong with it.
 pub(super) fn parse<'a>(der: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, CertificateFailure> {
     match X509Certificate::from_der(der) {
-        Ok((rest, parsed)) if rest.is_empty() => Ok(parsed),
+        Ok(([], parsed)) => Ok(parsed),
         _ => Err(CertificateFailure::rejected("it cannot be read")),
     }
 }

@@ -2,10 +2,11 @@
 
 #![forbid(unsafe_code)]
 
-use rustls::crypto::CryptoProvider;
+use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SigningKey};
+use zeroize::Zeroizing;
 
 use super::{TlsOptions, certificate, invalid};
 use crate::error::{ErrorKind, RelayError};
@@ -16,17 +17,14 @@ use crate::transport::tcp;
 /// # Errors
 /// `InvalidArgument`, naming the option, or `Tls` for a key that is not the certificate's; the key's text never
 /// shows.
-pub(super) fn load(
-    options: &TlsOptions,
-    provider: &CryptoProvider,
-) -> Result<Option<CertifiedKey>, RelayError> {
+pub(super) fn load(options: &TlsOptions) -> Result<Option<CertifiedKey>, RelayError> {
     match (&options.cert, &options.key) {
-        (Some(cert), Some(key)) => from_pem(cert, key, provider).map(Some),
+        (Some(cert), Some(key)) => from_pem(cert, key).map(Some),
         _ => Ok(None),
     }
 }
 
-fn from_pem(cert: &str, key: &str, provider: &CryptoProvider) -> Result<CertifiedKey, RelayError> {
+fn from_pem(cert: &str, key: &str) -> Result<CertifiedKey, RelayError> {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(cert.as_bytes()).collect();
     let chain = chain.map_err(|_| invalid("\"cert\" holds a malformed PEM block"))?;
     let Some(own) = chain.first() else { return Err(invalid("\"cert\" holds no PEM certificate")) };
@@ -34,11 +32,9 @@ fn from_pem(cert: &str, key: &str, provider: &CryptoProvider) -> Result<Certifie
         return Err(invalid("\"key\" is encrypted and has to be decrypted first"));
     }
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
+        .map(Zeroizing::new)
         .map_err(|_| invalid("\"key\" holds no PEM private key"))?;
-    // What rustls does with it from here on is rustls's.
-    let signer = provider
-        .key_provider
-        .load_private_key(key)
+    let signer = any_supported_type(&key)
         .map_err(|_| invalid("The private key in \"key\" is of a kind that cannot be used"))?;
     match belongs(signer.as_ref(), own)? {
         true => Ok(CertifiedKey::new(chain, signer)),
