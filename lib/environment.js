@@ -44,6 +44,21 @@ function httpProxy() {
     : process.env.http_proxy || undefined;
 }
 
+/** `--use-openssl-ca`, or a Node that was built that way, as some distributions do. */
+function usesOpensslStore() {
+  const built = process.config?.target_defaults?.defines?.includes('NODE_OPENSSL_CERT_STORE') === true;
+  return isFlagged('openssl') || (built && !isFlagged('bundled'));
+}
+
+/** Whether Node was started with `--use-<store>-ca`; it takes underscores for dashes. */
+function isFlagged(store) {
+  const given = [...(process.execArgv ?? []), ...(process.env.NODE_OPTIONS ?? '').split(/\s+/)];
+  return given.some((flag) => flag.replaceAll('_', '-') === `--use-${store}-ca`);
+}
+
+/** As Node does, once: it says how the process was started. */
+const OPENSSL_STORE = usesOpensslStore();
+
 let collectedRoots;
 
 /**
@@ -55,25 +70,12 @@ let collectedRoots;
 function trustedRoots() {
   const asksNode = typeof tls.getCACertificates === 'function';
   // Of OpenSSL's own store Node lists nothing.
-  const openssl = usesOpensslStore();
-  if (asksNode && !openssl) return tls.getCACertificates('default');
+  if (asksNode && !OPENSSL_STORE) return tls.getCACertificates('default');
   collectedRoots ??= Object.freeze([
-    ...(openssl ? opensslRoots() : tls.rootCertificates),
+    ...(OPENSSL_STORE ? opensslRoots() : tls.rootCertificates),
     ...(asksNode ? tls.getCACertificates('extra') : extraRoots())
   ]);
   return collectedRoots;
-}
-
-/** `--use-openssl-ca`, or a Node that was built that way, as some distributions do. */
-function usesOpensslStore() {
-  const built = process.config.target_defaults?.defines?.includes('NODE_OPENSSL_CERT_STORE') === true;
-  return isFlagged('openssl') || (built && !isFlagged('bundled'));
-}
-
-/** Whether Node was started with `--use-<store>-ca`; it takes underscores for dashes. */
-function isFlagged(store) {
-  const given = [...process.execArgv, ...(process.env.NODE_OPTIONS ?? '').split(/\s+/)];
-  return given.some((flag) => flag.replaceAll('_', '-') === `--use-${store}-ca`);
 }
 
 /** Where the OpenSSL in Node looks if nothing else is said. */
@@ -82,13 +84,23 @@ const OPENSSL_FOLDER = {
   darwin: '/System/Library/OpenSSL'
 };
 
+/** That of a distribution, with which its Node is linked, looks in one of these; it does not say in which. */
+const SHARED_FOLDERS = [
+  '/etc/ssl',
+  '/etc/pki/tls',
+  '/opt/homebrew/etc/openssl@3',
+  '/usr/local/etc/openssl@3'
+];
+
 /** OpenSSL's own store: a file, and folders of files that are named after the hash of a certificate's subject. */
 function opensslRoots() {
-  const home = OPENSSL_FOLDER[process.platform] ?? '/etc/ssl';
-  const file = process.env.SSL_CERT_FILE ?? path.join(home, 'cert.pem');
-  const folders = process.env.SSL_CERT_DIR ?? path.join(home, 'certs');
-  const files = [file];
-  for (const folder of folders.split(path.delimiter)) {
+  const shared = process.config?.variables?.node_shared_openssl === true;
+  const homes = shared ? SHARED_FOLDERS : [OPENSSL_FOLDER[process.platform] ?? '/etc/ssl'];
+  const { SSL_CERT_FILE: file, SSL_CERT_DIR: folders } = process.env;
+  const files = file === undefined ? homes.map((home) => path.join(home, 'cert.pem')) : [file];
+  const hashed =
+    folders === undefined ? homes.map((home) => path.join(home, 'certs')) : folders.split(path.delimiter);
+  for (const folder of hashed) {
     const names = attempt(() => readdirSync(folder)) ?? [];
     for (const name of names) if (/^[\da-f]{8}\.\d+$/.test(name)) files.push(path.join(folder, name));
   }

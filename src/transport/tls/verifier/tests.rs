@@ -428,6 +428,31 @@ fn what_cannot_be_read_is_not_absent() {
 }
 
 #[test]
+fn no_certificate_is_trusted_once_it_is_touched() {
+    let root = root("Root");
+    let middle = intermediate("Middle", &root);
+    let chain = [leaf(named("s", &["relay.example"]), &middle), middle.der().clone()];
+    let touched = |certificate: &CertificateDer<'_>, index: usize, bit: u32| {
+        let mut bytes = certificate.to_vec();
+        bytes[index] ^= 1 << bit;
+        CertificateDer::from(bytes)
+    };
+    for position in 0..2 {
+        for index in 0..chain[position].len() {
+            let mut other = chain.clone();
+            other[position] = touched(&chain[position], index, index as u32 % 8);
+            assert!(verify(&[root.der()], &other, "relay.example").is_err(), "byte {index} of {position}");
+        }
+    }
+    // Of a root only what it says counts; whatever that is, nothing panics.
+    for index in 0..root.der().len() {
+        let anchor = touched(root.der(), index, index as u32 % 8);
+        let _ = verify(&[&anchor], &chain, "relay.example");
+        let _ = verify(&[&anchor], std::slice::from_ref(&anchor), "relay.example");
+    }
+}
+
+#[test]
 fn a_given_certificate_with_an_unknown_critical_extension_is_not_trusted() {
     for critical in [false, true] {
         let given = self_signed(with_extension(&[1, 2, 3, 4], &[5, 0], critical));
