@@ -186,7 +186,7 @@ const NODE_TRUSTS = {
 };
 
 /** Whether `Socket` connects to a server with that chain while it trusts `ca`. */
-async function verdict(Socket, { ca, chain }) {
+async function verdict(Socket, { ca, chain }, options) {
   const server = https.createServer({
     cert: chain.map(({ pem }) => pem.replaceAll('X509 ', '')).join(''),
     key: chain[0].key
@@ -197,7 +197,8 @@ async function verdict(Socket, { ca, chain }) {
   try {
     const socket = new Socket(`wss://127.0.0.1:${server.address().port}`, {
       ca: ca.map(({ pem }) => pem),
-      servername: NAME
+      servername: NAME,
+      ...options
     });
     const opened = await new Promise((resolve) => {
       socket.on('open', () => resolve('connected'));
@@ -228,7 +229,10 @@ test.each(Object.keys(WE_TRUST))('difference: %s', async (name) => {
 });
 
 test.each(Object.keys(NODE_TRUSTS))('difference: %s', async (name) => {
-  expect(await verdicts(NODE_TRUSTS[name]())).toEqual({ node: 'connected', ours: 'refused' });
+  const scene = NODE_TRUSTS[name]();
+  expect(await verdicts(scene)).toEqual({ node: 'connected', ours: 'refused' });
+  // The way out.
+  expect(await verdict(RelayedWebSocket, scene, { agent: new https.Agent() })).toBe('connected');
 });
 
 test('the table has both verdicts', async () => {
