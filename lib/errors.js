@@ -80,20 +80,29 @@ function fromReport(report) {
   return failure;
 }
 
+/** What is reported where the addon throws something that is no report. */
+const INTERNAL = Object.freeze({
+  code: 'ERR_HYCO_INTERNAL',
+  message: 'The call was lost by a fault of this package'
+});
+
 /**
- * The error for what a synchronous call of the addon threw: its text is a report.
+ * What the addon has thrown, as users may see it: a failure comes as a report in JSON, a `TypeError` where an argument
+ * is at fault; everything else is a fault of this package.
  *
- * @param {Error} thrown
+ * @param {{message: string}} thrown Not `instanceof Error` in another realm
  * @return {Error}
  */
-function fromThrown(thrown) {
+function fromAddon(thrown) {
   let report;
   try {
     report = JSON.parse(thrown.message);
   } catch {
-    return thrown;
+    // Whatever it says, it was not meant for users.
   }
-  if (report.code !== 'ERR_INVALID_ARG_VALUE') return fromReport(report);
+  if (report?.code !== 'ERR_INVALID_ARG_VALUE') {
+    return fromReport(report?.code === undefined ? INTERNAL : report);
+  }
   return Object.assign(new TypeError(report.message, { cause: causeOf(report.causes) }), {
     code: report.code
   });
@@ -154,4 +163,4 @@ function typeName(value) {
   return typeof value === 'function' ? 'a function' : `type ${typeof value}`;
 }
 
-module.exports = { RelayError, fromReport, fromThrown, invalidArgType, invalidArgValue, systemError };
+module.exports = { RelayError, fromAddon, fromReport, invalidArgType, invalidArgValue, systemError };

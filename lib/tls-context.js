@@ -8,7 +8,6 @@
 const { createHash, createPrivateKey } = require('node:crypto');
 
 const { trustedRoots, rejectUnauthorizedByDefault } = require('./environment');
-const { fromThrown } = require('./errors');
 const { NativeTlsContext } = require('./native');
 
 /** Settings of one program are few; a program that makes new ones for each connection must not grow for ever. */
@@ -43,21 +42,13 @@ function tlsContext(options) {
   const name = fingerprint(settings);
   let context = contexts.get(name);
   if (context === undefined) {
-    context = createContext(settings);
+    context = new NativeTlsContext(settings);
     if (contexts.size >= MAX_CONTEXTS) contexts.delete(contexts.keys().next().value);
   } else {
     contexts.delete(name);
   }
   contexts.set(name, context);
   return context;
-}
-
-function createContext(settings) {
-  try {
-    return new NativeTlsContext(settings);
-  } catch (error) {
-    throw fromThrown(error);
-  }
 }
 
 let defaultRoots;

@@ -104,6 +104,7 @@ pub(super) fn opening(options: DialOptions) -> Result<(Opening, SocketOptions)> 
             compression: deflate.map(Compression::Offer),
             level,
             tells_head: true,
+            admission: None,
         },
         limits,
     ))

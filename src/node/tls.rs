@@ -8,6 +8,7 @@ use rustls::ClientConfig;
 use zeroize::Zeroizing;
 
 use super::convert;
+use super::guard::attempt;
 use crate::error::{ErrorKind, RelayError};
 use crate::transport;
 use crate::transport::tls::{TlsOptions, TlsVersion};
@@ -33,13 +34,15 @@ pub struct NativeTlsContext {
 
 #[napi]
 impl NativeTlsContext {
-    #[napi(constructor)]
+    #[napi(constructor, catch_unwind)]
     pub fn new(env: Env, options: TlsContextOptions) -> Result<Self> {
-        let text: usize = options.ca.iter().map(String::len).sum();
-        let config = config(options)?;
-        let weight = i64::try_from(text).unwrap_or(i64::MAX);
-        env.adjust_external_memory(weight)?;
-        Ok(Self { config, weight })
+        attempt("newTlsContext", || {
+            let text: usize = options.ca.iter().map(String::len).sum();
+            let config = config(options)?;
+            let weight = i64::try_from(text).unwrap_or(i64::MAX);
+            env.adjust_external_memory(weight)?;
+            Ok(Self { config, weight })
+        })
     }
 }
 
