@@ -5,11 +5,12 @@
 const { checkSignal, obey } = require('./abort');
 const { nextTick, setImmediate } = require('./clock');
 const { isConnectionString, readConnectionString } = require('./connection-address');
+const { needsNodeSocket } = require('./engine-choice');
 const { invalidArgType } = require('./errors');
 const { readCredentials } = require('./options');
 const { releaseHeld } = require('./receiving-socket');
 const { splitToken, translate } = require('./relay-address');
-const { RelayedWebSocket, needsNodeSocket } = require('./relayed-socket');
+const { RelayedWebSocket } = require('./relayed-socket');
 const { TokenSource } = require('./token-source');
 
 const TOKEN_HEADER = 'ServiceBusAuthorization';

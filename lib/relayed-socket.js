@@ -10,8 +10,9 @@ const WebSocket = require('ws');
 
 const { addAsyncDispose } = require('./abort');
 const { nextTick } = require('./clock');
-const { fromReport, invalidArgValue, systemError } = require('./errors');
-const { DEFAULTS, prepareRequest, prepareRedirect } = require('./opening');
+const { needsNodeSocket } = require('./engine-choice');
+const { fromReport, systemError } = require('./errors');
+const { prepareRequest, prepareRedirect } = require('./opening');
 const { ReceivingSocket, releaseHeld } = require('./receiving-socket');
 const { createRequest, createResponse } = require('./response');
 const { DEFLATE } = require('./sending-socket');
@@ -19,32 +20,6 @@ const { Mark, Sends, socketTraits } = require('./socket-state');
 const { socketStats } = require('./socket-stats');
 
 const { CONNECTING, OPEN, CLOSING, CLOSED } = WebSocket;
-
-/** Options that only Node's own net, tls and http know: with one of them, ws's engine does the work. */
-const NODE_OPTIONS = [
-  'agent',
-  'createConnection',
-  'finishRequest',
-  'lookup',
-  'family',
-  'localAddress',
-  'localPort',
-  'ALPNProtocols',
-  'checkServerIdentity',
-  'ciphers',
-  'crl',
-  'dhparam',
-  'ecdhCurve',
-  'pfx',
-  'secureContext',
-  'secureOptions',
-  'secureProtocol',
-  'session',
-  'sigalgs'
-];
-
-/** Options that only the native engine has. */
-const NATIVE_OPTIONS = ['proxy', 'keepAlive', 'highWaterMark', 'maxBufferedAmount', 'textMessages'];
 
 /** Marks the construction of a socket for a connection that the listener accepts. */
 const ACCEPTED = Symbol('accepted');
@@ -75,7 +50,8 @@ class RelayedWebSocket extends ReceivingSocket {
    * @throws {SyntaxError} for an address or a subprotocol that is not valid
    */
   constructor(address, protocols, options) {
-    super(needsNodeSocket(address, protocols, options) ? [address, protocols, options] : undefined);
+    const node = address !== ACCEPTED && needsNodeSocket(address, protocols, options);
+    super(node ? [address, protocols, options] : undefined);
     if (this._engine === undefined) return;
     if (address === ACCEPTED) this._adopt(protocols);
     else this._connect(address, protocols, options);
@@ -318,29 +294,6 @@ function plainError(report) {
   return new Error(report.message);
 }
 
-/** Whether ws's own engine has to do the work. */
-function needsNodeSocket(address, protocols, options) {
-  if (address === ACCEPTED) return false;
-  // The inert instance that servers and subclasses begin with.
-  if (address === null) return true;
-  const given =
-    typeof protocols === 'object' && protocols !== null && !Array.isArray(protocols) ? protocols : options;
-  if (given?.pfx) checkBesidePfx(given);
-  if (given && NODE_OPTIONS.some((name) => given[name])) return true;
-  return (address instanceof URL ? address.protocol : String(address)).startsWith('ws+unix:');
-}
-
-/** Programs that gave a `pfx` had these, too, while the native engine read it: they must not lose them in silence. */
-function checkBesidePfx(given) {
-  for (const name of NATIVE_OPTIONS) {
-    if (!given[name] || given[name] === DEFAULTS[name]) continue;
-    throw invalidArgValue(
-      `options.${name}`,
-      'it has no effect beside "pfx", for which ws\'s engine dials; give "cert" and "key" in the place of "pfx"'
-    );
-  }
-}
-
 function redirectTarget({ status, headers }) {
   if (status < 300 || status >= 400) return undefined;
   return headers.find(([name]) => name.toLowerCase() === 'location')?.[1];
@@ -372,4 +325,4 @@ function acceptSocket(listener, offerId, accept) {
   return socket;
 }
 
-module.exports = { RelayedWebSocket, acceptSocket, needsNodeSocket };
+module.exports = { RelayedWebSocket, acceptSocket };

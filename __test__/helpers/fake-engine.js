@@ -178,7 +178,7 @@ function openListener(config, owner) {
 
 module.exports = {
   listener: { openListener },
-  relayedSocket: { RelayedWebSocket: FakeSocket, acceptSocket, needsNodeSocket: () => false },
+  relayedSocket: { RelayedWebSocket: FakeSocket, acceptSocket },
   FakeSocket,
   /** The listener that was opened last. */
   lastListener: () => opened.at(-1)
