@@ -240,16 +240,23 @@ declare namespace WebSocket {
     ): Promise<{ token: string; expiresOnTimestamp: number } | null>;
   }
 
-  /** Trust and identity for TLS, as in `node:tls`. */
+  /** Trust and identity for TLS, under the names of `node:tls`. Any other name of it is a `TypeError`. */
   interface TlsOptions {
+    /** Certificates to trust, PEM. Default Node's roots. */
     ca?: string | Buffer | Array<string | Buffer>;
+    /** The client's certificate and its chain, PEM. */
     cert?: string | Buffer | Array<string | Buffer>;
-    key?: string | Buffer | Array<string | Buffer>;
-    pfx?: string | Buffer | Array<string | Buffer>;
+    /** The client's private key, PEM. */
+    key?: string | Buffer | Array<string | Buffer | { pem: string | Buffer; passphrase?: string }>;
+    /** That of an encrypted `key`. */
     passphrase?: string;
+    /** Default true, or what `NODE_TLS_REJECT_UNAUTHORIZED` says. */
     rejectUnauthorized?: boolean;
+    /** The name that the certificate has to carry. Default that of the host. */
     servername?: string;
+    /** Default `'TLSv1.2'`. */
     minVersion?: 'TLSv1.2' | 'TLSv1.3';
+    /** Default `'TLSv1.3'`. */
     maxVersion?: 'TLSv1.2' | 'TLSv1.3';
   }
 

@@ -61,10 +61,6 @@ export declare class NativeEngine {
   trace(slot: number): void
   /** The value of the header that offers permessage-deflate. */
   deflateOffer(offer: DeflateOffer): string
-  /** Builds a TLS configuration and returns its number. */
-  createTlsContext(options: TlsContextOptions): number
-  /** Forgets a TLS configuration; connections that use it are not affected. */
-  dropTlsContext(id: number): void
   /**
    * Starts the clock of the closing handshake, in milliseconds; with `end`, our side ends once everything is
    * written.
@@ -119,6 +115,11 @@ export declare class NativeEngine {
   releaseListener(slot: number): void
 }
 
+/** Trust, identity and the sessions to resume. Connections that use it keep what they need of it. */
+export declare class NativeTlsContext {
+  constructor(options: TlsContextOptions)
+}
+
 /** `uri` with such a token in its query. */
 export declare function appendRelayToken(uri: string, keyName: string, key: string, expiresAt: number): string
 
@@ -169,7 +170,7 @@ export interface DialOptions {
   protocols: Array<string>
   deflate?: DeflateOffer
   serverName?: string
-  tlsContext?: number
+  tls?: NativeTlsContext
   proxy?: string
   handshakeTimeout: number
   limits: SocketLimits
@@ -206,7 +207,7 @@ export interface ListenOptions {
   controlChannels: number
   /** JavaScript decides which hosts are dialled; `host` events ask. */
   asksHosts: boolean
-  tlsContext?: number
+  tls?: NativeTlsContext
   serverName?: string
   proxy?: string
   /** Of the sockets that it accepts. */
@@ -266,13 +267,11 @@ export interface SocketLimits {
   keepAlive?: KeepAliveOptions
 }
 
-/** TLS settings in PEM and DER. */
+/** TLS settings in PEM. */
 export interface TlsContextOptions {
   ca: Array<string>
   cert?: string
   key?: string
-  pfx?: Buffer
-  passphrase?: string
   rejectUnauthorized: boolean
   minVersion?: string
   maxVersion?: string

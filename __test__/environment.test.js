@@ -1,5 +1,6 @@
 'use strict';
 
+const { execFile } = require('node:child_process');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
@@ -86,6 +87,93 @@ test('NODE_EXTRA_CA_CERTS adds to them', () => {
     delete process.env.NODE_EXTRA_CA_CERTS;
     fs.rmSync(path.dirname(file), { recursive: true });
   }
+});
+
+describe("OpenSSL's own store", () => {
+  const fixture = path.join(__dirname, 'fixtures', 'loopback-cert.pem');
+  /** Dials a server with that certificate in a process of its own, by ws's engine and by ours. */
+  const CHILD = `
+    const { readFileSync } = require('node:fs');
+    const https = require('node:https');
+    const { WebSocket, WebSocketServer, RelayedWebSocket } = require('.');
+    const read = (kind) => readFileSync(${JSON.stringify(fixture)}.replace('cert.pem', kind + '.pem'));
+    const server = https.createServer({ cert: read('cert'), key: read('key') });
+    new WebSocketServer({ server });
+    server.listen(0, '127.0.0.1', async () => {
+      const said = [];
+      for (const Socket of [WebSocket, RelayedWebSocket]) {
+        const socket = new Socket('wss://127.0.0.1:' + server.address().port);
+        said.push(
+          await new Promise((resolve) => {
+            socket.on('open', () => resolve('open'));
+            socket.on('error', ({ code }) => resolve(code));
+          })
+        );
+        socket.terminate();
+      }
+      console.log(JSON.stringify(said));
+      process.exit();
+    });
+  `;
+  const dial = (flags, env) =>
+    new Promise((resolve, reject) => {
+      const options = { cwd: path.join(__dirname, '..'), env: { ...process.env, ...env }, timeout: 30_000 };
+      execFile(process.execPath, [...flags, '-e', CHILD], options, (error, stdout) =>
+        error ? reject(error) : resolve(JSON.parse(stdout))
+      );
+    });
+  let folder;
+  beforeAll(() => {
+    folder = fs.mkdtempSync(path.join(os.tmpdir(), 'hyco-'));
+    // OpenSSL looks for a certificate under the hash of its subject: \`openssl x509 -hash\`.
+    fs.copyFileSync(fixture, path.join(folder, 'ce275665.0'));
+    fs.writeFileSync(path.join(folder, 'other.pem'), 'not looked at');
+  });
+  afterAll(() => fs.rmSync(folder, { recursive: true }));
+
+  const NONE = { SSL_CERT_FILE: '', SSL_CERT_DIR: '' };
+  const OPEN = ['open', 'open'];
+  const REFUSED = ['DEPTH_ZERO_SELF_SIGNED_CERT', 'DEPTH_ZERO_SELF_SIGNED_CERT'];
+  const several = () => [os.tmpdir(), folder].join(path.delimiter);
+
+  test.each([
+    ['SSL_CERT_FILE alone', [], () => ({ SSL_CERT_FILE: fixture }), REFUSED],
+    ['the flag and SSL_CERT_FILE', ['--use-openssl-ca'], () => ({ SSL_CERT_FILE: fixture }), OPEN],
+    ['the flag with underscores', ['--use_openssl_ca'], () => ({ SSL_CERT_FILE: fixture }), OPEN],
+    [
+      'the flag in NODE_OPTIONS',
+      [],
+      () => ({ NODE_OPTIONS: '--no-warnings  --use-openssl-ca', SSL_CERT_FILE: fixture }),
+      OPEN
+    ],
+    ['the flag and SSL_CERT_DIR', ['--use-openssl-ca'], () => ({ SSL_CERT_DIR: folder }), OPEN],
+    ['several folders', ['--use-openssl-ca'], () => ({ SSL_CERT_DIR: several() }), OPEN],
+    ['a folder that is not there', ['--use-openssl-ca'], () => ({ SSL_CERT_DIR: '/none' }), REFUSED],
+    ['NODE_EXTRA_CA_CERTS besides', ['--use-openssl-ca'], () => ({ NODE_EXTRA_CA_CERTS: fixture }), OPEN],
+    ['nothing', ['--use-openssl-ca'], () => ({}), REFUSED]
+  ])('%s', async (name, flags, env, expected) => {
+    expect(await dial(flags, { ...NONE, ...env() })).toEqual(expected);
+  });
+
+  test('it stands in the place of the bundled roots', () => {
+    process.execArgv.push('--use-openssl-ca');
+    process.env.SSL_CERT_FILE = fixture;
+    process.env.SSL_CERT_DIR = '';
+    process.env.NODE_EXTRA_CA_CERTS = '';
+    // Where Node lists them, it has read them when it was started.
+    const extra = tls.getCACertificates?.('extra') ?? [];
+    try {
+      jest.isolateModules(() => {
+        const { trustedRoots: roots } = require('../lib/environment');
+        expect(roots()).toEqual([fs.readFileSync(fixture, 'latin1').trim(), ...extra]);
+        expect(roots()).toBe(roots());
+      });
+    } finally {
+      process.execArgv.pop();
+      delete process.env.SSL_CERT_FILE;
+      delete process.env.SSL_CERT_DIR;
+    }
+  });
 });
 
 test('NODE_TLS_REJECT_UNAUTHORIZED=0 is honoured, with one warning', () => {

@@ -128,3 +128,55 @@ test('a sender may have no credential at all', () => {
     expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' })
   );
 });
+
+test("a listener's tls takes what it supports, in Node's forms", () => {
+  const tls = {
+    ca: ['a', Buffer.from('b')],
+    cert: Buffer.from('c'),
+    key: [{ pem: 'k', passphrase: 'p' }],
+    passphrase: 'p',
+    rejectUnauthorized: false,
+    servername: 'ns.test',
+    minVersion: 'TLSv1.2',
+    maxVersion: 'TLSv1.3'
+  };
+  expect(read({ tls }).tls).toEqual(tls);
+  expect(read({ tls: { ca: null, crl: undefined } }).tls.ca).toBeUndefined();
+  expect(read({}).tls).toBeUndefined();
+});
+
+test.each([
+  ['checkServerIdentity', () => undefined, 'a listener does not support it'],
+  ['crl', 'x', 'a listener does not support it'],
+  ['ciphers', 'x', 'a listener does not support it'],
+  ['ALPNProtocols', ['x'], 'a listener does not support it'],
+  ['rejectUnauthorised', false, '"rejectUnauthorized"'],
+  ['serverName', 'x', '"servername"'],
+  ['pfx', Buffer.from('x'), '"cert" and "key"']
+])("a listener's tls.%s is refused", (name, value, text) => {
+  const wrong = () => read({ tls: { [name]: value } });
+  expect(wrong).toThrow(expect.objectContaining({ name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE' }));
+  expect(wrong).toThrow(`options.tls.${name}`);
+  expect(wrong).toThrow(text);
+});
+
+test.each([
+  ['ca', 5],
+  ['ca', ['x', {}]],
+  ['cert', {}],
+  ['key', { pem: 5 }],
+  ['passphrase', Buffer.from('x')],
+  ['rejectUnauthorized', 0],
+  ['servername', 5]
+])('tls.%s of another type is named: %#', (name, value) => {
+  const wrong = () => read({ tls: { [name]: value } });
+  expect(wrong).toThrow(expect.objectContaining({ name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' }));
+  expect(wrong).toThrow(`options.tls.${name}`);
+});
+
+test('a TLS version that is not spoken is refused', () => {
+  for (const tls of [{ minVersion: 'SSLv3' }, { maxVersion: 'TLSv1.1' }, { maxVersion: 1.3 }]) {
+    expect(codeOf({ tls })).toBe('ERR_INVALID_ARG_VALUE');
+  }
+  expect(codeOf({ tls: 'x' })).toBe('ERR_INVALID_ARG_TYPE');
+});

@@ -5,7 +5,8 @@
  * made: changes to `process.env` are seen as Node's own modules see them, and the Rust half reads no variable.
  */
 
-const { readFileSync } = require('node:fs');
+const { readFileSync, readdirSync } = require('node:fs');
+const path = require('node:path');
 const tls = require('node:tls');
 
 const native = require('./native.js');
@@ -43,32 +44,92 @@ function httpProxy() {
     : process.env.http_proxy || undefined;
 }
 
-let fallbackRoots;
+/** `--use-openssl-ca`, or a Node that was built that way, as some distributions do. */
+function usesOpensslStore() {
+  const built = process.config?.target_defaults?.defines?.includes('NODE_OPENSSL_CERT_STORE') === true;
+  return isFlagged('openssl') || (built && !isFlagged('bundled'));
+}
+
+/** Whether Node was started with `--use-<store>-ca`; it takes underscores for dashes. */
+function isFlagged(store) {
+  const given = [...(process.execArgv ?? []), ...(process.env.NODE_OPTIONS ?? '').split(/\s+/)];
+  return given.some((flag) => flag.replaceAll('_', '-') === `--use-${store}-ca`);
+}
+
+/** As Node does, once: it says how the process was started. */
+const OPENSSL_STORE = usesOpensslStore();
+
+let collectedRoots;
 
 /**
  * The certificates that this process trusts, as PEM: what Node's own `tls.connect()` would use, `NODE_EXTRA_CA_CERTS`
- * included. The same array until the set changes.
+ * and `--use-openssl-ca` included. The same array until the set changes.
  *
  * @return {readonly string[]}
  */
 function trustedRoots() {
-  if (typeof tls.getCACertificates === 'function') return tls.getCACertificates('default');
-  fallbackRoots ??= Object.freeze([...tls.rootCertificates, ...extraRoots()]);
-  return fallbackRoots;
+  const asksNode = typeof tls.getCACertificates === 'function';
+  // Of OpenSSL's own store Node lists nothing.
+  if (asksNode && !OPENSSL_STORE) return tls.getCACertificates('default');
+  collectedRoots ??= Object.freeze([
+    ...(OPENSSL_STORE ? opensslRoots() : tls.rootCertificates),
+    ...(asksNode ? tls.getCACertificates('extra') : extraRoots())
+  ]);
+  return collectedRoots;
+}
+
+/** Where the OpenSSL in Node looks if nothing else is said. */
+const OPENSSL_FOLDER = {
+  win32: 'C:\\Program Files\\Common Files\\SSL',
+  darwin: '/System/Library/OpenSSL'
+};
+
+/** That of a distribution, with which its Node is linked, looks in one of these; it does not say in which. */
+const SHARED_FOLDERS = [
+  '/etc/ssl',
+  '/etc/pki/tls',
+  '/opt/homebrew/etc/openssl@3',
+  '/usr/local/etc/openssl@3'
+];
+
+/** OpenSSL's own store: a file, and folders of files that are named after the hash of a certificate's subject. */
+function opensslRoots() {
+  const shared = process.config?.variables?.node_shared_openssl === true;
+  const homes = shared ? SHARED_FOLDERS : [OPENSSL_FOLDER[process.platform] ?? '/etc/ssl'];
+  const { SSL_CERT_FILE: file, SSL_CERT_DIR: folders } = process.env;
+  const files = file === undefined ? homes.map((home) => path.join(home, 'cert.pem')) : [file];
+  const hashed =
+    folders === undefined ? homes.map((home) => path.join(home, 'certs')) : folders.split(path.delimiter);
+  for (const folder of hashed) {
+    const names = attempt(() => readdirSync(folder)) ?? [];
+    for (const name of names) if (/^[\da-f]{8}\.\d+$/.test(name)) files.push(path.join(folder, name));
+  }
+  // As in OpenSSL, what is not there is not missed.
+  return files.flatMap((each) => certificatesIn(attempt(() => readFileSync(each, 'latin1')) ?? ''));
+}
+
+function attempt(read) {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
 }
 
 function extraRoots() {
   const file = process.env.NODE_EXTRA_CA_CERTS;
   if (!file) return [];
   try {
-    return (
-      readFileSync(file, 'latin1').match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? []
-    );
+    return certificatesIn(readFileSync(file, 'latin1'));
   } catch (error) {
     // Node warns about this itself, and goes on, when it first makes a TLS context; this may be before.
     process.emitWarning(`Ignoring extra certs from \`${file}\`, load failed: ${error.code}`);
     return [];
   }
+}
+
+function certificatesIn(text) {
+  return text.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
 }
 
 let warned = false;

@@ -89,8 +89,8 @@ const INTERNAL = Object.freeze({
 });
 
 /**
- * What the addon has thrown, as users may see it. A failure comes as a report in JSON, and an option that is of the wrong
- * type as napi words it; everything else is a fault of this package.
+ * What the addon has thrown, as users may see it: a failure comes as a report in JSON, a `TypeError` where an argument is
+ * at fault, and an option that is of the wrong type as napi words it; everything else is a fault of this package.
  *
  * @param {{code: string, message: string}} thrown Not `instanceof Error` in another realm
  * @return {Error}
@@ -98,9 +98,8 @@ const INTERNAL = Object.freeze({
 function fromAddon({ code, message }) {
   if (message.startsWith('{')) {
     const report = JSON.parse(message);
-    return report.code === INVALID_VALUE
-      ? withCode(new TypeError(report.message), report.code)
-      : fromReport(report);
+    if (report.code !== INVALID_VALUE) return fromReport(report);
+    return withCode(new TypeError(report.message, { cause: causeOf(report.causes) }), INVALID_VALUE);
   }
   const [, option] = /\bon \w+\.(\w+)$/.exec(message) ?? [];
   if (code === 'GenericFailure' || option === undefined) return fromReport(INTERNAL);

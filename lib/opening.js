@@ -202,7 +202,7 @@ function build(url, protocols, settings, given) {
     protocols,
     deflate,
     serverName: secure ? serverName(settings, host) : undefined,
-    tlsContext: secure && versionFailure(settings) === undefined ? tlsContext(settings) : undefined,
+    tls: secure && versionFailure(settings) === undefined ? tlsContext(settings) : undefined,
     proxy: proxyFor(settings.proxy, secure, host, port),
     handshakeTimeout: settings.handshakeTimeout || 0,
     limits: socketLimits(settings)

@@ -84,6 +84,17 @@ const RECONNECT = {
   delay: [undefined, check.function]
 };
 
+const TLS = {
+  ca: [undefined, checkPem],
+  cert: [undefined, checkPem],
+  key: [undefined, checkTlsKey],
+  passphrase: [undefined, check.string],
+  rejectUnauthorized: [undefined, check.boolean],
+  servername: [undefined, check.string],
+  minVersion: [undefined, check.oneOf('TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3')],
+  maxVersion: [undefined, check.oneOf('TLSv1.2', 'TLSv1.3')]
+};
+
 const CREDENTIALS = {
   token: [undefined, checkToken],
   keyName: [undefined, check.word],
@@ -121,7 +132,7 @@ const SERVER = {
   maxBufferedAmount: [256 * 1024 * 1024, check.integer(0, Number.MAX_SAFE_INTEGER)],
   rendezvousHosts: [undefined, check.function],
   proxy: [undefined, checkProxy],
-  tls: [undefined, check.object],
+  tls: [undefined, checkTls],
   signal: [undefined, checkSignal]
 };
 
@@ -147,6 +158,42 @@ function readTable(table, given, prefix) {
     result[name] = value === undefined ? undefined : read(value, prefix + name);
   }
   return result;
+}
+
+/** What a listener cannot do about TLS it must not seem to do, so nothing is left out in silence. */
+function checkTls(value, name) {
+  check.object(value, name);
+  for (const [given, setting] of Object.entries(value)) {
+    if (Object.hasOwn(TLS, given) || setting === undefined || setting === null) continue;
+    throw invalidArgValue(`${name}.${given}`, unsupportedTls(given));
+  }
+  return readTable(TLS, value, `${name}.`);
+}
+
+function unsupportedTls(given) {
+  if (given === 'pfx') return 'a listener takes "cert" and "key" in its place';
+  const beginning = given.slice(0, 3).toLowerCase();
+  const near = Object.keys(TLS).find((known) => known.toLowerCase().startsWith(beginning));
+  return near === undefined ? 'a listener does not support it' : `it is not known; is "${near}" meant?`;
+}
+
+/** PEM in one or several texts or buffers. */
+function checkPem(value, name) {
+  for (const each of Array.isArray(value) ? value.flat() : [value]) {
+    if (typeof each === 'string' || ArrayBuffer.isView(each) || each instanceof ArrayBuffer) continue;
+    throw invalidArgType(name, 'a string, a Buffer or an array of these', each);
+  }
+  return value;
+}
+
+/** The same, or `{ pem, passphrase }`, as Node takes it. */
+function checkTlsKey(value, name) {
+  for (const each of Array.isArray(value) ? value.flat() : [value]) {
+    const pem = each?.pem ?? each;
+    if (typeof pem === 'string' || ArrayBuffer.isView(pem)) continue;
+    throw invalidArgType(name, 'a string, a Buffer or an array of these', pem);
+  }
+  return value;
 }
 
 function checkServer(value, name) {

@@ -5,6 +5,7 @@
 const { checkSignal, obey } = require('./abort');
 const { nextTick, setImmediate } = require('./clock');
 const { isConnectionString, readConnectionString } = require('./connection-address');
+const { needsNodeSocket } = require('./engine-choice');
 const { invalidArgType } = require('./errors');
 const { readCredentials } = require('./options');
 const { releaseHeld } = require('./receiving-socket');
@@ -56,6 +57,34 @@ function giveUp(socket, error) {
 }
 
 /**
+ * The same where ws's engine dials: the head of its request waits for the token.
+ *
+ * @param {TokenSource} source
+ * @param {function} [finish] The user's own `finishRequest`
+ * @return {function} A `finishRequest` of ws
+ */
+function finishWithToken(source, finish) {
+  const end = (request, socket) => (finish ? finish(request, socket) : request.end());
+  let asked = false;
+  return (request, socket) => {
+    // A redirect: the token was for the first host.
+    if (asked) return end(request, socket);
+    asked = true;
+    const asking = new AbortController();
+    request.once('close', () => asking.abort());
+    source.get({ signal: asking.signal }).then(
+      (token) =>
+        nextTick(() => {
+          if (request.destroyed) return;
+          request.setHeader(TOKEN_HEADER, token);
+          end(request, socket);
+        }),
+      (error) => nextTick(() => request.destroy(error))
+    );
+  };
+}
+
+/**
  * Connects to a listener through the relay. The socket is returned at once; a refused handshake gives one `error`, with
  * the relay's status, reason and tracking id, and `close` 1006.
  *
@@ -100,6 +129,10 @@ function relayedConnect(address, token, fn) {
     const ready = source.immediate();
     if (ready !== undefined) {
       setToken(settings.headers, ready);
+      socket = new RelayedWebSocket(target, list(protocols), settings);
+    } else if (needsNodeSocket(target, settings)) {
+      setToken(settings.headers, undefined);
+      settings.finishRequest = finishWithToken(source, settings.finishRequest);
       socket = new RelayedWebSocket(target, list(protocols), settings);
     } else {
       setToken(settings.headers, undefined);

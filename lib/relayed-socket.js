@@ -10,6 +10,7 @@ const WebSocket = require('ws');
 
 const { addAsyncDispose } = require('./abort');
 const { nextTick } = require('./clock');
+const { needsNodeSocket } = require('./engine-choice');
 const { fromReport, systemError } = require('./errors');
 const { prepareRequest, prepareRedirect } = require('./opening');
 const { ReceivingSocket, releaseHeld } = require('./receiving-socket');
@@ -19,28 +20,6 @@ const { Mark, Sends, socketTraits } = require('./socket-state');
 const { socketStats } = require('./socket-stats');
 
 const { CONNECTING, OPEN, CLOSING, CLOSED } = WebSocket;
-
-/** Options that only Node's own net, tls and http know: with one of them, ws's engine does the work. */
-const NODE_OPTIONS = [
-  'agent',
-  'createConnection',
-  'finishRequest',
-  'lookup',
-  'family',
-  'localAddress',
-  'localPort',
-  'ALPNProtocols',
-  'checkServerIdentity',
-  'ciphers',
-  'crl',
-  'dhparam',
-  'ecdhCurve',
-  'secureContext',
-  'secureOptions',
-  'secureProtocol',
-  'session',
-  'sigalgs'
-];
 
 /** Marks the construction of a socket for a connection that the listener accepts. */
 const ACCEPTED = Symbol('accepted');
@@ -71,7 +50,8 @@ class RelayedWebSocket extends ReceivingSocket {
    * @throws {SyntaxError} for an address or a subprotocol that is not valid
    */
   constructor(address, protocols, options) {
-    super(needsNodeSocket(address, protocols, options) ? [address, protocols, options] : undefined);
+    const node = address !== ACCEPTED && needsNodeSocket(address, protocols, options);
+    super(node ? [address, protocols, options] : undefined);
     if (this._engine === undefined) return;
     if (address === ACCEPTED) this._adopt(protocols);
     else this._connect(address, protocols, options);
@@ -313,17 +293,6 @@ function plainError(report) {
   if (report.code === 'ERR_HYCO_INTERNAL') return fromReport(report);
   if (report.system) return systemError(report.message, report.system);
   return new Error(report.message);
-}
-
-/** Whether ws's own engine has to do the work. */
-function needsNodeSocket(address, protocols, options) {
-  if (address === ACCEPTED) return false;
-  // The inert instance that servers and subclasses begin with.
-  if (address === null) return true;
-  const given =
-    typeof protocols === 'object' && protocols !== null && !Array.isArray(protocols) ? protocols : options;
-  if (given && NODE_OPTIONS.some((name) => given[name])) return true;
-  return (address instanceof URL ? address.protocol : String(address)).startsWith('ws+unix:');
 }
 
 function redirectTarget({ status, headers }) {

@@ -8,18 +8,21 @@
 const { createHash, createPrivateKey } = require('node:crypto');
 
 const { trustedRoots, rejectUnauthorizedByDefault } = require('./environment');
-const { getEngine } = require('./engine');
+const { NativeTlsContext } = require('./native');
 
 /** Settings of one program are few; a program that makes new ones for each connection must not grow for ever. */
 const MAX_CONTEXTS = 32;
 
+/** Those that were used last. Who holds a context keeps it, whatever becomes of it here. */
 const contexts = new Map();
 
 /**
  * The native context for ws's flat TLS options.
  *
- * @param {object} options `ca`, `cert`, `key`, `pfx`, `passphrase`, `rejectUnauthorized`, `minVersion`, `maxVersion`
- * @return {number}
+ * @param {object} options `ca`, `cert`, `key`, `passphrase`, `rejectUnauthorized`, `minVersion`, `maxVersion`
+ * @return {NativeTlsContext}
+ * @throws {Error} With Node's code for a key that is not the certificate's; a `TypeError` with
+ *     `ERR_INVALID_ARG_VALUE`, naming the option, for what cannot be used
  */
 function tlsContext(options) {
   const settings = {
@@ -32,8 +35,6 @@ function tlsContext(options) {
       options.key === undefined || options.key === null
         ? undefined
         : privateKey(options.key, options.passphrase),
-    pfx: pfxOf(options.pfx),
-    passphrase: passphraseOf(options),
     rejectUnauthorized: options.rejectUnauthorized ?? rejectUnauthorizedByDefault(),
     minVersion: options.minVersion,
     maxVersion: options.maxVersion
@@ -41,13 +42,8 @@ function tlsContext(options) {
   const name = fingerprint(settings);
   let context = contexts.get(name);
   if (context === undefined) {
-    const { native } = getEngine();
-    context = native.createTlsContext(settings);
-    if (contexts.size >= MAX_CONTEXTS) {
-      const [oldest, id] = contexts.entries().next().value;
-      contexts.delete(oldest);
-      native.dropTlsContext(id);
-    }
+    context = new NativeTlsContext(settings);
+    if (contexts.size >= MAX_CONTEXTS) contexts.delete(contexts.keys().next().value);
   } else {
     contexts.delete(name);
   }
@@ -66,7 +62,7 @@ function fingerprint(settings) {
     hash.update(`${name}\0`);
     if (name === 'ca' && value === defaultRoots) hash.update(defaultRootsName);
     else if (name === 'ca' && value === trustedRoots()) hash.update(nameDefaultRoots(value));
-    else hash.update(Buffer.isBuffer(value) ? value : JSON.stringify(value));
+    else hash.update(JSON.stringify(value));
   }
   return hash.digest('base64');
 }
@@ -82,10 +78,15 @@ function list(value) {
   return Array.isArray(value) ? value.flat() : [value];
 }
 
+/** PEM as text; the older label of a certificate is the same to OpenSSL. */
 function text(value) {
-  return typeof value === 'string'
-    ? value
-    : Buffer.from(value.buffer ?? value, value.byteOffset, value.byteLength).toString('latin1');
+  const pem =
+    typeof value === 'string'
+      ? value
+      : Buffer.from(value.buffer ?? value, value.byteOffset, value.byteLength).toString('latin1');
+  return pem.includes('X509')
+    ? pem.replace(/^-----(BEGIN|END) X509 CERTIFICATE-----/gm, '-----$1 CERTIFICATE-----')
+    : pem;
 }
 
 /** A PEM key that rustls reads: encrypted ones are opened here, by OpenSSL. */
@@ -99,18 +100,6 @@ function privateKey(key, passphrase) {
   const secret = given.passphrase ?? passphrase;
   if (secret === undefined || !pem.includes('ENCRYPTED')) return pem;
   return createPrivateKey({ key: pem, passphrase: secret }).export({ type: 'pkcs8', format: 'pem' });
-}
-
-function pfxOf(pfx) {
-  if (pfx === undefined || pfx === null) return undefined;
-  const first = list(pfx)[0];
-  const given = first.buf ?? first;
-  return typeof given === 'string' ? Buffer.from(given, 'latin1') : Buffer.from(given);
-}
-
-function passphraseOf({ pfx, passphrase }) {
-  const first = pfx === undefined || pfx === null ? undefined : list(pfx)[0];
-  return first?.passphrase ?? passphrase;
 }
 
 module.exports = { tlsContext };

@@ -79,6 +79,8 @@ expectType<WebSocket.RelayedServer>(
 );
 expectError(new WebSocket.RelayedServer({ token: 'token' }));
 expectError(new WebSocket.RelayedServer({ server: 'wss://h/p', textMessages: 'text' }));
+expectError(new WebSocket.RelayedServer({ server: 'wss://h/p', tls: { pfx: 'p12' } }));
+expectError(new WebSocket.RelayedServer({ server: 'wss://h/p', tls: { rejectUnauthorised: false } }));
 server.on('headers', (headers, request) => {
   expectType<string[]>(headers);
   expectType<WebSocket.RelayedRequest>(request);

@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
-use rustls::ClientConfig;
 
+use super::tls::NativeTlsContext;
 use crate::error::{ErrorKind, RelayError};
 use crate::frame::negotiation;
 use crate::frame::{DeflateOptions, WindowBits};
 use crate::socket::{Compression, KeepAlive, Opening, SocketOptions, Tuning};
 use crate::transport::proxy::{self, Proxy};
-use crate::transport::tls::{TlsOptions, TlsVersion};
 use crate::transport::{self, DialRequest};
 
 /// Switches for tests.
@@ -66,7 +65,7 @@ pub struct SocketLimits {
 }
 
 /// Everything about a connection to open.
-#[napi(object)]
+#[napi(object, object_to_js = false)]
 pub struct DialOptions {
     pub secure: bool,
     pub host: String,
@@ -76,30 +75,14 @@ pub struct DialOptions {
     pub protocols: Vec<String>,
     pub deflate: Option<DeflateOffer>,
     pub server_name: Option<String>,
-    pub tls_context: Option<u32>,
+    pub tls: Option<Reference<NativeTlsContext>>,
     pub proxy: Option<String>,
     pub handshake_timeout: f64,
     pub limits: SocketLimits,
 }
 
-/// TLS settings in PEM and DER.
-#[napi(object)]
-pub struct TlsContextOptions {
-    pub ca: Vec<String>,
-    pub cert: Option<String>,
-    pub key: Option<String>,
-    pub pfx: Option<Buffer>,
-    pub passphrase: Option<String>,
-    pub reject_unauthorized: bool,
-    pub min_version: Option<String>,
-    pub max_version: Option<String>,
-}
-
 /// What `dial()` was asked for, in the core's terms.
-pub(super) fn opening(
-    options: DialOptions,
-    tls: Option<Arc<ClientConfig>>,
-) -> Result<(Opening, SocketOptions)> {
+pub(super) fn opening(options: DialOptions) -> Result<(Opening, SocketOptions)> {
     let limits = socket_options(&options.limits);
     let (deflate, level) = deflate(options.deflate.as_ref());
     let request = DialRequest {
@@ -108,7 +91,7 @@ pub(super) fn opening(
         port: u16::try_from(options.port).map_err(|_| invalid("The port is out of range"))?,
         target: options.target,
         head: options.head,
-        tls,
+        tls: options.tls.map(|context| context.config()),
         server_name: options.server_name,
         proxy: options.proxy.as_deref().map(parse_proxy).transpose()?,
         handshake_timeout: limit(options.handshake_timeout),
@@ -163,27 +146,6 @@ pub(super) fn socket_options(limits: &SocketLimits) -> SocketOptions {
             pong: keep_alive.pong,
         }),
     }
-}
-
-/// A TLS configuration in the core's terms.
-pub(super) fn tls_config(options: TlsContextOptions) -> Result<Arc<ClientConfig>> {
-    let version = |name: Option<String>| match name {
-        None => Ok(None),
-        Some(name) => TlsVersion::parse(&name)
-            .map(Some)
-            .ok_or_else(|| invalid(&format!("{name} is not a TLS version that is supported"))),
-    };
-    let options = TlsOptions {
-        ca: options.ca,
-        cert: options.cert,
-        key: options.key,
-        pfx: options.pfx.map(Vec::from),
-        passphrase: options.passphrase,
-        reject_unauthorized: options.reject_unauthorized,
-        min_version: version(options.min_version)?,
-        max_version: version(options.max_version)?,
-    };
-    transport::client_config(&options).map_err(|error| thrown(&error))
 }
 
 /// A proxy by its URL.

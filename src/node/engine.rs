@@ -8,11 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use napi::bindgen_prelude::*;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
-use rustls::ClientConfig;
 use tokio::runtime::Handle;
 
 use super::buffers;
-use super::convert::{self, DeflateOffer, DialOptions, EngineOptions, TlsContextOptions};
+use super::convert::{self, DeflateOffer, DialOptions, EngineOptions};
 use super::guard::{attempt, guard};
 use super::listener::Accepting;
 use super::runtime::IoThread;
@@ -93,7 +92,6 @@ pub struct NativeEngine {
     slots: Arc<Slots>,
     tuning: Tuning,
     keys: MaskKeys,
-    tls: Vec<Option<Arc<ClientConfig>>>,
 }
 
 #[napi]
@@ -203,8 +201,7 @@ impl NativeEngine {
     #[napi(catch_unwind)]
     pub fn dial(&mut self, slot: u32, options: DialOptions) -> Result<()> {
         attempt("dial", || {
-            let tls = options.tls_context.and_then(|id| self.tls_context(id));
-            let (opening, limits) = convert::opening(options, tls)?;
+            let (opening, limits) = convert::opening(options)?;
             self.open(slot, Arc::new(limits), opening);
             Ok(())
         })
@@ -223,26 +220,6 @@ impl NativeEngine {
     #[napi(catch_unwind)]
     pub fn deflate_offer(&self, offer: DeflateOffer) -> Result<String> {
         attempt("deflateOffer", || Ok(convert::deflate_offer(&offer)))
-    }
-
-    /// Builds a TLS configuration and returns its number.
-    #[napi(catch_unwind)]
-    pub fn create_tls_context(&mut self, options: TlsContextOptions) -> Result<u32> {
-        let config = attempt("createTlsContext", || convert::tls_config(options))?;
-        let free = self.tls.iter().position(Option::is_none).unwrap_or(self.tls.len());
-        if free == self.tls.len() {
-            self.tls.push(None);
-        }
-        self.tls[free] = Some(config);
-        Ok(free as u32)
-    }
-
-    /// Forgets a TLS configuration; connections that use it are not affected.
-    #[napi(catch_unwind)]
-    pub fn drop_tls_context(&mut self, id: u32) {
-        if let Some(context) = self.tls.get_mut(id as usize) {
-            *context = None;
-        }
     }
 
     /// Starts the clock of the closing handshake, in milliseconds; with `end`, our side ends once everything is
@@ -347,7 +324,7 @@ impl NativeEngine {
             convert::thrown(&RelayError::new(ErrorKind::Internal, text))
         })?;
         env.add_env_cleanup_hook(Arc::clone(&slots), |slots| slots.close())?;
-        Ok(Self { io, wake, slots, tuning: options.tuning(), keys: MaskKeys::default(), tls: Vec::new() })
+        Ok(Self { io, wake, slots, tuning: options.tuning(), keys: MaskKeys::default() })
     }
 
     pub(super) fn io(&self) -> &Handle {
@@ -356,10 +333,6 @@ impl NativeEngine {
 
     pub(super) fn delivery(&self) -> Arc<Delivery> {
         Arc::clone(&self.slots.delivery)
-    }
-
-    pub(super) fn tls_context(&self, id: u32) -> Option<Arc<ClientConfig>> {
-        self.tls.get(id as usize)?.clone()
     }
 
     pub(super) fn accepting(&self, slot: u32) -> Option<Arc<Accepting>> {

@@ -9,6 +9,7 @@ use napi_derive::napi;
 use super::convert::{self, DeflateOffer, KeepAliveOptions, SocketLimits};
 use super::engine::NativeEngine;
 use super::guard::{attempt, guard};
+use super::tls::NativeTlsContext;
 use crate::frame::{DeflateOptions, negotiation};
 use crate::listener::{
     HostPolicy, KeepAlive, KeepAliveMode, Listener, ListenerConfig, ListenerEvent, ListenerSink,
@@ -30,7 +31,7 @@ pub struct ReconnectOptions {
 }
 
 /// What a listener is started with; times in milliseconds, 0 switches off.
-#[napi(object)]
+#[napi(object, object_to_js = false)]
 pub struct ListenOptions {
     pub uri: String,
     pub token: Option<String>,
@@ -43,7 +44,7 @@ pub struct ListenOptions {
     pub control_channels: u32,
     /// JavaScript decides which hosts are dialled; `host` events ask.
     pub asks_hosts: bool,
-    pub tls_context: Option<u32>,
+    pub tls: Option<Reference<NativeTlsContext>>,
     pub server_name: Option<String>,
     pub proxy: Option<String>,
     /// Of the sockets that it accepts.
@@ -253,7 +254,7 @@ impl NativeEngine {
         if options.asks_hosts {
             config.rendezvous_hosts = HostPolicy::Owner;
         }
-        config.tls = options.tls_context.and_then(|id| self.tls_context(id));
+        config.tls = options.tls.map(|context| context.config());
         config.server_name = options.server_name;
         config.proxy = proxy;
         Ok(config)

@@ -13,4 +13,5 @@ pub mod helpers;
 pub mod listener;
 pub mod runtime;
 mod text;
+pub mod tls;
 mod trace;

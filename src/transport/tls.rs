@@ -1,35 +1,34 @@
 //! TLS: the client configuration and the handshake.
 //!
-//! Trust works as in Node, with the differences that rustls has by nature: TLS 1.2 and 1.3 only; a
-//! certificate given as `ca` is an anchor even if it is not self-signed (Node calls that
-//! `allowPartialTrustChain`); X.509 version 1 server certificates, and CA certificates used as server
-//! certificates, are accepted only if they are in `ca` themselves or a certificate of `ca` issued them directly.
+//! Trust works as in Node, with the differences to OpenSSL that `docs/websocket.md` lists. Of the certificates in
+//! `ca`, those that may issue others are anchors; every other one is trusted only where the server presents that very
+//! certificate.
 
 #![forbid(unsafe_code)]
 
-use std::collections::HashSet;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, OnceLock};
 
+use rustls::SupportedProtocolVersion;
 use rustls::client::ClientConfig;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{RootCertStore, SupportedProtocolVersion};
-use sha2::{Digest, Sha256};
+use rustls::pki_types::ServerName;
+use rustls::sign::SingleCertAndKey;
 use tokio::net::TcpStream;
+use zeroize::Zeroizing;
 
 use super::tcp;
 use crate::error::{ErrorKind, RelayError};
 
+mod certificate;
 mod failure;
 mod handshake;
 mod identity;
-mod issued;
 mod names;
 pub mod records;
 mod stream;
+mod trust;
 mod verifier;
 
 pub(crate) use failure::failure_in;
@@ -68,13 +67,9 @@ pub struct TlsOptions {
     pub ca: Vec<String>,
     /// The client's certificate and its chain, PEM. Without `key` it is not used, as in Node.
     pub cert: Option<String>,
-    /// The client's private key, PEM, not encrypted.
-    pub key: Option<String>,
-    /// PKCS #12: key and chain, used where `cert` and `key` are not given; its other certificates are
-    /// trusted.
-    pub pfx: Option<Vec<u8>>,
-    /// The passphrase of `pfx`.
-    pub passphrase: Option<String>,
+    /// The client's private key, PEM, not encrypted. This text is wiped when it is dropped; rustls's own form of the
+    /// key is not.
+    pub key: Option<Zeroizing<String>>,
     /// Refuse a certificate that cannot be verified. Default true.
     pub reject_unauthorized: bool,
     /// The oldest version to speak. Default TLS 1.2.
@@ -89,8 +84,6 @@ impl Default for TlsOptions {
             ca: Vec::new(),
             cert: None,
             key: None,
-            pfx: None,
-            passphrase: None,
             reject_unauthorized: true,
             min_version: None,
             max_version: None,
@@ -100,13 +93,10 @@ impl Default for TlsOptions {
 
 impl fmt::Debug for TlsOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let given = |is: bool| is.then_some("***");
         f.debug_struct("TlsOptions")
             .field("ca", &self.ca.len())
             .field("cert", &self.cert.as_ref().map(String::len))
-            .field("key", &given(self.key.is_some()))
-            .field("pfx", &given(self.pfx.is_some()))
-            .field("passphrase", &given(self.passphrase.is_some()))
+            .field("key", &self.key.as_ref().map(|_| "***"))
             .field("reject_unauthorized", &self.reject_unauthorized)
             .field("min_version", &self.min_version)
             .field("max_version", &self.max_version)
@@ -121,15 +111,12 @@ impl fmt::Debug for TlsOptions {
 /// [`ErrorKind::InvalidArgument`], naming the option at fault.
 pub fn client_config(options: &TlsOptions) -> Result<Arc<ClientConfig>, RelayError> {
     let provider = provider();
-    let mut trust = Trust { roots: RootCertStore::empty(), digests: HashSet::new() };
+    let mut trust = trust::Trust::default();
     options.ca.iter().for_each(|pem| trust.add_pem(pem));
-    if trust.roots.is_empty() && !options.ca.is_empty() {
+    if trust.is_empty() && !options.ca.is_empty() {
         return Err(invalid("There is no usable certificate in \"ca\""));
     }
-    let identity = identity::load(options, &provider)?;
-    if let Some(identity) = &identity {
-        identity.others.iter().for_each(|certificate| trust.add(certificate));
-    }
+    let identity = identity::load(options)?;
     let verifier = verifier::Verifier::new(trust, &provider, options.reject_unauthorized);
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&versions(options)?)
@@ -137,7 +124,7 @@ pub fn client_config(options: &TlsOptions) -> Result<Arc<ClientConfig>, RelayErr
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier));
     let mut config = match identity {
-        Some(identity) => builder.with_client_cert_resolver(identity.resolver()),
+        Some(identity) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity))),
         None => builder.with_no_client_auth(),
     };
     // For `records`. Sessions are kept in memory: rustls's default store, 256 servers.
@@ -165,34 +152,6 @@ fn versions(options: &TlsOptions) -> Result<Vec<&'static SupportedProtocolVersio
         return Err(invalid("\"minVersion\" and \"maxVersion\" leave neither TLSv1.2 nor TLSv1.3"));
     }
     Ok(kept)
-}
-
-/// The certificates that count as anchors.
-#[derive(Debug)]
-struct Trust {
-    roots: RootCertStore,
-    /// SHA-256 of each: to know one again when the server itself presents it.
-    digests: HashSet<[u8; 32]>,
-}
-
-impl Trust {
-    /// Adds every block that can be read: one odd root of a bundle must not take the others with it.
-    fn add_pem(&mut self, pem: &str) {
-        CertificateDer::pem_slice_iter(pem.as_bytes())
-            .flatten()
-            .for_each(|certificate| self.add(&certificate));
-    }
-
-    fn add(&mut self, certificate: &CertificateDer<'_>) {
-        if self.roots.add(certificate.clone().into_owned()).is_ok() {
-            self.digests.insert(Sha256::digest(certificate).into());
-        }
-    }
-
-    fn contains(&self, certificate: &CertificateDer<'_>) -> bool {
-        let digest: [u8; 32] = Sha256::digest(certificate).into();
-        self.digests.contains(&digest)
-    }
 }
 
 /// Performs the handshake as `name`, which may be an IP address (then without SNI).

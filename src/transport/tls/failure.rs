@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 
@@ -22,6 +23,27 @@ pub(super) struct CertificateFailure {
 impl CertificateFailure {
     pub(super) fn new(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         Self { code, message: message.into() }
+    }
+
+    pub(super) fn expired() -> Self {
+        Self::new("CERT_HAS_EXPIRED", "certificate has expired")
+    }
+
+    pub(super) fn not_yet_valid() -> Self {
+        Self::new("CERT_NOT_YET_VALID", "certificate is not yet valid")
+    }
+
+    pub(super) fn invalid_purpose() -> Self {
+        Self::new("INVALID_PURPOSE", "unsuitable certificate purpose")
+    }
+
+    pub(super) fn path_length_exceeded() -> Self {
+        Self::new("PATH_LENGTH_EXCEEDED", "path length constraint exceeded")
+    }
+
+    /// What has no code of OpenSSL's.
+    pub(super) fn rejected(why: impl fmt::Display) -> Self {
+        Self::new("CERT_REJECTED", format!("certificate rejected: {why}"))
     }
 }
 

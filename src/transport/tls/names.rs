@@ -4,15 +4,22 @@
 
 use std::net::IpAddr;
 
-use x509_parser::prelude::{GeneralName, X509Certificate};
+use x509_parser::oid_registry::OID_X509_EXT_SUBJECT_ALT_NAME;
+use x509_parser::prelude::{GeneralName, ParsedExtension, X509Certificate};
 
+use super::certificate;
 use super::failure::CertificateFailure;
+
+/// The context tag of a DNS name, and the last one that is a kind of name.
+const DNS_NAME: u32 = 2;
+const LAST_KIND: u32 = 8;
 
 /// A certificate may hold thousands of names; an error message need not.
 const MAX_LISTED: usize = 2000;
 
 #[derive(Debug, Default)]
 pub(super) struct Names {
+    /// A name that is no text stands here as an empty one: it matches nothing, but it is a name.
     dns: Vec<String>,
     ips: Vec<IpAddr>,
     /// All subject alternative names in Node's notation.
@@ -21,11 +28,16 @@ pub(super) struct Names {
 }
 
 impl Names {
-    pub(super) fn of(certificate: &X509Certificate<'_>) -> Self {
+    /// # Errors
+    /// Alternative names that cannot be read are not absent, so that the common name must not decide.
+    pub(super) fn of(certificate: &X509Certificate<'_>) -> Result<Self, CertificateFailure> {
         let mut names = Self::default();
         let mut listed = Vec::new();
-        let extension = certificate.subject_alternative_name().ok().flatten();
-        for name in extension.iter().flat_map(|extension| &extension.value.general_names) {
+        let given = match certificate::extension(certificate, &OID_X509_EXT_SUBJECT_ALT_NAME)? {
+            Some(ParsedExtension::SubjectAlternativeName(names)) => names.general_names.as_slice(),
+            _ => &[],
+        };
+        for name in given {
             match name {
                 GeneralName::DNSName(dns) => {
                     names.dns.push((*dns).to_owned());
@@ -42,6 +54,10 @@ impl Names {
                 }
                 GeneralName::RFC822Name(mail) => listed.push(format!("email:{mail}")),
                 GeneralName::URI(uri) => listed.push(format!("URI:{uri}")),
+                GeneralName::Invalid(tag, _) if tag.0 == DNS_NAME => names.dns.push(String::new()),
+                GeneralName::Invalid(tag, _) if tag.0 > LAST_KIND => {
+                    return Err(CertificateFailure::rejected("it has a name of an unknown kind"));
+                }
                 _ => {}
             }
         }
@@ -52,7 +68,7 @@ impl Names {
             .filter_map(|name| name.as_str().ok())
             .map(str::to_owned)
             .collect();
-        names
+        Ok(names)
     }
 
     /// Node's fallback, which webpki does not have: without any DNS name in subjectAltName the common name

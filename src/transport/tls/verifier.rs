@@ -2,24 +2,23 @@
 
 #![forbid(unsafe_code)]
 
+use std::cell::OnceCell;
 use std::net::IpAddr;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::{
     CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
     verify_tls13_signature_with_raw_key,
 };
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
-use x509_parser::oid_registry::OID_X509_EXT_NAME_CONSTRAINTS;
-use x509_parser::prelude::{FromDer, X509Certificate};
+use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
+use rustls::{CertificateError, DigitallySignedStruct, Error, PeerMisbehaved, SignatureScheme};
+use webpki::{EndEntityCert, KeyUsage, RawPublicKeyEntity, VerifiedPath};
+use x509_parser::prelude::{ParsedExtension, X509Certificate};
 
-use super::Trust;
+use super::certificate::{self, Dates, Uses};
 use super::failure::CertificateFailure;
-use super::issued;
 use super::names::Names;
+use super::trust::Trust;
 
 #[derive(Debug)]
 pub(super) struct Verifier {
@@ -33,103 +32,92 @@ impl Verifier {
         Self { trust, algorithms: provider.signature_verification_algorithms, reject_unauthorized }
     }
 
-    fn verify_trust(
+    /// Node's order: first the chain, then the name.
+    fn verify(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
         now: UnixTime,
-    ) -> Result<(), Error> {
-        // A self-signed certificate that is itself given as `ca`: webpki sees no issuer, or a CA where it
-        // wants a server. The user has vouched for exactly these bytes, so only the dates are left to check.
+    ) -> Result<(), CertificateFailure> {
+        let leaf = certificate::parse(end_entity)?;
+        let uses = Uses::of(&leaf)?;
         if self.trust.contains(end_entity) {
-            let parsed = issued::parse(end_entity).ok_or(CertificateError::BadEncoding)?;
-            return issued::check_dates(&parsed, now);
+            // The user has vouched for exactly these bytes, so there is no issuer to look for.
+            Dates::of(&leaf).check(now)?;
+        } else {
+            self.verify_chain(end_entity, &leaf, intermediates, now)?;
         }
-        let parsed = match ParsedCertificate::try_from(end_entity) {
-            Ok(parsed) => parsed,
-            Err(error) => {
-                return match issued::parse(end_entity).filter(issued::is_old) {
-                    Some(old) => self.verify_old(&old, intermediates, now),
-                    None => Err(error),
-                };
-            }
-        };
-        let verified = verify_server_cert_signed_by_trust_anchor(
-            &parsed,
-            &self.trust.roots,
-            intermediates,
-            now,
-            self.algorithms.all,
-        );
-        // webpki refuses every CA certificate here, OpenSSL only those that are not made for servers too.
-        if verified.is_err()
-            && let Some(leaf) = issued::parse(end_entity).filter(|leaf| leaf.is_ca())
-            && let Some(result) = self.issued_directly(&leaf, now)
-        {
-            return result;
+        if !uses.may_serve() {
+            return Err(CertificateFailure::invalid_purpose());
         }
-        verified
+        self.verify_name(end_entity, &leaf, intermediates, server_name)
     }
 
-    fn issued_directly(&self, leaf: &X509Certificate<'_>, now: UnixTime) -> Option<Result<(), Error>> {
-        issued::by_anchor(leaf, &self.trust.roots.roots, &self.algorithms, now)
-    }
-
-    /// Version 1, which webpki does not read: trusted where an anchor itself has issued it.
-    fn verify_old(
+    fn verify_chain(
         &self,
+        end_entity: &CertificateDer<'_>,
         leaf: &X509Certificate<'_>,
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
-    ) -> Result<(), Error> {
-        if let Some(result) = self.issued_directly(leaf, now) {
-            return result;
-        }
-        let is_anchor = |certificate: &X509Certificate<'_>| {
-            issued::issuer_name(certificate).is_some_and(|name| {
-                self.trust.roots.roots.iter().any(|anchor| anchor.subject.as_ref() == name)
+    ) -> Result<(), CertificateFailure> {
+        // Said by a path that ends in an anchor; another one may still do.
+        let complaint = OnceCell::new();
+        let check = |path: &VerifiedPath<'_>| {
+            self.check_path(path, now).map_err(|failure| {
+                let _ = complaint.set(failure);
+                webpki::Error::UnknownIssuer
             })
         };
-        let self_issued = leaf.issuer() == leaf.subject();
-        let between = climb(leaf, intermediates);
-        // An intermediate between the two, or an anchor that limits names: Node might accept it.
-        if !self_issued && (is_anchor(leaf) || between.iter().any(is_anchor)) {
-            return Err(CertificateFailure::new(
-                "UNSUPPORTED_CERTIFICATE_VERSION",
-                "the server's certificate is X.509 version 1, which is verified only if a certificate of \"ca\" \
-                 has issued it directly; issue it as version 3 with subjectAltName",
-            )
-            .into());
+        let verified = EndEntityCert::try_from(end_entity).and_then(|readable| {
+            let usage = KeyUsage::server_auth();
+            let anchors = self.trust.anchors();
+            readable
+                .verify_for_usage(self.algorithms.all, anchors, intermediates, now, usage, None, Some(&check))
+                .map(drop)
+        });
+        verified.map_err(|error| {
+            complaint.into_inner().unwrap_or_else(|| self.explain(&error, leaf, intermediates))
+        })
+    }
+
+    /// What OpenSSL asks of the issuers besides, and of the anchor at all.
+    fn check_path(&self, path: &VerifiedPath<'_>, now: UnixTime) -> Result<(), CertificateFailure> {
+        let mut between = 0;
+        for issuer in path.intermediate_certificates() {
+            let der = issuer.der();
+            let parsed = certificate::parse(&der)?;
+            if !Uses::of(&parsed)?.may_issue() {
+                return Err(CertificateFailure::invalid_purpose());
+            }
+            between += 1;
         }
-        Err(CertificateError::UnknownIssuer.into())
+        self.trust.check(path.anchor(), between, now)
     }
 
     fn verify_name(
         &self,
         end_entity: &CertificateDer<'_>,
+        leaf: &X509Certificate<'_>,
         intermediates: &[CertificateDer<'_>],
         server_name: &ServerName<'_>,
-    ) -> Result<(), Error> {
-        let (error, unread) = match ParsedCertificate::try_from(end_entity) {
-            Ok(end_entity) => match verify_server_name(&end_entity, server_name) {
-                Err(error @ Error::InvalidCertificate(_)) => (error, false),
-                other => return other,
-            },
-            Err(error) => (error, true),
-        };
-        // Version 1 has no subjectAltName: its common name is all there is to look at.
-        let parsed = issued::parse(end_entity).filter(|parsed| !unread || issued::is_old(parsed));
-        let Some(parsed) = parsed else { return Err(error) };
-        let names = Names::of(&parsed);
+    ) -> Result<(), CertificateFailure> {
+        // Version 1 has no subjectAltName, and webpki does not read it: its common name is all there is.
+        if EndEntityCert::try_from(end_entity)
+            .is_ok_and(|readable| readable.verify_is_valid_for_subject_name(server_name).is_ok())
+        {
+            return Ok(());
+        }
+        let names = Names::of(leaf)?;
         match server_name {
             ServerName::DnsName(host)
                 if names.common_name_matches(host.as_ref()) && self.common_names_are_free(intermediates) =>
             {
                 Ok(())
             }
-            ServerName::DnsName(host) => Err(names.mismatch(host.as_ref()).into()),
-            ServerName::IpAddress(ip) => Err(names.mismatch_ip(IpAddr::from(*ip)).into()),
-            _ => Err(error),
+            ServerName::DnsName(host) => Err(names.mismatch(host.as_ref())),
+            ServerName::IpAddress(ip) => Err(names.mismatch_ip(IpAddr::from(*ip))),
+            _ => Err(CertificateFailure::rejected("the server has a name of an unknown kind")),
         }
     }
 
@@ -137,7 +125,63 @@ impl Verifier {
     /// nothing.
     fn common_names_are_free(&self, intermediates: &[CertificateDer<'_>]) -> bool {
         !intermediates.iter().any(limits_names)
-            && self.trust.roots.roots.iter().all(|anchor| anchor.name_constraints.is_none())
+            && self.trust.anchors().iter().all(|anchor| anchor.name_constraints.is_none())
+    }
+
+    /// webpki's view of a refused certificate in Node's code and text.
+    fn explain(
+        &self,
+        error: &webpki::Error,
+        leaf: &X509Certificate<'_>,
+        intermediates: &[CertificateDer<'_>],
+    ) -> CertificateFailure {
+        use webpki::Error as E;
+        let self_issued = certificate::is_self_issued(leaf);
+        match error {
+            E::CertExpired { .. } => CertificateFailure::expired(),
+            E::CertNotValidYet { .. } => CertificateFailure::not_yet_valid(),
+            E::PathLenConstraintViolated => CertificateFailure::path_length_exceeded(),
+            E::EndEntityUsedAsCa | E::RequiredEkuNotFoundContext(_) => CertificateFailure::invalid_purpose(),
+            E::UnknownIssuer => untrusted(leaf, intermediates),
+            // An anchor of the same name but another key: OpenSSL sees that it is another issuer.
+            E::InvalidSignatureForPublicKey if self_issued => untrusted(leaf, intermediates),
+            E::InvalidSignatureForPublicKey => {
+                CertificateFailure::new("CERT_SIGNATURE_FAILURE", "certificate signature failure")
+            }
+            // Node would first miss the issuer.
+            E::CaUsedAsEndEntity if self_issued => untrusted(leaf, intermediates),
+            E::CaUsedAsEndEntity => CertificateFailure::new(
+                "INVALID_PURPOSE",
+                "unsuitable certificate purpose: a CA certificate is used as the server's certificate",
+            ),
+            _ if certificate::is_old(leaf) && self.knows_issuer(leaf, intermediates) => {
+                CertificateFailure::new(
+                    "UNSUPPORTED_CERTIFICATE_VERSION",
+                    "the server's certificate is X.509 version 1, which is trusted only if it is in \"ca\" \
+                     itself; issue it as version 3 with subjectAltName",
+                )
+            }
+            _ if certificate::is_old(leaf) => untrusted(leaf, intermediates),
+            E::UnsupportedSignatureAlgorithmContext(_)
+            | E::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
+                CertificateFailure::rejected("a signature or a key is of a kind that is not supported")
+            }
+            other => CertificateFailure::rejected(other),
+        }
+    }
+
+    /// Whether an anchor bears the name of the issuer of `leaf`, or of an issuer of that one: Node might trust it.
+    fn knows_issuer(&self, leaf: &X509Certificate<'_>, intermediates: &[CertificateDer<'_>]) -> bool {
+        let between = climb(leaf, intermediates);
+        !certificate::is_self_issued(leaf)
+            && between.iter().chain([leaf]).any(|below| {
+                let name = below.issuer().as_raw();
+                // An anchor's name is kept without its tag and length.
+                self.trust
+                    .anchors()
+                    .iter()
+                    .any(|anchor| name.ends_with(&anchor.subject) && name.len() - anchor.subject.len() <= 4)
+            })
     }
 }
 
@@ -151,11 +195,7 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         if self.reject_unauthorized {
-            // Node's order: first the chain, then the name.
-            self.verify_trust(end_entity, intermediates, now)
-                .map_err(|error| explain(error, end_entity, intermediates))?;
-            self.verify_name(end_entity, intermediates, server_name)
-                .map_err(|error| explain(error, end_entity, intermediates))?;
+            self.verify(end_entity, intermediates, server_name, now)?;
         }
         Ok(ServerCertVerified::assertion())
     }
@@ -166,15 +206,10 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        // Whether to trust the certificate is decided above; here only its key counts, whatever its version.
-        if ParsedCertificate::try_from(cert).is_ok() {
-            verify_tls12_signature(message, cert, dss, &self.algorithms)
-        } else {
-            issued::public_key(cert)
-                .and_then(|key| issued::verify_tls12_signature(message, &key, dss, &self.algorithms))
-                .map(|()| HandshakeSignatureValid::assertion())
+        match key_alone(cert) {
+            Some(key) => verify_tls12_signature_with_raw_key(message, &key, dss, &self.algorithms),
+            None => verify_tls12_signature(message, cert, dss, &self.algorithms),
         }
-        .map_err(|error| explain(error, cert, &[]))
     }
 
     fn verify_tls13_signature(
@@ -183,13 +218,10 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        if ParsedCertificate::try_from(cert).is_ok() {
-            verify_tls13_signature(message, cert, dss, &self.algorithms)
-        } else {
-            issued::public_key(cert)
-                .and_then(|key| verify_tls13_signature_with_raw_key(message, &key, dss, &self.algorithms))
+        match key_alone(cert) {
+            Some(key) => verify_tls13_signature_with_raw_key(message, &key, dss, &self.algorithms),
+            None => verify_tls13_signature(message, cert, dss, &self.algorithms),
         }
-        .map_err(|error| explain(error, cert, &[]))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -197,64 +229,60 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// True if `issuer`'s certificate limits the names below it.
+/// The key of a version 1 certificate, which rustls does not read. Whether to trust it has been decided before.
+fn key_alone(certificate: &CertificateDer<'_>) -> Option<SubjectPublicKeyInfoDer<'static>> {
+    let parsed = certificate::parse(certificate).ok().filter(certificate::is_old)?;
+    Some(certificate::public_key(&parsed))
+}
+
+/// rustls has this for TLS 1.3 only. In TLS 1.2 a scheme does not name the curve, so each algorithm is tried that
+/// fits the key.
+fn verify_tls12_signature_with_raw_key(
+    message: &[u8],
+    key: &SubjectPublicKeyInfoDer<'_>,
+    dss: &DigitallySignedStruct,
+    algorithms: &WebPkiSupportedAlgorithms,
+) -> Result<HandshakeSignatureValid, Error> {
+    use webpki::Error::UnsupportedSignatureAlgorithmForPublicKeyContext as OtherKind;
+    let (_, possible) = algorithms
+        .mapping
+        .iter()
+        .find(|(scheme, _)| *scheme == dss.scheme)
+        .ok_or(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme)?;
+    let key = RawPublicKeyEntity::try_from(key).map_err(|_| CertificateError::BadEncoding)?;
+    possible
+        .iter()
+        .map(|algorithm| key.verify_signature(*algorithm, message, dss.signature()))
+        .find(|verified| !matches!(verified, Err(OtherKind(_))))
+        .is_some_and(|verified| verified.is_ok())
+        .then(HandshakeSignatureValid::assertion)
+        .ok_or_else(|| CertificateError::BadSignature.into())
+}
+
+/// True if `issuer`'s certificate limits the names below it, or may do so.
 fn limits_names(issuer: &CertificateDer<'_>) -> bool {
-    X509Certificate::from_der(issuer).map_or(true, |(_, parsed)| {
-        parsed.iter_extensions().any(|extension| extension.oid == OID_X509_EXT_NAME_CONSTRAINTS)
+    certificate::parse(issuer).map_or(true, |parsed| {
+        parsed.iter_extensions().any(|extension| {
+            matches!(
+                extension.parsed_extension(),
+                ParsedExtension::NameConstraints(_) | ParsedExtension::ParseError { .. }
+            )
+        })
     })
 }
 
-/// Puts Node's code and text in the place of rustls's view of a refused certificate.
-fn explain(error: Error, end_entity: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) -> Error {
-    use CertificateError as C;
-    let Error::InvalidCertificate(reason) = &error else { return error };
-    let parsed = X509Certificate::from_der(end_entity).ok().map(|(_, parsed)| parsed);
-    let self_issued = parsed.as_ref().is_some_and(|leaf| leaf.issuer() == leaf.subject());
-    let failure = match reason {
-        C::Other(other) if other.0.is::<CertificateFailure>() => return error,
-        C::Expired | C::ExpiredContext { .. } => {
-            CertificateFailure::new("CERT_HAS_EXPIRED", "certificate has expired")
-        }
-        C::NotValidYet | C::NotValidYetContext { .. } => {
-            CertificateFailure::new("CERT_NOT_YET_VALID", "certificate is not yet valid")
-        }
-        C::Revoked => CertificateFailure::new("CERT_REVOKED", "certificate revoked"),
-        // An anchor of the same name but another key: OpenSSL sees that it is another issuer.
-        C::BadSignature if self_issued => untrusted(parsed.as_ref(), intermediates),
-        C::BadSignature => CertificateFailure::new("CERT_SIGNATURE_FAILURE", "certificate signature failure"),
-        C::InvalidPurpose | C::InvalidPurposeContext { .. } => {
-            CertificateFailure::new("INVALID_PURPOSE", "unsuitable certificate purpose")
-        }
-        C::UnknownIssuer => untrusted(parsed.as_ref(), intermediates),
-        // webpki's CaUsedAsEndEntity, which rustls has no name for: Node would first miss the issuer.
-        C::Other(_) if parsed.as_ref().is_some_and(|leaf| leaf.is_ca()) => {
-            if self_issued {
-                untrusted(parsed.as_ref(), intermediates)
-            } else {
-                CertificateFailure::new(
-                    "INVALID_PURPOSE",
-                    "unsuitable certificate purpose: a CA certificate is used as the server's certificate",
-                )
-            }
-        }
-        other => CertificateFailure::new("CERT_REJECTED", format!("certificate rejected: {other}")),
-    };
-    failure.into()
-}
-
 /// Walks up the presented chain as OpenSSL does, to tell which of its four complaints it would make.
-fn untrusted(leaf: Option<&X509Certificate<'_>>, intermediates: &[CertificateDer<'_>]) -> CertificateFailure {
-    let leaf_only = || {
-        CertificateFailure::new("UNABLE_TO_VERIFY_LEAF_SIGNATURE", "unable to verify the first certificate")
-    };
-    let Some(leaf) = leaf else { return leaf_only() };
-    if leaf.issuer() == leaf.subject() {
+fn untrusted(leaf: &X509Certificate<'_>, intermediates: &[CertificateDer<'_>]) -> CertificateFailure {
+    if certificate::is_self_issued(leaf) {
         return CertificateFailure::new("DEPTH_ZERO_SELF_SIGNED_CERT", "self-signed certificate");
     }
     let between = climb(leaf, intermediates);
     match between.last() {
-        None => leaf_only(),
-        Some(last) if last.issuer() == last.subject() => CertificateFailure::new(
+        None => CertificateFailure::new(
+            "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+            "unable to verify the first certificate",
+        ),
+        Some(last) if certificate::is_self_issued(last) => CertificateFailure::new(
             "SELF_SIGNED_CERT_IN_CHAIN",
             "self-signed certificate in certificate chain",
         ),
@@ -270,13 +298,13 @@ fn climb<'a>(
     leaf: &X509Certificate<'_>,
     intermediates: &'a [CertificateDer<'_>],
 ) -> Vec<X509Certificate<'a>> {
-    let mut offered: Vec<_> = intermediates.iter().filter_map(issued::parse).collect();
+    let mut offered: Vec<_> = intermediates.iter().filter_map(|der| certificate::parse(der).ok()).collect();
     let mut climbed: Vec<X509Certificate<'a>> = Vec::new();
     loop {
         let below = climbed.last().unwrap_or(leaf);
         let wanted = below.issuer().as_raw();
         let found = offered.iter().position(|issuer| issuer.subject().as_raw() == wanted);
-        match found.filter(|_| below.issuer() != below.subject()) {
+        match found.filter(|_| !certificate::is_self_issued(below)) {
             Some(index) => climbed.push(offered.swap_remove(index)),
             None => return climbed,
         }

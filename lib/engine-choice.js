@@ -1,0 +1,64 @@
+'use strict';
+
+/** Which engine runs a socket that dials: docs/websocket.md has the rules. */
+
+const { invalidArgValue } = require('./errors');
+const { DEFAULTS } = require('./opening');
+
+/** Options that only Node's own net, tls and http know: with one of them, ws's engine does the work. */
+const NODE_OPTIONS = [
+  'agent',
+  'createConnection',
+  'finishRequest',
+  'lookup',
+  'family',
+  'localAddress',
+  'localPort',
+  'ALPNProtocols',
+  'checkServerIdentity',
+  'ciphers',
+  'crl',
+  'dhparam',
+  'ecdhCurve',
+  'pfx',
+  'secureContext',
+  'secureOptions',
+  'secureProtocol',
+  'session',
+  'sigalgs'
+];
+
+/** Options that only the native engine has. */
+const NATIVE_OPTIONS = ['proxy', 'keepAlive', 'highWaterMark', 'maxBufferedAmount', 'textMessages'];
+
+/**
+ * Whether ws's own engine has to do the work.
+ *
+ * @param {string|URL|null} address
+ * @param {string|string[]|object} [protocols] Subprotocols, or the options
+ * @param {object} [options]
+ * @return {boolean}
+ * @throws {TypeError} for options that no engine has together
+ */
+function needsNodeSocket(address, protocols, options) {
+  // The inert instance that servers and subclasses begin with.
+  if (address === null) return true;
+  const given =
+    typeof protocols === 'object' && protocols !== null && !Array.isArray(protocols) ? protocols : options;
+  if (given?.pfx) checkBesidePfx(given);
+  if (given && NODE_OPTIONS.some((name) => given[name])) return true;
+  return (address instanceof URL ? address.protocol : String(address)).startsWith('ws+unix:');
+}
+
+/** Programs that gave a `pfx` had these, too, while the native engine read it: they must not lose them in silence. */
+function checkBesidePfx(given) {
+  for (const name of NATIVE_OPTIONS) {
+    if (!given[name] || given[name] === DEFAULTS[name]) continue;
+    throw invalidArgValue(
+      `options.${name}`,
+      'it has no effect beside "pfx", for which ws\'s engine dials; give "cert" and "key" in the place of "pfx"'
+    );
+  }
+}
+
+module.exports = { needsNodeSocket };
