@@ -50,12 +50,6 @@ pub fn token_expiry(token: String) -> Option<i64> {
     sas::expiry_of(&Zeroizing::new(token))
 }
 
-/// A text with the value of every `sb-hc-token` masked.
-#[napi]
-pub fn redact_uri(uri: String) -> String {
-    uri::redact(&Zeroizing::new(uri))
-}
-
 /// The proxy variables of the environment; empty is not set.
 #[napi(object)]
 pub struct ProxyVariables {
