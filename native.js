@@ -842,5 +842,4 @@ module.exports.chooseProxy = nativeBinding.chooseProxy
 module.exports.createRelayToken = nativeBinding.createRelayToken
 module.exports.encodeComponent = nativeBinding.encodeComponent
 module.exports.parseConnectionString = nativeBinding.parseConnectionString
-module.exports.redactUri = nativeBinding.redactUri
 module.exports.tokenExpiry = nativeBinding.tokenExpiry

@@ -10,11 +10,13 @@ const WebSocket = require('ws');
 
 const { addAsyncDispose } = require('./abort');
 const { fromReport, systemError } = require('./errors');
-const { prepareRequest, prepareRedirect } = require('./opening');
+const { TOKEN_HEADER, finishDial, isHome, prepareRequest, prepareRedirect } = require('./opening');
 const { ReceivingSocket, releaseHeld } = require('./receiving-socket');
+const { nameAddress, redact, redactError } = require('./redact');
 const { createRequest, createResponse } = require('./response');
 const { DEFLATE } = require('./sending-socket');
 const { Mark, Sends, socketTraits } = require('./socket-state');
+const { showOnly } = require('./shown');
 const { socketStats } = require('./socket-stats');
 
 const { CONNECTING, OPEN, CLOSING, CLOSED } = WebSocket;
@@ -70,8 +72,14 @@ class RelayedWebSocket extends ReceivingSocket {
    * @throws {SyntaxError} for an address or a subprotocol that is not valid
    */
   constructor(address, protocols, options) {
-    super(needsNodeSocket(address, protocols, options) ? [address, protocols, options] : undefined);
-    if (this._engine === undefined) return;
+    super(
+      needsNodeSocket(address, protocols, options) ? nodeArguments(address, protocols, options) : undefined
+    );
+    if (this._engine === undefined) {
+      // ws's errors quote the target of a redirect as it is.
+      if (optionsOf(protocols, options)?.followRedirects) this.emit = emitRedacted;
+      return;
+    }
     if (address === ACCEPTED) this._adopt(protocols);
     else this._connect(address, protocols, options);
   }
@@ -99,19 +107,18 @@ class RelayedWebSocket extends ReceivingSocket {
   }
 
   _connect(address, protocols, options) {
-    const request = prepareRequest(this, address, protocols, options);
-    if (request !== null) this._dial(request);
+    this._opening = new Dial();
+    this._opening.request = prepareRequest(this, address, protocols, options);
+    this._dial(this._opening.request);
   }
 
   _dial(request) {
     this._applyTraits(socketTraits(request.options));
-    this._opening ??= new Dial();
-    this._opening.request = request;
     if (request.failure !== undefined) return this._abort(request.failure);
     this._slot = this._engine.open(this);
     if (this._isReferenced) this._engine.ref();
     try {
-      this._engine.native.dial(this._slot, request.dial);
+      this._engine.native.dial(this._slot, finishDial(request));
     } catch (error) {
       // The options did not make it across; nobody else will free the slot.
       this._dropSlot();
@@ -187,7 +194,7 @@ class RelayedWebSocket extends ReceivingSocket {
   }
 
   _isRelayed() {
-    return this._traits.owner !== undefined || this._opening.request.options.relay === true;
+    return this._traits.owner !== undefined || this._opening.request.options.relay !== undefined;
   }
 
   _onResponse(report) {
@@ -285,6 +292,12 @@ class RelayedWebSocket extends ReceivingSocket {
 }
 
 addAsyncDispose(RelayedWebSocket.prototype);
+showOnly(RelayedWebSocket.prototype, (socket) => {
+  // The prototype itself.
+  if (socket._readyState === undefined) return {};
+  const { url = '', readyState, protocol, extensions, binaryType, isPaused, bufferedAmount } = socket;
+  return { url: nameAddress(url), readyState, protocol, extensions, binaryType, isPaused, bufferedAmount };
+});
 
 function openAccepted(socket) {
   if (socket._readyState !== CLOSED) socket.emit('open');
@@ -297,8 +310,15 @@ function failSocket(socket, error) {
 
 /** A failed dial as ws reports it: Node's errors, with no code where Node has none. */
 function plainError(report) {
-  if (report.system) return systemError(report.message, report.system);
-  return new Error(report.message);
+  const message = redact(report.message);
+  return report.system ? systemError(message, report.system) : new Error(message);
+}
+
+/** As in ws, options may stand in the place of the subprotocols. */
+function optionsOf(protocols, options) {
+  return typeof protocols === 'object' && protocols !== null && !Array.isArray(protocols)
+    ? protocols
+    : options;
 }
 
 /** Whether ws's own engine has to do the work. */
@@ -306,10 +326,37 @@ function needsNodeSocket(address, protocols, options) {
   if (address === ACCEPTED) return false;
   // The inert instance that servers and subclasses begin with.
   if (address === null) return true;
-  const given =
-    typeof protocols === 'object' && protocols !== null && !Array.isArray(protocols) ? protocols : options;
+  const given = optionsOf(protocols, options);
   if (given && NODE_OPTIONS.some((name) => given[name])) return true;
   return (address instanceof URL ? address.protocol : String(address)).startsWith('ws+unix:');
+}
+
+/**
+ * What ws's own engine is constructed with. It would carry the relay's token, as any header, to wherever a redirect
+ * leads, and does not wait for one that comes late; so each request gets it by itself, before it is sent.
+ */
+function nodeArguments(address, protocols, options) {
+  const given = optionsOf(protocols, options);
+  const relay = given?.relay;
+  if (relay === undefined) return [address, protocols, options];
+  let first;
+  const finishRequest = (request, socket) => {
+    const url = new URL(socket.url);
+    first ??= url;
+    const finish = () => {
+      if (relay.token !== undefined && isHome(url, first)) request.setHeader(TOKEN_HEADER, relay.token);
+      if (given.finishRequest) given.finishRequest(request, socket);
+      else request.end();
+    };
+    if (relay.waits) relay.finish = finish;
+    else finish();
+  };
+  return [address, given === protocols ? undefined : protocols, { ...given, finishRequest }];
+}
+
+function emitRedacted(name, ...args) {
+  if (name === 'error') redactError(args[0]);
+  return WebSocket.prototype.emit.call(this, name, ...args);
 }
 
 function redirectTarget({ status, headers }) {

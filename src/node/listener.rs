@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
+use zeroize::Zeroizing;
 
 use super::convert::{self, DeflateOffer, KeepAliveOptions, SocketLimits};
 use super::engine::NativeEngine;
@@ -168,7 +169,7 @@ impl NativeEngine {
     #[napi]
     pub fn update_token(&self, slot: u32, token: String) -> Result<()> {
         let Some(listener) = self.listener(slot) else { return Ok(()) };
-        listener.update_token(&token).map_err(|error| convert::thrown(&error))
+        listener.update_token(&Zeroizing::new(token)).map_err(|error| convert::thrown(&error))
     }
 
     /// Names the delay of the retry that was announced, in milliseconds.
