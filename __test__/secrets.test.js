@@ -13,6 +13,7 @@ const ws = require('ws');
 const { RelayedServer, RelayedWebSocket, connectRelayed, relayedConnect } = require('..');
 const { RelayEmulator } = require('../emulator.js');
 const { fromReport } = require('../lib/errors');
+const { isHome } = require('../lib/opening');
 const { nameAddress, redact, redactError, redactHeaders } = require('../lib/redact');
 const { TokenSource } = require('../lib/token-source');
 const { RawPeer } = require('./helpers/raw-peer');
@@ -316,6 +317,9 @@ describe('what is printed', () => {
       expect(text).not.toMatch(/sig=|SECRET/);
       expect(text).not.toContain(relay.key);
     }
+    for (const value of [server, server.clients]) {
+      expect(inspect(value, { customInspect: false, depth: Infinity })).not.toMatch(/sig=|SECRET/);
+    }
     expect(JSON.parse(JSON.stringify(server))).toEqual({
       state: 'online',
       listenUri: expect.stringMatching(/^ws:/),
@@ -395,7 +399,46 @@ describe('a redirect', () => {
     );
   });
 
-  test("the program's own header goes where ws takes it", async () => {
+  test.each([
+    ['wss://h/a', 'wss://h/b', true],
+    ['wss://h:444/a', 'wss://h:444/a', true],
+    ['ws://h/a', 'wss://h/a', true],
+    ['wss://h:444/a', 'ws://h:444/a', false],
+    ['wss://h/a', 'ws://h/a', false],
+    ['wss://h/a', 'wss://h:444/a', false],
+    ['wss://h/a', 'wss://a.h/a', false],
+    ['wss://h/a', 'wss://h.evil/a', false]
+  ])('of %s, %s is the same place: %s', (asked, target, same) => {
+    expect(isHome(new URL(target), new URL(asked))).toBe(same);
+  });
+
+  test.each([{}, { agent: new http.Agent() }])(
+    'a token that is none is refused before anything is dialled',
+    (given) => {
+      const options = { ...given, token: 'SECRET\r\nEvil: yes' };
+      const error = thrownBy(() => relayedConnect(first.url(), options));
+      expect(error).toMatchObject({ code: 'ERR_INVALID_CHAR' });
+      expect(textsOf(error)).not.toContain('SECRET');
+      expect(first.connections).toEqual([]);
+    }
+  );
+
+  test('finishRequest finds the token in the request that it is to finish', async () => {
+    const seen = [];
+    const finishRequest = (request, socket) => {
+      seen.push(request.getHeader('ServiceBusAuthorization'), socket.readyState);
+      request.end();
+    };
+    const socket = relayedConnect(first.url(), { token: async () => 'the-token', finishRequest });
+    const opened = once(socket, 'open');
+    expect(await arrive(first)).toMatch(TOKEN_LINE);
+    await opened;
+    expect(seen).toEqual(['the-token', 0]);
+    socket.terminate();
+    await once(socket, 'close');
+  });
+
+  test("the program's own header goes where a listener lets it, as with ws", async () => {
     const headers = { ServiceBusAuthorization: 'mine' };
     const socket = relayedConnect(first.url(), { followRedirects: true, headers });
     socket.on('redirect', () => {});
@@ -405,6 +448,14 @@ describe('a redirect', () => {
     await opened;
     socket.terminate();
     await once(socket, 'close');
+
+    const alone = relayedConnect(first.url(), { followRedirects: true, headers });
+    const opensToo = once(alone, 'open');
+    await redirect(first, second.url());
+    expect(await arrive(second)).not.toMatch(TOKEN_LINE);
+    await opensToo;
+    alone.terminate();
+    await once(alone, 'close');
   });
 
   test('a listener changes headers by the rules of Node, and adds no line', async () => {

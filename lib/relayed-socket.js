@@ -6,6 +6,8 @@
  * too, because it depends on what user code does between two messages. Here is how it opens.
  */
 
+const { validateHeaderValue } = require('node:http');
+
 const WebSocket = require('ws');
 
 const { addAsyncDispose } = require('./abort');
@@ -339,6 +341,8 @@ function nodeArguments(address, protocols, options) {
   const given = optionsOf(protocols, options);
   const relay = given?.relay;
   if (relay === undefined) return [address, protocols, options];
+  // Later than here, the request is under way already.
+  if (relay.token !== undefined) validateHeaderValue(TOKEN_HEADER, relay.token);
   let first;
   const finishRequest = (request, socket) => {
     const url = new URL(socket.url);
