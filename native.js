@@ -841,5 +841,6 @@ module.exports.appendRelayToken = nativeBinding.appendRelayToken
 module.exports.chooseProxy = nativeBinding.chooseProxy
 module.exports.createRelayToken = nativeBinding.createRelayToken
 module.exports.encodeComponent = nativeBinding.encodeComponent
+module.exports.panicOnce = nativeBinding.panicOnce
 module.exports.parseConnectionString = nativeBinding.parseConnectionString
 module.exports.tokenExpiry = nativeBinding.tokenExpiry

@@ -3,6 +3,7 @@
 /** `relayedConnect()` and `connectRelayed()`: a sender's connection through the relay. */
 
 const { checkSignal, obey } = require('./abort');
+const { nextTick, setImmediate } = require('./clock');
 const { isConnectionString, readConnectionString } = require('./connection-address');
 const { invalidArgType } = require('./errors');
 const { TOKEN_HEADER, addToken } = require('./opening');
@@ -38,8 +39,8 @@ function connectLater(target, protocols, settings, source) {
   socket.once('close', () => asking.abort());
   source.get({ signal: asking.signal }).then(
     // Errors of the dial and of listeners are the socket's or the program's, not the promise's.
-    (token) => process.nextTick(dialWith, socket, relay, token),
-    (error) => process.nextTick(giveUp, socket, error)
+    (token) => nextTick(dialWith, socket, relay, token),
+    (error) => nextTick(giveUp, socket, error)
   );
   return socket;
 }

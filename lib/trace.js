@@ -12,8 +12,9 @@ const { redact } = require('./redact');
 function startTrace(engine) {
   if (!diagnostics.hasSubscribers('engine:trace')) return;
   const slot = engine.open({
-    onRecord: (kind, detail, payload) =>
-      diagnostics.publish('engine:trace', JSON.parse(payload, withoutSecrets))
+    onRecord(kind, detail, payload) {
+      if (payload.length > 0) diagnostics.publish('engine:trace', JSON.parse(payload, withoutSecrets));
+    }
   });
   engine.native.trace(slot);
 }

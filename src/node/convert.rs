@@ -129,6 +129,7 @@ pub(super) fn opening(
             compression: deflate.map(Compression::Offer),
             level,
             tells_head: true,
+            admission: None,
         },
         limits,
     ))

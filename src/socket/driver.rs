@@ -63,12 +63,13 @@ pub fn run(socket: Arc<Socket>, opening: Opening) -> impl Future<Output = ()> + 
             IO.take();
             Cause::Internal
         });
-        bury(&socket, cause);
+        let struck = socket.side().broken == Some(Cause::Internal);
+        bury(&socket, if struck { Cause::Internal } else { cause });
     }
 }
 
-async fn start(socket: Arc<Socket>, opening: Opening) -> Option<Box<Driver>> {
-    let connection = open(&socket, &opening).await?;
+async fn start(socket: Arc<Socket>, mut opening: Opening) -> Option<Box<Driver>> {
+    let connection = open(&socket, &mut opening).await?;
     Some(Box::new(Driver::new(socket, connection, opening.level)))
 }
 
@@ -90,7 +91,7 @@ fn bury(socket: &Socket, cause: Cause) {
 }
 
 /// What a connection broke of, as `lib/relayed-socket.js` numbers it.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
     /// Nothing: it was ended in order, or by JavaScript.
     None = 0,
@@ -108,7 +109,6 @@ impl From<io::Error> for Cause {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Cause::Pipe,
             io::ErrorKind::TimedOut => Cause::Timeout,
-            io::ErrorKind::QuotaExceeded => Cause::Backlog,
             _ => Cause::Reset,
         }
     }
@@ -273,7 +273,7 @@ impl Driver {
                 io.deflated.clear();
                 io.deflated.shrink_to(SPARE_DEFLATED);
                 if deflate.compress(&waiting.payload, outline.fin, &mut io.deflated).is_err() {
-                    self.socket.side().broken = Some(io::ErrorKind::Other.into());
+                    self.socket.side().broken = Some(Cause::Reset);
                     return;
                 }
                 &io.deflated
@@ -296,8 +296,8 @@ impl Driver {
         if receipts > 0 {
             io.batch.push_count(self.socket.slot, Kind::Sent, 0, receipts);
         }
-        if let Some(error) = side.broken.take() {
-            return Err(error.into());
+        if let Some(cause) = side.broken {
+            return Err(cause);
         }
         while side.ending == Ending::Shutdown && !self.shut && side.outgoing.is_empty() {
             self.shut = self.link.shutdown()?;

@@ -26,6 +26,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::thread;
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
@@ -39,6 +40,7 @@ pub use self::spin::run as stay_awake;
 pub use self::tally::SocketStats;
 
 use self::delivery::{Delivery, Kind, Owner};
+use self::driver::Cause;
 use self::ends::Ends;
 use self::link::Link;
 use self::outgoing::Outgoing;
@@ -111,8 +113,8 @@ struct Side {
     outgoing: Outgoing,
     sent: Sent,
     ending: Ending,
-    /// A write failed; the IO thread has to notice.
-    broken: Option<io::Error>,
+    /// What has ended the connection beside the IO thread, which has to notice.
+    broken: Option<Cause>,
     /// When the closing handshake is given up.
     close_by: Option<Instant>,
     /// JavaScript sent its close frame: no keep-alive after it.
@@ -210,6 +212,12 @@ impl Socket {
     /// Drops the connection, or the attempt to make one, at once.
     pub fn terminate(&self) {
         self.end(Ending::Terminate);
+    }
+
+    /// Drops the connection, or the attempt to make one, for a panic has struck it: what it keeps may be half done.
+    pub fn fail(&self) {
+        self.side().broken = Some(Cause::Internal);
+        self.terminate();
     }
 
     /// Reads no more until [`Socket::resume`]: TCP pushes back to the peer.
@@ -316,7 +324,7 @@ impl Side {
     /// Writes what can be written; receipts that became due are counted.
     fn write(&mut self) -> u32 {
         if let Err(error) = self.try_write() {
-            self.broken = Some(error);
+            self.broken.get_or_insert(error.into());
         }
         self.outgoing.due_receipts()
     }
@@ -361,6 +369,10 @@ impl SendRun<'_> {
 
 impl Drop for SendRun<'_> {
     fn drop(&mut self) {
+        // A second panic would be one too many.
+        if thread::panicking() {
+            return;
+        }
         let tuning = self.socket.tuning;
         let side = &mut *self.side;
         let direct = tuning.direct_write
