@@ -169,6 +169,19 @@ test.each([
   expect(nameAddress(address)).toBe(name);
 });
 
+test.each([
+  [
+    'SharedAccessSignature excludes SharedAccessKeyName',
+    'SharedAccessSignature excludes SharedAccessKeyName'
+  ],
+  ['The SharedAccessSignature is expired.', 'The SharedAccessSignature is expired.'],
+  ['bad SharedAccessSignature SECRET', 'bad SharedAccessSignature ***'],
+  ['bad SharedAccessSignature sr=a&sig=b&se=1, refused', 'bad SharedAccessSignature ***, refused'],
+  ['SharedAccessSignature=secret', 'SharedAccessSignature=***']
+])('the text "%s" is shown as "%s"', (text, shown) => {
+  expect(redact(text)).toBe(shown);
+});
+
 test('known secrets are found however they are escaped', () => {
   fc.assert(
     fc.property(fc.string({ minLength: 1, unit: 'grapheme' }), fc.nat(2), (secret, times) => {

@@ -9,6 +9,8 @@ const MASK = '***';
 /** Between a name and its value: `=` or `:`, and the quotes of JSON and of shells. */
 const IS = String.raw`[\s"'\\]{0,8}[=:][\s"'\\]{0,8}`;
 
+const NOT_IN_QUERY = String.raw`(?<!\bsb[-_]hc[-_]token${IS})`;
+
 /**
  * `before` is looked for in the text with its percent-escapes read, as the far end would read them; what it matches
  * stays. The secret begins there and goes as far, in the text as it is written, as `value` says for text, and for
@@ -18,9 +20,11 @@ const NAMED = [
   // The rendezvous address carries the whole connection's credentials in its other sb-hc parameters, too.
   [String.raw`\bsb[-_]hc[-_](?:token|key)${IS}`, String.raw`[^&#\s"'<>]+`, '[^&]+'],
   // Not the token in a query, which has just been seen to: what follows that is none of it.
+  [`${NOT_IN_QUERY}sharedaccesssignature${IS}`, String.raw`[^\s"'<>,;]+`, '[^;]+'],
+  // Nor a word behind the name, in a sentence about it.
   [
-    String.raw`(?<!\bsb[-_]hc[-_]token${IS})sharedaccesssignature(?:${IS}|[\s+]{1,8})`,
-    String.raw`[^\s"'<>,;]+`,
+    String.raw`${NOT_IN_QUERY}sharedaccesssignature[\s+]{1,8}`,
+    String.raw`(?![a-z]{1,16}(?:[\s.,;]|$))[^\s"'<>,;]+`,
     '[^;]+'
   ],
   [String.raw`\bsharedaccesskey${IS}`, String.raw`[^;"'<>\r\n]+`, '[^;]+'],
