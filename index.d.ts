@@ -527,6 +527,8 @@ declare namespace WebSocket {
     /** Brings another token to the control channel, or starts a listener again that went offline. */
     updateToken(token: string): void;
     stats(): RelayedServerStats;
+    /** What the server shows of itself, to `util.inspect()` too; no credentials. */
+    toJSON(): object;
     /** Stops listening and closes the connections. `cb` is called, and the promise resolved, when all is down. */
     close(cb?: (error?: Error) => void): Promise<void>;
     close(options?: RelayedCloseOptions | null, cb?: (error?: Error) => void): Promise<void>;
@@ -637,6 +639,8 @@ declare namespace WebSocket {
     constructor(address: string | URL, protocols?: string | string[], options?: RelayedClientOptions);
     /** What the socket has carried so far; also after it is closed. */
     stats(): RelayedSocketStats;
+    /** What the socket shows of itself, to `util.inspect()` too; no credentials. */
+    toJSON(): object;
     /** Closes the socket; the promise is fulfilled when it is closed. */
     [Symbol.asyncDispose](): Promise<void>;
   }

@@ -166,7 +166,8 @@ export interface DialOptions {
   host: string
   port: number
   target: string
-  head: string
+  /** Names and values in turn. */
+  headers: Array<string>
   protocols: Array<string>
   deflate?: DeflateOffer
   serverName?: string
@@ -253,9 +254,6 @@ export interface ReconnectOptions {
   ownerDelays: boolean
   recycleAfter: number
 }
-
-/** A text with the value of every `sb-hc-token` masked. */
-export declare function redactUri(uri: string): string
 
 /** The limits of one socket. */
 export interface SocketLimits {

@@ -844,5 +844,4 @@ module.exports.createRelayToken = nativeBinding.createRelayToken
 module.exports.encodeComponent = nativeBinding.encodeComponent
 module.exports.panicOnce = nativeBinding.panicOnce
 module.exports.parseConnectionString = nativeBinding.parseConnectionString
-module.exports.redactUri = nativeBinding.redactUri
 module.exports.tokenExpiry = nativeBinding.tokenExpiry

@@ -2,7 +2,7 @@
 
 // What the commands show on a terminal and do not show elsewhere.
 
-const { paint, waiting } = require('../lib/cli/output');
+const { note, paint, plain, waiting } = require('../lib/cli/output');
 
 function stream(isTTY) {
   return {
@@ -25,6 +25,15 @@ test('colours are for terminals, unless NO_COLOR is set', () => {
   expect(paint('red', 'no', stream(false))).toBe('no');
   process.env.NO_COLOR = '1';
   expect(paint('red', 'no', stream(true))).toBe('no');
+});
+
+test('errors and remarks are shown without what is secret in them', () => {
+  const error = Object.assign(new Error('at wss://u:SECRET@h'), { code: 'E', reason: 'sig=SECRET' });
+  expect(plain(error)).toEqual({ code: 'E', message: 'at wss://***@h', reason: 'sig=***' });
+  const write = jest.spyOn(process.stderr, 'write').mockReturnValue(true);
+  note('closed: sb-hc-token=SECRET');
+  expect(write.mock.calls.flat().join('')).toContain('closed: sb-hc-token=***');
+  write.mockRestore();
 });
 
 describe('waiting', () => {

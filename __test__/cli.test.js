@@ -127,6 +127,27 @@ describe('token', () => {
   });
 });
 
+describe('what a command complains about', () => {
+  const string = 'Endpoint=sb://ns.test/;SharedAccessKeyName=rule;SharedAccessKey=SECRET;EntityPath=hyco';
+
+  test.each([
+    [[string], {}, 'SharedAccessKey=***'],
+    [['listen', string], {}, 'SharedAccessKey=***'],
+    [['connect', `--ns=${string}`, '--path', 'a'], {}, 'connectionString'],
+    [
+      ['token', '--path', 'hyco/../other'],
+      { SB_HC_NAMESPACE: '', SB_HC_CONNECTION_STRING: string },
+      'EntityPath'
+    ],
+    [['listen', '--ns', 'wss://u:SECRET@ns.test', '--path', 'a'], {}, 'connectionString']
+  ])('%j is told without a secret', async (args, variables, text) => {
+    const child = command(args, variables);
+    expect(await child.ended).toBe(2);
+    expect(child.errors).toContain(text);
+    expect(child.errors + child.text).not.toContain('SECRET');
+  });
+});
+
 describe('listen and connect', () => {
   test('talk in lines', async () => {
     const listener = await listening(['--echo']);

@@ -5,8 +5,11 @@
 const { once } = require('node:events');
 const { createServer } = require('node:net');
 
+const fc = require('fast-check');
+
 const { RelayedServer, RelayedWebSocket, connectRelayed, relayedConnect } = require('..');
 const { RelayEmulator } = require('../emulator.js');
+const { readConnectionString } = require('../lib/connection-address');
 
 let relay;
 let server;
@@ -75,6 +78,111 @@ describe('connection strings', () => {
     }
     expect(error).toEqual(invalid(name));
     expect(error.message).not.toContain('s3cret');
+  });
+
+  describe('the path', () => {
+    const OWN = `Endpoint=sb://ns.test/;${SAS};EntityPath=hyco`;
+    const BARE = `Endpoint=sb://ns.test/;${SAS}`;
+
+    test.each([
+      'hyco/../other',
+      'hyco/..',
+      'hyco/a/../../other',
+      'hyco/%2e%2e/other',
+      'hyco/.%2E/other',
+      'hyco/..%2fother',
+      'hyco/%2e%2e%2fother',
+      'hyco/%252e%252e%252fother',
+      'hyco/..%5cother',
+      'hyco/..\\other',
+      'hyco/\\..\\..\\other',
+      'hyco/.\t./other',
+      'hyco/.\n.\r/other',
+      'hyco/..?x',
+      'hyco/../hyco2',
+      'hyco/../HYCO',
+      'hyco/\t../other',
+      'hyco/#',
+      'hyco#',
+      'hyco/a#/../..',
+      'hyco2',
+      'hyc',
+      '/hyco',
+      'other/../hyco',
+      ' hyco',
+      ''
+    ])('%j is not below hyco', (path) => {
+      for (const open of [
+        (given) => RelayedServer.fromConnectionString(OWN, given),
+        (given) => relayedConnect(OWN, given)
+      ]) {
+        expect(() => open({ path, token: 't' })).toThrow(invalid('options.path'));
+      }
+    });
+
+    test.each(['../other', '..', 'a/../../other', '..%2fother', 'a#b'])('%j does not leave /$hc', (path) => {
+      expect(() => relayedConnect(BARE, { path })).toThrow(invalid('options.path'));
+    });
+
+    test.each([
+      [OWN, 'hyco', '/$hc/hyco'],
+      [OWN, 'hyco/', '/$hc/hyco/'],
+      [OWN, 'hyco//other', '/$hc/hyco//other'],
+      [OWN, 'hyco/a..b/..c', '/$hc/hyco/a..b/..c'],
+      [OWN, 'hyco/a/../b', '/$hc/hyco/b'],
+      [OWN, 'hyco?x/../..', '/$hc/hyco?x/../..'],
+      [OWN, 'hyco?x=%2e%2e/', '/$hc/hyco?x=%2e%2e/'],
+      [`${OWN}/`, 'hyco/', '/$hc/hyco/'],
+      [`${OWN} %7e`, 'hyco %7e/ü', '/$hc/hyco%20%7e/%C3%BC'],
+      [BARE, 'a/b', '/$hc/a/b']
+    ])('of %s, %j is fine', async (text, path, target) => {
+      const socket = relayedConnect(text, { path, token: () => new Promise(() => {}) });
+      socket.on('error', () => {});
+      const { pathname, search } = new URL(socket.url);
+      expect(pathname + search.replace(/[?&]sb-hc-action=connect/, '')).toBe(target);
+      const closed = new Promise((resolve) => socket.once('close', resolve));
+      socket.terminate();
+      await closed;
+    });
+
+    test('what is let through is below, by whatever parser', () => {
+      const piece = fc.constantFrom(
+        'hyco',
+        'a',
+        '..',
+        '.',
+        '%2e',
+        '%2E%2e',
+        '%252e',
+        '/',
+        '\\',
+        '%2f',
+        '%5C',
+        '?',
+        '#',
+        '\t',
+        '\n'
+      );
+      fc.assert(
+        fc.property(fc.array(piece, { maxLength: 8 }), (pieces) => {
+          const path = `hyco/${pieces.join('')}`;
+          let uri;
+          try {
+            ({ uri } = readConnectionString(OWN, 'connect', { path }));
+          } catch (error) {
+            expect(error).toEqual(invalid('options.path'));
+            return;
+          }
+          let { pathname } = new URL(uri);
+          for (let before; before !== pathname;) {
+            expect(`${pathname}/`).toMatch(/^\/\$hc\/hyco\//);
+            before = pathname;
+            pathname = new URL(`ws://h${decodeURIComponent(pathname).replace(/[?#]/g, '')}`).pathname;
+          }
+        }),
+        { numRuns: 2_000 }
+      );
+    });
   });
 
   test('subclasses stay what they are', async () => {

@@ -37,7 +37,7 @@ test('everything that happens is published, with the server and without its secr
     diagnosticsChannel.subscribe(`hyco-ws-rs:${name}`, fn);
     return () => diagnosticsChannel.unsubscribe(`hyco-ws-rs:${name}`, fn);
   });
-  const error = { code: 'ERR_HYCO_TOKEN', message: 'no', transient: true };
+  const error = { code: 'ERR_HYCO_TOKEN', message: 'no sig=SECRET', reason: 'sig=SECRET', transient: true };
   const { server, listener } = startServer(RelayedServer, {
     server: 'wss://ns.test/$hc/h?sb-hc-token=SECRET',
     token: () => Promise.reject(new Error('SharedAccessSignature SECRET')),
@@ -49,11 +49,12 @@ test('everything that happens is published, with the server and without its secr
   listener.event('token', { refresh: false });
   listener.event('listening', { channel: 0 });
   listener.event('tokenRenewed', { channel: 0, expiresIn: 5 });
-  listener.event('malformed', { message: 'not JSON' });
+  listener.event('malformed', { message: 'Unknown control message: sb-hc-token=SECRET' });
   listener.offer({ path: '/no' });
   listener.open(listener.offer({ headers: { ServiceBusAuthorization: 'SECRET' } }));
   listener.fail(listener.offer(), new Error('gone'));
-  listener.event('reconnecting', { channel: 0, attempt: 1, delay: 2, reason: 'lost', error });
+  const reason = 'lost (sig=SECRET)';
+  listener.event('reconnecting', { channel: 0, attempt: 1, delay: 2, reason, error });
   listener.event('error', { terminal: true, error });
   listener.event('offline', { channel: 0 });
   await new Promise(setImmediate);

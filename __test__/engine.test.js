@@ -235,7 +235,7 @@ describe('slots', () => {
       host: '127.0.0.1',
       port: server.address().port,
       target: '/',
-      head: 'Host: relay\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n',
+      headers: ['Host', 'relay', 'Connection', 'Upgrade', 'Upgrade', 'websocket'],
       protocols: [],
       handshakeTimeout: 0,
       limits: { maxPayload: 0, maxFragments: 0, skipUtf8: false, highWater: 1 << 20, maxBacklog: 0 }

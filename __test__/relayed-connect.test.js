@@ -9,14 +9,16 @@ const { relayedConnect } = require('../lib/relayed-connect');
 
 const URI = 'wss://ns.test:443/$hc/hyco?sb-hc-action=connect';
 const headersOf = (socket) => socket.arguments.options.headers;
+const tokenOf = (socket) => socket.arguments.options.relay.token;
 const turn = () => new Promise(setImmediate);
 
 test("takes hyco-ws's arguments: address, token, function", () => {
   const fn = jest.fn();
   const socket = relayedConnect(URI, 'the-token', fn);
   expect(socket).toBeInstanceOf(FakeSocket);
-  expect(socket.arguments).toMatchObject({ address: URI, protocols: [], options: { relay: true } });
-  expect(headersOf(socket)).toEqual({ ServiceBusAuthorization: 'the-token' });
+  expect(socket.arguments).toMatchObject({ address: URI, protocols: [], options: { relay: {} } });
+  expect(headersOf(socket)).toEqual({});
+  expect(tokenOf(socket)).toBe('the-token');
   socket.emit('open');
   expect(fn.mock.calls).toEqual([[socket]]);
 });
@@ -40,10 +42,10 @@ test("takes ws's client options in the token's place", () => {
   const socket = relayedConnect(URI, options);
   expect(socket.arguments.protocols).toEqual(['p']);
   expect(socket.arguments.options).toEqual({
-    relay: true,
+    relay: { token: 't' },
     ca: 'CA',
     key: 'PEM',
-    headers: { 'X-A': '1', ServiceBusAuthorization: 't' }
+    headers: { 'X-A': '1' }
   });
   expect(options.headers.servicebusauthorization).toBe('old');
 });
@@ -52,7 +54,7 @@ test('a key makes the token', () => {
   const socket = relayedConnect('sb://ns.test/hyco', { keyName: 'rule', key: 'k', tokenLifetime: 9 });
   const uri = 'wss://ns.test/$hc/hyco?sb-hc-action=connect';
   expect(socket.arguments.address).toBe(uri);
-  expect(headersOf(socket).ServiceBusAuthorization).toBe(`${uri}|rule|k|9`);
+  expect(tokenOf(socket)).toBe(`${uri}|rule|k|9`);
   expect(socket.arguments.options).not.toHaveProperty('key');
 });
 

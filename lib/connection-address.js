@@ -5,6 +5,7 @@
 const { isIPv4 } = require('node:net');
 
 const { invalidArgType, invalidArgValue } = require('./errors');
+const { readEscapes } = require('./escapes');
 
 /** @param {unknown} address @return {boolean} Whether it is a connection string and not a URI */
 function isConnectionString(address) {
@@ -39,10 +40,26 @@ function entityOf(own, asked) {
     throw invalidArgValue('options.path', 'it is needed, for the connection string has no EntityPath');
   }
   if (typeof asked !== 'string') throw invalidArgType('options.path', 'a string', asked);
+  if (asked.includes('#')) throw invalidArgValue('options.path', 'it has a fragment ("#")');
   if (own && !(asked === own || asked.startsWith(`${own}/`) || asked.startsWith(`${own}?`))) {
     throw invalidArgValue('options.path', "it is not below the connection string's EntityPath");
   }
+  if (leadsAway(own ?? '', asked)) {
+    throw invalidArgValue(
+      'options.path',
+      `it leads away from ${own ? "the connection string's EntityPath" : '/$hc'}`
+    );
+  }
   return asked;
+}
+
+/** Whether a URL parser leaves `own` by `asked`, or one that takes an escaped `../` for one, as servers may. */
+function leadsAway(own, asked) {
+  const pathOf = (path) => new URL(`ws://namespace/$hc/${path}`).pathname;
+  const root = pathOf(own).replace(/\/+$/, '');
+  const path = pathOf(asked);
+  if (path !== root && !path.startsWith(`${root}/`)) return true;
+  return /[\\/]\.\.(?:[\\/]|$)/.test(readEscapes(path).plain);
 }
 
 function origin({ fullyQualifiedNamespace: authority, useDevelopmentEmulator }) {

@@ -9,6 +9,7 @@ const diagnostics = require('./diagnostics');
 const { openListener } = require('./listener');
 const { proxyFor } = require('./environment');
 const { fromReport } = require('./errors');
+const { redact } = require('./redact');
 const { TokenSource } = require('./token-source');
 
 /** With reconnecting switched off the first `reconnecting` report is the end; these are for the engine only. */
@@ -111,7 +112,10 @@ class Control {
         return diagnostics.publish('accept:failed', { server: this.server, error: this.errorOf(event) });
       case 'malformed':
         this.counters.malformed++;
-        return diagnostics.publish('control:malformed', { server: this.server, message: event.message });
+        return diagnostics.publish('control:malformed', {
+          server: this.server,
+          message: redact(event.message)
+        });
       case 'tokenRenewed': {
         this.counters.renewals++;
         const { channel = 0, expiresIn } = event;
@@ -143,7 +147,8 @@ class Control {
   }
 
   onReconnecting(event) {
-    const { channel = 0, attempt, reason } = event;
+    const { channel = 0, attempt } = event;
+    const reason = redact(event.reason);
     const error = this.errorOf(event);
     if (this.settings.reconnect === null) return this.giveUp(error);
     this.channels[channel] = 'reconnecting';

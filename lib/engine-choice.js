@@ -2,8 +2,10 @@
 
 /** Which engine runs a socket that dials: docs/websocket.md has the rules. */
 
+const { validateHeaderValue } = require('node:http');
+
 const { invalidArgValue } = require('./errors');
-const { DEFAULTS } = require('./opening');
+const { DEFAULTS, TOKEN_HEADER, isHome } = require('./opening');
 
 /** Options that only Node's own net, tls and http know: with one of them, ws's engine does the work. */
 const NODE_OPTIONS = [
@@ -43,11 +45,42 @@ const NATIVE_OPTIONS = ['proxy', 'keepAlive', 'highWaterMark', 'maxBufferedAmoun
 function needsNodeSocket(address, protocols, options) {
   // The inert instance that servers and subclasses begin with.
   if (address === null) return true;
-  const given =
-    typeof protocols === 'object' && protocols !== null && !Array.isArray(protocols) ? protocols : options;
+  const given = optionsOf(protocols, options);
   if (given?.pfx) checkBesidePfx(given);
   if (given && NODE_OPTIONS.some((name) => given[name])) return true;
   return (address instanceof URL ? address.protocol : String(address)).startsWith('ws+unix:');
+}
+
+/** As in ws, options may stand in the place of the subprotocols. */
+function optionsOf(protocols, options) {
+  return typeof protocols === 'object' && protocols !== null && !Array.isArray(protocols)
+    ? protocols
+    : options;
+}
+
+/**
+ * What ws's own engine is constructed with. It would carry the relay's token, as any header, to wherever a redirect
+ * leads, and does not wait for one that comes late; so each request gets it by itself, before it is sent.
+ */
+function nodeArguments(address, protocols, options) {
+  const given = optionsOf(protocols, options);
+  const relay = given?.relay;
+  if (relay === undefined) return [address, protocols, options];
+  // Later than here, the request is under way already.
+  if (relay.token !== undefined) validateHeaderValue(TOKEN_HEADER, relay.token);
+  let first;
+  const finishRequest = (request, socket) => {
+    const url = new URL(socket.url);
+    first ??= url;
+    const finish = () => {
+      if (relay.token !== undefined && isHome(url, first)) request.setHeader(TOKEN_HEADER, relay.token);
+      if (given.finishRequest) given.finishRequest(request, socket);
+      else request.end();
+    };
+    if (relay.waits) relay.finish = finish;
+    else finish();
+  };
+  return [address, given === protocols ? undefined : protocols, { ...given, finishRequest }];
 }
 
 /** Programs that gave a `pfx` had these, too, while the native engine read it: they must not lose them in silence. */
@@ -61,4 +94,4 @@ function checkBesidePfx(given) {
   }
 }
 
-module.exports = { needsNodeSocket };
+module.exports = { needsNodeSocket, nodeArguments, optionsOf };

@@ -3,6 +3,8 @@
 // Errors are made here and nowhere else: those that native code throws are not `instanceof Error` in another
 // realm (a jest test, a vm context), and their `code` is a status of napi.
 
+const { redact } = require('./redact');
+
 /** Shared by every copy of this package in a process, so that `instanceof` agrees between them. */
 const kBrand = Symbol.for('hyco-ws-rs.RelayError');
 
@@ -68,10 +70,11 @@ Object.defineProperty(RelayError.prototype, kBrand, { value: true });
  * (`code: 'ECONNREFUSED'`, `syscall`, `address`, `port`), because programs written for ws match those; its
  * code among ours is `relayCode`. Everything else becomes a `RelayError`.
  *
- * @param {Report} report
+ * @param {Report} given
  * @return {Error}
  */
-function fromReport(report) {
+function fromReport(given) {
+  const report = withoutSecrets(given);
   const cause = causeOf(report.causes);
   if (!report.system) return new RelayError(report.message, cause ? { ...report, cause } : report);
   const failure = systemError(report.message, report.system, cause);
@@ -80,6 +83,14 @@ function fromReport(report) {
   Object.defineProperty(failure, 'relayCode', { configurable: true, value: report.code });
   Object.defineProperty(failure, 'transient', { configurable: true, value: report.transient ?? false });
   return failure;
+}
+
+/** Reasons are the relay's, a proxy's or a listener's words, and may quote what they were sent. */
+function withoutSecrets(report) {
+  const result = { ...report, message: redact(report.message) };
+  if (report.reason !== undefined && report.reason !== null) result.reason = redact(report.reason);
+  if (report.causes) result.causes = report.causes.map((text) => redact(text));
+  return result;
 }
 
 /** What is reported where the addon throws something that is no report. */

@@ -11,9 +11,12 @@ const querystring = require('node:querystring');
 
 const { getEngine } = require('./engine');
 const { proxyFor } = require('./environment');
+const { nameAddress } = require('./redact');
 const { tlsContext } = require('./tls-context');
 
 const VERSIONS = [8, 13];
+/** The header that carries the relay's token. */
+const TOKEN_HEADER = 'ServiceBusAuthorization';
 const TOKEN = /^[!#$%&'*+\-.0-9A-Z^_`|a-z~]+$/;
 
 const DEFAULTS = {
@@ -40,7 +43,19 @@ const DEFAULTS = {
  * @property {object} dial What the native engine takes
  * @property {Map<string, {name: string, value: *}>} headers
  * @property {Error} [failure] Why the dial cannot succeed
- * @property {function(): void} refreshHead Puts changed headers into `dial`
+ * @property {boolean} [sent]
+ * @property {import('node:http').ClientRequest} [lookAlike] What listeners got for it; its headers are the ones that count
+ */
+
+/**
+ * What `relayedConnect()` adds to ws's options, under `relay`: a socket with it reports the relay's errors. Its token is
+ * the package's own business and none of the headers that a program set: it goes to the host that was asked for, and
+ * to no other to which a redirect may lead.
+ *
+ * @typedef {object} Relay
+ * @property {string} [token] May come later
+ * @property {boolean} [waits] For the token
+ * @property {function(): void} [finish] Sends the request of ws's own engine, once the token is there
  */
 
 /**
@@ -75,7 +90,7 @@ function prepareRequest(socket, address, protocols, options) {
   socket._url = url.href;
   const complaint = urlComplaint(url);
   if (complaint !== undefined) throw new SyntaxError(complaint);
-  return build(url, protocols, settings, { ...settings.headers });
+  return build(url, protocols, settings, { ...settings.headers }, true);
 }
 
 /**
@@ -91,7 +106,7 @@ function prepareRedirect(socket, previous, location) {
   try {
     url = parseUrl(new URL(location, socket._url));
   } catch {
-    socket._fail(new SyntaxError(`Invalid URL: ${location}`));
+    socket._fail(new SyntaxError(`Invalid URL: ${nameAddress(location)}`));
     return null;
   }
   socket._url = url.href;
@@ -105,20 +120,23 @@ function prepareRedirect(socket, previous, location) {
   const given = {};
   for (const [name, value] of Object.entries(settings.headers ?? {})) given[name.toLowerCase()] = value;
   if (first.auth && given.authorization === undefined) given.authorization = basic(first.auth);
-  if (socket.listenerCount('redirect') === 0) {
+  const home = isHome(url, first.url);
+  if (!home && socket.listenerCount('redirect') === 0) {
     // As curl does: credentials stay with the host, and with TLS, that they were meant for.
-    const sameHost = url.host === first.url.host;
-    if (!sameHost || (first.dial.secure && url.protocol !== 'wss:')) {
-      delete given.authorization;
-      delete given.cookie;
-      delete given.servicebusauthorization;
-      if (!sameHost) delete given.host;
-      settings.auth = undefined;
-    }
+    delete given.authorization;
+    delete given.cookie;
+    delete given.servicebusauthorization;
+    if (url.host !== first.url.host) delete given.host;
+    settings.auth = undefined;
   }
-  const next = build(url, previous.protocols, settings, given);
+  const next = build(url, previous.protocols, settings, given, home);
   next.first = first;
   return next;
+}
+
+/** Whether a redirect leads to the host that was asked for, and not out of TLS. */
+function isHome(url, first) {
+  return url.host === first.host && (url.protocol === 'wss:' || first.protocol !== 'wss:');
 }
 
 function parseUrl(address) {
@@ -129,7 +147,7 @@ function parseUrl(address) {
     try {
       url = new URL(address);
     } catch {
-      throw new SyntaxError(`Invalid URL: ${address}`);
+      throw new SyntaxError(`Invalid URL: ${nameAddress(`${address}`)}`);
     }
   }
   if (url.protocol !== 'http:' && url.protocol !== 'https:') return url;
@@ -147,7 +165,8 @@ function urlComplaint(url) {
   return url.hash ? 'The URL contains a fragment identifier' : undefined;
 }
 
-function build(url, protocols, settings, given) {
+/** @param {boolean} home Whether it is the host that was asked for */
+function build(url, protocols, settings, given, home) {
   const secure = url.protocol === 'wss:';
   const defaultPort = settings.defaultPort || (secure ? 443 : 80);
   const host = url.hostname.startsWith('[') ? url.hostname.slice(1, -1) : url.hostname;
@@ -160,11 +179,10 @@ function build(url, protocols, settings, given) {
     for (const one of Array.isArray(value) ? value : [value]) validateHeaderValue(name, one);
     set(name, value);
   }
+  if (home) setToken(headers, settings.relay?.token);
   set('Sec-WebSocket-Version', settings.protocolVersion);
   set('Connection', 'Upgrade');
   set('Upgrade', 'websocket');
-  // The engine writes the key.
-  headers.delete('sec-websocket-key');
 
   const deflate = settings.perMessageDeflate ? deflateOffer(settings.perMessageDeflate) : undefined;
   if (deflate !== undefined) set('Sec-WebSocket-Extensions', getEngine().native.deflateOffer(deflate));
@@ -198,7 +216,7 @@ function build(url, protocols, settings, given) {
     host,
     port,
     target: url.pathname + url.search,
-    head: '',
+    headers: [],
     protocols,
     deflate,
     serverName: secure ? serverName(settings, host) : undefined,
@@ -207,23 +225,57 @@ function build(url, protocols, settings, given) {
     handshakeTimeout: settings.handshakeTimeout || 0,
     limits: socketLimits(settings)
   };
-  const prepared = {
+  return {
     url,
     auth,
     options: settings,
     protocols,
     headers,
     dial,
-    failure: secure ? versionFailure(settings) : undefined,
-    refreshHead() {
-      dial.head = '';
-      for (const { name, value } of headers.values()) {
-        for (const one of lines(name, value)) dial.head += `${name}: ${one}\r\n`;
-      }
-    }
+    failure: secure ? versionFailure(settings) : undefined
   };
-  prepared.refreshHead();
-  return prepared;
+}
+
+/** From now on Node's own code refuses to change the headers of `request`. */
+function markSent(request) {
+  request._header = `GET ${request.path} HTTP/1.1\r\n`;
+}
+
+function setToken(headers, token) {
+  if (token === undefined) return;
+  validateHeaderValue(TOKEN_HEADER, token);
+  headers.set(TOKEN_HEADER.toLowerCase(), { name: TOKEN_HEADER, value: token });
+}
+
+/**
+ * Gives the first request the token that it has been waiting for.
+ *
+ * @param {Prepared} prepared
+ */
+function addToken({ options, headers }) {
+  setToken(headers, options.relay.token);
+}
+
+/**
+ * The dial, with the headers as they are now.
+ *
+ * @param {Prepared} prepared
+ * @return {object} What the native engine takes
+ */
+function finishDial(prepared) {
+  const { dial, headers, lookAlike } = prepared;
+  const entries =
+    lookAlike === undefined
+      ? [...headers.values()]
+      : lookAlike.getRawHeaderNames().map((name) => ({ name, value: lookAlike.getHeader(name) }));
+  for (const { name, value } of entries) {
+    // The engine writes the key.
+    if (name.toLowerCase() === 'sec-websocket-key') continue;
+    for (const one of lines(name, value)) dial.headers.push(name, String(one));
+  }
+  prepared.sent = true;
+  if (lookAlike !== undefined) markSent(lookAlike);
+  return dial;
 }
 
 /** One header line for each value, except that cookies share one as in Node (RFC 6265 section 5.4). */
@@ -288,4 +340,15 @@ function basic(auth) {
   return `Basic ${Buffer.from(auth).toString('base64')}`;
 }
 
-module.exports = { DEFAULTS, deflateOffer, prepareRedirect, prepareRequest, socketLimits };
+module.exports = {
+  DEFAULTS,
+  TOKEN_HEADER,
+  addToken,
+  deflateOffer,
+  finishDial,
+  isHome,
+  markSent,
+  prepareRedirect,
+  prepareRequest,
+  socketLimits
+};

@@ -305,7 +305,13 @@ function readServerOptions(given) {
   settings.id ??= randomUUID();
 
   for (const name of HIDDEN) Object.defineProperty(settings, name, { enumerable: false });
+  Object.defineProperty(settings, inspect.custom, { value: shown });
   return { settings: Object.freeze(settings), unknown: unknownNames(given) };
+}
+
+/** What printing the settings shows, with `showHidden`, too. */
+function shown() {
+  return { ...this };
 }
 
 /** Puts credentials right; `false` if there are none. */

@@ -1,36 +1,130 @@
 'use strict';
 
-/** Takes credentials out of text that somebody may read: URIs, tokens, messages of foreign errors. */
+/** Takes credentials out of text that somebody may read: addresses, tokens, messages of foreign errors. */
+
+const { readEscapes } = require('./escapes');
 
 const MASK = '***';
 
-const PATTERNS = [
-  // The rendezvous address carries the whole connection's credentials in its other sb-hc parameters, too.
-  [/(\bsb-hc-token=)[^&#\s"'<>]*/gi, `$1${MASK}`],
-  [/(SharedAccessSignature[ +=]|SharedAccessSignature%20)[^\s"'<>,;]+/gi, `$1${MASK}`],
-  [/(\bSharedAccessKey=)[^;\s"']+/gi, `$1${MASK}`],
-  [/([?&]sig=)[^&#\s"']*/gi, `$1${MASK}`],
-  [/\beyJ[\w-]{4,}\.[\w-]{4,}\.[\w-]*/g, MASK],
-  [/(:\/\/)[^/?#@\s"']+@/g, `$1${MASK}@`]
-];
+/** Between a name and its value: `=` or `:`, and the quotes of JSON and of shells. */
+const IS = String.raw`[\s"'\\]{0,8}[=:][\s"'\\]{0,8}`;
+
+const NOT_IN_QUERY = String.raw`(?<!\bsb[-_]hc[-_]token${IS})`;
 
 /**
+ * `before` is looked for in the text with its percent-escapes read, as the far end would read them; what it matches
+ * stays. The secret begins there and goes as far, in the text as it is written, as `value` says for text, and for
+ * something that is one address as a whole: what a stray space or line end has cut in two is still one secret there.
+ */
+const NAMED = [
+  // The rendezvous address carries the whole connection's credentials in its other sb-hc parameters, too.
+  [String.raw`\bsb[-_]hc[-_](?:token|key)${IS}`, String.raw`[^&#\s"'<>]+`, '[^&]+'],
+  // Not the token in a query, which has just been seen to: what follows that is none of it.
+  [`${NOT_IN_QUERY}sharedaccesssignature${IS}`, String.raw`[^\s"'<>,;]+`, '[^;]+'],
+  // Nor a word behind the name, in a sentence about it.
+  [
+    String.raw`${NOT_IN_QUERY}sharedaccesssignature[\s+]{1,8}`,
+    String.raw`(?![a-z]{1,16}(?:[\s.,;]|$))[^\s"'<>,;]+`,
+    '[^;]+'
+  ],
+  [String.raw`\bsharedaccesskey${IS}`, String.raw`[^;"'<>\r\n]+`, '[^;]+'],
+  [String.raw`\bsig${IS}`, String.raw`[^&#\s"'<>]+`, '[^&]+'],
+  [String.raw`authorization${IS}`, String.raw`[^"'\r\n]+`, '[^"\']+'],
+  [String.raw`\bbearer[\s+]{1,8}(?=[\w.~+/-]{16})`, String.raw`[^\s"'<>,;]+`, '[^;]+']
+].map(([before, ...values]) => ({
+  before: new RegExp(before, 'gi'),
+  values: values.map((value) => new RegExp(value, 'y'))
+}));
+
+/** Secrets by their looks, in the text with its percent-escapes read. */
+const LOOKS = [
+  // A JWT.
+  /\beyJ[\w-]{4,}\.[\w-]{4,}\.[\w-]*/g,
+  // The 32 bytes of a SAS rule's key, in base64.
+  /(?<![\w+/])[A-Za-z0-9+/]{43,}=/g
+];
+const USER_INFO_IN_TEXT = userInfo(String.raw`\s"'<>`);
+const USER_INFO_IN_ADDRESS = userInfo('');
+
+/**
+ * User and password of an address. One with a slash in its password is cut off there by every URL parser, which takes
+ * what is before it for a port: where that is none, everything up to the last `@` counts.
+ *
+ * @param {string} end The characters that end an address
+ * @return {RegExp}
+ */
+function userInfo(end) {
+  const before = String.raw`(?:\b(?:wss?|https?|sb|socks\w{0,2}):|(?<![^:\s"'=(,])(?=[/\\]{2}))[/\\]{0,8}`;
+  const noPort = String.raw`[^/\\?#:@[${end}]{0,256}:(?!\d+(?:[/\\?#${end}]|$))[^${end}]{0,1024}`;
+  return new RegExp(String.raw`(?<=${before})(?:${noPort}|[^/\\?#${end}]{1,1024})(?=@)`, 'gi');
+}
+
+/**
+ * For texts of any kind.
+ *
  * @param {string} text
  * @param {Array<string|undefined>} [secrets] Texts to take out wherever they stand
  * @return {string}
  */
 function redact(text, secrets = []) {
-  let result = String(text);
+  return mask(String(text), 0, USER_INFO_IN_TEXT, secrets);
+}
+
+/**
+ * The name of an address in a text: the address itself, but for the credentials in it. Whatever a program takes for an
+ * address, a connection string or the half of one, goes through here before an error, a log or `util.inspect` shows it.
+ *
+ * @param {string} address
+ * @return {string}
+ */
+function nameAddress(address) {
+  return mask(String(address), 1, USER_INFO_IN_ADDRESS, []);
+}
+
+/** @param {number} scope Which of the values of `NAMED` */
+function mask(text, scope, userInfoPattern, secrets) {
+  const { plain, at } = readEscapes(text);
+  /** Where secrets begin and end in `text`, in turn. */
+  const found = [];
+  for (const { before, values } of NAMED) {
+    let end = 0;
+    for (const match of plain.matchAll(before)) {
+      const value = values[scope];
+      value.lastIndex = at(match.index + match[0].length);
+      if (value.lastIndex < end) continue;
+      const start = value.lastIndex;
+      if (!value.test(text)) continue;
+      end = value.lastIndex;
+      found.push([start, end]);
+    }
+  }
+  for (const pattern of plain.includes('@') ? [...LOOKS, userInfoPattern] : LOOKS) {
+    for (const match of plain.matchAll(pattern)) {
+      found.push([at(match.index), at(match.index + match[0].length)]);
+    }
+  }
   for (const secret of secrets) {
     if (typeof secret !== 'string' || secret === '') continue;
-    result = result.replaceAll(secret, MASK).replaceAll(encodeURIComponent(secret), MASK);
+    for (const form of new Set([secret, Buffer.from(secret).toString('latin1')])) {
+      const needle = readEscapes(form).plain;
+      for (let from = plain.indexOf(needle); from >= 0; from = plain.indexOf(needle, from + needle.length)) {
+        found.push([at(from), at(from + needle.length)]);
+      }
+    }
   }
-  for (const [pattern, replacement] of PATTERNS) result = result.replace(pattern, replacement);
-  return result;
+  if (found.length === 0) return text;
+  let result = '';
+  let shown = 0;
+  for (const [start, end] of found.sort((a, b) => a[0] - b[0])) {
+    if (end <= shown) continue;
+    if (start >= shown) result += text.slice(shown, start) + MASK;
+    shown = end;
+  }
+  return result + text.slice(shown);
 }
 
 /** Names of headers whose values are credentials. */
-const SECRET_HEADERS = new Set(['servicebusauthorization', 'authorization', 'proxy-authorization', 'cookie']);
+const SECRET_HEADER = /authorization|cookie|token|secret|password|(?:api|subscription|functions)-?key/i;
 
 /**
  * A copy of `headers` for printing.
@@ -41,9 +135,33 @@ const SECRET_HEADERS = new Set(['servicebusauthorization', 'authorization', 'pro
 function redactHeaders(headers) {
   const result = {};
   for (const [name, value] of Object.entries(headers)) {
-    result[name] = SECRET_HEADERS.has(name.toLowerCase()) ? MASK : value;
+    if (SECRET_HEADER.test(name)) result[name] = MASK;
+    else result[name] = Array.isArray(value) ? value.map((one) => redact(one)) : redact(value);
   }
   return result;
 }
 
-module.exports = { redact, redactHeaders };
+/**
+ * Takes credentials out of an error that another library made, before it is passed on: message, stack, `input` and
+ * causes. The error stays the same object.
+ *
+ * @template T
+ * @param {T} error
+ * @return {T}
+ */
+function redactError(error) {
+  for (let one = error, depth = 0; one instanceof Error && depth < 8; one = one.cause, depth++) {
+    const { message, stack, input } = one;
+    const shown = nameAddress(message);
+    const changes = { message: shown };
+    if (typeof stack === 'string') changes.stack = redact(stack.split(message).join(shown));
+    if (typeof input === 'string') changes.input = nameAddress(input);
+    for (const [name, value] of Object.entries(changes)) {
+      if (value === one[name]) continue;
+      Object.defineProperty(one, name, { value, configurable: true, writable: true });
+    }
+  }
+  return error;
+}
+
+module.exports = { nameAddress, redact, redactError, redactHeaders };

@@ -5,83 +5,64 @@
 const { checkSignal, obey } = require('./abort');
 const { nextTick, setImmediate } = require('./clock');
 const { isConnectionString, readConnectionString } = require('./connection-address');
-const { needsNodeSocket } = require('./engine-choice');
 const { invalidArgType } = require('./errors');
+const { TOKEN_HEADER, addToken } = require('./opening');
 const { readCredentials } = require('./options');
 const { releaseHeld } = require('./receiving-socket');
 const { splitToken, translate } = require('./relay-address');
 const { RelayedWebSocket } = require('./relayed-socket');
 const { TokenSource } = require('./token-source');
 
-const TOKEN_HEADER = 'ServiceBusAuthorization';
-
 /** A socket whose token has to be asked for: CONNECTING until it comes, and dialled then. */
 class WaitingSocket extends RelayedWebSocket {
   /** Called by the base constructor, and for each redirect. */
   _dial(request) {
     if (this._dialled) super._dial(request);
-    else this._waiting = request;
-  }
-
-  /** @param {TokenSource} source */
-  _waitFor(source) {
-    const asking = new AbortController();
-    // Closed before the token came: the provider need not go on.
-    this.once('close', () => asking.abort());
-    source.get({ signal: asking.signal }).then(
-      // Errors of the dial and of listeners are the socket's or the program's, not the promise's.
-      (token) => nextTick(dialWith, this, token),
-      (error) => nextTick(giveUp, this, error)
-    );
   }
 }
 
 Object.defineProperty(WaitingSocket, 'name', { value: RelayedWebSocket.name });
 
-function dialWith(socket, token) {
+/**
+ * @param {string} target
+ * @param {string[]} protocols
+ * @param {object} settings
+ * @param {TokenSource} source
+ * @return {RelayedWebSocket} Not dialled yet
+ */
+function connectLater(target, protocols, settings, source) {
+  const { relay } = settings;
+  relay.waits = true;
+  const socket = new WaitingSocket(target, protocols, settings);
+  const asking = new AbortController();
+  // Closed before the token came: the provider need not go on.
+  socket.once('close', () => asking.abort());
+  source.get({ signal: asking.signal }).then(
+    // Errors of the dial and of listeners are the socket's or the program's, not the promise's.
+    (token) => nextTick(dialWith, socket, relay, token),
+    (error) => nextTick(giveUp, socket, error)
+  );
+  return socket;
+}
+
+function dialWith(socket, relay, token) {
   if (socket.readyState !== RelayedWebSocket.CONNECTING) return;
-  const request = socket._waiting;
   socket._dialled = true;
-  socket._waiting = undefined;
-  request.headers.set(TOKEN_HEADER.toLowerCase(), { name: TOKEN_HEADER, value: token });
-  request.refreshHead();
+  relay.token = token;
+  relay.waits = false;
   try {
+    // ws's own engine has its request under way already.
+    if (relay.finish !== undefined) return relay.finish();
+    const { request } = socket._opening;
+    addToken(request);
     socket._dial(request);
   } catch (error) {
-    socket._abort(error);
+    socket._abandon(error);
   }
 }
 
 function giveUp(socket, error) {
-  if (socket.readyState === RelayedWebSocket.CONNECTING) socket._abort(error);
-}
-
-/**
- * The same where ws's engine dials: the head of its request waits for the token.
- *
- * @param {TokenSource} source
- * @param {function} [finish] The user's own `finishRequest`
- * @return {function} A `finishRequest` of ws
- */
-function finishWithToken(source, finish) {
-  const end = (request, socket) => (finish ? finish(request, socket) : request.end());
-  let asked = false;
-  return (request, socket) => {
-    // A redirect: the token was for the first host.
-    if (asked) return end(request, socket);
-    asked = true;
-    const asking = new AbortController();
-    request.once('close', () => asking.abort());
-    source.get({ signal: asking.signal }).then(
-      (token) =>
-        nextTick(() => {
-          if (request.destroyed) return;
-          request.setHeader(TOKEN_HEADER, token);
-          end(request, socket);
-        }),
-      (error) => nextTick(() => request.destroy(error))
-    );
-  };
+  if (socket.readyState === RelayedWebSocket.CONNECTING) socket._abandon(error);
 }
 
 /**
@@ -118,27 +99,19 @@ function relayedConnect(address, token, fn) {
     delete rest.key;
   }
   const credentials = readCredentials(secrets);
-  const settings = { ...rest, relay: true, headers: { ...headers } };
+  const settings = { ...rest, relay: {}, headers: { ...headers } };
 
   let socket;
   if (credentials === undefined) {
     socket = new RelayedWebSocket(target, list(protocols), settings);
   } else {
-    const uri = splitToken(String(target)).uri;
-    const source = new TokenSource({ ...credentials, uri });
-    const ready = source.immediate();
-    if (ready !== undefined) {
-      setToken(settings.headers, ready);
-      socket = new RelayedWebSocket(target, list(protocols), settings);
-    } else if (needsNodeSocket(target, settings)) {
-      setToken(settings.headers, undefined);
-      settings.finishRequest = finishWithToken(source, settings.finishRequest);
-      socket = new RelayedWebSocket(target, list(protocols), settings);
-    } else {
-      setToken(settings.headers, undefined);
-      socket = new WaitingSocket(target, list(protocols), settings);
-      socket._waitFor(source);
-    }
+    dropTokenHeader(settings.headers);
+    const source = new TokenSource({ ...credentials, uri: splitToken(String(target)).uri });
+    settings.relay.token = source.immediate();
+    socket =
+      settings.relay.token === undefined
+        ? connectLater(target, list(protocols), settings, source)
+        : new RelayedWebSocket(target, list(protocols), settings);
   }
   if (typeof fn === 'function') socket.once('open', () => fn(socket));
   if (abort !== undefined) obey(socket, abort);
@@ -191,11 +164,10 @@ function readArguments(token) {
 }
 
 /** The token stands for a header of the same name, however that is spelt. */
-function setToken(headers, token) {
+function dropTokenHeader(headers) {
   for (const name of Object.keys(headers)) {
     if (name.toLowerCase() === TOKEN_HEADER.toLowerCase()) delete headers[name];
   }
-  if (token !== undefined) headers[TOKEN_HEADER] = token;
 }
 
 function list(protocols) {

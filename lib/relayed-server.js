@@ -4,7 +4,6 @@
 
 const EventEmitter = require('node:events');
 const { isIP } = require('node:net');
-const { inspect } = require('node:util');
 
 const { checkSignal } = require('./abort');
 const { Acceptor } = require('./accept');
@@ -16,7 +15,8 @@ const { Control } = require('./control');
 const diagnostics = require('./diagnostics');
 const { invalidArgType, invalidArgValue } = require('./errors');
 const { readServerOptions } = require('./options');
-const { redact } = require('./redact');
+const { nameAddress } = require('./redact');
+const { showOnly } = require('./shown');
 
 const RUNNING = 0;
 const CLOSING = 1;
@@ -205,20 +205,20 @@ class Methods extends EventEmitter {
   [Symbol.asyncIterator]() {
     return connections(this);
   }
-
-  [inspect.custom](depth, options) {
-    const { phase, acceptor, settings } = this[kInner] ?? {};
-    if (phase === undefined) return 'RelayedServer {}';
-    const shown = {
-      state: this.state,
-      listenUri: redact(settings.server),
-      id: settings.id,
-      connections: acceptor.sockets.size,
-      pendingAccepts: acceptor.pending.size
-    };
-    return `${this.constructor.name} ${inspect(shown, options)}`;
-  }
 }
+
+showOnly(Methods.prototype, (server) => {
+  // The prototype itself.
+  if (server[kInner] === undefined) return {};
+  const { acceptor, settings } = server[kInner];
+  return {
+    state: server.state,
+    listenUri: nameAddress(settings.server),
+    id: settings.id,
+    connections: acceptor.sockets.size,
+    pendingAccepts: acceptor.pending.size
+  };
+});
 
 if (Symbol.asyncDispose !== undefined) {
   Object.defineProperty(Methods.prototype, Symbol.asyncDispose, {

@@ -10,13 +10,15 @@ const WebSocket = require('ws');
 
 const { addAsyncDispose } = require('./abort');
 const { nextTick } = require('./clock');
-const { needsNodeSocket } = require('./engine-choice');
+const { needsNodeSocket, nodeArguments, optionsOf } = require('./engine-choice');
 const { fromReport, systemError } = require('./errors');
-const { prepareRequest, prepareRedirect } = require('./opening');
+const { finishDial, prepareRequest, prepareRedirect } = require('./opening');
 const { ReceivingSocket, releaseHeld } = require('./receiving-socket');
+const { nameAddress, redact, redactError } = require('./redact');
 const { createRequest, createResponse } = require('./response');
 const { DEFLATE } = require('./sending-socket');
 const { Mark, Sends, socketTraits } = require('./socket-state');
+const { showOnly } = require('./shown');
 const { socketStats } = require('./socket-stats');
 
 const { CONNECTING, OPEN, CLOSING, CLOSED } = WebSocket;
@@ -50,9 +52,16 @@ class RelayedWebSocket extends ReceivingSocket {
    * @throws {SyntaxError} for an address or a subprotocol that is not valid
    */
   constructor(address, protocols, options) {
-    const node = address !== ACCEPTED && needsNodeSocket(address, protocols, options);
-    super(node ? [address, protocols, options] : undefined);
-    if (this._engine === undefined) return;
+    super(
+      address !== ACCEPTED && needsNodeSocket(address, protocols, options)
+        ? nodeArguments(address, protocols, options)
+        : undefined
+    );
+    if (this._engine === undefined) {
+      // ws's errors quote the target of a redirect as it is.
+      if (optionsOf(protocols, options)?.followRedirects) this.emit = emitRedacted;
+      return;
+    }
     if (address === ACCEPTED) this._adopt(protocols);
     else this._connect(address, protocols, options);
   }
@@ -80,18 +89,17 @@ class RelayedWebSocket extends ReceivingSocket {
   }
 
   _connect(address, protocols, options) {
-    const request = prepareRequest(this, address, protocols, options);
-    if (request !== null) this._dial(request);
+    this._opening = new Dial();
+    this._opening.request = prepareRequest(this, address, protocols, options);
+    this._dial(this._opening.request);
   }
 
   _dial(request) {
     this._applyTraits(socketTraits(request.options));
-    this._opening ??= new Dial();
-    this._opening.request = request;
     if (request.failure !== undefined) return this._abort(request.failure);
     const slot = this._engine.open(this);
     try {
-      this._engine.native.dial(slot, request.dial);
+      this._engine.native.dial(slot, finishDial(request));
     } catch (error) {
       // The options did not make it across; nobody else will free the slot.
       this._engine.free(slot);
@@ -169,7 +177,7 @@ class RelayedWebSocket extends ReceivingSocket {
   }
 
   _isRelayed() {
-    return this._traits.owner !== undefined || this._opening.request.options.relay === true;
+    return this._traits.owner !== undefined || this._opening.request.options.relay !== undefined;
   }
 
   _onResponse(report) {
@@ -278,6 +286,12 @@ class RelayedWebSocket extends ReceivingSocket {
 }
 
 addAsyncDispose(RelayedWebSocket.prototype);
+showOnly(RelayedWebSocket.prototype, (socket) => {
+  // The prototype itself.
+  if (socket._readyState === undefined) return {};
+  const { url = '', readyState, protocol, extensions, binaryType, isPaused, bufferedAmount } = socket;
+  return { url: nameAddress(url), readyState, protocol, extensions, binaryType, isPaused, bufferedAmount };
+});
 
 function openAccepted(socket) {
   if (socket._readyState !== CLOSED) socket.emit('open');
@@ -291,8 +305,13 @@ function failSocket(socket, error) {
 /** A failed dial as ws reports it: Node's errors, with no code where Node has none. */
 function plainError(report) {
   if (report.code === 'ERR_HYCO_INTERNAL') return fromReport(report);
-  if (report.system) return systemError(report.message, report.system);
-  return new Error(report.message);
+  const message = redact(report.message);
+  return report.system ? systemError(message, report.system) : new Error(message);
+}
+
+function emitRedacted(name, ...args) {
+  if (name === 'error') redactError(args[0]);
+  return WebSocket.prototype.emit.call(this, name, ...args);
 }
 
 function redirectTarget({ status, headers }) {

@@ -5,10 +5,10 @@
 const { EventEmitter } = require('node:events');
 const { IncomingMessage } = require('node:http');
 const { isIP } = require('node:net');
-const { inspect } = require('node:util');
 
 const { redact, redactHeaders } = require('./redact');
 const { logicalTarget } = require('./relay-address');
+const { showOnly } = require('./shown');
 
 /** What programs read of `request.socket`: the sender as the relay sees it. There is no such socket in this process. */
 class SenderSocket {
@@ -92,26 +92,20 @@ class RelayedRequest extends IncomingMessage {
     this.complete = true;
     this._read = endBody;
   }
-
-  [inspect.custom](depth, options) {
-    const { method, url, id, headers, socket } = this;
-    const shown = {
-      method,
-      url: redact(url),
-      id,
-      remoteAddress: socket.remoteAddress,
-      remotePort: socket.remotePort,
-      headers: redactHeaders(headers)
-    };
-    return `RelayedRequest ${inspect(shown, { ...options, depth: depth === null ? null : 2 })}`;
-  }
-
-  /** `JSON.stringify()` and loggers that use it: the same, without credentials. */
-  toJSON() {
-    const { method, url, id, headers } = this;
-    return { method, url: redact(url), id, headers: redactHeaders(headers) };
-  }
 }
+
+showOnly(
+  RelayedRequest.prototype,
+  ({ method, url, id, headers, socket }) => ({
+    method,
+    url: redact(url ?? ''),
+    id,
+    remoteAddress: socket?.remoteAddress,
+    remotePort: socket?.remotePort,
+    headers: redactHeaders(headers ?? {})
+  }),
+  'RelayedRequest'
+);
 
 /** There is no body: whoever reads finds its end. */
 function endBody() {

@@ -2,8 +2,11 @@
 
 /** The server's answer as `upgrade` and `unexpected-response` listeners get it: a real `http.IncomingMessage`. */
 
-const { EventEmitter } = require('node:events');
-const { ClientRequest, IncomingMessage } = require('node:http');
+const { ClientRequest, IncomingMessage, OutgoingMessage } = require('node:http');
+
+const { markSent } = require('./opening');
+const { redact, redactHeaders } = require('./redact');
+const { showOnly } = require('./shown');
 
 const { nextTick } = require('./clock');
 
@@ -43,9 +46,25 @@ function createResponse(head, body) {
   return response;
 }
 
+/** An instance of `ClientRequest` by its prototype, for those who check; nothing of its own machinery is behind it. */
+function LookAlike() {}
+LookAlike.prototype = Object.create(ClientRequest.prototype);
+showOnly(
+  LookAlike.prototype,
+  (request) => ({
+    method: request.method,
+    host: request.host,
+    path: redact(request.path),
+    headers: redactHeaders(request.getHeaders?.() ?? {}),
+    destroyed: request.destroyed
+  }),
+  'ClientRequest'
+);
+
 /**
  * What `redirect` and `unexpected-response` listeners get in place of an `http.ClientRequest`: enough to see what was
- * asked for and to give the attempt up.
+ * asked for, to change the headers of what goes out next, and to give the attempt up. The headers are kept by Node's own
+ * code, which checks them as it does for any request.
  *
  * @param {import('./relayed-socket').RelayedWebSocket} socket
  * @param {object} prepared What `prepareRequest()` made
@@ -54,9 +73,8 @@ function createResponse(head, body) {
  */
 function createRequest(socket, prepared, redirected) {
   const { dial, headers } = prepared;
-  // An instance by its prototype, for those who check; nothing of ClientRequest's own machinery is behind it.
-  const request = Object.create(ClientRequest.prototype);
-  EventEmitter.call(request);
+  const request = Reflect.construct(OutgoingMessage, [], LookAlike);
+  for (const { name, value } of headers.values()) request.setHeader(name, value);
   const destroy = (error) => {
     if (request.destroyed) return request;
     request.destroyed = true;
@@ -74,7 +92,6 @@ function createRequest(socket, prepared, redirected) {
     request.destroyed = true;
     socket._giveUp(null);
   };
-  const find = (name) => headers.get(String(name).toLowerCase());
   const members = {
     method: 'GET',
     protocol: dial.secure ? 'https:' : 'http:',
@@ -83,22 +100,13 @@ function createRequest(socket, prepared, redirected) {
     destroyed: false,
     aborted: false,
     destroy,
-    abort,
-    getHeader: (name) => find(name)?.value,
-    hasHeader: (name) => find(name) !== undefined,
-    getHeaders: () => Object.fromEntries([...headers].map(([name, { value }]) => [name, value])),
-    setHeader(name, value) {
-      headers.set(String(name).toLowerCase(), { name, value });
-      prepared.refreshHead();
-    },
-    removeHeader(name) {
-      headers.delete(String(name).toLowerCase());
-      prepared.refreshHead();
-    }
+    abort
   };
   for (const [name, value] of Object.entries(members)) {
     Object.defineProperty(request, name, { value, configurable: true, enumerable: true, writable: true });
   }
+  prepared.lookAlike = request;
+  if (prepared.sent) markSent(request);
   return request;
 }
 

@@ -12,6 +12,7 @@ const { nextTick } = require('./clock');
 const { Context, bindCallback } = require('./context');
 const { Frame, NO_BYTES, getEngine } = require('./engine');
 const { closePayload, isBlob, toBytes } = require('./payload');
+const { redactError } = require('./redact');
 const { SocketFacade } = require('./socket-facade');
 const { Mark, NO_EXTENSIONS, NO_TRAITS, Sends } = require('./socket-state');
 
@@ -25,12 +26,22 @@ const WHOLE_TEXT = Opcode.TEXT | Frame.FIN | Frame.MASK;
 const WHOLE_BINARY = Opcode.BINARY | Frame.FIN | Frame.MASK;
 
 class SendingSocket extends WebSocket {
+  // Out of sight of whatever lists the properties of a socket, for there are tokens in them, and the program's own stores.
+  /** What the opening needs, until the socket is open. */
+  #opening = null;
+  #url;
+  #context;
+
   /**
    * @param {Array} [nodeArguments] What ws's own engine is to be constructed with, where it has to do the work
    */
   constructor(nodeArguments) {
     if (nodeArguments !== undefined) {
-      super(...nodeArguments);
+      try {
+        super(...nodeArguments);
+      } catch (error) {
+        throw redactError(error);
+      }
       return;
     }
     super(null, undefined, { autoPong: false });
@@ -38,13 +49,10 @@ class SendingSocket extends WebSocket {
     this._extensions = NO_EXTENSIONS;
     this._bufferedAmount = 0;
     this._slot = -1;
-    this._engine = getEngine();
     this._context = new Context();
     this._traits = NO_TRAITS;
     this._marks = 0;
     // An idle socket is to be small: what follows is made when it is needed.
-    // What the opening needs, until the socket is open.
-    this._opening = null;
     this._facade = null;
     // Records that have to wait: while paused, before an accepted socket's 'open', between two macrotasks.
     this._held = null;
@@ -54,6 +62,37 @@ class SendingSocket extends WebSocket {
     this._pendingAutoPongs = 0;
     // What is known of the connection when it has closed.
     this._left = null;
+  }
+
+  /** The engine, which all sockets share; `undefined` where ws's own engine does the work. */
+  get _engine() {
+    return this._slot === undefined ? undefined : getEngine();
+  }
+
+  get _opening() {
+    return #opening in this ? this.#opening : null;
+  }
+
+  set _opening(opening) {
+    this.#opening = opening;
+  }
+
+  get _context() {
+    return this.#context;
+  }
+
+  set _context(context) {
+    this.#context = context;
+  }
+
+  get _url() {
+    return #url in this ? this.#url : undefined;
+  }
+
+  set _url(url) {
+    if (#url in this) this.#url = url;
+    // ws's own engine begins while the base class constructs.
+    else Object.defineProperty(this, '_url', { value: url, configurable: true, writable: true });
   }
 
   get bufferedAmount() {

@@ -29,24 +29,37 @@ const Mark = Object.freeze({
 /** Shared by all sockets without an extension. */
 const NO_EXTENSIONS = Object.freeze({});
 
+/** The options that a socket goes by for all of its life. The sockets of a server share them. */
+class SocketTraits {
+  /** Not to be reached from a socket that is printed: behind it are the server and its other sockets. */
+  #owner;
+
+  constructor(fields, owner) {
+    Object.assign(this, fields);
+    this.#owner = owner;
+  }
+
+  get owner() {
+    return this.#owner;
+  }
+}
+
 /**
- * The options that a socket goes by for all of its life. The sockets of a server share them.
- *
  * @param {object} options With their defaults
  * @param {import('./accept').Acceptor} [owner] Who accepts the connections
- * @return {object}
+ * @return {SocketTraits}
  */
 function socketTraits(options, owner) {
-  return {
+  const fields = {
     closeTimeout: options.closeTimeout,
     autoPong: options.autoPong,
     maxPendingAutoPongs: options.maxPendingAutoPongs | 0,
     textAsString: options.textMessages === 'string',
     generateMask: options.generateMask,
     threshold: options.perMessageDeflate?.threshold ?? 1024,
-    oneATurn: !options.allowSynchronousEvents,
-    owner
+    oneATurn: !options.allowSynchronousEvents
   };
+  return new SocketTraits(fields, owner);
 }
 
 /** Before the options are known. */

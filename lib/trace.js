@@ -1,6 +1,7 @@
 'use strict';
 
 const diagnostics = require('./diagnostics');
+const { redact } = require('./redact');
 
 /**
  * Brings the engine's own trace to its diagnostics channel, if anybody listens when the engine starts. Otherwise the
@@ -12,10 +13,15 @@ function startTrace(engine) {
   if (!diagnostics.hasSubscribers('engine:trace')) return;
   const slot = engine.open({
     onRecord(kind, detail, payload) {
-      if (payload.length > 0) diagnostics.publish('engine:trace', JSON.parse(payload));
+      if (payload.length > 0) diagnostics.publish('engine:trace', JSON.parse(payload, withoutSecrets));
     }
   });
   engine.native.trace(slot);
+}
+
+/** What the relay says is among it. */
+function withoutSecrets(name, value) {
+  return typeof value === 'string' ? redact(value) : value;
 }
 
 module.exports = { startTrace };

@@ -9,8 +9,8 @@
 //!   |
 //!  frame                      RFC 6455 and RFC 7692: bytes <-> frames, sans-IO
 //!  protocol, sas, uri,        pure: no IO, no clock
-//!  connection_string, buffers,
-//!  error
+//!  connection_string, head,
+//!  buffers, error
 //! ```
 //!
 //! Arrows only point down. `emulator` stands beside `listener`: the service's side of the protocol, which no
@@ -27,6 +27,7 @@ pub mod error;
 pub mod frame;
 #[cfg(test)]
 mod fuzz;
+pub mod head;
 pub mod listener;
 #[cfg(feature = "node")]
 pub mod node;

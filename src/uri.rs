@@ -1,4 +1,4 @@
-//! Relay URIs, byte for byte as hyco-ws and hyco-https build them, and a way to print them safely.
+//! Relay URIs, byte for byte as hyco-ws and hyco-https build them.
 
 #![forbid(unsafe_code)]
 
@@ -58,30 +58,6 @@ pub fn append_token_to(url: &LegacyUrl<'_>, token: &str) -> String {
     search.push_str(if search.is_empty() { "?sb-hc-token=" } else { "&sb-hc-token=" });
     push_component(&mut search, token);
     url.format_with_search(&search)
-}
-
-/// `uri`, or any text with URIs in it, with the value of every `sb-hc-token` masked.
-pub fn redact(uri: &str) -> String {
-    const NAME: &str = "sb-hc-token=";
-    let ends = |c: char| matches!(c, '&' | '#' | '"' | '\'' | '<' | '>') || c.is_whitespace();
-    // ASCII lower-casing keeps every byte offset.
-    let lower = uri.to_ascii_lowercase();
-    let mut out = String::with_capacity(uri.len());
-    let mut copied = 0;
-    for (at, _) in lower.match_indices(NAME) {
-        if at < copied {
-            continue;
-        }
-        let value = at + NAME.len();
-        let rest = uri.get(value..).unwrap_or_default();
-        out.push_str(uri.get(copied..value).unwrap_or_default());
-        copied = value + rest.find(ends).unwrap_or(rest.len());
-        if copied > value {
-            out.push_str("***");
-        }
-    }
-    out.push_str(uri.get(copied..).unwrap_or_default());
-    out
 }
 
 /// Appends `text` as JavaScript's `encodeURIComponent` writes it.

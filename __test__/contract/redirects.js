@@ -214,4 +214,49 @@ scenarios['in the listener: setHeader() and removeHeader()'] = async (stage) => 
   await stage.finish();
 };
 
+scenarios['in the listener: headers that Node refuses'] = async (stage) => {
+  const socket = stage.create(stage.peer.url(), { followRedirects: true });
+  let late;
+  const refusals = (request) => {
+    for (const [method, ...args] of [
+      ['setHeader', 'X-A', 'a\r\nEvil: yes'],
+      ['setHeader', 'X-A', ['a', 'b\nEvil: yes']],
+      ['setHeader', 'X-A', undefined],
+      ['setHeader', 'X A', 'a'],
+      ['setHeader', 'X-A\r\n', 'a'],
+      ['setHeader', '', 'a'],
+      ['setHeader', undefined, 'a'],
+      ['setHeader', 'X-B', 7],
+      ['setHeader', 'X-B', ''],
+      ['setHeader', 'Host', ['a', 'b']],
+      ['appendHeader', 'X-B', 'b\0'],
+      ['appendHeader', 'X-B', 'c'],
+      ['removeHeader'],
+      ['removeHeader', 'X-None'],
+      ['getHeader', 5],
+      ['hasHeader'],
+      ['setHeader', 'Cookie', ['a=1', 'b=2']],
+      ['removeHeader', 'Sec-WebSocket-Extensions']
+    ]) {
+      try {
+        const result = request[method](...args);
+        stage.note(method, args.length, result === request ? 'this' : result);
+      } catch (error) {
+        stage.note(method, args.length, error.name, error.code, error.message);
+      }
+    }
+  };
+  socket.on('redirect', (url, request) => {
+    late = request;
+    refusals(request);
+  });
+  await redirect(stage.peer, '/second');
+  const connection = await stage.peer.connection();
+  await connection.accept();
+  await stage.until('open');
+  refusals(late);
+  connection.end();
+  await stage.finish();
+};
+
 module.exports = scenarios;

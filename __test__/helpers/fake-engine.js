@@ -106,7 +106,8 @@ class FakeSocket extends EventEmitter {
       const headers = new Map(
         Object.entries(options.headers ?? {}).map(([name, value]) => [name.toLowerCase(), { name, value }])
       );
-      this._dial({ headers, head: '', refreshHead() {} });
+      this._opening = { request: { headers, options } };
+      this._dial(this._opening.request);
     }
   }
 
@@ -114,7 +115,7 @@ class FakeSocket extends EventEmitter {
     this.dialled = request;
   }
 
-  _abort(error) {
+  _abandon(error) {
     this.readyState = 2;
     process.nextTick(() => {
       this.emit('error', error);

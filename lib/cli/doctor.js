@@ -3,7 +3,7 @@
 const { parseArgs } = require('node:util');
 
 const { proxyFor } = require('../environment.js');
-const { redact } = require('../redact.js');
+const { nameAddress, redact } = require('../redact.js');
 const { diagnose } = require('./diagnose.js');
 const { paint, printJson, waiting } = require('./output.js');
 const { askClock, openTcp, openTls, openTunnel, resolveName } = require('./probe.js');
@@ -86,11 +86,15 @@ async function examine({ uri, options }, action, report) {
       }));
     }
   } else if (/^socks/i.test(proxy)) {
-    report({ name: 'proxy', result: 'skipped', text: `${redact(proxy)}: SOCKS is tried with the last step` });
+    report({
+      name: 'proxy',
+      result: 'skipped',
+      text: `${nameAddress(proxy)}: SOCKS is tried with the last step`
+    });
   } else {
     socket = await step('proxy', async () => {
       const value = await openTunnel(/:\/\//.test(proxy) ? proxy : `http://${proxy}`, host, port);
-      return { text: `${redact(proxy)} opens a tunnel`, value };
+      return { text: `${nameAddress(proxy)} opens a tunnel`, value };
     });
   }
 

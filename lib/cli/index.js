@@ -1,5 +1,7 @@
 'use strict';
 
+const { redact } = require('../redact.js');
+
 /** One module a subcommand: `{ summary, help, run(args) }`, where `run` resolves to the exit code. */
 const COMMANDS = {
   listen: () => require('./listen.js'),
@@ -27,7 +29,7 @@ async function main(args) {
     return 0;
   }
   if (!Object.hasOwn(COMMANDS, name)) {
-    process.stderr.write(`hyco-ws-rs: there is no command '${name}'\n\n${overview()}`);
+    process.stderr.write(`hyco-ws-rs: there is no command '${redact(name)}'\n\n${overview()}`);
     return 2;
   }
   const command = COMMANDS[name]();
@@ -38,7 +40,7 @@ async function main(args) {
   try {
     return await command.run(rest);
   } catch (error) {
-    process.stderr.write(`hyco-ws-rs ${name}: ${error.message}\n`);
+    process.stderr.write(`hyco-ws-rs ${name}: ${redact(error.message)}\n`);
     return isUsage(error) ? 2 : 1;
   }
 }

@@ -4,6 +4,7 @@ const { connect } = require('node:net');
 const { parseArgs } = require('node:util');
 
 const { bridge } = require('./bridge.js');
+const { redact } = require('../redact.js');
 const { note, plain, printJson, stopped } = require('./output.js');
 const { TARGET_HELP, TARGET_OPTIONS, readEndpoint, readTarget } = require('./target.js');
 
@@ -44,8 +45,8 @@ async function run(args) {
   );
   server.on('rendezvousError', (error) => tell('rendezvousError', { error: plain(error) }));
   server.on('connection', (socket, request) => {
-    const { id, url } = request;
-    tell('connection', { id, url, remoteAddress: request.socket.remoteAddress });
+    const { id } = request;
+    tell('connection', { id, url: redact(request.url), remoteAddress: request.socket.remoteAddress });
     socket.on('error', (error) => tell('error', { id, error: plain(error) }));
     socket.on('close', (code) => tell('close', { id, code }));
     if (to !== undefined) forward(socket, to, (error) => tell('error', { id, error: plain(error) }));

@@ -2,6 +2,8 @@
 
 /** What the commands print: results on stdout, what happens on stderr; colours only where somebody sees them. */
 
+const { redact } = require('../redact.js');
+
 const COLOURS = { red: 31, green: 32, yellow: 33, grey: 90 };
 
 function paint(colour, text, stream = process.stdout) {
@@ -16,7 +18,7 @@ function printJson(value) {
 
 /** @param {string} text A remark on stderr */
 function note(text) {
-  process.stderr.write(`${paint('grey', text, process.stderr)}\n`);
+  process.stderr.write(`${paint('grey', redact(text), process.stderr)}\n`);
 }
 
 /**
@@ -46,7 +48,13 @@ async function waiting(text, work, { stream = process.stderr, after = 500 } = {}
 
 /** An error as an object for `--json`. */
 function plain({ code, message, statusCode, reason, trackingId }) {
-  return { code, message, statusCode, reason, trackingId };
+  return {
+    code,
+    message: redact(message),
+    statusCode,
+    reason: reason === undefined ? undefined : redact(reason),
+    trackingId
+  };
 }
 
 /** Fulfilled with the first signal that asks the process to end. */

@@ -16,7 +16,8 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::config::{ListenerConfig, MAX_TEXT, Secret};
 use crate::error::{ErrorKind, RelayError};
-use crate::protocol::accept::{rendezvous_head, without_parameter};
+use crate::head::Head;
+use crate::protocol::accept::{handshake_head, rendezvous_head, without_parameter};
 use crate::protocol::address::Address;
 use crate::transport::{self, DialRequest, Proxy};
 
@@ -71,8 +72,8 @@ impl From<RelayError> for DialFailure {
 pub struct Target {
     /// Where.
     pub address: Address,
-    /// Complete header lines, each ending in CRLF, without `Sec-WebSocket-Key`.
-    pub head: String,
+    /// The header lines, without `Sec-WebSocket-Key`.
+    pub head: Head,
     /// Limit from name lookup to response.
     pub timeout: Duration,
 }
@@ -123,7 +124,7 @@ impl NetworkDialer {
             secure: address.secure,
             host: address.host,
             port: address.port,
-            target: address.target,
+            target: address.target.into(),
             head,
             server_name,
             proxy: self.proxy.clone(),
@@ -167,16 +168,13 @@ pub(super) fn control_target(
     timeout: Duration,
 ) -> Target {
     let mut address = Address { target: target.to_owned(), ..listen.clone() };
-    let mut head = format!(
-        "Host: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
-        listen.host_header()
-    );
+    let mut head = handshake_head(&listen.host_header());
     if let Some(token) = token {
         address.target = without_parameter(target, "sb-hc-token");
-        head.push_str(&format!("ServiceBusAuthorization: {}\r\n", token.expose()));
+        head.push("ServiceBusAuthorization", token.expose());
     }
-    head.push_str(concat!("Relay-User-Agent: hyco-ws-rs/", env!("CARGO_PKG_VERSION")));
-    head.push_str(&format!(" ({}; node)\r\n", std::env::consts::OS));
+    let agent = format!("hyco-ws-rs/{} ({}; node)", env!("CARGO_PKG_VERSION"), std::env::consts::OS);
+    head.push("Relay-User-Agent", &agent);
     Target { address, head, timeout }
 }
 

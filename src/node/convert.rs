@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
+use zeroize::Zeroizing;
 
 use super::tls::NativeTlsContext;
 use crate::error::{ErrorKind, RelayError};
 use crate::frame::negotiation;
 use crate::frame::{DeflateOptions, WindowBits};
+use crate::head::Head;
 use crate::socket::{Compression, KeepAlive, Opening, SocketOptions, Tuning};
 use crate::transport::proxy::{self, Proxy};
 use crate::transport::{self, DialRequest};
@@ -71,7 +73,8 @@ pub struct DialOptions {
     pub host: String,
     pub port: u32,
     pub target: String,
-    pub head: String,
+    /// Names and values in turn.
+    pub headers: Vec<String>,
     pub protocols: Vec<String>,
     pub deflate: Option<DeflateOffer>,
     pub server_name: Option<String>,
@@ -85,12 +88,17 @@ pub struct DialOptions {
 pub(super) fn opening(options: DialOptions) -> Result<(Opening, SocketOptions)> {
     let limits = socket_options(&options.limits);
     let (deflate, level) = deflate(options.deflate.as_ref());
+    let headers = Zeroizing::new(options.headers);
+    let mut head = Head::default();
+    for line in headers.chunks(2) {
+        head.push(&line[0], line.get(1).map_or("", String::as_str));
+    }
     let request = DialRequest {
         secure: options.secure,
         host: options.host,
         port: u16::try_from(options.port).map_err(|_| invalid("The port is out of range"))?,
-        target: options.target,
-        head: options.head,
+        target: options.target.into(),
+        head,
         tls: options.tls.map(|context| context.config()),
         server_name: options.server_name,
         proxy: options.proxy.as_deref().map(parse_proxy).transpose()?,

@@ -58,13 +58,6 @@ pub fn token_expiry(token: String) -> Result<Option<i64>> {
     attempt("tokenExpiry", || Ok(sas::expiry_of(&token)))
 }
 
-/// A text with the value of every `sb-hc-token` masked.
-#[napi(catch_unwind)]
-pub fn redact_uri(uri: String) -> Result<String> {
-    let uri = Zeroizing::new(uri);
-    attempt("redactUri", || Ok(uri::redact(&uri)))
-}
-
 /// The proxy variables of the environment; empty is not set.
 #[napi(object)]
 pub struct ProxyVariables {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
+use zeroize::Zeroizing;
 
 use super::convert::{self, DeflateOffer, KeepAliveOptions, SocketLimits};
 use super::engine::NativeEngine;
@@ -178,6 +179,7 @@ impl NativeEngine {
     /// Puts a new token to use.
     #[napi(catch_unwind)]
     pub fn update_token(&self, slot: u32, token: String) -> Result<()> {
+        let token = Zeroizing::new(token);
         let updated = self.with_listener("updateToken", slot, |listener| listener.update_token(&token));
         updated.unwrap_or(Ok(())).map_err(|error| convert::thrown(&error))
     }

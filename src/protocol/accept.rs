@@ -3,14 +3,14 @@
 
 #![forbid(unsafe_code)]
 
-use std::fmt::Write as _;
-
 use percent_encoding::percent_decode_str;
 
 use super::control::{Accept, header};
 use crate::error::{ErrorKind, RelayError};
+use crate::head::Head;
 
 pub use super::address::host_allowed;
+pub use crate::head::is_token;
 
 /// Prefix of every query parameter that belongs to the relay.
 pub const PARAMETER_PREFIX: &str = "sb-hc-";
@@ -123,12 +123,6 @@ pub fn first_protocol(accept: &Accept) -> Option<String> {
     offered_protocols(accept).into_iter().next()
 }
 
-/// True for an RFC 9110 token, which header names and subprotocols are.
-pub fn is_token(text: &str) -> bool {
-    let tchar = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    !text.is_empty() && text.bytes().all(tchar)
-}
-
 /// True for text that can stand as a header's value: visible ASCII, spaces and tabs.
 pub fn is_header_value(text: &str) -> bool {
     text.bytes().all(|b| b == b'\t' || (b' '..=b'~').contains(&b))
@@ -166,7 +160,17 @@ const RESERVED: &[&str] = &[
     "upgrade",
 ];
 
-/// The header lines of a rendezvous dial, each ending in CRLF, without `Sec-WebSocket-Key`.
+/// The lines that every handshake of a listener begins with.
+pub fn handshake_head(host_header: &str) -> Head {
+    let mut head = Head::default();
+    head.push("Host", host_header);
+    head.push("Connection", "Upgrade");
+    head.push("Upgrade", "websocket");
+    head.push("Sec-WebSocket-Version", "13");
+    head
+}
+
+/// The header lines of a rendezvous dial, without `Sec-WebSocket-Key`.
 ///
 /// `extra` are the program's own `Name: value` lines; those that belong to the handshake are left out.
 ///
@@ -177,18 +181,13 @@ pub fn rendezvous_head(
     protocol: Option<&str>,
     extensions: Option<&str>,
     extra: &[String],
-) -> Result<String, RelayError> {
-    let mut head = format!(
-        "Host: {host_header}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-    );
-    let mut push = |name: &str, value: &str| {
-        let _ = write!(head, "{name}: {value}\r\n");
-    };
+) -> Result<Head, RelayError> {
+    let mut head = handshake_head(host_header);
     if let Some(protocol) = protocol {
         if !is_token(protocol) {
             return Err(RelayError::new(ErrorKind::InvalidArgument, "The subprotocol is not a token"));
         }
-        push("Sec-WebSocket-Protocol", protocol);
+        head.push("Sec-WebSocket-Protocol", protocol);
     }
     if let Some(extensions) = extensions {
         if !is_header_value(extensions) {
@@ -197,12 +196,12 @@ pub fn rendezvous_head(
                 "The extensions cannot stand in a header",
             ));
         }
-        push("Sec-WebSocket-Extensions", extensions);
+        head.push("Sec-WebSocket-Extensions", extensions);
     }
     for line in extra {
         let (name, value) = parse_header_line(line)?;
         if !RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(name)) {
-            push(name, value);
+            head.push(name, value);
         }
     }
     Ok(head)

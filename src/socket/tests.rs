@@ -20,6 +20,7 @@ use tokio_rustls::server::TlsStream;
 use super::delivery::{BLOCK, DrainEnd, FLAG_CHUNK, FLAG_LARGE, RECORD_WORDS};
 use super::*;
 use crate::frame::{self, DeflateOptions};
+use crate::head::Head;
 use crate::transport::{self, DialRequest, TlsOptions};
 
 mod compression;
@@ -320,15 +321,18 @@ static IDENTITY: LazyLock<Identity> = LazyLock::new(|| {
 });
 
 fn opening(setup: &Setup, port: u16) -> Opening {
-    let mut head = "Host: peer\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n".to_owned();
+    let mut head = Head::default();
+    for (name, value) in [("Host", "peer"), ("Connection", "Upgrade"), ("Upgrade", "websocket")] {
+        head.push(name, value);
+    }
     if let Some(options) = &setup.deflate {
-        head.extend(["Sec-WebSocket-Extensions: ", &frame::negotiation::offer(options), "\r\n"]);
+        head.push("Sec-WebSocket-Extensions", &frame::negotiation::offer(options));
     }
     let request = DialRequest {
         secure: setup.tls,
         host: "127.0.0.1".into(),
         port,
-        target: "/".into(),
+        target: "/".to_owned().into(),
         head,
         tls: setup.tls.then(|| Arc::clone(&IDENTITY.client)),
         server_name: None,

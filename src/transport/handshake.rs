@@ -12,8 +12,11 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use zeroize::Zeroizing;
+
 use super::{tcp, tls};
 use crate::error::{ErrorKind, RelayError};
+use crate::head::Head;
 
 /// More header lines than any honest peer sends.
 const MAX_HEADERS: usize = 200;
@@ -109,39 +112,26 @@ pub(super) fn new_key() -> Result<String, RelayError> {
     Ok(STANDARD.encode(nonce))
 }
 
-/// The request as it goes out. `head` is complete header lines.
+/// The request as it goes out.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidArgument`] where the parts would make another request than the one meant.
-pub(super) fn request(target: &str, head: &str, key: &str) -> Result<String, RelayError> {
-    let target_ok = !target.is_empty() && target.bytes().all(|byte| byte > b' ' && byte != 0x7f);
-    let head_ok = head.is_empty()
-        || (head.ends_with("\r\n")
-            && head.split_terminator("\r\n").all(|line| {
-                !line.is_empty() && !line.starts_with([' ', '\t']) && !line.contains(['\r', '\n', '\0'])
-            }));
-    if !target_ok || !head_ok {
-        let part = if target_ok { "headers" } else { "target" };
-        return Err(RelayError::new(
-            ErrorKind::InvalidArgument,
-            format!("The handshake request's {part} contain characters that HTTP does not allow"),
-        ));
-    }
-    Ok(format!("GET {target} HTTP/1.1\r\n{head}Sec-WebSocket-Key: {key}\r\n\r\n"))
+pub(super) fn request(target: &str, head: &Head, key: &str) -> Result<Zeroizing<Vec<u8>>, RelayError> {
+    let mut head = head.clone();
+    head.push("Sec-WebSocket-Key", key);
+    head.request("GET", target)
 }
 
 /// Writes `request` and reads the response head; also gives what came after the head.
 pub(super) async fn exchange<S>(
     stream: &mut S,
-    request: &str,
+    request: &[u8],
     max_head: usize,
 ) -> Result<(ResponseHead, Vec<u8>), RelayError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    // Node sends header text as Latin-1; the request line is ASCII after URL parsing.
-    let bytes = latin1_bytes(request);
-    stream.write_all(&bytes).await.map_err(|error| failed("write", &error))?;
+    stream.write_all(request).await.map_err(|error| failed("write", &error))?;
     stream.flush().await.map_err(|error| failed("write", &error))?;
     read_head(stream, max_head).await
 }
@@ -281,12 +271,6 @@ fn reason_of(line: &[u8]) -> String {
 
 fn latin1(bytes: &[u8]) -> String {
     bytes.iter().map(|&byte| char::from(byte)).collect()
-}
-
-/// The inverse of [`latin1`], and UTF-8 for text that does not fit.
-fn latin1_bytes(text: &str) -> Vec<u8> {
-    let narrow: Result<Vec<u8>, _> = text.chars().map(u8::try_from).collect();
-    narrow.unwrap_or_else(|_| text.as_bytes().to_vec())
 }
 
 fn malformed(error: httparse::Error, buffer: &[u8]) -> RelayError {

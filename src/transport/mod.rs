@@ -10,8 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ClientConfig;
+use zeroize::Zeroizing;
 
 use crate::error::{ErrorKind, RelayError};
+use crate::head::Head;
 
 pub mod body;
 pub mod handshake;
@@ -37,10 +39,10 @@ pub struct DialRequest {
     pub host: String,
     /// Port.
     pub port: u16,
-    /// Path and query.
-    pub target: String,
-    /// Complete header lines, each ending in CRLF: all but the request line and `Sec-WebSocket-Key`.
-    pub head: String,
+    /// Path and query, which may hold a token.
+    pub target: Zeroizing<String>,
+    /// The header lines: all but `Sec-WebSocket-Key`.
+    pub head: Head,
     /// Shared by all requests of the same trust, so that sessions are resumed.
     pub tls: Option<Arc<ClientConfig>>,
     /// The name to ask for and to verify; the host where it is not given or empty.
@@ -114,7 +116,7 @@ pub async fn within<T>(
 async fn attempt(request: &DialRequest) -> Result<Opened, RelayError> {
     // What is wrong with the request is said before anything is dialled.
     let key = handshake::new_key()?;
-    let text = handshake::request(&request.target, &request.head, &key)?;
+    let bytes = handshake::request(&request.target, &request.head, &key)?;
     let config = match (&request.tls, request.secure) {
         (Some(config), true) => Some(config.clone()),
         (None, true) => {
@@ -142,7 +144,7 @@ async fn attempt(request: &DialRequest) -> Result<Opened, RelayError> {
         }
         None => Stream::Plain(tcp),
     };
-    let (response, leftover) = Box::pin(handshake::exchange(&mut stream, &text, request.max_head)).await?;
+    let (response, leftover) = Box::pin(handshake::exchange(&mut stream, &bytes, request.max_head)).await?;
     tracing::debug!(host, status = response.status, "answered");
     Ok(Opened { stream, response, leftover, key })
 }

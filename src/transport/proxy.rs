@@ -16,6 +16,7 @@ use tokio_socks::tcp::Socks5Stream;
 use super::handshake::read_head;
 use super::tcp;
 use crate::error::{ErrorKind, RelayError, system_code};
+use crate::head::Head;
 
 /// More than any proxy's answer to CONNECT needs.
 const MAX_ANSWER: usize = 16 * 1024;
@@ -197,14 +198,14 @@ async fn tunnel(
     authorization: Option<&str>,
 ) -> Result<TcpStream, RelayError> {
     let target = authority(host, port);
-    if target.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
-        return Err(RelayError::new(ErrorKind::InvalidArgument, "The host name contains invalid characters"));
+    let mut head = Head::default();
+    head.push("Host", &target);
+    if let Some(value) = authorization {
+        head.push("Proxy-Authorization", value);
     }
-    let credentials =
-        authorization.map(|value| format!("Proxy-Authorization: {value}\r\n")).unwrap_or_default();
-    let request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n{credentials}\r\n");
+    let request = head.request("CONNECT", &target)?;
     stream
-        .write_all(request.as_bytes())
+        .write_all(&request)
         .await
         .map_err(|error| as_proxy_error("The proxy broke the connection", tcp::io_error("write", &error)))?;
     let (head, leftover) = read_head(&mut stream, MAX_ANSWER)

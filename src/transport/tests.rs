@@ -10,14 +10,17 @@ use super::*;
 const TOKEN: &str = "sb-hc-token=SharedAccessSignature-hidden";
 
 fn request_to(port: u16) -> DialRequest {
+    let mut head = Head::default();
+    head.push("Host", "relay");
+    head.push("Connection", "Upgrade");
+    head.push("Upgrade", "websocket");
+    head.push("ServiceBusAuthorization", "hidden");
     DialRequest {
         secure: false,
         host: "127.0.0.1".into(),
         port,
-        target: format!("/$hc/path?{TOKEN}"),
-        head:
-            "Host: relay\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nServiceBusAuthorization: hidden\r\n"
-                .into(),
+        target: format!("/$hc/path?{TOKEN}").into(),
+        head,
         tls: None,
         server_name: None,
         proxy: None,
@@ -98,7 +101,7 @@ async fn a_plain_handshake_hands_over_the_stream() {
     let key = &opened.key;
     assert_eq!(
         sent,
-        format!("GET {} HTTP/1.1\r\n{}Sec-WebSocket-Key: {key}\r\n\r\n", request.target, request.head)
+        format!("GET {} HTTP/1.1\r\n{}Sec-WebSocket-Key: {key}\r\n\r\n", *request.target, &*request.head)
     );
 }
 
@@ -234,7 +237,7 @@ async fn failures_do_not_repeat_the_request() {
     let error = open(&secure).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::InvalidArgument);
     assert_discreet(&error);
-    let smuggled = DialRequest { target: format!("/ {TOKEN}"), ..request_to(port) };
+    let smuggled = DialRequest { target: format!("/ {TOKEN}").into(), ..request_to(port) };
     let error = open(&smuggled).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::InvalidArgument);
     assert_discreet(&error);

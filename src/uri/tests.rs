@@ -34,15 +34,6 @@ fn appends_a_token() {
 }
 
 #[test]
-fn redacts_every_token() {
-    assert_eq!(redact("wss://h/p?sb-hc-token=secret&sb-hc-id=1"), "wss://h/p?sb-hc-token=***&sb-hc-id=1");
-    assert_eq!(redact("a SB-HC-Token=x#f \"sb-hc-token=y\" z"), "a SB-HC-Token=***#f \"sb-hc-token=***\" z");
-    assert_eq!(redact("é sb-hc-token=sb-hc-token=x"), "é sb-hc-token=***");
-    assert_eq!(redact("sb-hc-token="), "sb-hc-token=");
-    assert_eq!(redact("nothing"), "nothing");
-}
-
-#[test]
 fn encodes_as_encode_uri_component() {
     let mut out = String::new();
     push_component(&mut out, "aZ09-_.!~*'() +/=&?#%é€😀\0");
@@ -50,13 +41,6 @@ fn encodes_as_encode_uri_component() {
 }
 
 proptest! {
-    #[test]
-    fn a_token_never_survives_redaction(token in "[A-Za-z0-9%+/=]{8,40}", before in "[a-z ?&=]{0,10}") {
-        let uri = format!("{before}sb-hc-token={token}&z");
-        let expected = format!("{before}sb-hc-token=***&z");
-        prop_assert_eq!(redact(&uri), expected);
-    }
-
     #[test]
     fn a_component_decodes_to_itself(text in "\\PC{0,40}") {
         let mut out = String::new();

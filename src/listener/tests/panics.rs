@@ -13,7 +13,7 @@ async fn of_a_channel_brings_a_new_channel() {
     assert!(event["delay"].as_u64().unwrap() >= 1000, "no storm, should it happen again");
     assert_eq!(stage.listener.state(), ListenerState::Reconnecting);
     let call = stage.call().await;
-    assert!(call.target.head.contains("ServiceBusAuthorization: rotated\r\n"), "{}", call.target.head);
+    assert!(call.target.head.contains("ServiceBusAuthorization: rotated\r\n"), "{}", &*call.target.head);
     let mut peer = call.open().await;
     stage.event("listening").await;
     peer.say(accept(2)).await;

@@ -91,7 +91,7 @@ fn the_head_of_a_rendezvous_is_the_handshakes_own() {
     let extra = ["X-A: 1".to_owned(), "Host: evil".to_owned(), "sec-websocket-KEY: x".to_owned()];
     let head = rendezvous_head("h:8080", Some("chat"), None, &extra).unwrap();
     assert_eq!(
-        head,
+        &*head,
         "Host: h:8080\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
          Sec-WebSocket-Protocol: chat\r\nX-A: 1\r\n"
     );

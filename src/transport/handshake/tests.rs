@@ -131,39 +131,24 @@ async fn a_head_may_arrive_byte_by_byte() {
 }
 
 #[test]
-fn the_request_is_what_was_asked_for() {
-    let text = request("/p?q=1", "Host: h\r\nConnection: Upgrade\r\n", "KEY=").unwrap();
-    assert_eq!(
-        text,
-        "GET /p?q=1 HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nSec-WebSocket-Key: KEY=\r\n\r\n"
-    );
+fn the_request_ends_with_a_key() {
+    let mut head = Head::default();
+    head.push("Host", "h");
+    let bytes = request("/p?q=1", &head, "KEY=").unwrap();
+    assert_eq!(&**bytes, b"GET /p?q=1 HTTP/1.1\r\nHost: h\r\nSec-WebSocket-Key: KEY=\r\n\r\n");
     assert_eq!(new_key().unwrap().len(), 24);
     assert_ne!(new_key().unwrap(), new_key().unwrap());
 }
 
 #[test]
-fn a_request_cannot_be_smuggled_in() {
-    let token = "secret";
-    for (target, head) in [
-        ("/a b", ""),
-        ("/a\r\nX: 1", ""),
-        ("", ""),
-        ("/", "Host: h"),
-        ("/", "Host: h\r\n\r\nsecret"),
-        ("/", "A: 1\nB: secret\r\n"),
-        ("/", "\r\n"),
-        ("/", " A: 1\r\n"),
-    ] {
-        let error = request(target, head, "k").unwrap_err();
+fn what_is_wrong_with_a_request_is_said_without_quoting_it() {
+    let mut spoilt = Head::default();
+    spoilt.push("A", "1\nB: secret");
+    for (target, head) in [("/secret b", Head::default()), ("/", spoilt)] {
+        let error = request(target, &head, "k").unwrap_err();
         assert_eq!(error.kind, ErrorKind::InvalidArgument);
-        assert!(!error.message.contains(token));
+        assert!(!error.message.contains("secret"));
     }
-}
-
-#[test]
-fn header_text_goes_out_as_latin1_where_it_fits() {
-    assert_eq!(latin1_bytes("caf\u{e9}"), b"caf\xe9");
-    assert_eq!(latin1_bytes("\u{20ac}"), "\u{20ac}".as_bytes());
 }
 
 #[test]
