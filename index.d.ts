@@ -381,6 +381,11 @@ declare namespace WebSocket {
     highWaterMark?: number;
     /** Bytes sent that may wait for a sender that does not read, before it is given up. Default 256 MiB; 0: no limit. */
     maxBufferedAmount?: number;
+    /**
+     * Bytes that all sockets of the server together may hold of unfinished messages, before the one that holds most is
+     * given up with 1009. Default 256 MiB, and always enough for one message of `maxPayload`; 0: no limit.
+     */
+    maxAssembling?: number;
     /** To which hosts the relay may send the listener. Default those of the parent domain of `server`. */
     rendezvousHosts?: (hostname: string) => boolean;
     /** A proxy's URL, or `false` for none. Default the environment's. */

@@ -253,6 +253,12 @@ impl NativeEngine {
         self.with(slot, Socket::resume);
     }
 
+    /// Gives the connection up because more waits for its peer than may.
+    #[napi]
+    pub fn give_up(&self, slot: u32) {
+        self.with(slot, Socket::give_up);
+    }
+
     /// Asks for the body of a response that is not an upgrade.
     #[napi]
     pub fn read_body(&self, slot: u32) {

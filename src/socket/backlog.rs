@@ -24,7 +24,7 @@ impl Side {
         self.booked = waits;
         let limit = if total > BACKLOG_LIMIT { limit.min(BACKLOG_FAIR) } else { limit };
         if grows && waits > limit {
-            self.broken = Some(io::ErrorKind::QuotaExceeded.into());
+            self.broken.get_or_insert(io::ErrorKind::QuotaExceeded);
         }
     }
 }

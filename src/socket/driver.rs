@@ -17,7 +17,7 @@ use std::task::{Context, Poll};
 use futures_util::FutureExt;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::collector::{Collector, push_frame_error, report_fault};
+use super::collector::{Collector, outgrown, push_frame_error, report_fault};
 use super::delivery::{BULK, Batch, Kind, Owner, READ};
 use super::link::{Link, ReadError, ReadStep, Scratch};
 use super::opening::{Connection, Opening, open};
@@ -73,13 +73,15 @@ async fn start(socket: Arc<Socket>, opening: Opening) -> Option<Box<Driver>> {
 }
 
 /// The last thing that is said of a socket.
-fn bury(socket: &Socket, cause: Cause) {
+pub(super) fn bury(socket: &Socket, cause: Cause) {
     let mut side = socket.side();
-    let unwritten = side.outgoing.len();
+    let unwritten = side.unwritten();
     let opened = side.link.take().is_some();
     let settled = side.outgoing.settled();
     side.sent.settle(settled);
     side.outgoing = Default::default();
+    // What is sent until JavaScript hears of this goes nowhere.
+    side.broken.get_or_insert(io::ErrorKind::NotConnected);
     side.waker = None;
     side.book(&socket.delivery, socket.options.max_backlog);
     drop(side);
@@ -105,7 +107,13 @@ pub(super) enum Cause {
 
 impl From<io::Error> for Cause {
     fn from(error: io::Error) -> Self {
-        match error.kind() {
+        error.kind().into()
+    }
+}
+
+impl From<io::ErrorKind> for Cause {
+    fn from(kind: io::ErrorKind) -> Self {
+        match kind {
             io::ErrorKind::BrokenPipe => Cause::Pipe,
             io::ErrorKind::TimedOut => Cause::Timeout,
             io::ErrorKind::QuotaExceeded => Cause::Backlog,
@@ -195,10 +203,13 @@ impl Driver {
     }
 
     fn read(&mut self, cx: &mut Context<'_>, io: &mut IoThread) -> Result<(), Cause> {
+        self.give_up_outgrown(io);
         if let Some(mut early) = self.early.take() {
+            let held = self.decoder.held();
             let mut sink = Collector::new(&self.socket, &mut io.batch);
             let decoded = self.decoder.decode(&mut early, &mut sink).map_err(ReadError::from);
             self.count(sink.finish());
+            self.book(held);
             let step = if self.link.ended() { ReadStep::End } else { ReadStep::Bytes(0) };
             self.digest(decoded.map(|()| step), io)?;
         }
@@ -217,9 +228,11 @@ impl Driver {
             // wants the lock that writing takes.
             push(&self.socket, &mut io.batch);
             let room = if self.bulk && self.socket.may_hold(BULK) { BULK } else { READ };
+            let held = self.decoder.held();
             let mut sink = Collector::new(&self.socket, &mut io.batch);
             let read = self.link.read(room, &mut io.scratch, &mut self.decoder, &mut sink);
             self.count(sink.finish());
+            self.book(held);
             let came = self.digest(read, io)?;
             // Under TLS a read ends where a record does, before the room is full.
             self.bulk = came >= room / 4 * 3;
@@ -237,6 +250,21 @@ impl Driver {
             && let Some(rtt) = pulse.answered()
         {
             self.socket.received.measured(rtt);
+        }
+    }
+
+    /// Counts what is held of an unfinished message, which was `before` bytes.
+    fn book(&self, before: usize) {
+        if let Some(assembling) = &self.socket.options.assembling {
+            assembling.book(&self.socket, before, self.decoder.held());
+        }
+    }
+
+    /// Whoever holds most when there is too much ends as if its message were too long.
+    fn give_up_outgrown(&mut self, io: &mut IoThread) {
+        if self.socket.is_outgrown() && !self.decoder.is_finished() {
+            self.decoder.give_up();
+            push_frame_error(&mut io.batch, self.socket.slot, &outgrown());
         }
     }
 
@@ -273,7 +301,7 @@ impl Driver {
                 io.deflated.clear();
                 io.deflated.shrink_to(SPARE_DEFLATED);
                 if deflate.compress(&waiting.payload, outline.fin, &mut io.deflated).is_err() {
-                    self.socket.side().broken = Some(io::ErrorKind::Other.into());
+                    self.socket.side().broken.get_or_insert(io::ErrorKind::Other);
                     return;
                 }
                 &io.deflated
@@ -296,8 +324,8 @@ impl Driver {
         if receipts > 0 {
             io.batch.push_count(self.socket.slot, Kind::Sent, 0, receipts);
         }
-        if let Some(error) = side.broken.take() {
-            return Err(error.into());
+        if let Some(kind) = side.broken {
+            return Err(kind.into());
         }
         while side.ending == Ending::Shutdown && !self.shut && side.outgoing.is_empty() {
             self.shut = self.link.shutdown()?;
@@ -329,6 +357,14 @@ impl Driver {
             if self.socket.side().close_by.is_some_and(|limit| limit <= Instant::now()) {
                 return Err(Cause::None);
             }
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if let Some(assembling) = &self.socket.options.assembling {
+            assembling.book(&self.socket, self.decoder.held(), 0);
         }
     }
 }

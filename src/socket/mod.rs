@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+mod assembling;
 mod backlog;
 mod collector;
 mod compression;
@@ -31,6 +32,7 @@ use std::time::Duration;
 use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 
+pub use self::assembling::Assembling;
 pub use self::compression::Compression;
 pub use self::driver::run;
 pub use self::opening::Opening;
@@ -43,7 +45,7 @@ use self::ends::Ends;
 use self::link::Link;
 use self::outgoing::Outgoing;
 use self::tally::{Received, Sent};
-use crate::frame::{MaskKeys, OpCode};
+use crate::frame::{MaskKeys, OpCode, frame_len};
 
 /// Switches for tests: every fast path can be turned off, and IO cut into single bytes.
 #[derive(Debug, Clone, Copy)]
@@ -90,6 +92,8 @@ pub struct SocketOptions {
     pub high_water: usize,
     /// Bytes that may wait for the peer before the connection is given up; 0 means no limit.
     pub max_backlog: usize,
+    /// Bounds what is held of unfinished messages, together with those of other sockets.
+    pub assembling: Option<Arc<Assembling>>,
     /// Pings and dead-peer detection.
     pub keep_alive: Option<KeepAlive>,
 }
@@ -111,8 +115,10 @@ struct Side {
     outgoing: Outgoing,
     sent: Sent,
     ending: Ending,
-    /// A write failed; the IO thread has to notice.
-    broken: Option<io::Error>,
+    /// A write failed, or too much waits: the IO thread has to notice. What is sent from here on is dropped.
+    broken: Option<io::ErrorKind>,
+    /// Bytes that were dropped.
+    lost: usize,
     /// When the closing handshake is given up.
     close_by: Option<Instant>,
     /// JavaScript sent its close frame: no keep-alive after it.
@@ -140,6 +146,8 @@ pub struct Socket {
     starved: AtomicBool,
     /// The task is among those that wait for the delivery queue to have room.
     crowded: AtomicBool,
+    /// What it holds of an unfinished message is to be given up.
+    outgrown: AtomicBool,
     /// Empty pings that the user sent: their pongs are the user's, those of the keep-alive are not. Not under the
     /// lock: the decoder counts down, and reading waits for no writer.
     user_pings: AtomicU32,
@@ -167,6 +175,7 @@ impl Socket {
             paused: AtomicBool::new(false),
             starved: AtomicBool::new(false),
             crowded: AtomicBool::new(false),
+            outgrown: AtomicBool::new(false),
             user_pings: AtomicU32::new(0),
             task: AtomicWaker::new(),
             side: Mutex::new(Side {
@@ -175,6 +184,7 @@ impl Socket {
                 sent: Sent::default(),
                 ending: Ending::No,
                 broken: None,
+                lost: 0,
                 close_by: None,
                 closing: false,
                 wants_body: false,
@@ -231,7 +241,22 @@ impl Socket {
 
     /// Bytes that the kernel has not taken yet.
     pub fn buffered_amount(&self) -> usize {
-        self.side().outgoing.len()
+        self.side().unwritten()
+    }
+
+    /// More waits for the peer than may: gives the connection up, as where that is found out here.
+    pub fn give_up(&self) {
+        self.side().broken.get_or_insert(io::ErrorKind::QuotaExceeded);
+        self.task.wake();
+    }
+
+    fn outgrow(&self) {
+        self.outgrown.store(true, Ordering::Release);
+        self.task.wake();
+    }
+
+    fn is_outgrown(&self) -> bool {
+        self.outgrown.load(Ordering::Acquire)
     }
 
     fn end(&self, ending: Ending) {
@@ -316,9 +341,14 @@ impl Side {
     /// Writes what can be written; receipts that became due are counted.
     fn write(&mut self) -> u32 {
         if let Err(error) = self.try_write() {
-            self.broken = Some(error);
+            self.broken.get_or_insert(error.kind());
         }
         self.outgoing.due_receipts()
+    }
+
+    /// Bytes that the kernel has not taken, and will not where they are lost.
+    fn unwritten(&self) -> usize {
+        self.outgoing.len() + self.lost
     }
 
     fn try_write(&mut self) -> io::Result<()> {
@@ -343,13 +373,18 @@ pub struct SendRun<'a> {
 }
 
 impl SendRun<'_> {
-    /// Adds a frame. `payload` is copied, so the caller may reuse it at once.
+    /// Adds a frame. `payload` is copied, so the caller may reuse it at once. Of a connection that is lost it is dropped:
+    /// JavaScript goes on until it hears of that, which may be many messages later.
     pub fn frame(&mut self, outline: Outline, payload: &[u8]) {
         let side = &mut *self.side;
         if outline.opcode == OpCode::Ping && payload.is_empty() {
             self.socket.user_pings.fetch_add(1, Ordering::Relaxed);
         }
         side.sent.frame(outline, payload.len());
+        if side.broken.is_some() {
+            side.lost = side.lost.saturating_add(frame_len(payload.len(), outline.mask != Masking::None));
+            return;
+        }
         if outline.compress || side.outgoing.is_waiting() {
             side.outgoing.wait(outline, payload.to_vec());
         } else {
