@@ -9,6 +9,7 @@ const root = path.join(__dirname, '..');
 const MAY_USE = {
   buffers: [],
   error: [],
+  keep_alive: [],
   stats: [],
   uri: ['error'],
   config: ['error'],
@@ -18,9 +19,10 @@ const MAY_USE = {
   frame: ['buffers', 'error'],
   fuzz: [],
   transport: ['error', 'config'],
-  socket: ['buffers', 'error', 'config', 'frame', 'transport', 'stats'],
+  socket: ['buffers', 'error', 'config', 'frame', 'keep_alive', 'transport', 'stats'],
   listener: [
     'error',
+    'keep_alive',
     'config',
     'uri',
     'sas',

@@ -10,7 +10,7 @@
 //!  frame                      RFC 6455 and RFC 7692: bytes <-> frames, sans-IO
 //!  protocol, sas, uri,        pure: no IO, no clock
 //!  connection_string, buffers,
-//!  error
+//!  keep_alive, error
 //! ```
 //!
 //! Arrows only point down. `emulator` stands beside `listener`: the service's side of the protocol, which no
@@ -27,6 +27,7 @@ pub mod error;
 pub mod frame;
 #[cfg(test)]
 mod fuzz;
+pub mod keep_alive;
 pub mod listener;
 #[cfg(feature = "node")]
 pub mod node;

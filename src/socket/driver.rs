@@ -13,6 +13,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -30,6 +31,8 @@ use crate::frame::{Decoder, DecoderOptions, Deflate, Inflate, MaskKeys, Role};
 const TURN: usize = BULK;
 /// Bytes of one socket that are compressed before the others get their turn; one message is never divided.
 const COMPRESS_BUDGET: usize = 256 * 1024;
+/// A limit that is looked at so late was not just missed: the process did not run.
+const FROZEN: Duration = Duration::from_secs(1);
 /// What is kept of the buffer that messages are compressed into.
 const SPARE_DEFLATED: usize = 256 * 1024;
 
@@ -354,8 +357,14 @@ impl Driver {
             if timer.as_mut().poll(cx).is_pending() {
                 return Ok(());
             }
-            if self.socket.side().close_by.is_some_and(|limit| limit <= Instant::now()) {
-                return Err(Cause::None);
+            let now = Instant::now();
+            let mut side = self.socket.side();
+            if let Some(late) = side.close_by.and_then(|limit| now.checked_duration_since(limit)) {
+                if late < FROZEN {
+                    return Err(Cause::None);
+                }
+                // We did not run: what came meanwhile, the peer's close frame perhaps, is read first.
+                side.close_by = Some(now + FROZEN);
             }
         }
     }

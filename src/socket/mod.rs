@@ -73,7 +73,8 @@ impl Default for Tuning {
 pub struct KeepAlive {
     /// A ping (or pong) goes out after this long without one.
     pub interval: Duration,
-    /// Without any inbound frame for this long the connection is dead; zero switches that off.
+    /// Without any inbound frame for this long, and for one and a half intervals of pings at least, the connection is
+    /// dead; zero switches that off. A time in which the process did not run does not count.
     pub timeout: Duration,
     /// Send unsolicited pongs instead of pings.
     pub pong: bool,
