@@ -2,10 +2,9 @@
 
 #![forbid(unsafe_code)]
 
-use std::io;
-
 use super::Side;
 use super::delivery::Delivery;
+use super::driver::Cause;
 
 /// Bytes that may wait for all peers of an environment together. Beyond it those sockets are given up that go on
 /// sending although their own peer has left them with more than `BACKLOG_FAIR`.
@@ -24,7 +23,7 @@ impl Side {
         self.booked = waits;
         let limit = if total > BACKLOG_LIMIT { limit.min(BACKLOG_FAIR) } else { limit };
         if grows && waits > limit {
-            self.broken.get_or_insert(io::ErrorKind::QuotaExceeded);
+            self.broken.get_or_insert(Cause::Backlog);
         }
     }
 }

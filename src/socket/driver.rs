@@ -84,7 +84,7 @@ pub(super) fn bury(socket: &Socket, cause: Cause) {
     side.sent.settle(settled);
     side.outgoing = Default::default();
     // What is sent until JavaScript hears of this goes nowhere.
-    side.broken.get_or_insert(io::ErrorKind::NotConnected);
+    side.broken.get_or_insert(cause);
     side.waker = None;
     side.book(&socket.delivery, socket.options.max_backlog);
     drop(side);
@@ -95,7 +95,7 @@ pub(super) fn bury(socket: &Socket, cause: Cause) {
 }
 
 /// What a connection broke of, as `lib/relayed-socket.js` numbers it.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
     /// Nothing: it was ended in order, or by JavaScript.
     None = 0,
@@ -110,16 +110,9 @@ pub(super) enum Cause {
 
 impl From<io::Error> for Cause {
     fn from(error: io::Error) -> Self {
-        error.kind().into()
-    }
-}
-
-impl From<io::ErrorKind> for Cause {
-    fn from(kind: io::ErrorKind) -> Self {
-        match kind {
+        match error.kind() {
             io::ErrorKind::BrokenPipe => Cause::Pipe,
             io::ErrorKind::TimedOut => Cause::Timeout,
-            io::ErrorKind::QuotaExceeded => Cause::Backlog,
             _ => Cause::Reset,
         }
     }
@@ -304,7 +297,7 @@ impl Driver {
                 io.deflated.clear();
                 io.deflated.shrink_to(SPARE_DEFLATED);
                 if deflate.compress(&waiting.payload, outline.fin, &mut io.deflated).is_err() {
-                    self.socket.side().broken.get_or_insert(io::ErrorKind::Other);
+                    self.socket.side().broken = Some(Cause::Reset);
                     return;
                 }
                 &io.deflated
@@ -327,8 +320,8 @@ impl Driver {
         if receipts > 0 {
             io.batch.push_count(self.socket.slot, Kind::Sent, 0, receipts);
         }
-        if let Some(kind) = side.broken {
-            return Err(kind.into());
+        if let Some(cause) = side.broken {
+            return Err(cause);
         }
         while side.ending == Ending::Shutdown && !self.shut && side.outgoing.is_empty() {
             self.shut = self.link.shutdown()?;

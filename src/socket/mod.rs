@@ -41,6 +41,7 @@ pub use self::spin::run as stay_awake;
 pub use self::tally::SocketStats;
 
 use self::delivery::{Delivery, Kind, Owner};
+use self::driver::Cause;
 use self::ends::Ends;
 use self::link::Link;
 use self::outgoing::Outgoing;
@@ -116,8 +117,8 @@ struct Side {
     outgoing: Outgoing,
     sent: Sent,
     ending: Ending,
-    /// A write failed, or too much waits: the IO thread has to notice. What is sent from here on is dropped.
-    broken: Option<io::ErrorKind>,
+    /// What has ended the connection beside the IO thread, which has to notice. What is sent from here on is dropped.
+    broken: Option<Cause>,
     /// Bytes that were dropped.
     lost: usize,
     /// When the closing handshake is given up.
@@ -247,7 +248,7 @@ impl Socket {
 
     /// More waits for the peer than may: gives the connection up, as where that is found out here.
     pub fn give_up(&self) {
-        self.side().broken.get_or_insert(io::ErrorKind::QuotaExceeded);
+        self.side().broken.get_or_insert(Cause::Backlog);
         self.task.wake();
     }
 
@@ -342,7 +343,7 @@ impl Side {
     /// Writes what can be written; receipts that became due are counted.
     fn write(&mut self) -> u32 {
         if let Err(error) = self.try_write() {
-            self.broken.get_or_insert(error.kind());
+            self.broken.get_or_insert(error.into());
         }
         self.outgoing.due_receipts()
     }
