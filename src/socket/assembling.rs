@@ -38,14 +38,13 @@ impl Assembling {
         if before == now {
             return;
         }
-        if before.max(now) <= NOTED {
-            if socket.is_outgrown() || self.add(before, now) <= self.limit {
-                return;
-            }
+        let modest = before.max(now) <= NOTED;
+        if modest && (socket.is_outgrown() || self.add(before, now) <= self.limit) {
+            return;
         }
         let mut large = self.large.lock().unwrap_or_else(PoisonError::into_inner);
         let key = Arc::as_ptr(socket).addr();
-        if before.max(now) > NOTED {
+        if !modest {
             // Not before the lock is held: whoever gave it up has taken its bytes off.
             if socket.is_outgrown() {
                 return;
@@ -66,11 +65,12 @@ impl Assembling {
                         socket.outgrow();
                     }
                 }
-                // There are so many small ones.
-                None => {
+                // There are so many modest ones: whoever adds to it, then.
+                None if now > before && !socket.is_outgrown() => {
                     self.add(now, 0);
                     return socket.outgrow();
                 }
+                None => return,
             }
         }
     }
