@@ -386,8 +386,12 @@ declare namespace WebSocket {
      * given up with 1009. Default 256 MiB, and always enough for one message of `maxPayload`; 0: no limit.
      */
     maxAssembling?: number;
-    /** To which hosts the relay may send the listener. Default those of the parent domain of `server`. */
-    rendezvousHosts?: (hostname: string) => boolean;
+    /**
+     * To which hosts the relay may send the listener. Asked before each dial of an address that the relay named, after
+     * the verdict; only `true`, or a promise of it within `acceptTimeout`, lets one through. `ws:` from `wss:` is never
+     * dialled. Default: the hosts of the parent domain of `server`.
+     */
+    rendezvousHosts?: (hostname: string) => boolean | PromiseLike<boolean>;
     /** A proxy's URL, or `false` for none. Default the environment's. */
     proxy?: string | URL | false;
     tls?: TlsOptions;

@@ -41,14 +41,14 @@ export declare class NativeEngine {
   /** Lets the process end. */
   unref(): void
   /**
-   * Moves up to `rows` records into `table` and their payloads into `block` from `from` on. Returns
+   * Moves up to `rows` records into `table` and their payloads into `block`. Returns
    * `used * 8192 + count * 4 + how it ended` (0 empty, 1 table full, 2 block full, 3 chunk).
    */
-  drain(table: Uint32Array, block: Uint8Array, from: number, rows: number): number
+  drain(table: Uint32Array, block: Uint8Array, rows: number): number
   /** The chunk that the next records are about, after a drain that ended with 3. */
   takeChunk(): Buffer
-  /** The next payload that was too large for the block. */
-  takeLarge(): Buffer
+  /** The payload that a record has announced under that number. */
+  takeLarge(number: number): Buffer
   /** Sends `count` frames: rows of slot, meta, offset and length, and the block that the payloads lie in. */
   flush(table: Uint32Array, block: Uint8Array, count: number): void
   /** Sends one frame that is too large to be collected. */
@@ -74,6 +74,8 @@ export declare class NativeEngine {
   shutdown(slot: number): void
   /** Drops the connection, or the attempt. */
   terminate(slot: number): void
+  /** The same, for a fault of this package: the socket's records say so. */
+  fail(slot: number): void
   /** Stops reading. */
   pause(slot: number): void
   /** Reads on. */
@@ -101,8 +103,8 @@ export declare class NativeEngine {
   acceptOffer(slot: number, offer: number, socket: number, protocol?: string | undefined | null, headers?: Array<string> | undefined | null): boolean
   /** Turns a sender away through the relay. */
   rejectOffer(slot: number, offer: number, status: number, reason: string): void
-  /** Forgets an offer without a word to the relay. */
-  discardOffer(slot: number, offer: number): void
+  /** Answers a `host` event. */
+  admitHost(slot: number, question: number, admitted: boolean): void
   /** Answers a `token` event. */
   provideToken(slot: number, token: string): void
   /** Answers a `token` event with a failure. */
@@ -204,7 +206,8 @@ export interface ListenOptions {
   handshakeTimeout: number
   acceptTimeout: number
   controlChannels: number
-  checkHosts: boolean
+  /** JavaScript decides which hosts are dialled; `host` events ask. */
+  asksHosts: boolean
   tlsContext?: number
   serverName?: string
   proxy?: string
@@ -223,6 +226,9 @@ export interface LiveCounts {
   /** Listeners of this environment. */
   listeners: number
 }
+
+/** Makes the exported function of that name panic the next time, for tests: in debug builds only. False elsewhere. */
+export declare function panicOnce(name: string): boolean
 
 /** Takes a connection string apart. */
 export declare function parseConnectionString(text: string): ConnectionStringProperties

@@ -841,6 +841,7 @@ module.exports.appendRelayToken = nativeBinding.appendRelayToken
 module.exports.chooseProxy = nativeBinding.chooseProxy
 module.exports.createRelayToken = nativeBinding.createRelayToken
 module.exports.encodeComponent = nativeBinding.encodeComponent
+module.exports.panicOnce = nativeBinding.panicOnce
 module.exports.parseConnectionString = nativeBinding.parseConnectionString
 module.exports.redactUri = nativeBinding.redactUri
 module.exports.tokenExpiry = nativeBinding.tokenExpiry

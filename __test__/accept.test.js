@@ -7,6 +7,12 @@ const { inspect } = require('node:util');
 jest.mock('../lib/listener', () => require('./helpers/fake-engine').listener);
 jest.mock('../lib/relayed-socket', () => require('./helpers/fake-engine').relayedSocket);
 
+let mockNextTick = process.nextTick;
+jest.mock('../lib/clock', () => ({
+  ...jest.requireActual('../lib/clock'),
+  nextTick: (...args) => mockNextTick(...args)
+}));
+
 const { closeServers, startServer } = require('./helpers/fake-server');
 const { RelayedServer } = require('../lib/relayed-server');
 
@@ -23,7 +29,7 @@ async function uncaught(run) {
   const { nextTick } = process;
   try {
     return await new Promise((resolve) => {
-      process.nextTick = (fn, ...args) =>
+      mockNextTick = (fn, ...args) =>
         nextTick(() => {
           try {
             fn(...args);
@@ -34,7 +40,7 @@ async function uncaught(run) {
       run();
     });
   } finally {
-    process.nextTick = nextTick;
+    mockNextTick = nextTick;
   }
 }
 
@@ -148,18 +154,51 @@ describe('admission', () => {
     const second = listener.offer();
     expect(rejections(listener)).toEqual([[second, 503, 'Service Unavailable']]);
   });
+});
 
-  test('a host that rendezvousHosts does not know is neither dialled nor rejected', () => {
-    const { server, listener } = start({ rendezvousHosts: (host) => host === 'good.test' });
+describe('rendezvousHosts', () => {
+  const answers = (listener) => listener.calls.filter(([name]) => name === 'admitHost');
+  const boom = () => {
+    throw new Error('boom');
+  };
+
+  test.each([
+    ['true', () => true, true],
+    ['a promise of true', async () => true, true],
+    ['false', () => false, false],
+    ['a promise of false', async () => false, false],
+    ['something truthy', () => 1, false],
+    ['a promise of something truthy', async () => 'yes', false],
+    ['nothing', () => {}, false],
+    ['an exception', boom, false],
+    ['a promise that is rejected', async () => boom(), false]
+  ])('that gives %s', async (_, rendezvousHosts, admitted) => {
+    const rule = jest.fn(rendezvousHosts);
+    const { listener } = start({ rendezvousHosts: (...args) => rule(...args) });
+    expect(listener.config.asksHosts).toBe(true);
+    listener.event('host', { id: 7, offer: 0, host: 'g1.ns.test' });
+    await turn();
+    expect(rule.mock.calls).toEqual([['g1.ns.test']]);
+    expect(answers(listener)).toEqual([['admitHost', 7, admitted]]);
+  });
+
+  test('is asked by the engine only, and does not hold the verdict up', () => {
+    const rendezvousHosts = jest.fn();
+    const { listener } = start({ rendezvousHosts });
+    expect(listener.dials.has(listener.offer())).toBe(true);
+    expect(rendezvousHosts).not.toHaveBeenCalled();
+    expect(start().listener.config.asksHosts).toBe(false);
+  });
+
+  test('that fails is the cause of the rendezvousError', async () => {
+    const { server, listener } = start({ rendezvousHosts: boom });
     const failed = jest.fn();
     server.on('rendezvousError', failed);
-    const bad = listener.offer({ host: 'bad.test' });
-    const good = listener.offer({ host: 'good.test' });
-    expect(listener.config.checkHosts).toBe(false);
-    expect(listener.calls).toContainEqual(['drop', bad]);
-    expect(rejections(listener)).toEqual([]);
-    expect([listener.dials.has(bad), listener.dials.has(good)]).toEqual([false, true]);
-    expect(failed.mock.calls[0][0]).toMatchObject({ code: 'ERR_HYCO_PROTOCOL' });
+    const id = listener.offer();
+    listener.event('host', { id: 1, offer: id, host: 'g1.ns.test' });
+    await turn();
+    listener.fail(id, new Error('not allowed'));
+    expect(failed.mock.calls[0][0]).toMatchObject({ message: 'not allowed', cause: { message: 'boom' } });
   });
 });
 

@@ -96,7 +96,7 @@ describe('the constructor', () => {
       acceptTimeout: 20000,
       controlChannels: 2,
       proxy: 'http://p:1',
-      checkHosts: true
+      asksHosts: false
     });
   });
 });

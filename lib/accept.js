@@ -8,6 +8,7 @@
 
 const { STATUS_CODES } = require('node:http');
 
+const { clearTimeout, nextTick, now, setTimeout } = require('./clock');
 const diagnostics = require('./diagnostics');
 const { Histogram } = require('./histogram');
 const { acceptSocket } = require('./relayed-socket');
@@ -26,13 +27,15 @@ class Offer {
     this.id = id;
     this.address = accept.address;
     this.request = request;
-    this.startedAt = performance.now();
+    this.startedAt = now();
     this.timer = undefined;
     /** Set while the rendezvous is dialled. */
     this.socket = undefined;
     /** The subprotocol, once the program has let the sender in. */
     this.protocol = undefined;
     this.settled = false;
+    /** What the program's rule on hosts threw. */
+    this.hostError = undefined;
   }
 }
 
@@ -40,10 +43,12 @@ class Acceptor {
   /**
    * @param {import('./relayed-server').RelayedServer} server Where the events are emitted
    * @param {object} settings The server's options
+   * @param {import('./context').Context} context The server's
    * @param {function(): void} onChange Called after an offer was settled or a socket was closed
    */
-  constructor(server, settings, onChange) {
+  constructor(server, settings, context, onChange) {
     this.server = server;
+    this.context = context;
     this.settings = settings;
     this.onChange = onChange;
     /** What all of its sockets have in common. */
@@ -80,7 +85,6 @@ class Acceptor {
     const { server, settings } = this;
     if (diagnostics.hasSubscribers('accept:offer')) diagnostics.publish('accept:offer', { server, request });
 
-    if (!this.mayDial(offer)) return;
     if (this.refusing || this.isFull()) return this.reject(offer, 503);
     this.decide(offer);
     if (!offer.settled && offer.socket === undefined && settings.acceptTimeout > 0) {
@@ -140,36 +144,33 @@ class Acceptor {
     return maxConnections > 0 && this.sockets.size + this.pending.size > maxConnections;
   }
 
-  /** The program's own rule on hosts; without one, the engine has checked the host. A strange one is never dialled. */
-  mayDial(offer) {
-    const { rendezvousHosts } = this.settings;
-    if (rendezvousHosts === undefined) return true;
-    let error;
+  /**
+   * The engine is about to dial, for an offer or for something else, and the program has a rule of its own on hosts: only
+   * `true` or a promise of it lets one through. Never rejects; who does not answer is not dialled.
+   */
+  async admit({ id, offer, host }) {
+    let admitted = false;
     try {
-      const { hostname } = new URL(offer.address);
-      if (rendezvousHosts(hostname)) return true;
-      error = new Error(`The relay named a rendezvous host that is not allowed: ${hostname}`);
-      error.code = 'ERR_HYCO_PROTOCOL';
-    } catch (thrown) {
-      error = thrown;
+      admitted = (await this.settings.rendezvousHosts(host)) === true;
+    } catch (error) {
+      const asked = this.pending.get(offer);
+      if (asked !== undefined) asked.hostError = error;
     }
-    this.handle.drop(offer.id);
-    this.fail(offer, error);
-    return false;
+    this.handle.admitHost(id, admitted);
   }
 
   /** Lets the sender in, as soon as there are few enough dials under way; `acceptTimeout` goes on meanwhile. */
   enqueue(offer, protocol) {
     offer.protocol = protocol;
-    if (this.dialing < MAX_DIALS && this.queue.length === 0) return this.accept(offer);
     this.queue.push(offer);
+    this.advance();
   }
 
-  /** A dial has ended: the next ones. */
+  /** Starts dials that wait. Whoever has called, in whatever context: what follows belongs to the server. */
   advance() {
     while (this.dialing < MAX_DIALS && this.queue.length > 0) {
       const offer = this.queue.shift();
-      if (!offer.settled) this.accept(offer);
+      if (!offer.settled) this.context.apart(this.accept, this, offer);
     }
   }
 
@@ -204,7 +205,7 @@ class Acceptor {
     const { server, sockets } = this;
     const { request } = offer;
     sockets.add(socket);
-    const duration = performance.now() - offer.startedAt;
+    const duration = now() - offer.startedAt;
     this.latency.record(duration);
     this.settle(offer, 'accepted');
     if (this.closing) {
@@ -238,7 +239,7 @@ class Acceptor {
   /** An exception in the program's own code: the sender is turned away, and it stays an uncaught exception. */
   userFailed(offer, error) {
     this.reject(offer, 500);
-    process.nextTick(() => {
+    nextTick(() => {
       throw error;
     });
   }
@@ -246,6 +247,7 @@ class Acceptor {
   /** The rendezvous could not be dialled. Nobody has to listen for that. */
   fail(offer, error) {
     if (offer.settled) return;
+    if (offer.hostError !== undefined) error.cause ??= offer.hostError;
     this.settle(offer, 'failed', { error });
     this.server.emit('rendezvousError', error, offer.request);
   }
@@ -258,7 +260,7 @@ class Acceptor {
     if (offer.socket !== undefined) {
       this.dialing--;
       // Not within the caller, who is about to tell the program of this one.
-      if (this.queue.length > 0) process.nextTick(() => this.advance());
+      if (this.queue.length > 0) nextTick(() => this.advance());
     }
     if (fields !== undefined) {
       diagnostics.publish(`accept:${outcome}`, { server: this.server, request: offer.request, ...fields });

@@ -2,6 +2,8 @@
 
 /** Calling back those who wait for their bytes to be written. */
 
+const { nextTick } = require('./clock');
+
 /** Calls back, with errors or without, and then `next`. A callback that throws must not cost the others their turn. */
 function callAll(callbacks, makeError, next, from = 0) {
   let at = from;
@@ -14,7 +16,7 @@ function callAll(callbacks, makeError, next, from = 0) {
     }
     threw = false;
   } finally {
-    if (threw) process.nextTick(callAll, callbacks, makeError, next, at);
+    if (threw) nextTick(callAll, callbacks, makeError, next, at);
   }
   next?.();
 }

@@ -39,6 +39,8 @@ class Control {
     this.server = server;
     this.settings = settings;
     this.acceptor = acceptor;
+    /** The server's: the engine's reports come in there. */
+    this.context = acceptor.context;
     this.onClosed = onClosed;
     this.tokens = new TokenSource(settings);
     /** Gives up a provider that is still being asked when the server closes. */
@@ -75,7 +77,7 @@ class Control {
           hostname.replace(/^\[|\]$/g, ''),
           Number(port) || (secure ? 443 : 80)
         ) ?? null,
-      checkHosts: settings.rendezvousHosts === undefined,
+      asksHosts: settings.rendezvousHosts !== undefined,
       sockets: settings
     };
   }
@@ -101,6 +103,8 @@ class Control {
         return this.onToken(event);
       case 'offer':
         return this.acceptor.offer(event);
+      case 'host':
+        return void this.acceptor.admit(event);
       case 'offerExpired':
         return this.acceptor.expire(event.id);
       case 'rejectFailed':

@@ -8,8 +8,9 @@
  * delivery or of the tick. Sockets and listeners are slots, small integers that both sides index their tables with.
  */
 
-const { performance } = require('node:perf_hooks');
-
+const { nextTick, now, setImmediate } = require('./clock');
+const { OUTSIDE } = require('./context');
+const { flushAtExit } = require('./exit');
 const { NativeEngine } = require('./native');
 const { startTrace } = require('./trace');
 
@@ -19,8 +20,6 @@ const FastBuffer = Buffer[Symbol.species];
 const WORDS = 4;
 const RECORDS = 1024;
 const BLOCK = 64 * 1024;
-/** What is left of a block below this is not worth a call. */
-const BLOCK_REST = 2 * 1024;
 const FLAG_LARGE = 1 << 8;
 const FLAG_CHUNK = 1 << 9;
 /** Messages up to this size are collected, larger ones cross by themselves. */
@@ -42,7 +41,7 @@ const WEIGHT = 33 * 1024 * 1024;
 const TALLY = 8;
 
 const EMPTY = 0;
-const BLOCK_FULL = 2;
+const TABLE_FULL = 1;
 const CHUNK = 3;
 
 /** Kinds of records, as `src/socket/delivery.rs` numbers them. */
@@ -63,12 +62,14 @@ const Kind = Object.freeze({
   SENT: 14,
   FRAGMENTS: 15,
   LISTENER: 16,
-  SHUT: 17
+  SHUT: 17,
+  LOST: 18
 });
 
 /** Bits of an outgoing frame's meta beside its opcode. */
 const Frame = Object.freeze({ FIN: 16, RSV1: 32, COMPRESS: 64, MASK: 128, RECEIPT: 256 });
 
+/** For sending only: what a program gets is always its own. */
 const NO_BYTES = Buffer.alloc(0);
 
 /** @param {string} [text] Milliseconds; 4 if it is not a positive number */
@@ -92,7 +93,8 @@ function readTuning() {
 class Engine {
   constructor() {
     const tuning = readTuning();
-    this.native = new NativeEngine(() => this.drain(), tuning);
+    // Otherwise deliveries would run in the context of whoever came first, and keep what it holds for ever.
+    this.native = OUTSIDE.runInAsyncScope(() => new NativeEngine(() => this.drain(), tuning));
     this.collects = tuning.outbox;
 
     this.owners = [];
@@ -100,7 +102,11 @@ class Engine {
     this.references = 0;
 
     this.table = new Uint32Array(RECORDS * WORDS);
+    /** Small payloads as the IO thread hands them over. No program ever sees this memory. */
+    this.intake = Buffer.allocUnsafeSlow(BLOCK);
+    this.taken = 0;
     this.lendBlock();
+    this.base = 0;
     this.chunkBytes = this.blockBytes;
     this.chunkBase = 0;
     this.at = 0;
@@ -108,9 +114,15 @@ class Engine {
     this.portion = FIRST_PORTION;
     this.fetched = 0;
     this.ended = EMPTY;
+    this.failing = false;
     this.continuing = false;
     this.woken = false;
     this.foreign = 0;
+    // When the clock is looked at next, and what it said last.
+    this.look = 1;
+    this.stride = 1;
+    this.looked = 0;
+    this.until = 0;
 
     this.outTable = new Uint32Array(RECORDS * WORDS);
     this.outBlock = Buffer.allocUnsafeSlow(OUTBOX);
@@ -128,15 +140,15 @@ class Engine {
     /** The addresses of the socket that has just closed. */
     this.addresses = '';
 
-    process.once('exit', () => this.flush());
+    flushAtExit(this);
     startTrace(this);
   }
 
   /**
-   * Reserves a slot for `owner`, whose `onRecord(kind, detail, payload)` gets the slot's records. The slot is free
-   * again after its `CLOSED` record.
+   * Reserves a slot for `owner`, whose `onRecord(kind, detail, payload)` gets the slot's records, in its context. The
+   * slot is free again after its `CLOSED` record.
    *
-   * @param {{onRecord: function(number, number, Buffer|number): void}} owner
+   * @param {{_context?: import('./context').Context, onRecord: function(number, number, Buffer|number): void}} owner
    * @return {number}
    */
   open(owner) {
@@ -177,33 +189,32 @@ class Engine {
       this.woken = true;
       return;
     }
-    let looked = performance.now();
-    const until = looked + SLICE;
-    let stride = 1;
-    let look = 1;
+    this.looked = now();
+    this.until = this.looked + SLICE;
+    this.stride = this.look = 1;
     let finished = false;
     this.corked = this.collects;
     try {
       for (;;) {
         while (this.at < this.count) {
-          this.dispatch(this.at++ * WORDS);
-          if (--look > 0) continue;
-          const now = performance.now();
-          if (now > until) return;
-          stride = now - looked < SLICE / 16 ? Math.min(stride * 2, CLOCK_EVERY) : 1;
-          look = stride;
-          looked = now;
+          const slot = this.table[this.at * WORDS];
+          const context = this.owners[slot]?._context;
+          const goesOn =
+            context === undefined
+              ? this.dispatchRun(slot)
+              : context.runInAsyncScope(this.dispatchRun, this, slot);
+          if (!goesOn) return;
         }
         // Nothing was left when these were fetched; whatever came since has woken us, now or in a later call.
         const more = this.ended !== EMPTY || this.woken || this.count === 0;
-        const now = performance.now();
-        if (more) this.fetch(now);
+        const time = now();
+        if (more) this.fetch(time);
         else this.at = this.count = 0;
         if (this.count === 0 && this.ended === EMPTY) {
           finished = true;
           return;
         }
-        if (now > until) return;
+        if (time > this.until) return;
       }
     } finally {
       this.corked = false;
@@ -218,31 +229,70 @@ class Engine {
     }
   }
 
+  /** Dispatches the next records as long as they are of one slot; false when the slice is over. */
+  dispatchRun(slot) {
+    const { table } = this;
+    do {
+      this.dispatch(this.at++ * WORDS);
+      if (--this.look > 0) continue;
+      const time = now();
+      if (time > this.until) return false;
+      this.stride = time - this.looked < SLICE / 16 ? Math.min(this.stride * 2, CLOCK_EVERY) : 1;
+      this.look = this.stride;
+      this.looked = time;
+    } while (this.at < this.count && table[this.at * WORDS] === slot);
+    return true;
+  }
+
   /** Fetches the next portion of records. Apart from `drain()`, which is optimized together with what it dispatches to. */
-  fetch(now) {
+  fetch(time) {
     const dealt = this.count;
     this.at = this.count = 0;
     this.woken = false;
-    if (this.ended === CHUNK) {
-      // Where the runtime allows it these are the IO thread's own bytes, not a copy.
+    if (this.ended === CHUNK) this.fetchChunk();
+    // Answers do not wait for what is dealt with next.
+    this.flush();
+    if (time - this.fetched > PORTION && dealt > 0) this.portion = (this.portion + 1) >>> 1;
+    else if (dealt === this.portion) this.portion = Math.min(dealt * 2, RECORDS);
+    this.fetched = time;
+    let result;
+    try {
+      // used * 8192 + count * 4 + how it ended
+      result = this.native.drain(this.table, this.intake, this.portion);
+      this.failing = false;
+    } catch (error) {
+      // Nothing was taken. It was a fault of ours, and once more is worth a try.
+      if (this.failing) throw error;
+      this.failing = true;
+      result = TABLE_FULL;
+    }
+    this.ended = result & 3;
+    this.count = (result >>> 2) & 0x7ff;
+    this.taken = result >>> 13;
+    this.publish();
+  }
+
+  /**
+   * Copies the small payloads to where programs see them: they may transfer any buffer that they were given, and what
+   * others are still to get must not go with it.
+   */
+  publish() {
+    if (this.taken > BLOCK - this.blockUsed || this.blockBytes.byteLength === 0) this.lendBlock();
+    if (this.taken > 0) this.intake.copy(this.block, this.blockUsed, 0, this.taken);
+    this.base = this.blockUsed;
+    this.blockUsed += this.taken;
+  }
+
+  /** Takes the bytes that the next records lie in: the IO thread's own, where the runtime allows it, not a copy. */
+  fetchChunk() {
+    try {
       const chunk = this.native.takeChunk();
       this.chunkBytes = chunk.buffer;
       this.chunkBase = chunk.byteOffset;
       this.countForeign(chunk.byteLength);
-    } else if (this.ended === BLOCK_FULL || BLOCK - this.blockUsed < BLOCK_REST) {
-      this.lendBlock();
+    } catch {
+      this.chunkBytes = undefined;
     }
-    // Answers do not wait for what is dealt with next.
-    this.flush();
-    if (now - this.fetched > PORTION && dealt > 0) this.portion = (this.portion + 1) >>> 1;
-    else if (dealt === this.portion) this.portion = Math.min(dealt * 2, RECORDS);
-    this.fetched = now;
-    // used * 8192 + count * 4 + how it ended
-    const result = this.native.drain(this.table, this.block, this.blockUsed, this.portion);
-    this.ended = result & 3;
-    this.count = (result >>> 2) & 0x7ff;
-    this.base = this.blockUsed;
-    this.blockUsed += result >>> 13;
   }
 
   /**
@@ -264,12 +314,6 @@ class Engine {
     }
   }
 
-  /** A payload that crosses as a buffer of its own, the IO thread's memory where the runtime allows that. */
-  takeLarge(length) {
-    this.countForeign(length);
-    return this.native.takeLarge();
-  }
-
   dispatch(row) {
     const { table } = this;
     const slot = table[row];
@@ -278,11 +322,10 @@ class Engine {
     const kind = meta & 0xff;
     let payload;
     if (kind === Kind.SENT || kind === Kind.CLOSED) payload = length;
-    else if (length === 0) payload = NO_BYTES;
-    else if (meta & FLAG_CHUNK) {
-      payload = new FastBuffer(this.chunkBytes, this.chunkBase + table[row + 2], length);
-    } else if (meta & FLAG_LARGE) payload = this.takeLarge(length);
-    else payload = new FastBuffer(this.blockBytes, this.base + table[row + 2], length);
+    else if ((meta & FLAG_LARGE) !== 0) payload = this.takeLarge(table[row + 2]);
+    else if (length === 0) payload = new FastBuffer();
+    else if ((meta & FLAG_CHUNK) !== 0) payload = this.cutChunk(table[row + 2], length);
+    else payload = this.cutBlock(table[row + 2], length);
 
     const owner = this.owners[slot];
     if (kind === Kind.CLOSED) {
@@ -292,7 +335,51 @@ class Engine {
       payload += this.native.release(slot, this.tally);
       this.free(slot);
     }
-    if (owner !== undefined) owner.onRecord(kind, meta >>> 16, payload);
+    if (owner === undefined) return;
+    if (kind === Kind.LOST || payload === undefined) this.lose(slot, owner);
+    else if (payload !== null) owner.onRecord(kind, meta >>> 16, payload);
+    else if (kind > Kind.BINARY) owner.onRecord(kind, meta >>> 16, new FastBuffer());
+  }
+
+  cutBlock(offset, length) {
+    try {
+      return new FastBuffer(this.blockBytes, this.base + offset, length);
+    } catch {
+      // A listener has transferred it just now.
+      this.publish();
+      return new FastBuffer(this.blockBytes, this.base + offset, length);
+    }
+  }
+
+  /**
+   * `null` where the chunk is gone, for the socket's own listener has transferred what it got of it. Whatever else was in
+   * there is lost with it, as in ws.
+   */
+  cutChunk(offset, length) {
+    if (this.chunkBytes === undefined) return undefined;
+    try {
+      return new FastBuffer(this.chunkBytes, this.chunkBase + offset, length);
+    } catch {
+      warnOfTransfer();
+      return null;
+    }
+  }
+
+  /** A payload that crosses as a buffer of its own, the IO thread's memory where the runtime allows that. */
+  takeLarge(number) {
+    try {
+      const payload = this.native.takeLarge(number);
+      this.countForeign(payload.byteLength);
+      return payload;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Records of the slot are missing. What comes after a gap is of no use to anybody, but for the end of it. */
+  lose(slot, owner) {
+    this.owners[slot] = new Ending(owner);
+    owner.onRecord(Kind.LOST, 0, new FastBuffer());
   }
 
   /**
@@ -313,11 +400,14 @@ class Engine {
     }
     if (this.outUsed + bound > OUTBOX || this.outCount === RECORDS) this.flush();
     const { outTable } = this;
-    const row = this.outCount++ * WORDS;
     const offset = this.outUsed;
     let length = bound;
-    if (isString) length = bound === 0 ? 0 : this.outBlock.write(data, offset, 'utf8');
-    else this.outBlock.set(data, offset);
+    // Of nothing there is nothing to copy, and nothing can be copied out of a detached view.
+    if (bound > 0) {
+      if (isString) length = this.outBlock.write(data, offset, 'utf8');
+      else this.outBlock.set(data, offset);
+    }
+    const row = this.outCount++ * WORDS;
     outTable[row] = slot;
     outTable[row + 1] = meta;
     outTable[row + 2] = offset;
@@ -329,17 +419,48 @@ class Engine {
     this.flush();
     if (this.collects) {
       this.ticking = true;
-      process.nextTick(this.endTick);
+      nextTick(this.endTick);
     }
+  }
+
+  /** Sends a frame under a masking key of the program's. */
+  sendKeyed(slot, meta, data, key) {
+    const bytes = typeof data === 'string' ? Buffer.from(data) : data;
+    this.flush();
+    this.native.sendKeyed(slot, meta, bytes.length > 0 ? bytes : NO_BYTES, key);
   }
 
   /** Hands over what has been collected. */
   flush() {
     if (this.outCount === 0) return;
-    const count = this.outCount;
+    this.native.flush(this.outTable, this.outBlock, this.outCount);
     this.outCount = this.outUsed = 0;
-    this.native.flush(this.outTable, this.outBlock, count);
   }
+}
+
+/** In the place of an owner some of whose records are missing. */
+class Ending {
+  constructor(owner) {
+    this.owner = owner;
+    this._context = owner._context;
+  }
+
+  onRecord(kind, detail, payload) {
+    if (kind > Kind.PONG && kind !== Kind.FRAGMENTS && kind !== Kind.LOST) {
+      this.owner.onRecord(kind, detail, payload);
+    }
+  }
+}
+
+let warned = false;
+
+function warnOfTransfer() {
+  if (warned) return;
+  warned = true;
+  process.emitWarning(
+    'Messages were lost, for a listener transferred the buffer of an earlier one, which they shared: transfer a copy',
+    { code: 'HYCO_WS_RS_TRANSFERRED' }
+  );
 }
 
 let engine;

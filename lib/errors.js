@@ -80,6 +80,29 @@ function fromReport(report) {
   return failure;
 }
 
+/** What is reported where the addon throws something that is no report. */
+const INTERNAL = Object.freeze({
+  code: 'ERR_HYCO_INTERNAL',
+  message: 'The call was lost by a fault of this package'
+});
+
+/**
+ * What the addon has thrown, as users may see it: a failure comes as a report in JSON, everything else is a fault of
+ * this package.
+ *
+ * @param {{message: string}} thrown Not `instanceof Error` in another realm
+ * @return {Error}
+ */
+function fromAddon(thrown) {
+  let report;
+  try {
+    report = JSON.parse(thrown.message);
+  } catch {
+    // Whatever it says, it was not meant for users.
+  }
+  return fromReport(report?.code === undefined ? INTERNAL : report);
+}
+
 /**
  * @param {string} message
  * @param {Report['system']} system
@@ -135,4 +158,4 @@ function typeName(value) {
   return typeof value === 'function' ? 'a function' : `type ${typeof value}`;
 }
 
-module.exports = { RelayError, fromReport, invalidArgType, invalidArgValue, systemError };
+module.exports = { RelayError, fromAddon, fromReport, invalidArgType, invalidArgValue, systemError };

@@ -2,7 +2,8 @@
 
 /** The JavaScript handle of a native listener: a slot of the engine whose records are the listener's events. */
 
-const { getEngine } = require('./engine');
+const { Context } = require('./context');
+const { Kind, getEngine } = require('./engine');
 const { deflateOffer, socketLimits } = require('./opening');
 const { tlsContext } = require('./tls-context');
 
@@ -15,6 +16,7 @@ class ListenerHandle {
   #last = {};
 
   constructor(config, owner) {
+    this._context = owner.context;
     this.#owner = owner;
     const secure = /^(wss|https|sb):/i.test(config.uri);
     const { keepAlive, tls, sockets, ...rest } = config;
@@ -37,17 +39,33 @@ class ListenerHandle {
     this.#engine.ref();
   }
 
-  /** @private One event, from the engine. */
+  /** @private One event, from the engine, in a context of its own: each may be about another sender. */
   onRecord(kind, detail, payload) {
-    const event = JSON.parse(payload);
+    new Context().runInAsyncScope(this.#tell, this, kind, payload);
+  }
+
+  #tell(kind, payload) {
+    const lost = kind === Kind.LOST;
+    const event = lost ? { type: 'closed' } : JSON.parse(payload);
     if (event.type === 'closed') {
-      this.#last = this.stats();
-      this.#closed = true;
-      this.#engine.native.releaseListener(this.#slot);
-      this.#engine.free(this.#slot);
-      if (this.#referenced) this.#engine.unref();
+      // Where events are missing, others may follow: nobody else gets that slot.
+      if (!this.#closed) this.#leave(!lost);
+      else return;
     }
     this.#owner.onListenerEvent(event);
+  }
+
+  #leave(free) {
+    this.#last = this.stats();
+    this.#closed = true;
+    this.#engine.native.releaseListener(this.#slot);
+    if (free) this.#engine.free(this.#slot);
+    if (this.#referenced) this.#engine.unref();
+  }
+
+  /** Calls the engine, unless the listener is closed: the slot may be another's then. */
+  #call(name, ...args) {
+    return this.#closed ? undefined : this.#engine.native[name](this.#slot, ...args);
   }
 
   /**
@@ -60,43 +78,43 @@ class ListenerHandle {
    */
   accept(offerId, socket, { protocol, headers }) {
     const lines = headers.length > 0 ? headers : undefined;
-    if (this.#engine.native.acceptOffer(this.#slot, offerId, socket._slot, protocol, lines)) return;
+    if (this.#call('acceptOffer', offerId, socket._slot, protocol, lines)) return;
     throw Object.assign(new Error('The offer has expired'), { code: 'ERR_HYCO_TIMEOUT' });
   }
 
   reject(offerId, status, reason) {
-    this.#engine.native.rejectOffer(this.#slot, offerId, status, reason);
+    this.#call('rejectOffer', offerId, status, reason);
   }
 
-  /** Forgets an offer without a word to the relay. */
-  drop(offerId) {
-    this.#engine.native.discardOffer(this.#slot, offerId);
+  /** Answers a `host` event: whether its host may be dialled. */
+  admitHost(question, admitted) {
+    this.#call('admitHost', question, admitted);
   }
 
   provideToken(token) {
-    this.#engine.native.provideToken(this.#slot, String(token));
+    this.#call('provideToken', String(token));
   }
 
   failToken(message) {
-    this.#engine.native.failToken(this.#slot, message);
+    this.#call('failToken', message);
   }
 
   updateToken(token) {
-    this.#engine.native.updateToken(this.#slot, token);
+    this.#call('updateToken', token);
   }
 
   /** Names the delay of an announced retry, in milliseconds. */
   retryIn(delay, channel) {
-    this.#engine.native.retryIn(this.#slot, channel, delay);
+    this.#call('retryIn', channel, delay);
   }
 
   /** Takes the channels down; offers that are undecided after `drain` milliseconds are rejected with 503. */
   close(drain = 0) {
-    this.#engine.native.closeListener(this.#slot, drain);
+    this.#call('closeListener', drain);
   }
 
   stats() {
-    return this.#closed ? this.#last : JSON.parse(this.#engine.native.listenerStats(this.#slot));
+    return this.#closed ? this.#last : JSON.parse(this.#call('listenerStats'));
   }
 
   ref() {
@@ -117,7 +135,7 @@ class ListenerHandle {
  *
  * @param {object} config What `NativeEngine.listen()` takes, with TLS settings as ws has them under `tls`, and the
  *     options of the sockets under `sockets`
- * @param {{onListenerEvent: function(object): void}} owner
+ * @param {{context: Context, onListenerEvent: function(object): void}} owner
  * @return {ListenerHandle}
  */
 function openListener(config, owner) {

@@ -1,6 +1,8 @@
 'use strict';
 
-// The single place that loads the addon. Everything else asks this file.
+// The single place that loads the addon, and where what it throws becomes errors of ours. Everything else asks this file.
+
+const { fromAddon } = require('./errors');
 
 /**
  * Tells a musl system (Alpine) from a glibc one; only Linux has the question.
@@ -41,4 +43,36 @@ function load() {
   }
 }
 
-module.exports = load();
+/**
+ * @param {function} call A function or method of the addon
+ * @return {function} The same, which throws errors of ours
+ */
+function typed(call) {
+  return function (...args) {
+    try {
+      return call.apply(this, args);
+    } catch (error) {
+      throw fromAddon(error);
+    }
+  };
+}
+
+function typedClass(Native) {
+  const Typed = class extends Native {
+    constructor(...args) {
+      try {
+        super(...args);
+      } catch (error) {
+        throw fromAddon(error);
+      }
+    }
+  };
+  for (const name of Object.getOwnPropertyNames(Native.prototype)) {
+    if (name !== 'constructor') Typed.prototype[name] = typed(Native.prototype[name]);
+  }
+  return Typed;
+}
+
+for (const [name, value] of Object.entries(load())) {
+  if (typeof value === 'function') module.exports[name] = /^[A-Z]/.test(name) ? typedClass(value) : typed(value);
+}

@@ -8,16 +8,24 @@
 const WebSocket = require('ws');
 
 const { callAll, streamDestroyed } = require('./callbacks');
+const { nextTick, setImmediate } = require('./clock');
 const { Kind } = require('./engine');
+const { fromReport } = require('./errors');
 const { DEFLATE, SendingSocket } = require('./sending-socket');
 const { Mark } = require('./socket-state');
 
 const { CONNECTING, OPEN, CLOSING, CLOSED } = WebSocket;
+const FastBuffer = Buffer[Symbol.species];
 
 /** What a connection broke of, as `Closed` records number it. */
 const CAUSES = [undefined, 'ECONNRESET', 'EPIPE', 'ETIMEDOUT'];
 /** What the engine says of an opening of which there is nothing to say. */
 const PLAIN = Object.freeze({});
+/** Records of a connection are missing. */
+const LOST = Object.freeze({
+  code: 'ERR_HYCO_INTERNAL',
+  message: 'The connection was lost by a fault of this package'
+});
 const CLOSED_COMPRESSING = 'The socket was closed while data was being compressed';
 
 class ReceivingSocket extends SendingSocket {
@@ -38,7 +46,7 @@ class ReceivingSocket extends SendingSocket {
     this._marks &= ~Mark.STALLED;
     this._engine.native.resume(this._slot);
     // As from a stream, what has been held comes with the next tick.
-    process.nextTick(releaseHeld, this);
+    nextTick(releaseHeld, this);
   }
 
   /** One record from the engine. */
@@ -52,7 +60,7 @@ class ReceivingSocket extends SendingSocket {
     if (this._held !== null && kind !== Kind.SENT && kind !== Kind.SHUT) {
       // The end of the connection is seen at once where only the messages before it have to wait for their turn.
       if (kind === Kind.END && oneATurn && !this._paused) this._onEnd();
-      this._held.push(kind, detail, payload);
+      this._held.push(kind, detail, keep(payload));
       if (oneATurn && !(this._marks & Mark.STALLED) && this._slot >= 0) {
         // They come faster than one a turn is handled: no more of them for now.
         this._marks |= Mark.STALLED;
@@ -102,7 +110,7 @@ class ReceivingSocket extends SendingSocket {
         this._onResponse(JSON.parse(payload));
         break;
       case Kind.BODY:
-        this._opening.exchange.push(payload);
+        this._opening.exchange.push(keep(payload));
         break;
       case Kind.BODY_END:
         this._opening.exchange.complete = true;
@@ -116,7 +124,10 @@ class ReceivingSocket extends SendingSocket {
         this._facade?._end();
         break;
       case Kind.FRAGMENTS:
-        this._fragments = payload;
+        this._fragments = keep(payload);
+        break;
+      case Kind.LOST:
+        this._onLost();
         break;
     }
   }
@@ -154,8 +165,8 @@ class ReceivingSocket extends SendingSocket {
       if (maxPendingAutoPongs > 0 && this._pendingAutoPongs >= maxPendingAutoPongs) {
         this.terminate();
       } else {
+        this._react(() => this.pong(payload, true, () => this._pendingAutoPongs--));
         this._pendingAutoPongs++;
-        this.pong(payload, true, () => this._pendingAutoPongs--);
       }
     }
     this.emit('ping', payload);
@@ -165,9 +176,8 @@ class ReceivingSocket extends SendingSocket {
     this._closeFrameReceived = true;
     this._closeCode = code;
     // A copy, for the reason must not keep the block alive that it arrived in.
-    if (reason.length > 0) this._closeMessage = Buffer.from(reason);
-    if (code === 1005) this.close();
-    else this.close(code, this._closeMessage);
+    if (reason.length > 0) this._closeMessage = keep(reason);
+    this._react(() => (code === 1005 ? this.close() : this.close(code, this._closeMessage)));
   }
 
   _onProtocolError(report) {
@@ -175,10 +185,35 @@ class ReceivingSocket extends SendingSocket {
     error.code = report.code;
     if (report.errno !== undefined && report.errno !== null) error.errno = report.errno;
     this._marks |= Mark.PROTOCOL_ERROR;
-    this.close(report.status);
+    this._react(() => this.close(report.status));
+    this._emitError(error);
+  }
+
+  _emitError(error) {
     if (this._errorEmitted) return;
     this._errorEmitted = true;
     this.emit('error', error);
+  }
+
+  /** What we do by ourselves may throw, too, by a `generateMask` of the program's: that ends the connection. */
+  _react(act) {
+    try {
+      act();
+    } catch (error) {
+      this._breakOff(error);
+    }
+  }
+
+  _breakOff(error) {
+    this.terminate();
+    this._emitError(error);
+  }
+
+  /** A fault of ours has cost records of this connection: nothing can be relied on that might still come. */
+  _onLost() {
+    const error = fromReport(LOST);
+    if (this._readyState === CONNECTING) this._abort(error);
+    else if (this._readyState !== CLOSED) this._breakOff(error);
   }
 
   /** The peer has ended its side: ours follows once everything is written. */
@@ -218,7 +253,7 @@ class ReceivingSocket extends SendingSocket {
     this._marks |= Mark.GONE;
     this._facade?._close(CAUSES[cause]);
     // In a tick of its own: whoever waited for our side to end hears of that first.
-    process.nextTick(failCallbacks, this);
+    nextTick(failCallbacks, this);
   }
 }
 
@@ -231,8 +266,22 @@ function failCallbacks(socket) {
   callAll(waiting, makeError, () => socket.emitClose());
 }
 
-/** Dispatches what was held, until something holds again. Once the connection is gone a pause holds nothing back. */
+/**
+ * A payload that outlives its record. Others lie in the same memory, and whose they are may give it away meanwhile: what
+ * is kept is a copy, unless it has its memory for itself.
+ */
+function keep(payload) {
+  if (typeof payload === 'number' || payload.byteLength === payload.buffer.byteLength) return payload;
+  return new FastBuffer(payload);
+}
+
+/** Dispatches what was held, whoever has let go of it, in the context of its socket. */
 function releaseHeld(socket) {
+  socket._context.runInAsyncScope(release, undefined, socket);
+}
+
+/** Until something holds again. Once the connection is gone a pause holds nothing back. */
+function release(socket) {
   const held = socket._held;
   if (held === null || (socket._paused && socket._slot >= 0)) return;
   socket._held = null;

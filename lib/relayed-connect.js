@@ -3,6 +3,7 @@
 /** `relayedConnect()` and `connectRelayed()`: a sender's connection through the relay. */
 
 const { checkSignal, obey } = require('./abort');
+const { nextTick, setImmediate } = require('./clock');
 const { isConnectionString, readConnectionString } = require('./connection-address');
 const { invalidArgType } = require('./errors');
 const { readCredentials } = require('./options');
@@ -28,8 +29,8 @@ class WaitingSocket extends RelayedWebSocket {
     this.once('close', () => asking.abort());
     source.get({ signal: asking.signal }).then(
       // Errors of the dial and of listeners are the socket's or the program's, not the promise's.
-      (token) => process.nextTick(dialWith, this, token),
-      (error) => process.nextTick(giveUp, this, error)
+      (token) => nextTick(dialWith, this, token),
+      (error) => nextTick(giveUp, this, error)
     );
   }
 }

@@ -9,7 +9,9 @@ const { inspect } = require('node:util');
 const { checkSignal } = require('./abort');
 const { Acceptor } = require('./accept');
 const { readConnectionString } = require('./connection-address');
+const { clearTimeout, nextTick, setTimeout } = require('./clock');
 const { connections } = require('./connections');
+const { Context } = require('./context');
 const { Control } = require('./control');
 const diagnostics = require('./diagnostics');
 const { invalidArgType, invalidArgValue } = require('./errors');
@@ -51,6 +53,7 @@ function RelayedServer(options, onConnection) {
   const inner = {
     phase: RUNNING,
     settings,
+    context: new Context(),
     acceptor: undefined,
     control: undefined,
     closing: undefined,
@@ -59,7 +62,7 @@ function RelayedServer(options, onConnection) {
   };
   Object.defineProperty(this, kInner, { value: inner });
   const check = () => checkClosed(this, inner);
-  inner.acceptor = new Acceptor(this, settings, check);
+  inner.acceptor = new Acceptor(this, settings, inner.context, check);
 
   this.options = settings;
   this.path = settings.path ?? entityPath(settings.uri);
@@ -70,7 +73,7 @@ function RelayedServer(options, onConnection) {
   inner.control = new Control(this, settings, inner.acceptor, check);
 
   const { signal } = settings;
-  if (signal?.aborted) process.nextTick(inner.onAbort);
+  if (signal?.aborted) nextTick(inner.onAbort);
   else signal?.addEventListener('abort', inner.onAbort, { once: true });
 }
 
@@ -133,7 +136,7 @@ class Methods extends EventEmitter {
     }
     const { drain = false, timeout, signal } = readCloseOptions(options);
     if (inner.phase === CLOSED) {
-      if (cb) process.nextTick(cb, new Error('The server is not running'));
+      if (cb) nextTick(cb, new Error('The server is not running'));
       return Promise.resolve();
     }
     if (cb) this.once('close', () => cb());
@@ -316,10 +319,10 @@ function checkClosed(server, inner) {
   if (!control.closed || (server.clients !== undefined && acceptor.sockets.size > 0)) return;
   inner.phase = CLOSED;
   clearTimeout(inner.timer);
-  process.nextTick(() => {
+  nextTick(() => {
     diagnostics.publish('server:close', { server });
     inner.resolve();
-    server.emit('close', server);
+    inner.context.runInAsyncScope(server.emit, server, 'close', server);
   });
 }
 

@@ -9,6 +9,7 @@
 const WebSocket = require('ws');
 
 const { addAsyncDispose } = require('./abort');
+const { nextTick } = require('./clock');
 const { fromReport, systemError } = require('./errors');
 const { prepareRequest, prepareRedirect } = require('./opening');
 const { ReceivingSocket, releaseHeld } = require('./receiving-socket');
@@ -169,7 +170,7 @@ class RelayedWebSocket extends ReceivingSocket {
       owner.opened(offer, this);
     } finally {
       // A listener of 'connection' that throws must not hold the records, close included, for ever.
-      process.nextTick(openAccepted, this);
+      nextTick(openAccepted, this);
     }
   }
 
@@ -224,14 +225,25 @@ class RelayedWebSocket extends ReceivingSocket {
     if (++dial.redirects > dial.request.options.maxRedirects) {
       return this._abort(new Error('Maximum redirects exceeded'));
     }
-    const request = prepareRedirect(this, dial.request, location);
+    let request;
+    try {
+      request = prepareRedirect(this, dial.request, location);
+    } catch (error) {
+      // An option that only the new address makes use of.
+      return this._abort(error);
+    }
     if (request === null) return;
     dial.request = request;
     dial.lookAlike = undefined;
     const lookAlike = this._req;
-    process.nextTick(() => lookAlike.emit('socket', this._nodeSocket));
+    nextTick(() => lookAlike.emit('socket', this._nodeSocket));
     this.emit('redirect', this.url, lookAlike);
-    if (this._readyState === CONNECTING && !lookAlike.destroyed) this._dial(request);
+    if (this._readyState !== CONNECTING || lookAlike.destroyed) return;
+    try {
+      this._dial(request);
+    } catch (error) {
+      this._abort(error);
+    }
   }
 
   _abandonSlot() {
@@ -247,7 +259,7 @@ class RelayedWebSocket extends ReceivingSocket {
     this._readyState = CLOSING;
     const error = typeof reason === 'string' ? new Error(reason) : reason;
     if (this._slot >= 0) this._engine.native.terminate(this._slot);
-    process.nextTick(failSocket, this, error);
+    nextTick(failSocket, this, error);
   }
 
   /** Gives up the attempt to connect with `error`, whoever dials. */
@@ -292,11 +304,12 @@ function openAccepted(socket) {
 }
 
 function failSocket(socket, error) {
-  socket._fail(error);
+  socket._context.runInAsyncScope(socket._fail, socket, error);
 }
 
 /** A failed dial as ws reports it: Node's errors, with no code where Node has none. */
 function plainError(report) {
+  if (report.code === 'ERR_HYCO_INTERNAL') return fromReport(report);
   if (report.system) return systemError(report.message, report.system);
   return new Error(report.message);
 }

@@ -5,6 +5,8 @@
 const { EventEmitter } = require('node:events');
 const { ClientRequest, IncomingMessage } = require('node:http');
 
+const { nextTick } = require('./clock');
+
 /**
  * @param {{version: string, status: number, reason: string, headers: Array<[string, string]>}} head
  * @param {{read: function(): void, stall: function(): void, destroy: function(): void}} [body] Where the response has
@@ -67,7 +69,7 @@ function createRequest(socket, prepared, redirected) {
   const abort = () => {
     if (request.destroyed) return;
     request.aborted = true;
-    process.nextTick(() => request.emit('abort'));
+    nextTick(() => request.emit('abort'));
     if (!early) return void destroy();
     request.destroyed = true;
     socket._giveUp(null);

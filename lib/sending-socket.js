@@ -8,6 +8,8 @@
 const WebSocket = require('ws');
 
 const { callAll } = require('./callbacks');
+const { nextTick } = require('./clock');
+const { Context, bindCallback } = require('./context');
 const { Frame, NO_BYTES, getEngine } = require('./engine');
 const { closePayload, isBlob, toBytes } = require('./payload');
 const { SocketFacade } = require('./socket-facade');
@@ -37,6 +39,7 @@ class SendingSocket extends WebSocket {
     this._bufferedAmount = 0;
     this._slot = -1;
     this._engine = getEngine();
+    this._context = new Context();
     this._traits = NO_TRAITS;
     this._marks = 0;
     // An idle socket is to be small: what follows is made when it is needed.
@@ -98,6 +101,7 @@ class SendingSocket extends WebSocket {
     }
     if (typeof data === 'number') data = data.toString();
     if (this._readyState !== OPEN) return this._sendAfterClose(data, cb);
+    cb = bindCallback(cb);
 
     if (
       options === undefined &&
@@ -107,7 +111,7 @@ class SendingSocket extends WebSocket {
     ) {
       // The common case: a whole message, masked, not compressed.
       if (typeof data === 'string') this._frame(WHOLE_TEXT, data, cb);
-      else if (data instanceof Uint8Array) this._frame(WHOLE_BINARY, data, cb);
+      else if (data instanceof Uint8Array && data.length > 0) this._frame(WHOLE_BINARY, data, cb);
       else if (!isBlob(data)) this._frame(WHOLE_BINARY, data ? toBytes(data) : NO_BYTES, cb);
       else this._sendWith(data, { binary: true, compress: false, fin: true, mask: true }, cb);
       return;
@@ -159,14 +163,14 @@ class SendingSocket extends WebSocket {
         return this._finishClosing();
     }
     const payload = closePayload(code, reason);
-    this._readyState = CLOSING;
     let late = false;
     this._enqueue(payload, () => {
-      this._marks |= Mark.CLOSE_QUEUED;
       this._frame(Opcode.CLOSE | CONTROL, payload);
+      this._marks |= Mark.CLOSE_QUEUED;
       if (late) this._finishClosing();
     });
     late = true;
+    this._readyState = CLOSING;
     // Behind the frame: a limit of nearly nothing must not overtake it.
     this._engine.flush();
     this._engine.native.closeWithin(this._slot, this._closeTimeout, this._hasFinished());
@@ -189,25 +193,27 @@ class SendingSocket extends WebSocket {
     if (this._engine === undefined) return super.emitClose();
     this._readyState = CLOSED;
     this._traits.owner?.closed(this);
-    this.emit('close', this._closeCode, this._closeMessage);
+    // ws keeps one empty reason for all sockets: programs get their own.
+    this.emit('close', this._closeCode, this._closeMessage.length > 0 ? this._closeMessage : Buffer.alloc(0));
   }
 
-  /** Puts one frame into the outbox. */
+  /**
+   * Hands one frame to the engine, and remembers then what is to become of it: masks of the program's and data that
+   * cannot be read throw, and nothing has happened.
+   */
   _frame(meta, data, cb) {
-    if (meta & Frame.COMPRESS) cb = this._countCompressing(byteLength(data), cb);
-    if (typeof cb === 'function') {
-      meta |= Frame.RECEIPT;
-      (this._callbacks ??= []).push(cb);
-    }
+    const compressed = (meta & Frame.COMPRESS) !== 0;
+    const awaited = compressed || typeof cb === 'function';
+    if (awaited) meta |= Frame.RECEIPT;
+    const length = compressed ? byteLength(data) : 0;
     if (this._traits.generateMask !== undefined && meta & Frame.MASK) {
       const key = Buffer.alloc(4);
       this._traits.generateMask(key);
-      this._engine.flush();
-      const bytes = typeof data === 'string' ? Buffer.from(data) : data;
-      this._engine.native.sendKeyed(this._slot, meta, bytes, key.readUInt32BE(0));
-      return;
+      this._engine.sendKeyed(this._slot, meta, data, key.readUInt32BE(0));
+    } else {
+      this._engine.send(this._slot, meta, data);
     }
-    this._engine.send(this._slot, meta, data);
+    if (awaited) (this._callbacks ??= []).push(compressed ? this._countCompressing(length, cb) : cb);
   }
 
   /** What was lost in the compressor stays in `bufferedAmount`, as in ws. */
@@ -234,9 +240,8 @@ class SendingSocket extends WebSocket {
       opcode = Opcode.CONTINUATION;
     } else if (sends !== null) {
       if (compress && sends.forgets) rsv1 = byteLength(bytes) >= this._traits.threshold;
-      sends.compress = compress = rsv1;
+      compress = rsv1;
     }
-    if (sends !== null) sends.fresh = Boolean(settings.fin);
 
     let meta = opcode;
     if (settings.fin) meta |= Frame.FIN;
@@ -244,6 +249,9 @@ class SendingSocket extends WebSocket {
     if (compress) meta |= Frame.COMPRESS;
     if (rsv1) meta |= Frame.RSV1;
     this._enqueue(bytes, (payload) => this._frame(meta, payload, cb), cb);
+    if (sends === null) return;
+    sends.compress = compress;
+    sends.fresh = Boolean(settings.fin);
   }
 
   _control(opcode, data, mask, cb) {
@@ -257,6 +265,7 @@ class SendingSocket extends WebSocket {
     }
     if (typeof data === 'number') data = data.toString();
     if (this._readyState !== OPEN) return this._sendAfterClose(data, cb);
+    cb = bindCallback(cb);
 
     const payload = typeof data === 'string' || isBlob(data) ? data : toBytes(data || NO_BYTES);
     if (byteLength(payload) > 125) {
@@ -295,20 +304,26 @@ class SendingSocket extends WebSocket {
       }
       if (isBlob(next.payload)) {
         next.payload.arrayBuffer().then(
-          (content) => process.nextTick(blobRead, this, next, Buffer.from(content)),
-          (error) => process.nextTick(blobFailed, this, error)
+          (content) => nextTick(blobRead, this, next, Buffer.from(content)),
+          (error) => nextTick(blobFailed, this, error)
         );
+        return;
+      }
+      try {
+        next.write(next.payload);
+      } catch (error) {
+        // Nobody is there to catch it: as in ws, it is the socket's.
+        blobFailed(this, error);
         return;
       }
       sends.waiting.shift();
       this._bufferedAmount -= byteLength(next.payload);
-      next.write(next.payload);
     }
   }
 
   _sendAfterClose(data, cb) {
     if (data) this._bufferedAmount += isBlob(data) ? data.size : toBytes(data).length;
-    if (cb) process.nextTick(cb, notOpen(this));
+    if (cb) nextTick(cb, notOpen(this));
   }
 
   /** Whether both close frames have gone, or ours after a protocol error. */
@@ -361,6 +376,10 @@ function blobRead(socket, entry, bytes) {
 }
 
 function blobFailed(socket, error) {
+  socket._context.runInAsyncScope(endWithError, undefined, socket, error);
+}
+
+function endWithError(socket, error) {
   failSending(socket, () => error);
   if (socket._readyState === CLOSED) return;
   if (socket._readyState === OPEN) {

@@ -7,6 +7,7 @@
 
 const { inspect } = require('node:util');
 
+const { clearTimeout, setTimeout } = require('./clock');
 const { redact } = require('./redact');
 
 /** The audience of Azure Relay; the double slash is what the service expects, the audience itself ends in one. */

@@ -11,7 +11,9 @@ const diagnostics = require('./diagnostics');
 function startTrace(engine) {
   if (!diagnostics.hasSubscribers('engine:trace')) return;
   const slot = engine.open({
-    onRecord: (kind, detail, payload) => diagnostics.publish('engine:trace', JSON.parse(payload))
+    onRecord(kind, detail, payload) {
+      if (payload.length > 0) diagnostics.publish('engine:trace', JSON.parse(payload));
+    }
   });
   engine.native.trace(slot);
 }

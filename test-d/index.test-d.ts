@@ -67,6 +67,7 @@ expectType<WebSocket.RelayedServer>(
     server: 'wss://h/p',
     token: async () => 'token',
     verifyClient: (info, callback) => callback(info.req.url === '/', 403, 'No'),
+    rendezvousHosts: async (hostname) => hostname.endsWith('.test'),
     handleProtocols: (protocols) => [...protocols][0] ?? false,
     reconnect: { delay: (attempt) => (attempt < 3 ? 1000 : undefined), recycleAfter: false },
     maxBufferedAmount: 0,

@@ -65,8 +65,8 @@ class FakeListener {
     this.calls.push(['reject', id, status, reason]);
   }
 
-  drop(id) {
-    this.calls.push(['drop', id]);
+  admitHost(question, admitted) {
+    this.calls.push(['admitHost', question, admitted]);
   }
 
   retryIn(delay, channel) {

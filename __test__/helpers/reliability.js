@@ -4,6 +4,8 @@
 
 const diagnosticsChannel = require('node:diagnostics_channel');
 const { once } = require('node:events');
+const net = require('node:net');
+const nodeTls = require('node:tls');
 
 const WebSocket = require('../..');
 const { RelayEmulator } = require('../../emulator.js');
@@ -16,6 +18,7 @@ const relays = new Set();
 const servers = new Set();
 const sockets = new Set();
 const proxies = new Set();
+const scripts = new Set();
 
 async function cleanUp() {
   const take = (set) => {
@@ -27,6 +30,10 @@ async function cleanUp() {
   await Promise.all(take(servers).map((server) => server.close({ timeout: 0 })));
   await Promise.all(take(relays).map((relay) => relay.close({ force: true })));
   await Promise.all(take(proxies).map((proxy) => proxy.close()));
+  for (const { server, connections } of take(scripts)) {
+    for (const socket of connections) socket.destroy();
+    server.close();
+  }
 }
 
 async function startRelay(options) {
@@ -39,6 +46,22 @@ async function startProxy(port) {
   const proxy = await TcpProxy.start(port);
   proxies.add(proxy);
   return proxy;
+}
+
+/** A TCP (or TLS) server that does what `script(socket)` says with each connection; resolves with its port. */
+async function scripted(script, options) {
+  const connections = new Set();
+  const onSocket = (socket) => {
+    connections.add(socket);
+    socket.on('error', () => {});
+    script(socket);
+  };
+  const server = options ? nodeTls.createServer(options, onSocket) : net.createServer(onSocket);
+  server.on('tlsClientError', () => {});
+  scripts.add({ server, connections });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return server.address().port;
 }
 
 /** A server that is not up yet. */
@@ -129,6 +152,7 @@ module.exports = {
   makeServer,
   refusal,
   roundTrip,
+  scripted,
   startProxy,
   startRelay,
   startServer,

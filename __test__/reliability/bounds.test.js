@@ -17,6 +17,7 @@ const root = path.join(__dirname, '..', '..');
 const read = (name) => readFileSync(path.join(root, name), 'utf8');
 const FLOODS = '__test__/reliability/memory.test.js';
 const FAULTS = 'src/socket/tests/faults.rs';
+const CHANNELS = 'src/listener/tests/bounds.rs';
 const FLOW = 'src/socket/tests/flow.rs';
 
 /** By row: the tests that show how it behaves at its bound, as file and name. Of the others only the values are checked. */
@@ -28,7 +29,8 @@ const SHOWN_BY = {
     ['__test__/accept.test.js', 'waits for its dial while 64 others are dialled']
   ],
   'rejections that are dialled at once': [
-    ['src/listener/tests.rs', 'thousands_of_accepts_at_once_stay_bounded']
+    [CHANNELS, 'thousands_of_accepts_at_once_stay_bounded'],
+    [CHANNELS, 'rejections_that_wait_hold_a_bounded_number_of_bytes']
   ],
   "sent, not yet taken by the sender's connection": [
     [FLOODS, '20 senders that flood an echo and never read: they are given up'],
@@ -69,6 +71,17 @@ const SHOWN_BY = {
   ],
   'buffers that wait for their next use': [['src/buffers.rs', 'keeps_no_more_than_its_limit']],
   'a control message': [['src/listener/tests.rs', 'malformed_and_huge_messages_are_survived']],
+  'questions to `rendezvousHosts` that are not answered': [],
+  'answers that the relay does not read': [[CHANNELS, 'a_relay_that_does_not_read_costs_bounded_memory']],
+  'the id of a request, which its answer repeats': [
+    [CHANNELS, 'an_id_that_no_sender_can_have_is_not_repeated']
+  ],
+  'the text of the relay that an error of a control channel or a rejection repeats': [],
+  'in the embedded relay: what it holds of a control channel': [
+    ['src/emulator/tests.rs', 'a_breach_of_the_framing_rules_is_the_end_of_the_channel']
+  ],
+  'in the embedded relay: what a sender says before it is met': [],
+  'in the embedded relay: offers and answers that a listener does not read': [],
   'reports about malformed messages': [['src/listener/tests.rs', 'malformed_and_huge_messages_are_survived']],
   "reports of rejections that failed, and the engine's trace": []
 };

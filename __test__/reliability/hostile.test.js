@@ -3,8 +3,6 @@
 // What a relay, a sender or a network must not be able to do: each ends in a report, and the listener lives on.
 
 const { once } = require('node:events');
-const net = require('node:net');
-const nodeTls = require('node:tls');
 
 const { fixture } = require('../helpers/emulator-peers.js');
 const {
@@ -14,38 +12,14 @@ const {
   makeServer,
   refusal,
   roundTrip,
+  scripted,
   startRelay,
   startServer,
   tls,
   told
 } = require('../helpers/reliability.js');
 
-const listening = new Set();
-
-afterEach(async () => {
-  await cleanUp();
-  for (const { server, sockets } of listening) {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  }
-  listening.clear();
-});
-
-/** A TCP (or TLS) server that does what `script(socket)` says with each connection. */
-async function scripted(script, options) {
-  const sockets = new Set();
-  const onSocket = (socket) => {
-    sockets.add(socket);
-    socket.on('error', () => {});
-    script(socket);
-  };
-  const server = options ? nodeTls.createServer(options, onSocket) : net.createServer(onSocket);
-  server.on('tlsClientError', () => {});
-  listening.add({ server, sockets });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return server.address().port;
-}
+afterEach(cleanUp);
 
 /** Answers with a head that never ends, a byte now and then. */
 function slowly(socket) {

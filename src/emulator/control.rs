@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::event::Event;
 use super::fault::Signals;
 use super::frame::{self, Decoder, Sink};
-use super::namespace::{Ending, Message, Namespace, Seat};
+use super::namespace::{Ending, Message, Namespace, Queued, Seat};
 use super::options::Right;
 use super::protocol::{self, FromListener, Response};
 use super::refusal::unix_now;
@@ -28,7 +28,7 @@ enum Reply {
     Pong(Vec<u8>),
     Close {
         payload: Vec<u8>,
-        /// It answers the client's close frame, so the session ends once it is out.
+        /// It answers the client's close frame, or there will be none, so the session ends once it is out.
         answer: bool,
     },
 }
@@ -115,7 +115,7 @@ pub async fn run(
         let writing = write(&mut writer, &mut seat.messages, outgoing, signals.clone());
         tokio::pin!(writing);
         tokio::select! {
-            end = session.read(&mut reader, &early, &mut seat.endings, signals) => end,
+            end = session.read(&mut reader, early, &mut seat.endings, signals) => end,
             () = &mut writing => End::Gone,
         }
     };
@@ -157,7 +157,7 @@ impl Session<'_> {
     async fn read(
         &mut self,
         reader: &mut ReadHalf<Stream>,
-        early: &[u8],
+        mut early: Vec<u8>,
         endings: &mut mpsc::UnboundedReceiver<Ending>,
         mut signals: watch::Receiver<Signals>,
     ) -> End {
@@ -169,61 +169,73 @@ impl Session<'_> {
         };
         let mut buffer = vec![0; 16 * 1024];
         // What came with the handshake is read first.
-        let kept = early.len().min(buffer.len());
-        buffer.get_mut(..kept).unwrap_or_default().copy_from_slice(early.get(..kept).unwrap_or_default());
-        let mut count = kept;
+        if self.feed(&mut early, &mut decoder, &mut inbox) {
+            return End::Closed;
+        }
+        drop(early);
         loop {
-            if count == 0 {
-                let silent = signals.borrow_and_update().silence.control;
-                count = tokio::select! {
-                    // What was ordered comes before what arrived after the order.
-                    biased;
-                    changed = signals.changed() => match changed {
-                        Ok(()) => continue,
-                        Err(_) => return End::Gone,
-                    },
-                    // Without anybody left who could order an end, this arm rests.
-                    Some(ending) = endings.recv() => match ending {
-                        Ending::Close(code, reason) => {
-                            self.close(code, &reason);
-                            continue;
-                        }
-                        Ending::Cut { reset, .. } => return End::Cut { reset },
-                    },
-                    () = at(self.expiry), if self.closing.is_none() && !silent => {
-                        let reason = self.namespace.close_reason("ExpiredToken: The token is expired.");
-                        self.close(1008, &reason);
+            let silent = signals.borrow_and_update().silence.control;
+            let count = tokio::select! {
+                // What was ordered comes before what arrived after the order.
+                biased;
+                changed = signals.changed() => match changed {
+                    Ok(()) => continue,
+                    Err(_) => return End::Gone,
+                },
+                // Without anybody left who could order an end, this arm rests.
+                Some(ending) = endings.recv() => match ending {
+                    Ending::Close(code, reason) => {
+                        self.close(code, &reason);
                         continue;
                     }
-                    () = at(day), if self.closing.is_none() && !silent => {
-                        let reason = self.namespace.close_reason("InternalServerError: NameRenewalFailed.");
-                        self.close(1011, &reason);
-                        continue;
-                    }
-                    () = at(self.closing), if self.closing.is_some() && !silent => return End::Closed,
-                    read = reader.read(&mut buffer), if !silent => match read {
-                        Ok(0) | Err(_) => return End::Gone,
-                        Ok(count) => count,
-                    },
-                };
-            }
-            let bytes = buffer.get_mut(..count).unwrap_or_default();
-            count = 0;
-            if let Err(violation) = decoder.feed(bytes, &mut inbox) {
-                self.close(1002, violation);
-                continue;
-            }
-            if inbox.too_long {
-                self.close(1009, "The message is too long for the control channel.");
-            }
-            if self.take(&mut inbox) {
+                    Ending::Cut { reset, .. } => return End::Cut { reset },
+                },
+                () = at(self.expiry), if self.closing.is_none() && !silent => {
+                    let reason = self.namespace.close_reason("ExpiredToken: The token is expired.");
+                    self.close(1008, &reason);
+                    continue;
+                }
+                () = at(day), if self.closing.is_none() && !silent => {
+                    let reason = self.namespace.close_reason("InternalServerError: NameRenewalFailed.");
+                    self.close(1011, &reason);
+                    continue;
+                }
+                () = at(self.closing), if self.closing.is_some() && !silent => return End::Closed,
+                read = reader.read(&mut buffer), if !silent => match read {
+                    Ok(0) | Err(_) => return End::Gone,
+                    Ok(count) => count,
+                },
+            };
+            if self.feed(buffer.get_mut(..count).unwrap_or_default(), &mut decoder, &mut inbox) {
                 return End::Closed;
             }
         }
     }
 
+    /// Handles some bytes; true once the client has answered our close frame. Nothing is kept beyond the message that is
+    /// not complete yet.
+    fn feed(&mut self, bytes: &mut [u8], decoder: &mut Decoder, inbox: &mut Inbox) -> bool {
+        let fed = decoder.feed(bytes, inbox);
+        if inbox.too_long {
+            self.close(1009, "The message is too long for the control channel.");
+        }
+        let answered = self.take(inbox);
+        if let Err(violation) = fed {
+            // Who breaks the rules can't be asked for a close frame of his own: this is the end once ours is out.
+            self.say_goodbye(frame::close_payload(1002, violation), true);
+        }
+        answered
+    }
+
     /// Handles what was read; true once the client has answered our close frame.
     fn take(&mut self, inbox: &mut Inbox) -> bool {
+        let was_closing = self.closing.is_some();
+        // Nothing comes behind a close frame, so messages come first.
+        for (opcode, message) in std::mem::take(&mut inbox.complete) {
+            if self.closing.is_none() {
+                self.message(opcode, message);
+            }
+        }
         for (opcode, payload) in std::mem::take(&mut inbox.controls) {
             match opcode {
                 frame::PING => {
@@ -234,17 +246,12 @@ impl Session<'_> {
                     }
                 }
                 frame::CLOSE => {
-                    if self.closing.is_some() {
+                    if was_closing {
                         return true;
                     }
                     self.say_goodbye(payload, true);
                 }
                 _ => {}
-            }
-        }
-        for (opcode, message) in std::mem::take(&mut inbox.complete) {
-            if self.closing.is_none() {
-                self.message(opcode, message);
             }
         }
         false
@@ -298,7 +305,7 @@ async fn at(time: Option<Instant>) {
 /// ours it writes nothing more and leaves the end to the reader.
 async fn write(
     writer: &mut WriteHalf<Stream>,
-    messages: &mut mpsc::Receiver<Message>,
+    messages: &mut mpsc::Receiver<Queued>,
     mut replies: mpsc::Receiver<Reply>,
     mut signals: watch::Receiver<Signals>,
 ) {
@@ -318,7 +325,7 @@ async fn write(
                     while messages.try_recv().is_ok() {}
                 }
             },
-            Some(message) = messages.recv() => match message {
+            Some((message, _share)) = messages.recv() => match message {
                 Message::Text(text) => frame::put_frame(&mut out, frame::TEXT, text.as_bytes()),
                 Message::Offer(text, sent) => {
                     frame::put_frame(&mut out, frame::TEXT, text.as_bytes());

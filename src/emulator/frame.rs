@@ -74,7 +74,7 @@ impl Decoder {
         matches!(self.state, State::Data { .. })
     }
 
-    /// True after a close frame; whatever follows is ignored.
+    /// True after a close frame or a breach of the rules; whatever follows is ignored.
     pub fn closed(&self) -> bool {
         matches!(self.state, State::Closed)
     }
@@ -82,8 +82,16 @@ impl Decoder {
     /// Reads `input`, unmasking it in place.
     ///
     /// # Errors
-    /// The client broke the framing rules.
-    pub fn feed(&mut self, mut input: &mut [u8], sink: &mut impl Sink) -> Result<(), Violation> {
+    /// The client broke the framing rules. This is told once: what follows has no frames that could be trusted.
+    pub fn feed(&mut self, input: &mut [u8], sink: &mut impl Sink) -> Result<(), Violation> {
+        let read = self.read(input, sink);
+        if read.is_err() {
+            self.state = State::Closed;
+        }
+        read
+    }
+
+    fn read(&mut self, mut input: &mut [u8], sink: &mut impl Sink) -> Result<(), Violation> {
         while !input.is_empty() {
             match &mut self.state {
                 State::Closed => return Ok(()),

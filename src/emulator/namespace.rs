@@ -28,7 +28,8 @@ use super::refusal::{Refusal, guid, unix_now};
 use super::stream::Connection;
 use super::target::segments;
 
-pub use offers::{Listener, Message};
+use offers::Queue;
+pub use offers::{Listener, Message, Queued};
 pub use seats::{PipeSeat, Seat, Waiting};
 
 /// Who is told of events.
@@ -240,7 +241,7 @@ impl Namespace {
     /// The hybrid connection has as many as it admits, or is gone.
     pub fn register(self: &Arc<Self>, path: &str, id: String, authority: String) -> Result<Seat, Refusal> {
         let max = self.options.max_listeners;
-        let (messages, inbox) = mpsc::channel(1024);
+        let (queue, inbox) = Queue::new();
         let (endings, ends) = mpsc::unbounded_channel();
         let mut guard = self.state();
         let state = &mut *guard;
@@ -259,7 +260,7 @@ impl Namespace {
             key,
             id: id.clone(),
             authority,
-            messages,
+            queue,
             endings,
             ending: Arc::default(),
         });

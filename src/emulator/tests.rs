@@ -173,6 +173,63 @@ fn a_reader_that_stalls_stalls_the_writer_in_bounded_memory() {
     });
 }
 
+/// A client's text frame, under the mask 0.
+fn text_frame(text: &str) -> Vec<u8> {
+    let mut frame = vec![0x81, 0xfe];
+    frame.extend_from_slice(&u16::try_from(text.len()).unwrap().to_be_bytes());
+    frame.extend_from_slice(&[0; 4]);
+    frame.extend_from_slice(text.as_bytes());
+    frame
+}
+
+fn renewal(relay: &RelayEmulator) -> Vec<u8> {
+    let token = relay.token("hyco", "root", 60).unwrap();
+    text_frame(&serde_json::json!({ "renewToken": { "token": token } }).to_string())
+}
+
+/// Connects with a long head and sends `early` right behind it; what comes back up to the end of the connection.
+async fn say_early(relay: &RelayEmulator, early: &[u8]) -> Vec<u8> {
+    let (token, padding) = (relay.token("hyco", "root", 60).unwrap(), "x".repeat(33_000));
+    let head = format!(
+        "GET /$hc/hyco?sb-hc-action=listen HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\
+         ServiceBusAuthorization: {token}\r\nX: {padding}\r\n\r\n"
+    );
+    let mut tcp = TcpStream::connect(relay.address()).await.unwrap();
+    tcp.write_all(&[head.as_bytes(), early].concat()).await.unwrap();
+    let mut answer = Vec::new();
+    let _ = tcp.read_to_end(&mut answer).await;
+    answer
+}
+
+#[test]
+fn what_a_listener_says_with_its_handshake_is_heard_whole() {
+    let (relay, _) = start(options());
+    block(async {
+        // More than one read takes, and the last of it matters.
+        let mut early: Vec<u8> = (0..28).flat_map(|_| text_frame(&format!("{:1000}", "{}"))).collect();
+        early.extend(renewal(&relay));
+        early.extend([0x88, 0x80, 0, 0, 0, 0]);
+        let answer = say_early(&relay, &early).await;
+        assert!(answer.starts_with(b"HTTP/1.1 101 "));
+        assert!(answer.ends_with(b"\r\n\r\n\x88\x00"), "the close frame is answered");
+    });
+    assert_eq!(relay.stats().totals.renewals, 1);
+}
+
+#[test]
+fn a_breach_of_the_framing_rules_is_the_end_of_the_channel() {
+    let (relay, _) = start(EmulatorOptions { close_timeout: 60_000, ..options() });
+    block(async {
+        // What came before counts; what comes behind is nothing, and nobody waits for it.
+        let early = [renewal(&relay), b"\x83\x80\0\0\0\0".to_vec(), renewal(&relay)].concat();
+        let answer = say_early(&relay, &early).await;
+        let close = answer.windows(4).position(|bytes| bytes[0] == 0x88 && bytes[2..] == [0x03, 0xea]);
+        assert!(close.is_some(), "{}", String::from_utf8_lossy(&answer));
+    });
+    assert_eq!(relay.stats().totals.renewals, 1);
+}
+
 #[test]
 fn half_a_head_is_not_waited_for_for_ever() {
     let (relay, _) = start(EmulatorOptions { handshake_timeout: 20, ..options() });

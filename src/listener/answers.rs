@@ -3,15 +3,16 @@
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::dialer::{DialFailure, plain_target};
 use super::events::ListenerEvent;
@@ -23,41 +24,45 @@ use crate::protocol::control::{self, ControlMessage};
 
 /// Answers that wait for their turn. Their addresses die after 30 s, so a longer queue helps nobody.
 const MAX_BACKLOG: usize = 1024;
+/// Bytes of the addresses that they hold.
+const MAX_BACKLOG_BYTES: usize = 16 * 1024 * 1024;
 /// How long a short-form request's connection may take to close after its answer.
 const LINGER: Duration = Duration::from_secs(5);
 
 /// The dials of answers that are under way.
 #[derive(Debug)]
 pub(super) struct Answers {
-    slots: Arc<Semaphore>,
-    backlog: AtomicUsize,
+    slots: Semaphore,
+    places: Arc<Semaphore>,
+    room: Arc<Semaphore>,
     tasks: TaskTracker,
     /// Set when the listener does not wait for them any longer.
     abandoned: CancellationToken,
 }
 
-/// A place in the backlog, which is free again however its answer ends.
-struct Place(Arc<Shared>);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.answers.backlog.fetch_sub(1, Relaxed);
-    }
+/// One answer.
+pub(super) struct Answer {
+    /// The offer that is answered; 0 for a request.
+    pub(super) id: u64,
+    /// Where to dial.
+    pub(super) address: Address,
+    pub(super) says: Says,
 }
 
-/// One answer.
-pub(super) enum Answer {
+/// What an answer says.
+pub(super) enum Says {
     /// Tell the sender no.
-    Reject { id: u64, address: Address, status: u16, reason: String },
+    No { status: u16, reason: String },
     /// Read a request at the address and answer it with 501.
-    Request { address: Address },
+    NotImplemented,
 }
 
 impl Answers {
     pub(super) fn new(slots: usize) -> Self {
         Self {
-            slots: Arc::new(Semaphore::new(slots)),
-            backlog: AtomicUsize::new(0),
+            slots: Semaphore::new(slots),
+            places: Arc::new(Semaphore::new(MAX_BACKLOG)),
+            room: Arc::new(Semaphore::new(MAX_BACKLOG_BYTES)),
             tasks: TaskTracker::new(),
             abandoned: CancellationToken::new(),
         }
@@ -66,26 +71,38 @@ impl Answers {
     /// Starts an answer, or drops it if there are too many. Never blocks.
     pub(super) fn start(shared: &Arc<Shared>, answer: Answer) {
         let answers = &shared.answers;
-        if answers.backlog.fetch_add(1, Relaxed) >= MAX_BACKLOG {
-            answers.backlog.fetch_sub(1, Relaxed);
+        let size = u32::try_from(answer.address.target.len()).unwrap_or(u32::MAX);
+        let place = answers.places.clone().try_acquire_owned();
+        let room = answers.room.clone().try_acquire_many_owned(size);
+        let (Ok(place), Ok(room)) = (place, room) else {
             shared.counters.reject_dropped();
             return;
-        }
+        };
         let deadline = Instant::now() + shared.config.accept_timeout;
-        let place = Place(shared.clone());
-        let shared = shared.clone();
-        let runtime = shared.runtime.clone();
-        let tasks = answers.tasks.clone();
-        tasks.spawn_on(
-            async move {
-                tokio::select! {
-                    () = perform(&shared, answer, deadline) => {}
-                    () = shared.answers.abandoned.cancelled() => shared.counters.reject_dropped(),
-                }
-                drop(place);
-            },
-            &runtime,
-        );
+        let own = shared.clone();
+        let answering = async move {
+            tokio::select! {
+                () = perform(&own, answer, deadline) => {}
+                () = own.answers.abandoned() => own.counters.reject_dropped(),
+            }
+            drop((place, room));
+        };
+        answers.track(answering, &shared.runtime);
+    }
+
+    /// Runs something that the listener does not end before.
+    pub(super) fn track(&self, work: impl Future<Output = ()> + Send + 'static, runtime: &Handle) {
+        self.tasks.spawn_on(work, runtime);
+    }
+
+    /// The listener does not end while this is held.
+    pub(super) fn stay(&self) -> TaskTrackerToken {
+        self.tasks.token()
+    }
+
+    /// Returns when the listener does not wait any longer.
+    pub(super) async fn abandoned(&self) {
+        self.abandoned.cancelled().await;
     }
 
     /// Waits until all answers are given, or given up at `limit`: on a dead network they would hold up a process that
@@ -105,16 +122,19 @@ async fn perform(shared: &Shared, answer: Answer, deadline: Instant) {
     if left.is_zero() {
         return shared.counters.reject_dropped();
     }
-    let (id, result) = match answer {
-        Answer::Reject { id, address, status, reason } => {
-            (id, reject(shared, address, status, &reason, left).await)
-        }
-        Answer::Request { address } => {
-            let late = || RelayError::new(ErrorKind::Timeout, "The request could not be answered in time");
-            (0, timeout(left, refuse_request(shared, address, left)).await.unwrap_or_else(|_| Err(late())))
+    let Answer { id, address, says } = answer;
+    let answering = async {
+        shared.admit(id, &address).await?;
+        match says {
+            Says::No { status, reason } => reject(shared, address, status, &reason, left).await,
+            Says::NotImplemented => refuse_request(shared, address, left).await,
         }
     };
-    match result {
+    let late = || {
+        let what = if id == 0 { "request" } else { "rejection" };
+        RelayError::new(ErrorKind::Timeout, format!("The {what} could not be answered in time"))
+    };
+    match timeout(left, answering).await.unwrap_or_else(|_| Err(late())) {
         Ok(()) if id != 0 => shared.counters.rejected(),
         Ok(()) => {}
         Err(error) => shared.emit(ListenerEvent::RejectFailed { id, error }),
@@ -130,14 +150,10 @@ async fn reject(
     limit: Duration,
 ) -> Result<(), RelayError> {
     let address = Address { target: reject_address(&address.target, status, reason), ..address };
-    let dial = shared.dialer.dial(plain_target(address, limit)?);
-    match timeout(limit, dial).await {
-        Ok(Err(DialFailure { error, .. })) if error.status == Some(410) => Ok(()),
-        Ok(Err(DialFailure { error, .. })) => Err(error),
-        Ok(Ok(_)) => {
-            Err(RelayError::new(ErrorKind::Protocol, "The relay opened a connection for a rejection"))
-        }
-        Err(_) => Err(RelayError::new(ErrorKind::Timeout, "The rejection was not answered in time")),
+    match shared.dialer.dial(plain_target(address, limit)?).await {
+        Err(DialFailure { error, .. }) if error.status == Some(410) => Ok(()),
+        Err(DialFailure { error, .. }) => Err(error),
+        Ok(_) => Err(RelayError::new(ErrorKind::Protocol, "The relay opened a connection for a rejection")),
     }
 }
 

@@ -15,6 +15,9 @@ pub use crate::protocol::address::HostPolicy;
 /// Control channels that one hybrid connection takes at most.
 pub const MAX_CHANNELS: u16 = 25;
 
+/// Longest text of the relay, in characters, that an error repeats.
+pub(super) const MAX_TEXT: usize = 512;
+
 /// What stands for "no limit".
 const LONG: Duration = Duration::from_secs(365 * 86_400);
 /// Least time that a channel is up before it counts as stable.

@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
-use super::config::{ListenerConfig, Secret};
+use super::config::{ListenerConfig, MAX_TEXT, Secret};
 use crate::error::{ErrorKind, RelayError};
 use crate::protocol::accept::{rendezvous_head, without_parameter};
 use crate::protocol::address::Address;
@@ -141,8 +141,9 @@ impl Dialer for NetworkDialer {
             let response = &opened.response;
             if response.status != 101 {
                 let retry_after = response.get("retry-after").as_deref().and_then(seconds);
+                let reason: String = response.reason.chars().take(MAX_TEXT).collect();
                 return Err(DialFailure {
-                    error: RelayError::refused(response.status, &response.reason),
+                    error: RelayError::refused(response.status, &reason),
                     retry_after,
                 });
             }

@@ -94,6 +94,16 @@ pub enum ListenerEvent {
         /// What the message said, as it was read here: a second reader might read another thing.
         accept: Box<Accept>,
     },
+    /// An address of the relay is about to be dialled, and `rendezvous_hosts` leaves its host to the owner: answer with
+    /// `admit_host`.
+    Host {
+        /// The question's number.
+        id: u64,
+        /// The number of the offer that it is about; 0 for a request.
+        offer: u64,
+        /// The host, as `URL.hostname` spells it.
+        host: String,
+    },
     /// The offer waited too long and was rejected on the owner's behalf.
     OfferExpired {
         /// The offer's number.

@@ -5,7 +5,8 @@
 //!   ---------------          -----------------            -----
 //!   provide_token  ------->  tokens: one question  ---->  task 0..n: socket, timer, commands
 //!   accept, reject ------->  offers: bounded                `- machine: every decision, no IO, no clock
-//!   close          ------->  answers: bounded dials       supervisor: old offers, the end
+//!   admit_host     ------->  hosts: asked before dials    supervisor: old offers, the end
+//!   close          ------->  answers: bounded dials
 //!        ^
 //!        `---- events, in order per channel ----'
 //! ```
@@ -26,6 +27,7 @@ pub use config::{
     HostPolicy, KeepAlive, KeepAliveMode, ListenerConfig, ReconnectConfig, Secret, TokenSource,
 };
 pub use events::{ListenerEvent, ListenerSink, ListenerState, TokenReason};
+pub use hosts::Admission;
 pub use offers::PreparedRendezvous;
 pub use stats::Stats;
 
@@ -41,6 +43,8 @@ pub mod backoff;
 pub mod config;
 pub mod dialer;
 pub mod events;
+mod hosts;
+mod link;
 pub mod machine;
 mod offers;
 mod shared;
@@ -127,16 +131,21 @@ impl Listener {
         self.shared.command(channel, Command::RetryIn(delay));
     }
 
-    /// Takes an offer. `None` if there is none of that number any more: expired, decided, or never made.
+    /// Takes an offer. `None` if there is none of that number any more: expired, decided, or never made. What is
+    /// given may be dialled once its `admission`, if it has one, says so.
     pub fn accept(&self, offer_id: u64) -> Option<PreparedRendezvous> {
+        // The listener could end for want of offers before the question about this one's host is asked.
+        let _stay = self.shared.answers.stay();
         let offer = self.take(offer_id)?;
         self.shared.counters.accepted();
+        let admission = self.shared.ask(offer.id, &offer.address);
         let left = self.shared.config.accept_timeout.saturating_sub(offer.received.elapsed());
         Some(PreparedRendezvous {
             id: offer.id,
             address: offer.address,
             accept: offer.accept,
             remaining: left,
+            admission,
             dialer: self.shared.network.clone(),
         })
     }
@@ -154,9 +163,9 @@ impl Listener {
         self.shared.reject(rendezvous.id, rendezvous.address, status, reason);
     }
 
-    /// Forgets an offer without a word to the relay, for a host that must not be dialled.
-    pub fn discard(&self, offer_id: u64) -> bool {
-        self.take(offer_id).is_some()
+    /// Answers a `host` event: only what is admitted is dialled.
+    pub fn admit_host(&self, id: u64, admitted: bool) {
+        self.shared.lock().questions.answer(id, admitted);
     }
 
     fn take(&self, offer_id: u64) -> Option<offers::Offer> {
@@ -236,7 +245,7 @@ fn machine_config(shared: &Shared, channel: u16) -> MachineConfig {
         token_timeout: config.token_timeout,
         recycle_after: config.recycle_after,
         listen: config.listen.clone(),
-        hosts: config.rendezvous_hosts.clone(),
+        hosts: config.rendezvous_hosts,
         channels: config.control_channels,
         tokens: match (&config.token, &shared.lock().updated_token) {
             (TokenSource::Provider, _) => Tokens::Provider,

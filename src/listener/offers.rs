@@ -11,11 +11,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::dialer::{NetworkDialer, Target};
+use super::hosts::Admission;
 use crate::error::RelayError;
 use crate::protocol::accept::{first_protocol, offered_protocols, rendezvous_head};
 use crate::protocol::address::Address;
 use crate::protocol::control::Accept;
 use crate::transport::DialRequest;
+
+/// Bytes of all senders that wait, however many may.
+const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 /// One sender that waits.
 #[derive(Debug)]
@@ -26,17 +30,27 @@ pub(super) struct Offer {
     pub(super) received: Instant,
 }
 
+impl Offer {
+    /// Bytes that it holds, near enough.
+    fn size(&self) -> usize {
+        let Accept { address, id, connect_headers, .. } = &self.accept;
+        let headers: usize = connect_headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        address.len() + id.len() + headers + self.address.target.len()
+    }
+}
+
 /// All senders that wait, in the order in which they came. Numbered here: the relay's ids need not be unique.
 #[derive(Debug)]
 pub(super) struct Offers {
     last: u64,
     max: usize,
+    bytes: usize,
     pending: BTreeMap<u64, Offer>,
 }
 
 impl Offers {
     pub(super) fn new(max: usize) -> Self {
-        Self { last: 0, max, pending: BTreeMap::new() }
+        Self { last: 0, max, bytes: 0, pending: BTreeMap::new() }
     }
 
     /// A number for an offer, kept or not.
@@ -46,7 +60,7 @@ impl Offers {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.pending.len() >= self.max
+        self.pending.len() >= self.max || self.bytes >= MAX_BYTES
     }
 
     pub(super) fn len(&self) -> usize {
@@ -54,11 +68,14 @@ impl Offers {
     }
 
     pub(super) fn push(&mut self, offer: Offer) {
+        self.bytes += offer.size();
         self.pending.insert(offer.id, offer);
     }
 
     pub(super) fn take(&mut self, id: u64) -> Option<Offer> {
-        self.pending.remove(&id)
+        let offer = self.pending.remove(&id)?;
+        self.bytes -= offer.size();
+        Some(offer)
     }
 
     /// When the oldest one came.
@@ -68,13 +85,12 @@ impl Offers {
 
     /// Takes the oldest one if it came at or before `limit`.
     pub(super) fn take_older(&mut self, limit: Instant) -> Option<Offer> {
-        let entry = self.pending.first_entry().filter(|entry| entry.get().received <= limit)?;
-        Some(entry.remove())
+        let (id, _) = self.pending.first_key_value().filter(|(_, offer)| offer.received <= limit)?;
+        self.take(*id)
     }
 }
 
 /// An accepted offer: everything that the socket engine needs to dial the rendezvous.
-#[derive(Clone)]
 pub struct PreparedRendezvous {
     /// The offer's number.
     pub id: u64,
@@ -84,6 +100,8 @@ pub struct PreparedRendezvous {
     pub accept: Accept,
     /// What is left of `accept_timeout` for the dial.
     pub remaining: Duration,
+    /// What the dial has to wait for, and to obey, if hosts are the owner's to decide.
+    pub admission: Option<Admission>,
     pub(super) dialer: std::sync::Arc<NetworkDialer>,
 }
 

@@ -12,16 +12,17 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 
-use super::answers::{Answer, Answers};
+use super::answers::{Answer, Answers, Says};
 use super::config::{ListenerConfig, Secret};
 use super::dialer::{Dialer, NetworkDialer};
 use super::events::{ListenerEvent, ListenerSink, ListenerState, TokenReason};
+use super::hosts::Questions;
 use super::offers::{Offer, Offers};
 use super::stats::Counters;
 use super::task::Command;
 use super::tokens::Broker;
 use crate::error::RelayError;
-use crate::protocol::accept::logical_target;
+use crate::protocol::accept::{header_safe, logical_target};
 use crate::protocol::address::Address;
 use crate::protocol::control::Accept;
 
@@ -45,6 +46,7 @@ pub(super) struct Shared {
 /// Never locked while an event is emitted: the sink may call back.
 pub(super) struct Inner {
     pub(super) offers: Offers,
+    pub(super) questions: Questions,
     pub(super) broker: Broker,
     pub(super) channels: Vec<Channel>,
     /// The last one that `update_token` brought.
@@ -71,6 +73,7 @@ impl Shared {
         let channel = Channel { state: ListenerState::Connecting, rtt: None, ended: false };
         let inner = Inner {
             offers: Offers::new(config.max_pending_accepts),
+            questions: Questions::default(),
             broker: Broker::default(),
             channels: vec![channel; commands.len()],
             updated_token: None,
@@ -171,11 +174,12 @@ impl Shared {
 
     /// A short-form HTTP request waits at `address`.
     pub(super) fn answer_request(self: &Arc<Self>, address: Address) {
-        Answers::start(self, Answer::Request { address });
+        Answers::start(self, Answer { id: 0, address, says: Says::NotImplemented });
     }
 
     pub(super) fn reject(self: &Arc<Self>, id: u64, address: Address, status: u16, reason: &str) {
-        Answers::start(self, Answer::Reject { id, address, status, reason: reason.to_owned() });
+        let says = Says::No { status, reason: header_safe(reason) };
+        Answers::start(self, Answer { id, address, says });
     }
 
     /// Supervises to the end: a panic must not leave senders waiting, nor the owner without the last event.

@@ -2,14 +2,12 @@
 
 #![forbid(unsafe_code)]
 
-use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::{FutureExt, Sink, Stream};
+use futures_util::FutureExt;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -18,15 +16,13 @@ use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 use super::backoff::{Backoff, Rng};
 use super::config::Secret;
-use super::dialer::{DialFailure, Dialed, Dialing, Socket, control_target};
+use super::dialer::{DialFailure, Dialed, Dialing, control_target};
 use super::events::{ListenerEvent, ListenerState};
+use super::link::{Link, News};
 use super::machine::{Action, Input, LinkId, Machine, millis};
 use super::machine_config;
 use super::shared::Shared;
 use crate::error::{ErrorKind, RelayError};
-
-/// Messages that wait for a relay that does not read. Beyond that the link is as good as lost.
-const MAX_OUTBOX: usize = 1024;
 
 /// What the handle tells a channel.
 pub(super) enum Command {
@@ -46,88 +42,6 @@ impl From<Command> for Input<'static> {
             Command::RetryIn(delay) => Input::RetryIn(delay),
             Command::Close => Input::Close,
         }
-    }
-}
-
-/// One socket of the channel. There are two while a replacement takes over.
-struct Link {
-    id: LinkId,
-    socket: Socket,
-    outbox: VecDeque<Message>,
-    /// Writing failed; what was received before is still read.
-    broken: Option<String>,
-    /// A close frame came, or the end: nothing more is read, and the answer waits for the machine's word.
-    ended: bool,
-    /// Our close frame is on its way: nothing may follow it.
-    closing: bool,
-}
-
-/// What a link has to say.
-enum News {
-    Message(Message),
-    Broken(String),
-}
-
-impl Link {
-    fn new(id: LinkId, socket: Socket) -> Self {
-        Self { id, socket, outbox: VecDeque::new(), broken: None, ended: false, closing: false }
-    }
-
-    fn push(&mut self, message: Message) {
-        if self.closing || self.ended {
-            return;
-        }
-        if self.outbox.len() >= MAX_OUTBOX {
-            self.broken = Some("the relay does not read".to_owned());
-            return;
-        }
-        self.closing = matches!(message, Message::Close(_));
-        self.outbox.push_back(message);
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<News> {
-        if self.ended {
-            return Poll::Pending;
-        }
-        if self.broken.is_none() {
-            self.broken = self.poll_write(cx).err();
-        }
-        let news = match Pin::new(&mut self.socket).poll_next(cx) {
-            Poll::Ready(Some(Ok(message))) => News::Message(message),
-            Poll::Ready(Some(Err(error))) => News::Broken(error.to_string()),
-            Poll::Ready(None) => News::Broken(String::new()),
-            Poll::Pending => match self.broken.take() {
-                Some(why) => News::Broken(why),
-                None => return Poll::Pending,
-            },
-        };
-        self.ended = matches!(news, News::Broken(_) | News::Message(Message::Close(_)));
-        Poll::Ready(news)
-    }
-
-    /// Writes what can be written without waiting.
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<(), String> {
-        let mut socket = Pin::new(&mut self.socket);
-        while !self.outbox.is_empty() {
-            match socket.as_mut().poll_ready(cx) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(error)) => return Err(error.to_string()),
-                Poll::Pending => return Ok(()),
-            }
-            if let Some(message) = self.outbox.pop_front() {
-                socket.as_mut().start_send(message).map_err(|error| error.to_string())?;
-            }
-        }
-        match socket.poll_flush(cx) {
-            Poll::Ready(Err(error)) => Err(error.to_string()),
-            _ => Ok(()),
-        }
-    }
-
-    /// Sends the answer to the relay's close frame, if it goes without waiting.
-    fn farewell(mut self) {
-        let mut cx = Context::from_waker(Waker::noop());
-        let _ = Pin::new(&mut self.socket).poll_flush(&mut cx);
     }
 }
 

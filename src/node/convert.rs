@@ -123,6 +123,7 @@ pub(super) fn opening(
             compression: deflate.map(Compression::Offer),
             level,
             tells_head: true,
+            admission: None,
         },
         limits,
     ))

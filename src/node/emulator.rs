@@ -8,6 +8,7 @@ use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 use serde_json::json;
 
+use super::guard::attempt;
 use crate::emulator::RelayEmulator;
 use crate::emulator::event::Event;
 use crate::emulator::options::EmulatorOptions;
@@ -26,20 +27,29 @@ pub struct NativeEmulator {
 
 #[napi]
 impl NativeEmulator {
-    #[napi(constructor)]
-    pub fn new() -> Self {
-        Self::default()
+    #[napi(constructor, catch_unwind)]
+    pub fn new() -> Result<Self> {
+        attempt("newEmulator", || Ok(Self::default()))
     }
 
     /// Starts; gives `{"authority", "port"}` or `{"error"}`. `onEvent` gets each event as JSON, the last one of
     /// type `closed`.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn start(
         &mut self,
         options: String,
         #[napi(ts_arg_type = "(event: string) => void")] on_event: Function<'_, String, ()>,
     ) -> Result<String> {
-        let options: EmulatorOptions = parse(&options)?;
+        let started = attempt("startEmulator", || self.run(&options, on_event));
+        if started.is_err() {
+            // Nothing will call it, and it would keep the process alive.
+            *lock(&self.callback) = None;
+        }
+        started
+    }
+
+    fn run(&mut self, options: &str, on_event: Function<'_, String, ()>) -> Result<String> {
+        let options: EmulatorOptions = parse(options)?;
         let callback = on_event.build_threadsafe_function::<String>().callee_handled::<false>().build()?;
         *lock(&self.callback) = Some(callback);
         let (slot, observed) = (Arc::clone(&self.callback), Arc::clone(&self.observed));
@@ -70,64 +80,70 @@ impl NativeEmulator {
     }
 
     /// Begins to stop; the event `closed` tells the end.
-    #[napi]
-    pub fn close(&self, force: bool) {
-        if let Some(relay) = &self.relay {
-            relay.close(force);
-        }
+    #[napi(catch_unwind)]
+    pub fn close(&self, force: bool) -> Result<()> {
+        self.with("closeEmulator", |relay| relay.close(force)).map(drop)
     }
 
     /// Turns the delivery of events on.
-    #[napi]
-    pub fn observe(&self, on: bool) {
-        self.observed.store(on, Ordering::Relaxed);
+    #[napi(catch_unwind)]
+    pub fn observe(&self, on: bool) -> Result<()> {
+        attempt("observe", || {
+            self.observed.store(on, Ordering::Relaxed);
+            Ok(())
+        })
     }
 
     /// Carries out a fault; gives the number of connections struck.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn inflict(&self, fault: String) -> Result<u32> {
         let fault = parse(&fault)?;
-        let struck = self.relay.as_ref().map_or(0, |relay| relay.inflict(fault));
+        let struck = self.with("inflict", |relay| relay.inflict(fault))?.unwrap_or_default();
         Ok(u32::try_from(struck).unwrap_or(u32::MAX))
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn add(&self, hybrid_connection: String) -> Result<()> {
         let options = parse(&hybrid_connection)?;
-        if let Some(relay) = &self.relay {
-            relay.add(options);
-        }
-        Ok(())
+        self.with("add", |relay| relay.add(options)).map(drop)
     }
 
-    #[napi]
-    pub fn remove(&self, path: String) -> bool {
-        self.relay.as_ref().is_some_and(|relay| relay.remove(&path))
+    #[napi(catch_unwind)]
+    pub fn remove(&self, path: String) -> Result<bool> {
+        self.with("remove", |relay| relay.remove(&path)).map(Option::unwrap_or_default)
     }
 
-    #[napi]
-    pub fn token(&self, path: String, key_name: String, seconds: i64) -> Option<String> {
-        self.relay.as_ref()?.token(&path, &key_name, seconds)
+    #[napi(catch_unwind)]
+    pub fn token(&self, path: String, key_name: String, seconds: i64) -> Result<Option<String>> {
+        self.with("token", |relay| relay.token(&path, &key_name, seconds)).map(Option::flatten)
     }
 
-    #[napi]
-    pub fn stats(&self) -> String {
-        let stats = self.relay.as_ref().map(RelayEmulator::stats).unwrap_or_default();
-        serde_json::to_string(&stats).unwrap_or_default()
+    #[napi(catch_unwind)]
+    pub fn stats(&self) -> Result<String> {
+        let stats = self.with("stats", RelayEmulator::stats)?.unwrap_or_default();
+        // Strings and numbers only: this cannot fail.
+        Ok(serde_json::to_string(&stats).unwrap_or_default())
     }
 
     /// Keeps the process alive while the relay runs.
-    #[napi(js_name = "ref")]
+    #[napi(js_name = "ref", catch_unwind)]
     #[allow(deprecated, reason = "cloning would not let go of the event loop")]
     pub fn refer(&self, env: Env) -> Result<()> {
-        lock(&self.callback).as_mut().map_or(Ok(()), |callback| callback.refer(&env))
+        let refer = || lock(&self.callback).as_mut().map_or(Ok(()), |callback| callback.refer(&env));
+        attempt("refEmulator", refer)
     }
 
     /// Lets the process end although the relay runs.
-    #[napi]
+    #[napi(catch_unwind)]
     #[allow(deprecated, reason = "dropping would end the delivery of events")]
     pub fn unref(&self, env: Env) -> Result<()> {
-        lock(&self.callback).as_mut().map_or(Ok(()), |callback| callback.unref(&env))
+        let unref = || lock(&self.callback).as_mut().map_or(Ok(()), |callback| callback.unref(&env));
+        attempt("unrefEmulator", unref)
+    }
+
+    /// Does something to the relay, if it is there.
+    fn with<T>(&self, name: &str, act: impl FnOnce(&RelayEmulator) -> T) -> Result<Option<T>> {
+        attempt(name, || Ok(self.relay.as_ref().map(act)))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The native end of `lib/engine.js`: slots, deliveries and sends.
 
 use std::collections::HashMap;
+use std::iter;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,12 +13,14 @@ use tokio::runtime::Handle;
 
 use super::buffers;
 use super::convert::{self, DeflateOffer, DialOptions, EngineOptions, TlsContextOptions};
+use super::guard::{attempt, guard};
 use super::listener::Accepting;
 use super::runtime::IoThread;
 use super::text::Answer;
 use super::trace;
+use crate::error::{ErrorKind, RelayError};
 use crate::frame::{MaskKeys, OpCode};
-use crate::socket::delivery::{Delivery, RECORD_WORDS};
+use crate::socket::delivery::{BLOCK, Delivery, RECORD_WORDS};
 use crate::socket::{self, Masking, Outline, Socket, SocketStats, Tuning};
 
 /// Bytes that may wait for JavaScript, over all sockets, before the IO thread stops reading.
@@ -47,6 +50,16 @@ struct Slots {
 impl Slots {
     fn socket(&self, slot: u32) -> Option<Arc<Socket>> {
         lock(&self.sockets).get(slot as usize)?.clone()
+    }
+
+    /// Does something to a socket, if there is one. Where that panics the socket ends, for it may be half done.
+    fn with<T>(&self, name: &str, slot: u32, act: impl FnOnce(&Socket) -> T) -> Option<T> {
+        let socket = self.socket(slot)?;
+        let done = guard(name, || act(&socket));
+        if done.is_none() {
+            socket.fail();
+        }
+        done
     }
 
     /// The environment goes away: nothing may call into it any more.
@@ -86,8 +99,244 @@ pub struct NativeEngine {
 #[napi]
 impl NativeEngine {
     /// `wake` is called when there is something to drain. It does not keep the process alive until `ref()`.
-    #[napi(constructor)]
+    #[napi(constructor, catch_unwind)]
     pub fn new(env: Env, wake: Function<(), ()>, options: EngineOptions) -> Result<Self> {
+        attempt("constructor", || Self::start(env, wake, &options))
+    }
+
+    /// Keeps the process alive.
+    #[napi(js_name = "ref", catch_unwind)]
+    #[allow(deprecated)]
+    pub fn reference(&self, env: Env) -> Result<()> {
+        attempt("ref", || lock(&self.wake).refer(&env))
+    }
+
+    /// Lets the process end.
+    #[napi(js_name = "unref", catch_unwind)]
+    #[allow(deprecated)]
+    pub fn unreference(&self, env: Env) -> Result<()> {
+        attempt("unref", || lock(&self.wake).unref(&env))
+    }
+
+    /// Moves up to `rows` records into `table` and their payloads into `block`. Returns
+    /// `used * 8192 + count * 4 + how it ended` (0 empty, 1 table full, 2 block full, 3 chunk).
+    #[napi(catch_unwind)]
+    pub fn drain(
+        &self,
+        #[napi(ts_arg_type = "Uint32Array")] table: Words<'_>,
+        #[napi(ts_arg_type = "Uint8Array")] block: Bytes<'_>,
+        rows: u32,
+    ) -> Result<u32> {
+        attempt("drain", || {
+            let table = table.get_mut(..rows as usize * RECORD_WORDS).filter(|table| !table.is_empty());
+            let (Some(table), BLOCK) = (table, block.len()) else { return Err(missing("table or block")) };
+            let drained = self.slots.delivery.drain(table, block);
+            Ok((drained.used as u32) << 13 | (drained.count as u32) << 2 | drained.ended as u32)
+        })
+    }
+
+    /// The chunk that the next records are about, after a drain that ended with 3.
+    #[napi(catch_unwind)]
+    pub fn take_chunk<'a>(&self, env: &'a Env) -> Result<BufferSlice<'a>> {
+        attempt("takeChunk", || {
+            let chunk = self.slots.delivery.take_chunk().ok_or_else(|| missing("chunk"))?;
+            buffers::hand_over(env, chunk)
+        })
+    }
+
+    /// The payload that a record has announced under that number.
+    #[napi(catch_unwind)]
+    pub fn take_large<'a>(&self, env: &'a Env, number: u32) -> Result<BufferSlice<'a>> {
+        attempt("takeLarge", || {
+            let payload = self.slots.delivery.take_large(number).ok_or_else(|| missing("payload"))?;
+            buffers::hand_over(env, payload)
+        })
+    }
+
+    /// Sends `count` frames: rows of slot, meta, offset and length, and the block that the payloads lie in.
+    #[napi(catch_unwind)]
+    pub fn flush(&mut self, table: &[u32], block: &[u8], count: u32) {
+        let slots = Arc::clone(&self.slots);
+        let mut rows = table.chunks_exact(RECORD_WORDS).take(count as usize).peekable();
+        while let Some(&&[slot, ..]) = rows.peek() {
+            let mut run = iter::from_fn(|| rows.next_if(|row| row[0] == slot));
+            slots.with("flush", slot, |socket| {
+                let mut frames = socket.send(&mut self.keys);
+                for row in &mut run {
+                    let &[_, meta, offset, length] = row else { continue };
+                    let (from, to) = (offset as usize, offset as usize + length as usize);
+                    if let (Some(outline), Some(payload)) = (outline(meta), block.get(from..to)) {
+                        frames.frame(outline, payload);
+                    }
+                }
+            });
+            // What is for nobody, or was not reached.
+            run.for_each(drop);
+        }
+    }
+
+    /// Sends one frame that is too large to be collected.
+    #[napi(catch_unwind)]
+    pub fn send(&mut self, slot: u32, meta: u32, payload: &[u8]) {
+        let slots = Arc::clone(&self.slots);
+        slots.with("send", slot, |socket| {
+            if let Some(outline) = outline(meta) {
+                socket.send(&mut self.keys).frame(outline, payload);
+            }
+        });
+    }
+
+    /// Sends one frame under a masking key of the user's.
+    #[napi(catch_unwind)]
+    pub fn send_keyed(&mut self, slot: u32, meta: u32, payload: &[u8], key: u32) {
+        let slots = Arc::clone(&self.slots);
+        slots.with("sendKeyed", slot, |socket| {
+            if let Some(outline) = outline(meta) {
+                let outline = Outline { mask: Masking::Key(key.to_be_bytes()), ..outline };
+                socket.send(&mut self.keys).frame(outline, payload);
+            }
+        });
+    }
+
+    /// Opens a connection under `slot`; its records say what comes of it.
+    #[napi(catch_unwind)]
+    pub fn dial(&mut self, slot: u32, options: DialOptions) -> Result<()> {
+        attempt("dial", || {
+            let tls = options.tls_context.and_then(|id| self.tls_context(id));
+            let (opening, limits) = convert::opening(options, tls)?;
+            self.open(slot, Arc::new(limits), opening);
+            Ok(())
+        })
+    }
+
+    /// Delivers what the core traces under `slot`, as records of JSON.
+    #[napi(catch_unwind)]
+    pub fn trace(&self, slot: u32) -> Result<()> {
+        attempt("trace", || {
+            trace::subscribe(&self.delivery(), slot);
+            Ok(())
+        })
+    }
+
+    /// The value of the header that offers permessage-deflate.
+    #[napi(catch_unwind)]
+    pub fn deflate_offer(&self, offer: DeflateOffer) -> Result<String> {
+        attempt("deflateOffer", || Ok(convert::deflate_offer(&offer)))
+    }
+
+    /// Builds a TLS configuration and returns its number.
+    #[napi(catch_unwind)]
+    pub fn create_tls_context(&mut self, options: TlsContextOptions) -> Result<u32> {
+        let config = attempt("createTlsContext", || convert::tls_config(options))?;
+        let free = self.tls.iter().position(Option::is_none).unwrap_or(self.tls.len());
+        if free == self.tls.len() {
+            self.tls.push(None);
+        }
+        self.tls[free] = Some(config);
+        Ok(free as u32)
+    }
+
+    /// Forgets a TLS configuration; connections that use it are not affected.
+    #[napi(catch_unwind)]
+    pub fn drop_tls_context(&mut self, id: u32) {
+        if let Some(context) = self.tls.get_mut(id as usize) {
+            *context = None;
+        }
+    }
+
+    /// Starts the clock of the closing handshake, in milliseconds; with `end`, our side ends once everything is
+    /// written.
+    #[napi(catch_unwind)]
+    pub fn close_within(&self, slot: u32, limit: f64, end: bool) {
+        let limit = convert::milliseconds(limit);
+        self.slots.with("closeWithin", slot, |socket| socket.close_within(limit, end));
+    }
+
+    /// Ends our side once everything is written.
+    #[napi(catch_unwind)]
+    pub fn shutdown(&self, slot: u32) {
+        self.slots.with("shutdown", slot, Socket::shutdown);
+    }
+
+    /// Drops the connection, or the attempt.
+    #[napi(catch_unwind)]
+    pub fn terminate(&self, slot: u32) {
+        self.slots.with("terminate", slot, Socket::terminate);
+    }
+
+    /// The same, for a fault of this package: the socket's records say so.
+    #[napi(catch_unwind)]
+    pub fn fail(&self, slot: u32) {
+        self.slots.with("fail", slot, Socket::fail);
+    }
+
+    /// Stops reading.
+    #[napi(catch_unwind)]
+    pub fn pause(&self, slot: u32) {
+        self.slots.with("pause", slot, Socket::pause);
+    }
+
+    /// Reads on.
+    #[napi(catch_unwind)]
+    pub fn resume(&self, slot: u32) {
+        self.slots.with("resume", slot, Socket::resume);
+    }
+
+    /// Gives the connection up because more waits for its peer than may.
+    #[napi(catch_unwind)]
+    pub fn give_up(&self, slot: u32) {
+        self.slots.with("give_up", slot, Socket::give_up);
+    }
+
+    /// Asks for the body of a response that is not an upgrade.
+    #[napi(catch_unwind)]
+    pub fn read_body(&self, slot: u32) {
+        self.slots.with("readBody", slot, Socket::want_body);
+    }
+
+    /// Bytes that the kernel has not taken yet.
+    #[napi(catch_unwind)]
+    pub fn buffered_amount(&self, slot: u32) -> f64 {
+        self.slots.with("bufferedAmount", slot, Socket::buffered_amount).unwrap_or_default() as f64
+    }
+
+    /// Both ends of the connection, as `local remote`; each is empty where it is not known.
+    #[napi(ts_return_type = "string", catch_unwind)]
+    pub fn addresses(&self, slot: u32) -> Answer {
+        Answer(self.slots.with("addresses", slot, Socket::addresses).unwrap_or_default())
+    }
+
+    /// What the socket has carried, as `lib/socket-stats.js` numbers it.
+    #[napi(catch_unwind)]
+    pub fn socket_stats(&self, slot: u32, #[napi(ts_arg_type = "Float64Array")] into: Numbers<'_>) {
+        self.slots.with("socketStats", slot, |socket| tell(&socket.stats(), into));
+    }
+
+    /// Frees a slot after its last record; returns the bytes that were still sent to it behind that, and fills in
+    /// what the socket has carried.
+    #[napi(catch_unwind)]
+    pub fn release(&self, slot: u32, #[napi(ts_arg_type = "Float64Array")] into: Numbers<'_>) -> f64 {
+        let release = || {
+            let socket = lock(&self.slots.sockets).get_mut(slot as usize).and_then(Option::take)?;
+            tell(&socket.stats(), into);
+            Some(socket.buffered_amount() as f64)
+        };
+        guard("release", release).flatten().unwrap_or_default()
+    }
+
+    /// What is alive.
+    #[napi(catch_unwind)]
+    pub fn live_counts(&self) -> Result<LiveCounts> {
+        attempt("liveCounts", || {
+            Ok(LiveCounts {
+                tasks: self.io.tasks() as u32,
+                sockets: lock(&self.slots.sockets).iter().flatten().count() as u32,
+                listeners: lock(&self.slots.listeners).len() as u32,
+            })
+        })
+    }
+
+    fn start(env: Env, wake: Function<'_, (), ()>, options: &EngineOptions) -> Result<Self> {
         let wake: Wake = wake.build_threadsafe_function().callee_handled::<false>().weak::<true>().build()?;
         let wake = Arc::new(Mutex::new(wake));
         // The cleanup hook below holds the queue for as long as the environment lives; the function need not.
@@ -101,207 +350,6 @@ impl NativeEngine {
         let io = IoThread::get().map_err(|error| Error::from_reason(error.to_string()))?;
         env.add_env_cleanup_hook(Arc::clone(&slots), |slots| slots.close())?;
         Ok(Self { io, wake, slots, tuning: options.tuning(), keys: MaskKeys::default(), tls: Vec::new() })
-    }
-
-    /// Keeps the process alive.
-    #[napi(js_name = "ref")]
-    #[allow(deprecated)]
-    pub fn reference(&self, env: Env) -> Result<()> {
-        lock(&self.wake).refer(&env)
-    }
-
-    /// Lets the process end.
-    #[napi(js_name = "unref")]
-    #[allow(deprecated)]
-    pub fn unreference(&self, env: Env) -> Result<()> {
-        lock(&self.wake).unref(&env)
-    }
-
-    /// Moves up to `rows` records into `table` and their payloads into `block` from `from` on. Returns
-    /// `used * 8192 + count * 4 + how it ended` (0 empty, 1 table full, 2 block full, 3 chunk).
-    #[napi]
-    pub fn drain(
-        &self,
-        #[napi(ts_arg_type = "Uint32Array")] table: Words<'_>,
-        #[napi(ts_arg_type = "Uint8Array")] block: Bytes<'_>,
-        from: u32,
-        rows: u32,
-    ) -> u32 {
-        let Some(block) = block.get_mut(from as usize..) else { return 0 };
-        let table = table.get_mut(..rows as usize * RECORD_WORDS).unwrap_or_default();
-        let drained = self.slots.delivery.drain(table, block);
-        (drained.used as u32) << 13 | (drained.count as u32) << 2 | drained.ended as u32
-    }
-
-    /// The chunk that the next records are about, after a drain that ended with 3.
-    #[napi]
-    pub fn take_chunk<'a>(&self, env: &'a Env) -> Result<BufferSlice<'a>> {
-        buffers::hand_over(env, self.slots.delivery.take_chunk().unwrap_or_default())
-    }
-
-    /// The next payload that was too large for the block.
-    #[napi]
-    pub fn take_large<'a>(&self, env: &'a Env) -> Result<BufferSlice<'a>> {
-        buffers::hand_over(env, self.slots.delivery.take_large().unwrap_or_default())
-    }
-
-    /// Sends `count` frames: rows of slot, meta, offset and length, and the block that the payloads lie in.
-    #[napi]
-    pub fn flush(&mut self, table: &[u32], block: &[u8], count: u32) {
-        let slots = Arc::clone(&self.slots);
-        let mut rows = table.chunks_exact(RECORD_WORDS).take(count as usize).peekable();
-        while let Some(&&[slot, ..]) = rows.peek() {
-            let socket = slots.socket(slot);
-            let mut run = socket.as_ref().map(|socket| socket.send(&mut self.keys));
-            while let Some(&[_, meta, offset, length]) = rows.next_if(|row| row[0] == slot) {
-                let (from, to) = (offset as usize, offset as usize + length as usize);
-                if let (Some(run), Some(outline), Some(payload)) =
-                    (run.as_mut(), outline(meta), block.get(from..to))
-                {
-                    run.frame(outline, payload);
-                }
-            }
-        }
-    }
-
-    /// Sends one frame that is too large to be collected.
-    #[napi]
-    pub fn send(&mut self, slot: u32, meta: u32, payload: &[u8]) {
-        if let (Some(socket), Some(outline)) = (self.slots.socket(slot), outline(meta)) {
-            socket.send(&mut self.keys).frame(outline, payload);
-        }
-    }
-
-    /// Sends one frame under a masking key of the user's.
-    #[napi]
-    pub fn send_keyed(&mut self, slot: u32, meta: u32, payload: &[u8], key: u32) {
-        if let (Some(socket), Some(outline)) = (self.slots.socket(slot), outline(meta)) {
-            let outline = Outline { mask: Masking::Key(key.to_be_bytes()), ..outline };
-            socket.send(&mut self.keys).frame(outline, payload);
-        }
-    }
-
-    /// Opens a connection under `slot`; its records say what comes of it.
-    #[napi]
-    pub fn dial(&mut self, slot: u32, options: DialOptions) -> Result<()> {
-        let tls = options.tls_context.and_then(|id| self.tls_context(id));
-        let (opening, limits) = convert::opening(options, tls)?;
-        self.open(slot, Arc::new(limits), opening);
-        Ok(())
-    }
-
-    /// Delivers what the core traces under `slot`, as records of JSON.
-    #[napi]
-    pub fn trace(&self, slot: u32) {
-        trace::subscribe(&self.delivery(), slot);
-    }
-
-    /// The value of the header that offers permessage-deflate.
-    #[napi]
-    pub fn deflate_offer(&self, offer: DeflateOffer) -> String {
-        convert::deflate_offer(&offer)
-    }
-
-    /// Builds a TLS configuration and returns its number.
-    #[napi]
-    pub fn create_tls_context(&mut self, options: TlsContextOptions) -> Result<u32> {
-        let config = convert::tls_config(options)?;
-        let free = self.tls.iter().position(Option::is_none).unwrap_or(self.tls.len());
-        if free == self.tls.len() {
-            self.tls.push(None);
-        }
-        self.tls[free] = Some(config);
-        Ok(free as u32)
-    }
-
-    /// Forgets a TLS configuration; connections that use it are not affected.
-    #[napi]
-    pub fn drop_tls_context(&mut self, id: u32) {
-        if let Some(context) = self.tls.get_mut(id as usize) {
-            *context = None;
-        }
-    }
-
-    /// Starts the clock of the closing handshake, in milliseconds; with `end`, our side ends once everything is
-    /// written.
-    #[napi]
-    pub fn close_within(&self, slot: u32, limit: f64, end: bool) {
-        self.with(slot, |socket| socket.close_within(convert::milliseconds(limit), end));
-    }
-
-    /// Ends our side once everything is written.
-    #[napi]
-    pub fn shutdown(&self, slot: u32) {
-        self.with(slot, Socket::shutdown);
-    }
-
-    /// Drops the connection, or the attempt.
-    #[napi]
-    pub fn terminate(&self, slot: u32) {
-        self.with(slot, Socket::terminate);
-    }
-
-    /// Stops reading.
-    #[napi]
-    pub fn pause(&self, slot: u32) {
-        self.with(slot, Socket::pause);
-    }
-
-    /// Reads on.
-    #[napi]
-    pub fn resume(&self, slot: u32) {
-        self.with(slot, Socket::resume);
-    }
-
-    /// Gives the connection up because more waits for its peer than may.
-    #[napi]
-    pub fn give_up(&self, slot: u32) {
-        self.with(slot, Socket::give_up);
-    }
-
-    /// Asks for the body of a response that is not an upgrade.
-    #[napi]
-    pub fn read_body(&self, slot: u32) {
-        self.with(slot, Socket::want_body);
-    }
-
-    /// Bytes that the kernel has not taken yet.
-    #[napi]
-    pub fn buffered_amount(&self, slot: u32) -> f64 {
-        self.slots.socket(slot).map_or(0.0, |socket| socket.buffered_amount() as f64)
-    }
-
-    /// Both ends of the connection, as `local remote`; each is empty where it is not known.
-    #[napi(ts_return_type = "string")]
-    pub fn addresses(&self, slot: u32) -> Answer {
-        Answer(self.slots.socket(slot).map_or_else(String::new, |socket| socket.addresses()))
-    }
-
-    /// What the socket has carried, as `lib/socket-stats.js` numbers it.
-    #[napi]
-    pub fn socket_stats(&self, slot: u32, #[napi(ts_arg_type = "Float64Array")] into: Numbers<'_>) {
-        self.with(slot, |socket| tell(&socket.stats(), into));
-    }
-
-    /// Frees a slot after its last record; returns the bytes that were still sent to it behind that, and fills in
-    /// what the socket has carried.
-    #[napi]
-    pub fn release(&self, slot: u32, #[napi(ts_arg_type = "Float64Array")] into: Numbers<'_>) -> f64 {
-        let socket = lock(&self.slots.sockets).get_mut(slot as usize).and_then(Option::take);
-        socket.map_or(0.0, |socket| {
-            tell(&socket.stats(), into);
-            socket.buffered_amount() as f64
-        })
-    }
-
-    /// What is alive.
-    #[napi]
-    pub fn live_counts(&self) -> LiveCounts {
-        LiveCounts {
-            tasks: self.io.tasks() as u32,
-            sockets: lock(&self.slots.sockets).iter().flatten().count() as u32,
-            listeners: lock(&self.slots.listeners).len() as u32,
-        }
     }
 
     pub(super) fn io(&self) -> &Handle {
@@ -339,12 +387,6 @@ impl NativeEngine {
         drop(sockets);
         self.io().spawn(socket::run(socket, opening));
     }
-
-    fn with(&self, slot: u32, act: impl FnOnce(&Socket)) {
-        if let Some(socket) = self.slots.socket(slot) {
-            act(&socket);
-        }
-    }
 }
 
 impl Drop for NativeEngine {
@@ -355,6 +397,11 @@ impl Drop for NativeEngine {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What was asked for is not there, which only a fault of ours explains: never to be taken for something empty.
+fn missing(what: &str) -> Error {
+    convert::thrown(&RelayError::new(ErrorKind::Internal, format!("The engine has no such {what}")))
 }
 
 fn tell(stats: &SocketStats, into: &mut [f64]) {

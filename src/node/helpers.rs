@@ -7,53 +7,62 @@ use napi::bindgen_prelude::Result;
 use napi_derive::napi;
 use zeroize::Zeroizing;
 
+use super::convert::thrown;
+use super::guard::attempt;
 use super::text::{Answer, Text};
-use crate::error::RelayError;
 use crate::transport::proxy;
 use crate::{connection_string, sas, uri};
-
-fn refusal(error: RelayError) -> napi::Error {
-    napi::Error::new(napi::Status::InvalidArg, error.message)
-}
 
 /// A token for `uri` that expires at `expires_at`, in Unix seconds.
 #[napi(
     ts_args_type = "uri: string, keyName: string, key: string, expiresAt: number",
-    ts_return_type = "string"
+    ts_return_type = "string",
+    catch_unwind
 )]
 pub fn create_relay_token(uri: Text, key_name: Text, key: Text, expires_at: i64) -> Result<Answer> {
     let key = Zeroizing::new(key.0);
-    sas::sign(&uri.0, &key_name.0, &key, expires_at).map(Answer).map_err(refusal)
+    attempt("createRelayToken", || {
+        sas::sign(&uri.0, &key_name.0, &key, expires_at).map(Answer).map_err(|error| thrown(&error))
+    })
 }
 
 /// `uri` with such a token in its query.
 #[napi(
     ts_args_type = "uri: string, keyName: string, key: string, expiresAt: number",
-    ts_return_type = "string"
+    ts_return_type = "string",
+    catch_unwind
 )]
 pub fn append_relay_token(uri: Text, key_name: Text, key: Text, expires_at: i64) -> Result<Answer> {
     let key = Zeroizing::new(key.0);
-    sas::sign_and_append(&uri.0, &key_name.0, &key, expires_at).map(Answer).map_err(refusal)
+    attempt("appendRelayToken", || {
+        sas::sign_and_append(&uri.0, &key_name.0, &key, expires_at)
+            .map(Answer)
+            .map_err(|error| thrown(&error))
+    })
 }
 
 /// `text` as JavaScript's `encodeURIComponent` writes it.
-#[napi(ts_args_type = "text: string", ts_return_type = "string")]
-pub fn encode_component(text: Text) -> Answer {
-    let mut encoded = String::with_capacity(text.0.len() * 2);
-    uri::push_component(&mut encoded, &text.0);
-    Answer(encoded)
+#[napi(ts_args_type = "text: string", ts_return_type = "string", catch_unwind)]
+pub fn encode_component(text: Text) -> Result<Answer> {
+    attempt("encodeComponent", || {
+        let mut encoded = String::with_capacity(text.0.len() * 2);
+        uri::push_component(&mut encoded, &text.0);
+        Ok(Answer(encoded))
+    })
 }
 
 /// When a token expires, in Unix seconds; nothing where the token does not say.
-#[napi]
-pub fn token_expiry(token: String) -> Option<i64> {
-    sas::expiry_of(&Zeroizing::new(token))
+#[napi(catch_unwind)]
+pub fn token_expiry(token: String) -> Result<Option<i64>> {
+    let token = Zeroizing::new(token);
+    attempt("tokenExpiry", || Ok(sas::expiry_of(&token)))
 }
 
 /// A text with the value of every `sb-hc-token` masked.
-#[napi]
-pub fn redact_uri(uri: String) -> String {
-    uri::redact(&Zeroizing::new(uri))
+#[napi(catch_unwind)]
+pub fn redact_uri(uri: String) -> Result<String> {
+    let uri = Zeroizing::new(uri);
+    attempt("redactUri", || Ok(uri::redact(&uri)))
 }
 
 /// The proxy variables of the environment; empty is not set.
@@ -70,10 +79,16 @@ pub struct ProxyVariables {
 }
 
 /// The URL of the proxy that the variables prescribe for a destination.
-#[napi]
-pub fn choose_proxy(variables: ProxyVariables, secure: bool, host: String, port: u16) -> Option<String> {
+#[napi(catch_unwind)]
+pub fn choose_proxy(
+    variables: ProxyVariables,
+    secure: bool,
+    host: String,
+    port: u16,
+) -> Result<Option<String>> {
     let ProxyVariables { http, https, all, no } = variables;
-    proxy::choose(&proxy::ProxyEnv { http, https, all, no }, secure, &host, port).map(str::to_owned)
+    let variables = proxy::ProxyEnv { http, https, all, no };
+    attempt("chooseProxy", || Ok(proxy::choose(&variables, secure, &host, port).map(str::to_owned)))
 }
 
 /// A connection string, taken apart. The names are those of @azure/service-bus.
@@ -100,9 +115,11 @@ pub struct ConnectionStringProperties {
 }
 
 /// Takes a connection string apart.
-#[napi]
+#[napi(catch_unwind)]
 pub fn parse_connection_string(text: String) -> Result<ConnectionStringProperties> {
-    let parsed = connection_string::parse(&Zeroizing::new(text)).map_err(refusal)?;
+    let text = Zeroizing::new(text);
+    let parse = || connection_string::parse(&text).map_err(|error| thrown(&error));
+    let parsed = attempt("parseConnectionString", parse)?;
     Ok(ConnectionStringProperties {
         endpoint: parsed.endpoint,
         fully_qualified_namespace: parsed.fully_qualified_namespace,

@@ -8,6 +8,7 @@ use napi_derive::napi;
 
 use super::convert::{self, DeflateOffer, KeepAliveOptions, SocketLimits};
 use super::engine::NativeEngine;
+use super::guard::{attempt, guard};
 use crate::frame::{DeflateOptions, negotiation};
 use crate::listener::{
     HostPolicy, KeepAlive, KeepAliveMode, Listener, ListenerConfig, ListenerEvent, ListenerSink,
@@ -40,7 +41,8 @@ pub struct ListenOptions {
     pub handshake_timeout: f64,
     pub accept_timeout: f64,
     pub control_channels: u32,
-    pub check_hosts: bool,
+    /// JavaScript decides which hosts are dialled; `host` events ask.
+    pub asks_hosts: bool,
     pub tls_context: Option<u32>,
     pub server_name: Option<String>,
     pub proxy: Option<String>,
@@ -85,21 +87,35 @@ impl ListenerSink for Events {
 #[napi]
 impl NativeEngine {
     /// Starts a listener under `slot`; its events arrive as records.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn listen(&mut self, slot: u32, options: ListenOptions) -> Result<()> {
-        let sockets = Arc::new(convert::socket_options(&options.limits));
-        let (deflate, level) = convert::deflate(options.deflate.as_ref());
-        let config = self.listener_config(options)?;
-        let sink = Arc::new(Events { slot, delivery: self.delivery() });
-        let listener = Listener::start(config, sink, self.io()).map_err(|error| convert::thrown(&error))?;
-        self.put_listener(slot, Accepting { listener, options: sockets, deflate, level });
-        Ok(())
+        attempt("listen", || {
+            let sockets = Arc::new(convert::socket_options(&options.limits));
+            let (deflate, level) = convert::deflate(options.deflate.as_ref());
+            let config = self.listener_config(options)?;
+            let sink = Arc::new(Events { slot, delivery: self.delivery() });
+            let listener =
+                Listener::start(config, sink, self.io()).map_err(|error| convert::thrown(&error))?;
+            self.put_listener(slot, Accepting { listener, options: sockets, deflate, level });
+            Ok(())
+        })
     }
 
     /// Dials the rendezvous of an offer under `socket`. False if the offer is gone.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn accept_offer(
         &mut self,
+        slot: u32,
+        offer: f64,
+        socket: u32,
+        protocol: Option<String>,
+        headers: Option<Vec<String>>,
+    ) -> Result<bool> {
+        attempt("acceptOffer", || self.accept(slot, offer, socket, protocol, headers))
+    }
+
+    fn accept(
+        &self,
         slot: u32,
         offer: f64,
         socket: u32,
@@ -131,81 +147,82 @@ impl NativeEngine {
             compression: answer.map(Compression::Answer),
             level: *level,
             tells_head: false,
+            admission: rendezvous.admission,
         };
         self.open(socket, Arc::clone(options), opening);
         Ok(true)
     }
 
     /// Turns a sender away through the relay.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn reject_offer(&self, slot: u32, offer: f64, status: u32, reason: String) {
-        if let Some(listener) = self.listener(slot) {
-            listener.reject(offer as u64, u16::try_from(status).unwrap_or(500), &reason);
-        }
+        let status = u16::try_from(status).unwrap_or(500);
+        self.with_listener("rejectOffer", slot, |listener| listener.reject(offer as u64, status, &reason));
     }
 
-    /// Forgets an offer without a word to the relay.
-    #[napi]
-    pub fn discard_offer(&self, slot: u32, offer: f64) {
-        if let Some(listener) = self.listener(slot) {
-            listener.discard(offer as u64);
-        }
+    /// Answers a `host` event.
+    #[napi(catch_unwind)]
+    pub fn admit_host(&self, slot: u32, question: f64, admitted: bool) {
+        self.with_listener("admitHost", slot, |listener| listener.admit_host(question as u64, admitted));
     }
 
     /// Answers a `token` event.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn provide_token(&self, slot: u32, token: String) {
-        if let Some(listener) = self.listener(slot) {
-            listener.provide_token(Ok(token));
-        }
+        self.with_listener("provideToken", slot, |listener| listener.provide_token(Ok(token)));
     }
 
     /// Answers a `token` event with a failure.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn fail_token(&self, slot: u32, message: String) {
-        if let Some(listener) = self.listener(slot) {
-            listener.fail_token(message, false);
-        }
+        self.with_listener("failToken", slot, |listener| listener.fail_token(message, false));
     }
 
     /// Puts a new token to use.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn update_token(&self, slot: u32, token: String) -> Result<()> {
-        let Some(listener) = self.listener(slot) else { return Ok(()) };
-        listener.update_token(&token).map_err(|error| convert::thrown(&error))
+        let updated = self.with_listener("updateToken", slot, |listener| listener.update_token(&token));
+        updated.unwrap_or(Ok(())).map_err(|error| convert::thrown(&error))
     }
 
     /// Names the delay of the retry that was announced, in milliseconds.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn retry_in(&self, slot: u32, channel: u32, delay: f64) {
-        if let Some(listener) = self.listener(slot) {
-            listener.retry_in(u16::try_from(channel).unwrap_or(u16::MAX), convert::milliseconds(delay));
-        }
+        let channel = u16::try_from(channel).unwrap_or(u16::MAX);
+        let delay = convert::milliseconds(delay);
+        self.with_listener("retryIn", slot, |listener| listener.retry_in(channel, delay));
     }
 
     /// Takes the listener down; its `closed` event says when that is done.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn close_listener(&self, slot: u32, drain: f64) {
-        if let Some(listener) = self.listener(slot) {
-            listener.close(convert::milliseconds(drain));
-        }
+        let drain = convert::milliseconds(drain);
+        self.with_listener("closeListener", slot, |listener| listener.close(drain));
     }
 
     /// The listener's counters as JSON.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn listener_stats(&self, slot: u32) -> String {
-        let stats = self.listener(slot).map(|listener| listener.stats());
-        serde_json::to_string(&stats).unwrap_or_default()
+        let stats = self.with_listener("listenerStats", slot, Listener::stats);
+        // Numbers only: this cannot fail.
+        serde_json::to_string(&stats.unwrap_or_default()).unwrap_or_default()
     }
 
     /// Frees the slot after the `closed` event.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn release_listener(&self, slot: u32) {
-        self.take_accepting(slot);
+        guard("releaseListener", || drop(self.take_accepting(slot)));
     }
 
-    fn listener(&self, slot: u32) -> Option<Arc<Listener>> {
-        Some(Arc::clone(&self.accepting(slot)?.listener))
+    /// Does something to a listener, if there is one. Where that panics the listener goes down, and its `closed` event
+    /// is one that nobody has asked for.
+    fn with_listener<T>(&self, name: &str, slot: u32, act: impl FnOnce(&Listener) -> T) -> Option<T> {
+        let listener = Arc::clone(&self.accepting(slot)?.listener);
+        let done = guard(name, || act(&listener));
+        if done.is_none() {
+            listener.close(Duration::ZERO);
+        }
+        done
     }
 
     fn listener_config(&self, options: ListenOptions) -> Result<ListenerConfig> {
@@ -237,8 +254,8 @@ impl NativeEngine {
         config.handshake_timeout = convert::milliseconds(options.handshake_timeout);
         config.accept_timeout = convert::milliseconds(options.accept_timeout);
         config.control_channels = u16::try_from(options.control_channels).unwrap_or(u16::MAX);
-        if !options.check_hosts {
-            config.rendezvous_hosts = HostPolicy::Any;
+        if options.asks_hosts {
+            config.rendezvous_hosts = HostPolicy::Owner;
         }
         config.tls = options.tls_context.and_then(|id| self.tls_context(id));
         config.server_name = options.server_name;

@@ -8,6 +8,7 @@ mod convert;
 #[cfg(feature = "emulator")]
 pub mod emulator;
 pub mod engine;
+pub mod guard;
 pub mod helpers;
 pub mod listener;
 pub mod runtime;

@@ -4,9 +4,12 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use crate::error::{ErrorKind, RelayError};
+
+/// Longest host name in bytes; no longer one can be looked up, and reports quote it.
+const MAX_HOST: usize = 253;
 
 /// A `ws://` or `wss://` address, ready to dial.
 #[derive(Clone, PartialEq, Eq)]
@@ -67,7 +70,7 @@ impl Address {
             url::Host::Ipv4(ip) => ip.to_string(),
             url::Host::Ipv6(ip) => ip.to_string(),
         };
-        if host.is_empty() {
+        if host.is_empty() || host.len() > MAX_HOST {
             return Err("The address has no valid host");
         }
         let tail = tail.split('#').next().unwrap_or_default();
@@ -87,6 +90,14 @@ impl Address {
     pub fn host_header(&self) -> String {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         if self.port == if self.secure { 443 } else { 80 } { host } else { format!("{host}:{}", self.port) }
+    }
+
+    /// The host as `URL.hostname` of JavaScript has it: an IPv6 address in brackets, and in the URL standard's spelling.
+    pub fn hostname(&self) -> String {
+        match self.host.parse::<Ipv6Addr>() {
+            Ok(ip) => url::Host::<&str>::Ipv6(ip).to_string(),
+            Err(_) => self.host.clone(),
+        }
     }
 
     /// Puts the address together again.
@@ -127,35 +138,25 @@ fn encode_unsafe(target: &str) -> String {
 }
 
 /// Which hosts an `accept` or a `request` may send the listener to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum HostPolicy {
     /// The listen host itself and every host under its parent domain, as Azure's gateway nodes are.
     #[default]
     ParentDomain,
-    /// Exactly these hosts (besides the listen host).
-    Only(Vec<String>),
-    /// Any host: the owner of the listener decides offer by offer.
-    Any,
+    /// The listener's owner decides, dial by dial.
+    Owner,
 }
 
 impl HostPolicy {
-    /// Checks an address of the relay against the listen address.
+    /// Checks what can be told from an address of the relay and the listen address alone: an owner is still to be asked.
     ///
     /// # Errors
     /// `Protocol` if the host is not allowed or if it would give up TLS that the listener itself has.
-    pub fn check(&self, address: &Address, listen: &Address) -> Result<(), RelayError> {
+    pub fn check(self, address: &Address, listen: &Address) -> Result<(), RelayError> {
         if listen.secure && !address.secure {
             return Err(RelayError::new(ErrorKind::Protocol, "The relay named an address without TLS"));
         }
-        let allowed = match self {
-            HostPolicy::Any => true,
-            HostPolicy::ParentDomain => host_allowed(&address.host, &listen.host),
-            HostPolicy::Only(hosts) => {
-                same_host(&address.host, &listen.host)
-                    || hosts.iter().any(|host| same_host(&address.host, host))
-            }
-        };
-        if allowed {
+        if self == HostPolicy::Owner || host_allowed(&address.host, &listen.host) {
             return Ok(());
         }
         let text = format!("The relay named a host outside the namespace's domain: {}", address.host);

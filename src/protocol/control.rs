@@ -15,6 +15,9 @@ use crate::error::{ErrorKind, RelayError};
 /// blow that up sixfold.
 pub const MAX_MESSAGE: usize = 256 * 1024;
 
+/// Longest id in bytes of a request: what its answer repeats. Part of the 32 KiB of header text at most.
+pub const MAX_ID: usize = 32 * 1024;
+
 /// Header names and values in the order in which they came.
 pub type Headers = Vec<(String, String)>;
 
@@ -129,6 +132,7 @@ impl RawRequest {
         match (&head, &self.address) {
             (None, None) => Err("a request with neither a method nor an address"),
             (Some(_), _) if self.id.is_empty() => Err("a request without an id"),
+            _ if self.id.len() > MAX_ID => Err("a request with an id that is too long"),
             _ => Ok(Request { id: self.id, address: self.address, head }),
         }
     }

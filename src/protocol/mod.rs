@@ -30,7 +30,7 @@
 //! ```
 //!
 //! - [`control`]: the JSON messages, read tolerantly and written strictly.
-//! - [`address`]: the `wss://…` addresses inside them, and which hosts may be dialled.
+//! - [`address`]: the `wss://…` addresses inside them, and the listener's own rule on their hosts.
 //! - [`accept`]: what an `accept` means for the program: its URL, its subprotocols, the reject address, header lines.
 
 #![forbid(unsafe_code)]

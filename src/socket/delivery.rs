@@ -8,15 +8,18 @@
 #![forbid(unsafe_code)]
 
 mod batch;
+mod large;
 mod turns;
 
 use std::collections::VecDeque;
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use self::batch::Batch;
 
+use self::large::LargeRow;
 use self::turns::Turns;
 
 /// Words of one record: slot, meta, offset, length. Meta is kind | flags << 8 | detail << 16.
@@ -30,7 +33,7 @@ pub const BULK: usize = 256 * 1024;
 /// The size of the block that JavaScript lends: whatever is not large fits into an empty one.
 pub const BLOCK: usize = 64 * 1024;
 
-/// A record's flag: the payload is not in the block but next in the row of large buffers.
+/// A record's flag: the payload is not in the block but a buffer of its own, which the offset numbers.
 pub const FLAG_LARGE: u32 = 1 << 8;
 /// A record's flag: the payload lies in the chunk that was taken last, not in the block.
 pub const FLAG_CHUNK: u32 = 1 << 9;
@@ -78,6 +81,8 @@ pub enum Kind {
     Listener = 16,
     /// We have ended our side: everything is written, and FIN behind it.
     Shut = 17,
+    /// Records of the slot are missing, by a fault of this package.
+    Lost = 18,
 }
 
 /// Whom the queue tells that JavaScript took some of its bytes.
@@ -138,12 +143,55 @@ struct Queue {
 #[derive(Default)]
 struct Reader {
     turns: Turns,
-    large: VecDeque<Vec<u8>>,
+    large: LargeRow,
     chunk: Option<Vec<u8>>,
     /// Records about the chunk that was handed over last are still to come, so that there must not be another.
     within_chunk: bool,
     arrived: VecDeque<Batch>,
     used: Vec<Batch>,
+}
+
+/// How far the batch came whose turn it was.
+enum Served {
+    /// To its end, which gives so much credit back.
+    All(usize),
+    /// Not to its end: another has its turn, or something is full.
+    Some(Option<DrainEnd>),
+}
+
+impl Reader {
+    /// Moves records of the batch whose turn it is.
+    fn serve(&mut self, tray: &mut Tray<'_>) -> Served {
+        let Some((batch, turn)) = self.turns.next() else { return Served::Some(None) };
+        if !self.within_chunk
+            && let Some(chunk) = batch.take_chunk()
+        {
+            self.chunk = Some(chunk);
+            self.within_chunk = true;
+            return Served::Some(Some(DrainEnd::Chunk));
+        }
+        let before = tray.count;
+        let full = batch.serve(turn, tray, &mut self.large);
+        if let Some(owner) = batch.is_served().then(|| batch.owner.take()).flatten() {
+            owner.drained(batch.weight());
+        }
+        self.turns.spend(tray.count - before);
+        if full.is_some() {
+            return Served::Some(full);
+        }
+        let Some(batch) = self.turns.take_served() else { return Served::Some(None) };
+        let weight = batch.weight();
+        self.within_chunk &= !batch.taken;
+        self.used.push(batch);
+        Served::All(weight)
+    }
+
+    /// Serving the batch whose turn it is has panicked.
+    fn give_up(&mut self) {
+        if let Some((batch, _)) = self.turns.next() {
+            batch.spoil();
+        }
+    }
 }
 
 /// The queue of one JavaScript environment.
@@ -231,42 +279,27 @@ impl Delivery {
         // What has come since the last call need not wait until everything before it has been moved.
         self.refill(reader, 0);
         let ended = loop {
-            let Some((batch, turn)) = reader.turns.next() else {
+            if reader.turns.is_empty() {
                 if !self.refill(reader, taken) {
                     return tray.drained(DrainEnd::Empty);
                 }
                 taken = 0;
-                continue;
-            };
-            if !reader.within_chunk
-                && let Some(chunk) = batch.take_chunk()
-            {
-                reader.chunk = Some(chunk);
-                reader.within_chunk = true;
-                break DrainEnd::Chunk;
             }
-            let before = tray.count;
-            let full = batch.serve(turn, &mut tray, &mut reader.large);
-            reader.turns.spend(tray.count - before);
-            if let Some(full) = full {
-                break full;
-            }
-            if let Some(mut batch) = reader.turns.take_served() {
-                taken += batch.weight();
-                reader.within_chunk &= !batch.taken;
-                if let Some(owner) = batch.owner.take() {
-                    owner.drained(batch.weight());
-                }
-                reader.used.push(batch);
+            match catch_unwind(AssertUnwindSafe(|| reader.serve(&mut tray))) {
+                Ok(Served::All(weight)) => taken += weight,
+                Ok(Served::Some(None)) => {}
+                Ok(Served::Some(Some(ended))) => break ended,
+                // The same records would bring it about again.
+                Err(_) => reader.give_up(),
             }
         };
         self.release(taken, None);
         tray.drained(ended)
     }
 
-    /// The next large payload, in the order of the records that announced them.
-    pub fn take_large(&self) -> Option<Vec<u8>> {
-        lock(&self.reader).large.pop_front()
+    /// The large payload that a record has announced under that number.
+    pub fn take_large(&self, number: u32) -> Option<Vec<u8>> {
+        lock(&self.reader).large.take(number)
     }
 
     /// The chunk that the next records are about.

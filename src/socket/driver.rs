@@ -66,12 +66,13 @@ pub fn run(socket: Arc<Socket>, opening: Opening) -> impl Future<Output = ()> + 
             IO.take();
             Cause::Internal
         });
-        bury(&socket, cause);
+        let struck = socket.side().broken == Some(Cause::Internal);
+        bury(&socket, if struck { Cause::Internal } else { cause });
     }
 }
 
-async fn start(socket: Arc<Socket>, opening: Opening) -> Option<Box<Driver>> {
-    let connection = open(&socket, &opening).await?;
+async fn start(socket: Arc<Socket>, mut opening: Opening) -> Option<Box<Driver>> {
+    let connection = open(&socket, &mut opening).await?;
     Some(Box::new(Driver::new(socket, connection, opening.level)))
 }
 

@@ -27,6 +27,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::thread;
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
@@ -224,6 +225,12 @@ impl Socket {
         self.end(Ending::Terminate);
     }
 
+    /// Drops the connection, or the attempt to make one, for a panic has struck it: what it keeps may be half done.
+    pub fn fail(&self) {
+        self.side().broken = Some(Cause::Internal);
+        self.terminate();
+    }
+
     /// Reads no more until [`Socket::resume`]: TCP pushes back to the peer.
     pub fn pause(&self) {
         self.paused.store(true, Ordering::Relaxed);
@@ -398,6 +405,10 @@ impl SendRun<'_> {
 
 impl Drop for SendRun<'_> {
     fn drop(&mut self) {
+        // A second panic would be one too many.
+        if thread::panicking() {
+            return;
+        }
         let tuning = self.socket.tuning;
         let side = &mut *self.side;
         let direct = tuning.direct_write

@@ -9,6 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio::sync::oneshot;
 
 use super::compression::{Agreed, Compression};
 use super::delivery::{Batch, Delivery, Kind};
@@ -32,6 +33,8 @@ pub struct Opening {
     pub level: u8,
     /// Whether JavaScript wants the head of an answer that opens the socket.
     pub tells_head: bool,
+    /// Word on whether to dial at all, which the dial waits for within its own limit; `None`: at once.
+    pub admission: Option<oneshot::Receiver<Result<(), RelayError>>>,
 }
 
 /// A connection whose handshake is done.
@@ -81,9 +84,24 @@ struct FailReport<'a> {
     error: Option<crate::error::ErrorReport<'a>>,
 }
 
-/// Dials; `None` where no WebSocket came of it, which has then been reported.
-pub(super) async fn open(socket: &Arc<Socket>, opening: &Opening) -> Option<Connection> {
-    let dial = Box::pin(async { transport::open(&opening.request).await });
+/// Dials, once that is allowed.
+async fn dial(
+    admission: Option<oneshot::Receiver<Result<(), RelayError>>>,
+    request: &DialRequest,
+) -> Result<Opened, RelayError> {
+    let Some(admission) = admission else { return transport::open(request).await };
+    let admitted = async {
+        // Whoever goes away without an answer has not said yes.
+        let lost = |_| Err(RelayError::new(ErrorKind::Aborted, "Nobody decided whether to dial"));
+        admission.await.unwrap_or_else(lost)?;
+        transport::open(request).await
+    };
+    transport::within(request.handshake_timeout, admitted).await
+}
+
+/// Opens; `None` where no WebSocket came of it, which has then been reported.
+pub(super) async fn open(socket: &Arc<Socket>, opening: &mut Opening) -> Option<Connection> {
+    let dial = Box::pin(dial(opening.admission.take(), &opening.request));
     let opened = match unless_terminated(socket, dial).await? {
         Ok(opened) => opened,
         Err(error) => {

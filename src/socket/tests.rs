@@ -141,8 +141,8 @@ impl Inbox {
                 }
                 let counts = kind == Kind::Sent as u32 || kind == Kind::Closed as u32;
                 let payload = match row[1] & (FLAG_LARGE | FLAG_CHUNK) {
-                    _ if counts => Vec::new(),
-                    FLAG_LARGE => self.delivery.take_large().unwrap(),
+                    _ if counts || row[3] == 0 => Vec::new(),
+                    FLAG_LARGE => self.delivery.take_large(row[2]).unwrap(),
                     flag => {
                         let bytes = if flag == 0 { &block } else { &chunk };
                         bytes[row[2] as usize..][..row[3] as usize].to_vec()
@@ -343,6 +343,7 @@ fn opening(setup: &Setup, port: u16) -> Opening {
         compression: setup.deflate.map(Compression::Offer),
         level: 6,
         tells_head: true,
+        admission: None,
     }
 }
 

@@ -116,6 +116,20 @@ fn close_reasons_are_cut_at_a_character() {
     assert_eq!(close_reason(&[]), (1005, String::new()));
 }
 
+#[test]
+fn nothing_is_read_behind_a_breach() {
+    let (mut decoder, mut record) = (Decoder::new(false), Record::default());
+    let mut input = [masked(FIN | TEXT, b"before", [0; 4]), masked(FIN | 3, b"", [0; 4])].concat();
+    assert!(decoder.feed(&mut input, &mut record).is_err());
+    let before = record.clone();
+    assert_eq!(before.frames, 1);
+    for _ in 0..3 {
+        assert_eq!(decoder.feed(&mut masked(FIN | TEXT, b"behind", [0; 4]), &mut record), Ok(()));
+    }
+    assert_eq!(record, before);
+    assert!(decoder.closed());
+}
+
 proptest! {
     #[test]
     fn how_the_bytes_arrive_makes_no_difference(

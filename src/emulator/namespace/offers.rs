@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::{Ending, Namespace};
 use crate::emulator::refusal::Refusal;
@@ -20,6 +20,45 @@ pub enum Message {
     WithBody(String, Vec<u8>),
 }
 
+impl Message {
+    fn size(&self) -> usize {
+        match self {
+            Message::Text(text) | Message::Offer(text, _) => text.len(),
+            Message::WithBody(text, body) => text.len() + body.len(),
+        }
+    }
+}
+
+/// Messages that wait for a listener which does not read.
+const MAX_QUEUED: usize = 1024;
+/// Their bytes, unless a single one has more.
+const MAX_QUEUED_BYTES: usize = 16 * 1024 * 1024;
+
+/// A message and its share of the room, which is free again when this is dropped.
+pub type Queued = (Message, OwnedSemaphorePermit);
+
+/// The way to one control channel.
+#[derive(Clone)]
+pub struct Queue {
+    messages: mpsc::Sender<Queued>,
+    room: Arc<Semaphore>,
+}
+
+impl Queue {
+    /// A queue and its other end.
+    pub fn new() -> (Self, mpsc::Receiver<Queued>) {
+        let (messages, inbox) = mpsc::channel(MAX_QUEUED);
+        (Self { messages, room: Arc::new(Semaphore::new(MAX_QUEUED_BYTES)) }, inbox)
+    }
+
+    /// False where there is no room, or nobody any more.
+    fn push(&self, message: Message) -> bool {
+        let size = message.size().min(MAX_QUEUED_BYTES) as u32;
+        let Ok(share) = self.room.clone().try_acquire_many_owned(size) else { return false };
+        self.messages.try_send((message, share)).is_ok()
+    }
+}
+
 /// A control channel, as those who offer it something see it.
 #[derive(Clone)]
 pub struct Listener {
@@ -28,7 +67,7 @@ pub struct Listener {
     pub id: String,
     /// The name by which it knows the relay.
     pub authority: String,
-    pub(super) messages: mpsc::Sender<Message>,
+    pub(super) queue: Queue,
     pub(super) endings: mpsc::UnboundedSender<Ending>,
     /// The relay has decided to end it, be it that its task does not know yet.
     pub(super) ending: Arc<AtomicBool>,
@@ -37,12 +76,12 @@ pub struct Listener {
 impl Listener {
     /// Queues `message`; false where the listener does not keep up, or is being closed.
     pub fn send(&self, message: Message) -> bool {
-        self.messages.try_send(message).is_ok()
+        self.queue.push(message)
     }
 
     /// A closing handshake is under way: nothing more is sent.
     pub fn is_closing(&self) -> bool {
-        self.ending.load(Ordering::Relaxed) || self.messages.is_closed()
+        self.ending.load(Ordering::Relaxed) || self.queue.messages.is_closed()
     }
 
     /// Ends it. From here on it is closing: a sender that comes now must not depend on which task is the first.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Ending, Message, Namespace};
+use super::{Ending, Namespace, Queued};
 use crate::emulator::event::Event;
 use crate::emulator::protocol::Response;
 use crate::emulator::target::segments;
@@ -20,7 +20,7 @@ pub struct Seat {
     /// The id under which it registered.
     pub id: String,
     /// What to send.
-    pub messages: mpsc::Receiver<Message>,
+    pub messages: mpsc::Receiver<Queued>,
     /// How to end.
     pub endings: mpsc::UnboundedReceiver<Ending>,
 }

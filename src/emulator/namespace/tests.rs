@@ -129,3 +129,18 @@ fn faults_strike_the_hybrid_connection_that_they_name() {
     drop(pipe);
     assert_eq!(namespace.stats().senders, 0);
 }
+
+#[test]
+fn what_waits_for_a_listener_that_does_not_read_is_bounded() {
+    for (length, count) in [(1, 1024), (1 << 20, 16), (64 << 20, 1)] {
+        let (namespace, _) = namespace(EmulatorOptions::default());
+        let mut seat = namespace.register("hyco", "id".into(), "h".into()).ok().unwrap();
+        let text = || Fault::SendControl { path: None, text: "x".repeat(length) };
+        for _ in 0..count {
+            assert_eq!(namespace.inflict(text()), 1);
+        }
+        assert_eq!(namespace.inflict(text()), 0);
+        drop(seat.messages.try_recv());
+        assert_eq!(namespace.inflict(text()), 1, "there is room again");
+    }
+}

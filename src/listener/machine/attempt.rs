@@ -8,7 +8,7 @@ use super::link::{Leaving, Link};
 use super::{Action, DIAL_GUARD, HOLD, LinkId, Machine, OVERLAP, Tokens};
 use crate::error::{ErrorKind, RelayError};
 use crate::listener::backoff::{Rule, rule};
-use crate::listener::config::Secret;
+use crate::listener::config::{MAX_TEXT, Secret};
 use crate::listener::events::{ListenerEvent, TokenReason};
 
 /// How long an owner that names its delays itself may take to do so.
@@ -311,7 +311,7 @@ pub fn millis(delay: Duration) -> u64 {
 
 fn lost_error(code: Option<u16>, reason: &str) -> RelayError {
     // The relay's text may be anything: only its length is ours to limit.
-    let reason: String = reason.chars().take(512).collect();
+    let reason: String = reason.chars().take(MAX_TEXT).collect();
     let text = match (code, reason.as_str()) {
         (Some(code), "") => format!("The relay closed the control channel: {code}"),
         (Some(code), reason) => format!("The relay closed the control channel: {code} ({reason})"),

@@ -62,7 +62,8 @@ impl Machine {
         }
     }
 
-    /// The relay's word is not enough: only hosts of the namespace's own domain are dialled.
+    /// The relay's word is not enough: only hosts of the namespace's own domain are dialled, or those that the owner,
+    /// who is asked before the dial, lets pass.
     fn checked(&mut self, text: &str) -> Option<Address> {
         let checked = Address::parse(text).and_then(|address| {
             self.config.hosts.check(&address, &self.config.listen)?;

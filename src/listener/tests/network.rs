@@ -57,7 +57,7 @@ async fn listens_over_a_real_socket() {
 }
 
 #[tokio::test]
-async fn a_refusal_keeps_its_reason_and_its_retry_after() {
+async fn a_refusal_keeps_its_retry_after_and_the_beginning_of_its_reason() {
     let (relay, config) = relay().await;
     let (listener, mut events) = start(config);
     let (mut stream, _) = relay.accept().await.unwrap();
@@ -68,12 +68,12 @@ async fn a_refusal_keeps_its_reason_and_its_retry_after() {
         head.contains("\r\nServiceBusAuthorization: token\r\n") && head.contains("sb-hc-action=listen"),
         "{head}"
     );
-    stream
-        .write_all(b"HTTP/1.1 503 Busy. TrackingId:9_G1, x\r\nRetry-After: 120\r\nContent-Length: 0\r\n\r\n")
-        .await
-        .unwrap();
+    let reason = format!("Busy. TrackingId:9_G1, {}", "x".repeat(50_000));
+    let answer = format!("HTTP/1.1 503 {reason}\r\nRetry-After: 120\r\nContent-Length: 0\r\n\r\n");
+    stream.write_all(answer.as_bytes()).await.unwrap();
     let event = event(&mut events, "reconnecting").await;
     assert!(event["delay"].as_u64().unwrap() >= 120_000);
     assert_eq!(event["error"]["trackingId"], "9_G1");
+    assert_eq!(event["error"]["reason"], reason[..512]);
     drop(listener);
 }

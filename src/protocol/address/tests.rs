@@ -93,19 +93,35 @@ fn addresses_and_short_names_must_be_identical() {
 fn never_gives_up_tls() {
     let listen = Address::parse("wss://a.example.com/").unwrap();
     let plain = Address::parse("ws://a.example.com/").unwrap();
-    assert!(HostPolicy::Any.check(&plain, &listen).is_err());
-    assert!(HostPolicy::Any.check(&listen, &plain).is_ok());
-    assert!(HostPolicy::ParentDomain.check(&plain, &plain).is_ok());
+    for policy in [HostPolicy::ParentDomain, HostPolicy::Owner] {
+        assert!(policy.check(&plain, &listen).is_err());
+        assert!(policy.check(&listen, &plain).is_ok());
+        assert!(policy.check(&plain, &plain).is_ok());
+    }
 }
 
 #[test]
-fn a_list_of_hosts_replaces_the_domain_rule() {
+fn an_owner_takes_the_place_of_the_domain_rule() {
     let listen = Address::parse("wss://a.example.com/").unwrap();
-    let only = HostPolicy::Only(vec!["node.other.example".into()]);
-    assert!(only.check(&Address::parse("wss://node.OTHER.example/").unwrap(), &listen).is_ok());
-    assert!(only.check(&Address::parse("wss://a.example.com/").unwrap(), &listen).is_ok());
-    assert!(only.check(&Address::parse("wss://b.example.com/").unwrap(), &listen).is_err());
-    assert!(HostPolicy::Any.check(&Address::parse("wss://evil.example/").unwrap(), &listen).is_ok());
+    let strange = Address::parse("wss://node.other.example/").unwrap();
+    assert!(HostPolicy::ParentDomain.check(&strange, &listen).is_err());
+    assert!(HostPolicy::Owner.check(&strange, &listen).is_ok());
+}
+
+#[test]
+fn a_hostname_is_spelled_as_javascript_does() {
+    let hostname = |uri: &str| Address::parse(uri).unwrap().hostname();
+    assert_eq!(hostname("wss://G1.Example.com.:444/"), "g1.example.com");
+    assert_eq!(hostname("wss://127.1/"), "127.0.0.1");
+    assert_eq!(hostname("wss://[0::1]:1/"), "[::1]");
+    assert_eq!(hostname("wss://[::ffff:1.2.3.4]/"), "[::ffff:102:304]");
+}
+
+#[test]
+fn a_host_is_no_longer_than_a_name_can_be() {
+    let of = |length: usize| Address::parse(&format!("wss://{}/", "a.".repeat(length / 2) + "a"));
+    assert!(of(252).is_ok());
+    assert_eq!(of(254).unwrap_err().kind, ErrorKind::Protocol);
 }
 
 proptest! {

@@ -6,9 +6,12 @@ use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 
+use super::large::LargeRow;
 use super::{CHUNK, DrainEnd, FLAG_CHUNK, FLAG_LARGE, Kind, LARGE, Owner, RECORD_WORDS, Tray};
 use crate::buffers;
 
+/// The part of a record's meta that says its kind.
+const KIND: u32 = 0xff;
 /// A record's flag within a batch: its payload was put beside the bytes that were read, not among them.
 const FLAG_BESIDE: u32 = 1 << 10;
 
@@ -54,9 +57,9 @@ impl Batch {
         }
         let beside = if self.in_place && !payload.is_empty() { FLAG_BESIDE } else { 0 };
         let meta = kind as u32 | beside | u32::from(detail) << 16;
-        self.records.push([slot, meta, self.bytes.len() as u32, payload.len() as u32]);
+        let offset = self.bytes.len();
         self.bytes.extend_from_slice(payload);
-        self.note(payload.len());
+        self.note([slot, meta], offset, payload.len());
     }
 
     /// From here on payloads may lie within the bytes that are being decoded: see [`Batch::push_within`].
@@ -67,8 +70,7 @@ impl Batch {
 
     /// Adds a record whose payload lies at `offset` of the bytes that are being decoded.
     pub fn push_within(&mut self, slot: u32, kind: Kind, offset: usize, length: usize) {
-        self.records.push([slot, kind as u32, offset as u32, length as u32]);
-        self.note(length);
+        self.note([slot, kind as u32], offset, length);
     }
 
     /// Takes the decoded bytes over, if a payload lies within them, and leaves another buffer in their place.
@@ -89,9 +91,11 @@ impl Batch {
         }
     }
 
-    fn note(&mut self, payload: usize) {
-        self.payload += payload;
-        self.weight += payload + RECORD_WEIGHT;
+    /// Adds a record whose payload is among `bytes`, or will be.
+    fn note(&mut self, [slot, meta]: [u32; 2], offset: usize, length: usize) {
+        self.records.push([slot, meta, offset as u32, length as u32]);
+        self.payload += length;
+        self.weight += length + RECORD_WEIGHT;
     }
 
     /// All of the bytes, if that is better than to copy the payloads out of them.
@@ -108,40 +112,56 @@ impl Batch {
         &mut self,
         most: usize,
         tray: &mut Tray<'_>,
-        large: &mut VecDeque<Vec<u8>>,
+        large: &mut LargeRow,
     ) -> Option<DrainEnd> {
         let until = self.records.len().min(self.next + most);
-        for record in &self.records[self.next..until] {
+        while self.next < until {
+            let record @ [slot, meta, offset, length] = self.records[self.next];
             let at = tray.count * RECORD_WORDS;
             let Some(row) = tray.table.get_mut(at..at + RECORD_WORDS) else {
                 return Some(DrainEnd::TableFull);
             };
-            let &[slot, meta, offset, length] = record;
-            row.copy_from_slice(record);
-            if meta & FLAG_LARGE != 0 {
-                large.extend(self.large.pop_front());
+            let served = if meta & FLAG_LARGE != 0 {
+                match self.large.pop_front() {
+                    Some(payload) => [slot, meta, large.push(payload), length],
+                    None => lost(slot),
+                }
+            } else if !has_payload(meta, length) {
+                // Its offset means nothing, for there may be no bytes at all.
+                record
             } else if self.taken {
-                row[1] |= FLAG_CHUNK;
-            } else if has_payload(meta) {
+                [slot, meta | FLAG_CHUNK, offset, length]
+            } else {
                 let (from, size) = (offset as usize, length as usize);
                 let payload = &self.bytes[from..from + size];
                 if size >= LARGE {
                     // Part of what was read, which can't be handed over amid the chunk of another socket.
-                    large.push_back(payload.to_vec());
-                    row[1] |= FLAG_LARGE;
+                    [slot, meta | FLAG_LARGE, large.push(payload.to_vec()), length]
                 } else {
                     let Some(target) = tray.block.get_mut(tray.used..tray.used + size) else {
                         return Some(DrainEnd::BlockFull);
                     };
                     target.copy_from_slice(payload);
-                    row.copy_from_slice(&[slot, meta, tray.used as u32, length]);
+                    let offset = tray.used as u32;
                     tray.used += size;
+                    [slot, meta, offset, length]
                 }
-            }
-            self.next += 1;
+            };
+            row.copy_from_slice(&served);
             tray.count += 1;
+            self.next += 1;
         }
         None
+    }
+
+    /// Gives up the records that are left, for serving them has failed: of their socket comes nothing but its end.
+    pub(super) fn spoil(&mut self) {
+        let Some(&[slot, ..]) = self.records.first() else { return };
+        let mut left = self.records.split_off(self.next);
+        left.retain(|[_, meta, ..]| meta & KIND == Kind::Closed as u32);
+        self.large.clear();
+        self.records.push(lost(slot));
+        self.records.append(&mut left);
     }
 
     /// True once all records have been moved.
@@ -192,7 +212,12 @@ impl Batch {
     }
 }
 
-/// Whether a record's length is a payload's and not just a number.
-fn has_payload(meta: u32) -> bool {
-    ![Kind::Sent as u32, Kind::Closed as u32].contains(&(meta & 0xff))
+/// A record that says that others of its slot are missing.
+fn lost(slot: u32) -> [u32; RECORD_WORDS] {
+    [slot, Kind::Lost as u32, 0, 0]
+}
+
+/// Whether there are bytes that belong to a record: its length may be zero, or just a number.
+fn has_payload(meta: u32, length: u32) -> bool {
+    length > 0 && ![Kind::Sent as u32, Kind::Closed as u32].contains(&(meta & KIND))
 }

@@ -39,9 +39,11 @@ fn drain_all(delivery: &Delivery, rows: usize, block: usize) -> Vec<(u32, u8, u1
     loop {
         let Drained { count, ended, .. } = delivery.drain(&mut table, &mut block);
         for row in table.chunks_exact(RECORD_WORDS).take(count) {
-            let (from, to) = (row[2] as usize, (row[2] + row[3]) as usize);
+            let (from, to) = (row[2] as usize, row[2] as usize + row[3] as usize);
             let payload = if row[1] & FLAG_LARGE != 0 {
-                delivery.take_large().expect("announced")
+                delivery.take_large(row[2]).expect("announced")
+            } else if row[3] == 0 {
+                Vec::new()
             } else if row[1] & FLAG_CHUNK != 0 {
                 chunk[from..to].to_vec()
             } else {
@@ -207,14 +209,7 @@ fn floods_take_turns() {
 proptest! {
     #[test]
     fn each_socket_keeps_its_order(
-        pushes in prop::collection::vec(
-            (
-                0u32..4,
-                any::<bool>(),
-                prop::collection::vec(prop_oneof![99 => 0usize..150, 1 => LARGE..3 * BLOCK], 1..500),
-            ),
-            1..12,
-        ),
+        pushes in prop::collection::vec((0u32..4, any::<bool>(), sizes()), 1..12),
         rows in 1usize..600,
     ) {
         let (delivery, _) = counted(usize::MAX);
@@ -227,7 +222,9 @@ proptest! {
             }
             for length in lengths {
                 let payload = vec![sent.len() as u8; length];
-                if in_place {
+                // What an earlier read had begun lies elsewhere.
+                if in_place && sent.len() % 7 > 0 {
+                    read.extend_from_slice(b"head");
                     batch.push_within(slot, Kind::Binary, read.len(), length);
                     read.extend_from_slice(&payload);
                 } else {
@@ -246,6 +243,71 @@ proptest! {
         sent.sort_by_key(|record| record.0);
         prop_assert!(seen == sent);
     }
+}
+
+/// The payloads of one read: any, nothing but empty ones, all of one size, few and large ones among empty ones.
+fn sizes() -> impl Strategy<Value = Vec<usize>> {
+    let any = prop_oneof![99 => 0usize..150, 1 => LARGE..3 * BLOCK];
+    let one =
+        prop_oneof![1usize..300, Just(CHUNK - 1), Just(CHUNK), Just(LARGE - 1), Just(LARGE), Just(BLOCK)];
+    prop_oneof![
+        4 => prop::collection::vec(any, 1..500),
+        2 => (1usize..9000).prop_map(|count| vec![0; count]),
+        2 => (one, 1usize..20).prop_map(|(size, count)| vec![size; count]),
+        2 => prop::collection::vec(prop_oneof![9 => Just(0), 1 => LARGE..2 * BLOCK], 1..40),
+    ]
+}
+
+/// A batch of three records, the second of which cannot be served.
+fn corrupt(kind: Kind) -> Batch {
+    let mut batch = Batch::default();
+    batch.push(1, Kind::Binary, 0, b"good");
+    batch.push(1, Kind::Binary, 0, b"bad");
+    batch.push(1, kind, 0, &[7; LARGE]);
+    batch.push_count(1, Kind::Closed, 0, 0);
+    batch.records[1][2] = u32::MAX;
+    batch
+}
+
+#[test]
+fn a_batch_that_cannot_be_served_costs_its_socket_and_nothing_else() {
+    let (delivery, _) = counted(usize::MAX);
+    let account = Arc::new(Account::default());
+    let mut batch = corrupt(Kind::Binary);
+    let weight = batch.weight();
+    delivery.push(&mut batch, Some(account.clone()));
+    delivery.push_one(2, Kind::Binary, 0, &[8; LARGE]);
+    let lost = (1, Kind::Lost as u8, 0, vec![]);
+    let expected = [
+        (1, Kind::Binary as u8, 0, b"good".to_vec()),
+        lost,
+        (1, Kind::Closed as u8, 0, vec![]),
+        (2, Kind::Binary as u8, 0, vec![8; LARGE]),
+    ];
+    assert_eq!(drain_all(&delivery, 8, BLOCK), expected);
+    assert_eq!(account.drained.load(Ordering::Relaxed), weight);
+}
+
+/// Gives its credit back badly.
+struct Clumsy;
+
+impl Owner for Clumsy {
+    fn drained(&self, _: usize) {
+        panic!("on purpose");
+    }
+
+    fn room(&self) {}
+}
+
+#[test]
+fn an_owner_that_panics_loses_its_socket_and_nothing_else() {
+    let (delivery, _) = counted(usize::MAX);
+    let mut batch = Batch::default();
+    batch.push(1, Kind::Binary, 0, b"good");
+    delivery.push(&mut batch, Some(Arc::new(Clumsy)));
+    delivery.push_one(2, Kind::Binary, 0, b"other");
+    let kinds: Vec<_> = drain_all(&delivery, 8, BLOCK).iter().map(|&(slot, kind, ..)| (slot, kind)).collect();
+    assert_eq!(kinds, [(1, Kind::Binary as u8), (1, Kind::Lost as u8), (2, Kind::Binary as u8)]);
 }
 
 /// Decodes `[head][first][head][second]` in place, with a third message that an earlier read had begun.

@@ -1,0 +1,35 @@
+'use strict';
+
+/**
+ * The asynchronous context (`AsyncLocalStorage`) that events belong to: each socket and server emits in the one in which it
+ * was made, although the engine brings what has arrived for all of them in one call.
+ */
+
+const { AsyncResource } = require('node:async_hooks');
+
+/** Keeps the context of whoever calls. */
+class Context extends AsyncResource {
+  constructor() {
+    super('HYCO_WS_RS');
+  }
+
+  /** Runs `fn` in a context like this one: what `enterWith()` does in there stays there. */
+  apart(fn, self, ...args) {
+    return this.runInAsyncScope(() => new Context().runInAsyncScope(fn, self, ...args));
+  }
+}
+
+/** Of no socket and no server: that in which this package was loaded. */
+const OUTSIDE = new Context();
+
+/**
+ * @param {function(Error=): void} [callback] Of a `send()`: as in ws it is called in the context of that call
+ * @return {function(Error=): void|undefined}
+ */
+function bindCallback(callback) {
+  if (typeof callback !== 'function') return undefined;
+  const context = new Context();
+  return (error) => context.runInAsyncScope(callback, undefined, error);
+}
+
+module.exports = { Context, OUTSIDE, bindCallback };

@@ -1,0 +1,126 @@
+//! What a hostile relay can make a listener keep is bounded, in bytes too.
+
+use super::*;
+use crate::listener::offers::{Offer, Offers};
+use crate::protocol::address::Address;
+use crate::protocol::control::{self, Accept};
+
+#[tokio::test(start_paused = true)]
+async fn thousands_of_accepts_at_once_stay_bounded() {
+    let (mut stage, mut peer) = Stage::online(ListenerConfig { max_pending_accepts: 2, ..config() }).await;
+    for number in 0..5000 {
+        peer.say(accept(number)).await;
+    }
+    peer.say("end").await;
+    stage.event("malformed").await;
+    let stats = stage.listener.stats();
+    assert_eq!((stats.offers, stats.pending, stats.turned_away), (2, 2, 4998));
+    assert!(stats.rejects_dropped >= 5000 - 1024 - 2 - 16, "{stats:?}");
+    let mut calls = Vec::new();
+    while let Ok(call) = stage.calls.try_recv() {
+        assert!(call.target.address.target.contains("statusCode=503"));
+        calls.push(call);
+    }
+    assert_eq!(calls.len(), 16, "no more dials at once than that");
+    calls.pop().unwrap().refuse(410, "");
+    drop(stage.call().await);
+    assert_eq!(stage.listener.state(), ListenerState::Online);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rejections_that_wait_hold_a_bounded_number_of_bytes() {
+    let (mut stage, mut peer) = Stage::online(ListenerConfig { max_pending_accepts: 0, ..config() }).await;
+    let long = format!("wss://g1-sb.servicebus.windows.net/{}", "a".repeat(250_000));
+    for _ in 0..100 {
+        peer.say(accept_at(&long)).await;
+    }
+    peer.say("end").await;
+    stage.event("malformed").await;
+    let stats = stage.listener.stats();
+    assert_eq!((stats.turned_away, stats.rejects_dropped), (100, 100 - (16 << 20) / 250_001));
+    // What was given frees its place.
+    for _ in 0..50 {
+        stage.call().await.refuse(410, "");
+    }
+    peer.say(accept_at(&long)).await;
+    while !stage.call().await.target.address.target.contains("aaa") {}
+    drop(stage);
+}
+
+#[test]
+fn offers_that_wait_hold_a_bounded_number_of_bytes() {
+    let mut offers = Offers::new(usize::MAX);
+    let address = Address::parse("wss://h.example.com/").unwrap();
+    let accept = Accept {
+        address: "a".repeat(3 << 20),
+        id: String::new(),
+        connect_headers: vec![("a".into(), "b".repeat(1 << 20))],
+        remote_endpoint: None,
+    };
+    let mut fill = || {
+        let mut ids = Vec::new();
+        while !offers.is_full() && ids.len() < 100 {
+            let id = offers.number();
+            let received = Instant::now();
+            offers.push(Offer { id, accept: accept.clone(), address: address.clone(), received });
+            ids.push(id);
+        }
+        let count = ids.len();
+        ids.into_iter().for_each(|id| drop(offers.take(id)));
+        count
+    };
+    assert_eq!(fill(), 16);
+    assert_eq!(fill(), 16, "nothing is counted for ever");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_relay_that_does_not_read_costs_bounded_memory() {
+    // Many small answers, and few large ones: 1,024 of the latter would be 32 MiB.
+    flood_unread(5000, 1).await;
+    flood_unread(100, control::MAX_ID).await;
+}
+
+/// Requests without anybody who reads the answers.
+async fn flood_unread(count: usize, id: usize) {
+    let mut stage = Stage::new(config());
+    let mut peer = stage.call().await.open_with(256).await;
+    stage.event("listening").await;
+    let (mut tell, _hold) = futures_util::StreamExt::split(peer.0);
+    let flood = tokio::spawn(async move {
+        let id = "r".repeat(id);
+        for _ in 0..count {
+            let text =
+                format!(r#"{{"request":{{"id":"{id}","method":"GET","requestTarget":"/","body":false}}}}"#);
+            if futures_util::SinkExt::send(&mut tell, Message::text(text)).await.is_err() {
+                break;
+            }
+        }
+        tell
+    });
+    let event = stage.event("reconnecting").await;
+    assert!(event["reason"].as_str().unwrap().contains("does not read"), "{event}");
+    drop(flood);
+    peer = stage.call().await.open().await;
+    drop(peer);
+    stage.closed().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_id_that_no_sender_can_have_is_not_repeated() {
+    let (mut stage, mut peer) = Stage::online(config()).await;
+    let address = "wss://g1-sb.servicebus.windows.net/$hc/hyco";
+    for length in [control::MAX_ID, control::MAX_ID + 1] {
+        let id = "r".repeat(length);
+        let full = serde_json::json!({ "id": id, "method": "GET", "requestTarget": "/", "body": false });
+        peer.say(serde_json::json!({ "request": full }).to_string()).await;
+        if length <= control::MAX_ID {
+            assert_eq!(peer.hear_json().await["response"]["requestId"], id);
+        } else {
+            assert!(stage.event("malformed").await["message"].as_str().unwrap().contains("id"));
+            peer.say(serde_json::json!({ "request": { "id": id, "address": address } }).to_string()).await;
+            stage.event("malformed").await;
+        }
+    }
+    assert!(stage.calls.try_recv().is_err());
+    stage.closed().await;
+}
