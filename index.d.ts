@@ -389,6 +389,11 @@ declare namespace WebSocket {
     /** Bytes sent that may wait for a sender that does not read, before it is given up. Default 256 MiB; 0: no limit. */
     maxBufferedAmount?: number;
     /**
+     * Bytes that all sockets of the server together may hold of unfinished messages, before the one that holds most is
+     * given up with 1009. Default 256 MiB, and always enough for one message of `maxPayload`; 0: no limit.
+     */
+    maxAssembling?: number;
+    /**
      * To which hosts the relay may send the listener. Asked before each dial of an address that the relay named, after
      * the verdict; only `true`, or a promise of it within `acceptTimeout`, lets one through. `ws:` from `wss:` is never
      * dialled. Default: the hosts of the parent domain of `server`.

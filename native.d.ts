@@ -76,6 +76,8 @@ export declare class NativeEngine {
   pause(slot: number): void
   /** Reads on. */
   resume(slot: number): void
+  /** Gives the connection up because more waits for its peer than may. */
+  giveUp(slot: number): void
   /** Asks for the body of a response that is not an upgrade. */
   readBody(slot: number): void
   /** Bytes that the kernel has not taken yet. */
@@ -262,6 +264,8 @@ export interface SocketLimits {
   skipUtf8: boolean
   highWater: number
   maxBacklog: number
+  /** Over all sockets that get these limits; nothing or 0 for no limit. */
+  maxAssembling?: number
   keepAlive?: KeepAliveOptions
 }
 

@@ -52,6 +52,7 @@ test('defaults are those of the documentation', () => {
     maxPendingAccepts: 256,
     highWaterMark: 1048576,
     maxBufferedAmount: 268435456,
+    maxAssembling: 268435456,
     tokenLifetime: 3600
   });
   expect(read({}).id).toMatch(/^[\da-f]{8}-/);

@@ -298,6 +298,8 @@ function socketLimits(settings) {
     skipUtf8: settings.skipUTF8Validation === true,
     highWater: settings.highWaterMark,
     maxBacklog: settings.maxBufferedAmount,
+    // Only a server has it: its sockets share what they may hold of unfinished messages.
+    maxAssembling: settings.maxAssembling,
     keepAlive: settings.keepAlive
       ? {
           interval: settings.keepAlive.interval ?? 30_000,

@@ -130,6 +130,7 @@ const SERVER = {
   maxPendingAccepts: [256, check.integer(0, 2 ** 31 - 1)],
   highWaterMark: [1024 * 1024, check.integer(1, Number.MAX_SAFE_INTEGER)],
   maxBufferedAmount: [256 * 1024 * 1024, check.integer(0, Number.MAX_SAFE_INTEGER)],
+  maxAssembling: [256 * 1024 * 1024, check.integer(0, Number.MAX_SAFE_INTEGER)],
   rendezvousHosts: [undefined, check.function],
   proxy: [undefined, checkProxy],
   tls: [undefined, checkTls],

@@ -319,9 +319,15 @@ class SendingSocket extends WebSocket {
     const blob = isBlob(payload);
     const idle = this._sends === null || this._sends.waiting === null;
     if (idle && !blob) return write(payload);
+    const size = byteLength(payload);
+    if (this.bufferedAmount + size > (this._traits.maxBufferedAmount || Infinity)) {
+      // What waits for a blob counts, too. The engine tells of it as where it finds it out; callbacks fail with the close.
+      if (typeof cb === 'function') (this._callbacks ??= []).push(cb);
+      return this._engine.native.giveUp(this._slot);
+    }
     // The caller may reuse its buffer at once, so what has to wait is copied.
     if (!blob && typeof payload !== 'string') payload = Buffer.from(payload);
-    this._bufferedAmount += byteLength(payload);
+    this._bufferedAmount += size;
     this._sends ??= new Sends();
     (this._sends.waiting ??= []).push({ payload, write, cb });
     if (idle) this._sendNext();

@@ -57,6 +57,7 @@ function socketTraits(options, owner) {
     textAsString: options.textMessages === 'string',
     generateMask: options.generateMask,
     threshold: options.perMessageDeflate?.threshold ?? 1024,
+    maxBufferedAmount: options.maxBufferedAmount,
     oneATurn: !options.allowSynchronousEvents
   };
   return new SocketTraits(fields, owner);

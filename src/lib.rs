@@ -10,7 +10,7 @@
 //!  frame                      RFC 6455 and RFC 7692: bytes <-> frames, sans-IO
 //!  protocol, sas, uri,        pure: no IO, no clock
 //!  connection_string, head,
-//!  buffers, error
+//!  buffers, keep_alive, error
 //! ```
 //!
 //! Arrows only point down. `emulator` stands beside `listener`: the service's side of the protocol, which no
@@ -28,6 +28,7 @@ pub mod frame;
 #[cfg(test)]
 mod fuzz;
 pub mod head;
+pub mod keep_alive;
 pub mod listener;
 #[cfg(feature = "node")]
 pub mod node;

@@ -71,6 +71,7 @@ expectType<WebSocket.RelayedServer>(
     handleProtocols: (protocols) => [...protocols][0] ?? false,
     reconnect: { delay: (attempt) => (attempt < 3 ? 1000 : undefined), recycleAfter: false },
     maxBufferedAmount: 0,
+    maxAssembling: 0,
     keepAlive: false,
     tls: { ca: ['pem'], minVersion: 'TLSv1.3' },
     proxy: false,

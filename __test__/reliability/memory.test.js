@@ -40,6 +40,31 @@ test.each([1, 200])(
   }
 );
 
+test('30 senders that never end their messages: the largest are given up, a modest one is served', async () => {
+  const { growth, codes, given, closed, echo, state } = await flood('unfinished', 31);
+  expect({ codes, echo, state }).toEqual({
+    codes: ['ERR_HYCO_LIMIT'],
+    echo: `${'part'.repeat(30)}end`,
+    state: 'online'
+  });
+  // Up to 32 MiB of theirs are left, for good.
+  expect(given).toBeGreaterThanOrEqual(30 - 4);
+  expect(given).toBeLessThan(30);
+  expect(closed.every((code) => code === 1009)).toBe(true);
+  expect(growth).toBeLessThan(32 + 64);
+});
+
+test('a single turn that sends 800 MiB to senders that do not read: it is dropped, and every callback told', async () => {
+  const { growth, codes, given, ends, callbacks } = await flood('turn', 4);
+  expect({ codes, given, ends }).toEqual({
+    codes: ['ERR_HYCO_LIMIT'],
+    given: 4,
+    ends: [1006, 1006, 1006, 1006]
+  });
+  expect(callbacks).toBe(4 * 10_100);
+  expect(growth).toBeLessThan(4 * (4 + 8) + 96);
+});
+
 test('20 senders that flood an echo and never read: they are given up', async () => {
   const { growth, codes, given, state } = await flood('echo', 20);
   expect({ codes, given, state }).toEqual({ codes: ['ERR_HYCO_LIMIT'], given: 20, state: 'online' });

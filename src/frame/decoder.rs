@@ -9,7 +9,7 @@ use std::cell::Cell;
 use self::assembly::{Body, Message};
 use super::header::{self, Expect, Header};
 use super::{
-    DEFAULT_LARGE, FrameError, Inflate, MAX_HEADER, NO_STATUS, OpCode, Payload, Role, Sink,
+    DEFAULT_LARGE, FrameError, Inflate, MAX_HEADER, MAX_MESSAGE, NO_STATUS, OpCode, Payload, Role, Sink,
     is_valid_close_code, mask,
 };
 
@@ -25,9 +25,9 @@ thread_local! {
 pub struct DecoderOptions {
     /// Our side.
     pub role: Role,
-    /// Most bytes of a message, on the wire as well as inflated; 0 for no limit.
+    /// Most bytes of a message, on the wire as well as inflated; 0 for no limit but [`MAX_MESSAGE`].
     pub max_payload: u64,
-    /// Most frames of a message; 0 for no limit.
+    /// Most frames of a message; 0 for no limit but 2^30 - 1.
     pub max_fragments: u32,
     /// Takes text and close reasons as they are.
     pub skip_utf8: bool,
@@ -67,11 +67,10 @@ pub struct Decoder {
 impl Decoder {
     /// A decoder at the start of the connection's frames.
     pub fn new(options: DecoderOptions) -> Self {
-        let unlimited = |limit: u64| if limit == 0 { u64::MAX } else { limit };
         Self {
-            max_payload: unlimited(options.max_payload),
+            max_payload: effective_payload(options.max_payload),
             large: options.large,
-            max_fragments: if options.max_fragments == 0 { u32::MAX } else { options.max_fragments },
+            max_fragments: effective_fragments(options.max_fragments),
             role: options.role,
             skip_utf8: options.skip_utf8,
             finished: false,
@@ -92,6 +91,19 @@ impl Decoder {
     /// Bytes that have come so far.
     pub fn fed(&self) -> u64 {
         self.fed
+    }
+
+    /// Bytes that it holds of what is not complete yet: buffers with all their room, for a peer need only announce a
+    /// payload to have some reserved. The decompressor's own window (some 40 KiB) is not among them.
+    #[inline]
+    pub fn held(&self) -> usize {
+        let body = self.body.as_ref().map_or(0, |body| body.buf.capacity());
+        body + self.message.as_ref().map_or(0, |message| message.held())
+    }
+
+    /// Gives up what is not complete, and ignores what follows, as after an error.
+    pub fn give_up(&mut self) {
+        self.finish();
     }
 
     /// Feeds what was read. Masked payloads are unmasked in place.
@@ -440,6 +452,24 @@ impl Decoder {
         self.message = None;
         self.inflate = None;
     }
+}
+
+fn effective_payload(limit: u64) -> u64 {
+    if limit == 0 { MAX_MESSAGE } else { limit.min(MAX_MESSAGE) }
+}
+
+/// A message's lengths go into a record of their own, which is no longer than a message.
+fn effective_fragments(limit: u32) -> u32 {
+    const MOST: u32 = u32::MAX / size_of::<u32>() as u32;
+    if limit == 0 { MOST } else { limit.min(MOST) }
+}
+
+/// The most that [`Decoder::held`] says of one message of the longest kind, under limits as [`DecoderOptions`] has them:
+/// what grows may have twice the room that it needs.
+pub fn most_held(max_payload: u64, max_fragments: u32) -> u64 {
+    let payload = effective_payload(max_payload);
+    let lengths = payload.min(effective_fragments(max_fragments).into()) * size_of::<u32>() as u64;
+    2 * (payload + lengths)
 }
 
 #[inline]

@@ -26,7 +26,7 @@ pub mod mask;
 pub mod negotiation;
 pub mod sink;
 
-pub use decoder::{Decoder, DecoderOptions};
+pub use decoder::{Decoder, DecoderOptions, most_held};
 pub use deflate::{Deflate, Inflate};
 pub use encoder::{
     CloseError, ClosePayload, close_payload, encode, encode_compressed, encode_head, encode_part, frame_len,
@@ -43,6 +43,10 @@ pub const MAX_CLOSE_REASON: usize = MAX_CONTROL_PAYLOAD - 2;
 
 /// Longest header: two bytes, a 64-bit length and a masking key.
 pub const MAX_HEADER: usize = 14;
+
+/// Longest message there is, also without a limit: a record says its length in 32 bits, and Node 20 makes buffers of 4 GiB
+/// at most.
+pub const MAX_MESSAGE: u64 = u32::MAX as u64;
 
 /// What a close frame without a payload is reported as.
 pub const NO_STATUS: u16 = 1005;

@@ -178,7 +178,11 @@ impl Machine {
 
     /// Takes one input at `now` (monotonic, since the start) and says what to do. Due timers run with every input.
     pub fn handle(&mut self, now: Duration, input: Input<'_>) -> Vec<Action> {
+        let late = self.next_deadline().map_or(Duration::ZERO, |due| now.saturating_sub(due));
         self.now = self.now.max(now);
+        if !late.is_zero() {
+            self.forgive(late);
+        }
         if !self.closed {
             self.take(input);
             self.run_timers();

@@ -10,9 +10,9 @@ use zeroize::Zeroizing;
 use super::tls::NativeTlsContext;
 use crate::error::{ErrorKind, RelayError};
 use crate::frame::negotiation;
-use crate::frame::{DeflateOptions, WindowBits};
+use crate::frame::{DeflateOptions, WindowBits, most_held};
 use crate::head::Head;
-use crate::socket::{Compression, KeepAlive, Opening, SocketOptions, Tuning};
+use crate::socket::{Assembling, Compression, KeepAlive, Opening, SocketOptions, Tuning};
 use crate::transport::proxy::{self, Proxy};
 use crate::transport::{self, DialRequest};
 
@@ -63,6 +63,8 @@ pub struct SocketLimits {
     pub skip_utf8: bool,
     pub high_water: f64,
     pub max_backlog: f64,
+    /// Over all sockets that get these limits; nothing or 0 for no limit.
+    pub max_assembling: Option<f64>,
     pub keep_alive: Option<KeepAliveOptions>,
 }
 
@@ -148,12 +150,20 @@ pub(super) fn socket_options(limits: &SocketLimits) -> SocketOptions {
         skip_utf8: limits.skip_utf8,
         high_water: limits.high_water.max(1.0) as usize,
         max_backlog: limits.max_backlog.max(0.0) as usize,
+        assembling: assembling(limits),
         keep_alive: limits.keep_alive.as_ref().map(|keep_alive| KeepAlive {
             interval: milliseconds(keep_alive.interval).max(Duration::from_millis(1)),
             timeout: milliseconds(keep_alive.timeout),
             pong: keep_alive.pong,
         }),
     }
+}
+
+/// One message of the longest kind has room in any case.
+fn assembling(limits: &SocketLimits) -> Option<Arc<Assembling>> {
+    let most = limits.max_assembling.filter(|most| *most > 0.0)?;
+    let one = most_held(limits.max_payload.into(), limits.max_fragments);
+    Some(Arc::new(Assembling::new(usize::try_from(one).unwrap_or(usize::MAX).max(most as usize))))
 }
 
 /// A proxy by its URL.

@@ -260,6 +260,12 @@ impl NativeEngine {
         self.slots.with("resume", slot, Socket::resume);
     }
 
+    /// Gives the connection up because more waits for its peer than may.
+    #[napi(catch_unwind)]
+    pub fn give_up(&self, slot: u32) {
+        self.slots.with("giveUp", slot, Socket::give_up);
+    }
+
     /// Asks for the body of a response that is not an upgrade.
     #[napi(catch_unwind)]
     pub fn read_body(&self, slot: u32) {

@@ -74,6 +74,10 @@ impl ListenerSink for Events {
         if matches!(event, ListenerEvent::Request { .. }) {
             return;
         }
+        // Senders can make any number of these, too.
+        if matches!(event, ListenerEvent::RejectFailed { .. }) && self.delivery.overflows() {
+            return;
+        }
         // Strings and numbers only: this cannot fail.
         let json = serde_json::to_vec(&event).unwrap_or_default();
         let mut batch = Batch::default();

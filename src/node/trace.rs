@@ -45,7 +45,7 @@ impl Subscriber for Bridge {
         // Not under the lock: a push wakes JavaScript.
         let listeners = LISTENERS.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for (delivery, slot) in listeners {
-            if let Some(delivery) = delivery.upgrade() {
+            if let Some(delivery) = delivery.upgrade().filter(|delivery| !delivery.overflows()) {
                 let mut batch = Batch::default();
                 batch.push(slot, Kind::Listener, 0, &json);
                 delivery.push(&mut batch, None);

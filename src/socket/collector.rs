@@ -109,6 +109,13 @@ pub(super) fn push_frame_error(batch: &mut Batch, slot: u32, error: &FrameError)
     batch.push_owned(slot, Kind::Error, 0, json);
 }
 
+/// Too much is held of unfinished messages, and most of it of this socket's.
+#[cold]
+pub(super) fn outgrown() -> FrameError {
+    let message = "Unfinished messages take too much memory: maxAssembling was exceeded".into();
+    FrameError { code: ErrorKind::Limit.code(), range: false, message, status: 1009, errno: None }
+}
+
 /// What ended the connection without the peer's doing, in the form of a protocol error or of a failed dial.
 pub(super) fn report_fault(batch: &mut Batch, slot: u32, cause: Cause, opened: bool) {
     let (kind, message, status) = match cause {

@@ -266,6 +266,11 @@ impl Delivery {
         true
     }
 
+    /// Whether what is mere news to JavaScript is better left unsaid: nobody stops whoever has it from making more.
+    pub fn overflows(&self) -> bool {
+        self.weight.load(Ordering::Relaxed) >= self.limit
+    }
+
     /// Moves records into `table` and their payloads into `block`.
     pub fn drain(&self, table: &mut [u32], block: &mut [u8]) -> Drained {
         let reader = &mut *lock(&self.reader);

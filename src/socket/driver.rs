@@ -13,11 +13,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::collector::{Collector, push_frame_error, report_fault};
+use super::collector::{Collector, outgrown, push_frame_error, report_fault};
 use super::delivery::{BULK, Batch, Kind, Owner, READ};
 use super::link::{Link, ReadError, ReadStep, Scratch};
 use super::opening::{Connection, Opening, open};
@@ -30,6 +31,8 @@ use crate::frame::{Decoder, DecoderOptions, Deflate, Inflate, MaskKeys, Role};
 const TURN: usize = BULK;
 /// Bytes of one socket that are compressed before the others get their turn; one message is never divided.
 const COMPRESS_BUDGET: usize = 256 * 1024;
+/// A limit that is looked at so late was not just missed: the process did not run.
+const FROZEN: Duration = Duration::from_secs(1);
 /// What is kept of the buffer that messages are compressed into.
 const SPARE_DEFLATED: usize = 256 * 1024;
 
@@ -74,13 +77,15 @@ async fn start(socket: Arc<Socket>, mut opening: Opening) -> Option<Box<Driver>>
 }
 
 /// The last thing that is said of a socket.
-fn bury(socket: &Socket, cause: Cause) {
+pub(super) fn bury(socket: &Socket, cause: Cause) {
     let mut side = socket.side();
-    let unwritten = side.outgoing.len();
+    let unwritten = side.unwritten();
     let opened = side.link.take().is_some();
     let settled = side.outgoing.settled();
     side.sent.settle(settled);
     side.outgoing = Default::default();
+    // What is sent until JavaScript hears of this goes nowhere.
+    side.broken.get_or_insert(cause);
     side.waker = None;
     side.book(&socket.delivery, socket.options.max_backlog);
     drop(side);
@@ -195,10 +200,13 @@ impl Driver {
     }
 
     fn read(&mut self, cx: &mut Context<'_>, io: &mut IoThread) -> Result<(), Cause> {
+        self.give_up_outgrown(io);
         if let Some(mut early) = self.early.take() {
+            let held = self.decoder.held();
             let mut sink = Collector::new(&self.socket, &mut io.batch);
             let decoded = self.decoder.decode(&mut early, &mut sink).map_err(ReadError::from);
             self.count(sink.finish());
+            self.book(held);
             let step = if self.link.ended() { ReadStep::End } else { ReadStep::Bytes(0) };
             self.digest(decoded.map(|()| step), io)?;
         }
@@ -217,9 +225,11 @@ impl Driver {
             // wants the lock that writing takes.
             push(&self.socket, &mut io.batch);
             let room = if self.bulk && self.socket.may_hold(BULK) { BULK } else { READ };
+            let held = self.decoder.held();
             let mut sink = Collector::new(&self.socket, &mut io.batch);
             let read = self.link.read(room, &mut io.scratch, &mut self.decoder, &mut sink);
             self.count(sink.finish());
+            self.book(held);
             let came = self.digest(read, io)?;
             // Under TLS a read ends where a record does, before the room is full.
             self.bulk = came >= room / 4 * 3;
@@ -237,6 +247,21 @@ impl Driver {
             && let Some(rtt) = pulse.answered()
         {
             self.socket.received.measured(rtt);
+        }
+    }
+
+    /// Counts what is held of an unfinished message, which was `before` bytes.
+    fn book(&self, before: usize) {
+        if let Some(assembling) = &self.socket.options.assembling {
+            assembling.book(&self.socket, before, self.decoder.held());
+        }
+    }
+
+    /// Whoever holds most when there is too much ends as if its message were too long.
+    fn give_up_outgrown(&mut self, io: &mut IoThread) {
+        if self.socket.is_outgrown() && !self.decoder.is_finished() {
+            self.decoder.give_up();
+            push_frame_error(&mut io.batch, self.socket.slot, &outgrown());
         }
     }
 
@@ -326,9 +351,23 @@ impl Driver {
             if timer.as_mut().poll(cx).is_pending() {
                 return Ok(());
             }
-            if self.socket.side().close_by.is_some_and(|limit| limit <= Instant::now()) {
-                return Err(Cause::None);
+            let now = Instant::now();
+            let mut side = self.socket.side();
+            if let Some(late) = side.close_by.and_then(|limit| now.checked_duration_since(limit)) {
+                if late < FROZEN {
+                    return Err(Cause::None);
+                }
+                // We did not run: what came meanwhile, the peer's close frame perhaps, is read first.
+                side.close_by = Some(now + FROZEN);
             }
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if let Some(assembling) = &self.socket.options.assembling {
+            assembling.book(&self.socket, self.decoder.held(), 0);
         }
     }
 }

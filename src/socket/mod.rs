@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+mod assembling;
 mod backlog;
 mod collector;
 mod compression;
@@ -32,6 +33,7 @@ use std::time::Duration;
 use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 
+pub use self::assembling::Assembling;
 pub use self::compression::Compression;
 pub use self::driver::run;
 pub use self::opening::Opening;
@@ -45,7 +47,7 @@ use self::ends::Ends;
 use self::link::Link;
 use self::outgoing::Outgoing;
 use self::tally::{Received, Sent};
-use crate::frame::{MaskKeys, OpCode};
+use crate::frame::{MaskKeys, OpCode, frame_len};
 
 /// Switches for tests: every fast path can be turned off, and IO cut into single bytes.
 #[derive(Debug, Clone, Copy)]
@@ -73,7 +75,8 @@ impl Default for Tuning {
 pub struct KeepAlive {
     /// A ping (or pong) goes out after this long without one.
     pub interval: Duration,
-    /// Without any inbound frame for this long the connection is dead; zero switches that off.
+    /// Without any inbound frame for this long, and for one and a half intervals of pings at least, the connection is
+    /// dead; zero switches that off. A time in which the process did not run does not count.
     pub timeout: Duration,
     /// Send unsolicited pongs instead of pings.
     pub pong: bool,
@@ -92,6 +95,8 @@ pub struct SocketOptions {
     pub high_water: usize,
     /// Bytes that may wait for the peer before the connection is given up; 0 means no limit.
     pub max_backlog: usize,
+    /// Bounds what is held of unfinished messages, together with those of other sockets.
+    pub assembling: Option<Arc<Assembling>>,
     /// Pings and dead-peer detection.
     pub keep_alive: Option<KeepAlive>,
 }
@@ -113,8 +118,10 @@ struct Side {
     outgoing: Outgoing,
     sent: Sent,
     ending: Ending,
-    /// What has ended the connection beside the IO thread, which has to notice.
+    /// What has ended the connection beside the IO thread, which has to notice. What is sent from here on is dropped.
     broken: Option<Cause>,
+    /// Bytes that were dropped.
+    lost: usize,
     /// When the closing handshake is given up.
     close_by: Option<Instant>,
     /// JavaScript sent its close frame: no keep-alive after it.
@@ -142,6 +149,8 @@ pub struct Socket {
     starved: AtomicBool,
     /// The task is among those that wait for the delivery queue to have room.
     crowded: AtomicBool,
+    /// What it holds of an unfinished message is to be given up.
+    outgrown: AtomicBool,
     /// Empty pings that the user sent: their pongs are the user's, those of the keep-alive are not. Not under the
     /// lock: the decoder counts down, and reading waits for no writer.
     user_pings: AtomicU32,
@@ -169,6 +178,7 @@ impl Socket {
             paused: AtomicBool::new(false),
             starved: AtomicBool::new(false),
             crowded: AtomicBool::new(false),
+            outgrown: AtomicBool::new(false),
             user_pings: AtomicU32::new(0),
             task: AtomicWaker::new(),
             side: Mutex::new(Side {
@@ -177,6 +187,7 @@ impl Socket {
                 sent: Sent::default(),
                 ending: Ending::No,
                 broken: None,
+                lost: 0,
                 close_by: None,
                 closing: false,
                 wants_body: false,
@@ -239,7 +250,22 @@ impl Socket {
 
     /// Bytes that the kernel has not taken yet.
     pub fn buffered_amount(&self) -> usize {
-        self.side().outgoing.len()
+        self.side().unwritten()
+    }
+
+    /// More waits for the peer than may: gives the connection up, as where that is found out here.
+    pub fn give_up(&self) {
+        self.side().broken.get_or_insert(Cause::Backlog);
+        self.task.wake();
+    }
+
+    fn outgrow(&self) {
+        self.outgrown.store(true, Ordering::Release);
+        self.task.wake();
+    }
+
+    fn is_outgrown(&self) -> bool {
+        self.outgrown.load(Ordering::Acquire)
     }
 
     fn end(&self, ending: Ending) {
@@ -329,6 +355,11 @@ impl Side {
         self.outgoing.due_receipts()
     }
 
+    /// Bytes that the kernel has not taken, and will not where they are lost.
+    fn unwritten(&self) -> usize {
+        self.outgoing.len() + self.lost
+    }
+
     fn try_write(&mut self) -> io::Result<()> {
         let Some(link) = self.link.clone() else { return Ok(()) };
         self.outgoing.attempt();
@@ -351,13 +382,18 @@ pub struct SendRun<'a> {
 }
 
 impl SendRun<'_> {
-    /// Adds a frame. `payload` is copied, so the caller may reuse it at once.
+    /// Adds a frame. `payload` is copied, so the caller may reuse it at once. Of a connection that is lost it is dropped:
+    /// JavaScript goes on until it hears of that, which may be many messages later.
     pub fn frame(&mut self, outline: Outline, payload: &[u8]) {
         let side = &mut *self.side;
         if outline.opcode == OpCode::Ping && payload.is_empty() {
             self.socket.user_pings.fetch_add(1, Ordering::Relaxed);
         }
         side.sent.frame(outline, payload.len());
+        if side.broken.is_some() {
+            side.lost = side.lost.saturating_add(frame_len(payload.len(), outline.mask != Masking::None));
+            return;
+        }
         if outline.compress || side.outgoing.is_waiting() {
             side.outgoing.wait(outline, payload.to_vec());
         } else {

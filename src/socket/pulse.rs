@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::driver::Cause;
 use super::{Ending, KeepAlive, Masking, Outline, Socket};
 use crate::frame::{MaskKeys, OpCode};
+use crate::keep_alive;
 
 /// The keep-alive of one socket.
 pub(super) struct Pulse {
@@ -39,6 +40,8 @@ impl Pulse {
         keys: &mut MaskKeys,
     ) -> Result<Instant, Cause> {
         let now = Instant::now();
+        let patience = keep_alive::patience(settings.timeout, settings.interval, !settings.pong);
+        let late = now.saturating_duration_since(self.due(patience));
         let listening = socket.reads();
         if !listening || !self.listening {
             // Nothing can be heard while we do not listen.
@@ -46,9 +49,12 @@ impl Pulse {
             self.pinged = None;
         }
         self.listening = listening;
-        let limit = (!settings.timeout.is_zero()).then(|| self.heard + settings.timeout);
-        if limit.is_some_and(|limit| limit <= now) {
-            return Err(Cause::Timeout);
+        if let Some(patience) = patience {
+            let silence = keep_alive::counted(now.saturating_duration_since(self.heard), late, patience);
+            self.heard = now - silence;
+            if silence >= patience {
+                return Err(Cause::Timeout);
+            }
         }
         if self.next <= now {
             self.next = now + settings.interval;
@@ -69,6 +75,12 @@ impl Pulse {
                 }
             }
         }
-        Ok(limit.map_or(self.next, |limit| limit.min(self.next)))
+        Ok(self.due(patience))
+    }
+
+    /// When to look at the clock.
+    fn due(&self, patience: Option<Duration>) -> Instant {
+        let dead = patience.and_then(|patience| self.heard.checked_add(patience));
+        dead.map_or(self.next, |dead| dead.min(self.next))
     }
 }

@@ -65,6 +65,7 @@ impl Default for Setup {
             skip_utf8: false,
             high_water: 1024 * 1024,
             max_backlog: 0,
+            assembling: None,
             keep_alive: None,
         };
         let tuning = Tuning::default();

@@ -109,16 +109,19 @@ impl Message {
         }
     }
 
+    /// Bytes that it takes.
+    pub(super) fn held(&self) -> usize {
+        self.data.capacity() + self.lengths.capacity() * size_of::<u32>()
+    }
+
     /// Notes what the frame added to `data`, which held `before` bytes.
     pub(super) fn note(&mut self, header: &Header, before: usize) {
         self.total += header.len;
         self.frames = self.frames.saturating_add(1);
-        let mut len = self.data.len().saturating_sub(before);
-        while len > 0 {
-            // Frames beyond 4 GiB count as several.
-            let part = u32::try_from(len).unwrap_or(u32::MAX);
-            self.lengths.push(part);
-            len -= part as usize;
+        let len = self.data.len().saturating_sub(before);
+        if len > 0 {
+            // No message is longer than `MAX_MESSAGE`, and so no frame is.
+            self.lengths.push(u32::try_from(len).unwrap_or(u32::MAX));
         }
     }
 }

@@ -180,6 +180,63 @@ fn the_payload_limit_is_checked_on_the_announced_length() {
 }
 
 #[test]
+fn no_limit_ends_below_what_a_record_can_count() {
+    let announce = |len: u64| [&[0x82, 127][..], &len.to_be_bytes()].concat();
+    for max_payload in [0, u64::MAX, 1 << 32] {
+        let unlimited = || DecoderOptions { max_payload, ..options(Role::Client) };
+        for len in [1 << 32, (1 << 32) + 5, 1 << 40, (1 << 53) - 1] {
+            assert_eq!(refusal(unlimited, &announce(len)), too_big());
+        }
+        assert_eq!(decode(unlimited, &announce((1 << 32) - 1)), []);
+    }
+    // Fragments that add up to it.
+    let mut decoder = Decoder::new(options(Role::Client));
+    let mut sink = Recorder::default();
+    decoder.decode(&mut b"\x02\x01a".to_vec(), &mut sink).unwrap();
+    decoder.message.as_mut().unwrap().total = MAX_MESSAGE - 3;
+    decoder.decode(&mut b"\x00\x03abc".to_vec(), &mut sink).unwrap();
+    let error = decoder.decode(&mut b"\x00\x01a".to_vec(), &mut sink).unwrap_err();
+    assert_eq!((error.code, error.status), ("WS_ERR_UNSUPPORTED_MESSAGE_LENGTH", 1009));
+    // Nor are there more fragments than lengths fit into a record.
+    let mut decoder = Decoder::new(options(Role::Client));
+    decoder.decode(&mut b"\x02\x01a".to_vec(), &mut sink).unwrap();
+    decoder.message.as_mut().unwrap().frames = u32::MAX / 4;
+    let error = decoder.decode(&mut b"\x80\x01a".to_vec(), &mut sink).unwrap_err();
+    assert_eq!(error.status, 1008);
+}
+
+#[test]
+fn says_what_it_holds_of_an_unfinished_message() {
+    let mut decoder = Decoder::new(compressed());
+    let mut sink = Recorder::default();
+    let mut deflate = Deflate::new(Role::Server, &DeflateParams::default(), 6);
+    assert_eq!(decoder.held(), 0);
+    for (fragment, opcode) in
+        [OpCode::Binary, OpCode::Continuation, OpCode::Continuation].into_iter().enumerate()
+    {
+        let mut small = Vec::new();
+        deflate.compress(&vec![0; 1 << 20], false, &mut small).unwrap();
+        let mut wire = Vec::new();
+        encode(&mut wire, opcode, false, fragment == 0, None, &small);
+        decoder.decode(&mut wire, &mut sink).unwrap();
+        let inflated = (fragment + 1) << 20;
+        assert!((inflated..=inflated * 2 + 64 * 1024).contains(&decoder.held()), "{}", decoder.held());
+    }
+    // The next fragment is in the making, too.
+    let before = decoder.held();
+    decoder.decode(&mut b"\x00\x7f\0\0\0\0\0\x10\0\0".to_vec(), &mut sink).unwrap();
+    assert!(decoder.held() >= before + (1 << 20));
+    decoder.give_up();
+    assert_eq!((decoder.held(), sink.events.len()), (0, 0));
+
+    // Many small fragments weigh more by their number than by their bytes.
+    let mut decoder = Decoder::new(options(Role::Client));
+    decoder.decode(&mut b"\x02\x01a".to_vec(), &mut sink).unwrap();
+    decoder.decode(&mut b"\x00\x01a".repeat(9_999), &mut sink).unwrap();
+    assert!(decoder.held() >= 50_000 && decoder.held() as u64 <= most_held(10_000, 10_000));
+}
+
+#[test]
 fn the_payload_limit_also_holds_for_what_is_inflated() {
     let mut deflate = Deflate::new(Role::Server, &DeflateParams::default(), 6);
     let mut wire = Vec::new();
@@ -334,13 +391,13 @@ fn a_large_message_is_handed_over_in_the_buffer_it_was_read_into() {
 
 #[test]
 fn an_announcement_alone_reserves_little() {
-    for wire in
-        [&[0x82, 127, 0, 0x1f, 255, 255, 255, 255, 255, 255][..], &[0x82, 127, 0, 0, 0, 1, 0, 0, 0, 0, 1]]
+    for wire in [&[0x82, 127, 0, 0, 0, 0, 255, 255, 255, 255][..], &[0x82, 127, 0, 0, 0, 0, 128, 0, 0, 0, 1]]
     {
         let mut decoder = Decoder::new(options(Role::Client));
         decoder.decode(&mut wire.to_vec(), &mut Recorder::default()).unwrap();
         let (buf, room) = decoder.direct().unwrap();
         assert!(buf.capacity() <= FIRST_RESERVE && room <= FIRST_RESERVE);
+        assert_eq!(decoder.held(), FIRST_RESERVE, "what is reserved counts");
     }
 }
 

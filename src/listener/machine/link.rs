@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::attempt::Attempt;
 use super::{Action, LinkId, Machine, MachineConfig, Tokens};
 use crate::error::{ErrorKind, RelayError};
+use crate::keep_alive;
 use crate::listener::backoff::{Rng, between};
 use crate::listener::config::{KeepAliveMode, Secret};
 use crate::listener::events::{ListenerEvent, TokenReason};
@@ -157,9 +158,18 @@ impl Machine {
         let answers = keep_alive.mode == KeepAliveMode::Ping && !keep_alive.interval.is_zero();
         // One link may die of silence on the strength of hope; the next one gets more time until a pong is seen.
         if answers && (self.pong_seen || self.silent_links == 0) {
-            Some(keep_alive.timeout.max(keep_alive.interval.saturating_add(keep_alive.interval / 2)))
+            keep_alive::patience(keep_alive.timeout, keep_alive.interval, true)
         } else {
             Some(keep_alive.timeout.max(RELAXED_TIMEOUT))
+        }
+    }
+
+    /// A deadline is looked at so late: we did not run, and what the relay has sent meanwhile comes only now.
+    pub(super) fn forgive(&mut self, late: Duration) {
+        let (now, patience) = (self.now, self.patience());
+        if let (Some(link), Some(patience)) = (&mut self.link, patience) {
+            let silence = keep_alive::counted(now.saturating_sub(link.last_seen), late, patience);
+            link.last_seen = now.saturating_sub(silence);
         }
     }
 

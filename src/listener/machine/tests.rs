@@ -393,6 +393,33 @@ fn pings_measure_the_round_trip_and_silence_kills() {
 }
 
 #[test]
+fn a_time_in_which_we_did_not_run_is_no_silence() {
+    for asleep in [seconds(40), minutes(10), minutes(60 * 8)] {
+        for awake in [1, 29, 31, 59] {
+            let mut sim = Sim::new();
+            sim.start();
+            sim.run(minutes(5) + seconds(awake));
+            sim.clear();
+            sim.silent = true;
+            sim.now += asleep;
+            // Whatever comes first, be it that the program has something to say.
+            let token = Input::UpdateToken { value: Secret::new("new"), expires_in: Some(minutes(60 * 24)) };
+            sim.input(token);
+            sim.run(sim.now + seconds(1));
+            assert!(!sim.names().contains(&"reconnecting".to_owned()), "{asleep:?}, {awake}");
+            // What the relay sent meanwhile is read now.
+            let link = sim.up();
+            sim.input(Input::Frame(link));
+            sim.run(sim.now + seconds(59));
+            assert_eq!(sim.dials.len(), 0);
+            // And a relay that is gone is found as ever.
+            sim.run(sim.now + seconds(2));
+            assert!(sim.names().contains(&"reconnecting".to_owned()));
+        }
+    }
+}
+
+#[test]
 fn any_frame_is_a_sign_of_life() {
     let mut sim = Sim::new();
     sim.silent = true;

@@ -47,6 +47,56 @@ async fn whatever_the_peer_sends_is_a_sign_of_life() {
     rig.inbox.closed(TIMEOUT).await;
 }
 
+/// The clock goes on, and nobody looks at it until it is over.
+async fn freeze(time: Duration) {
+    tokio::time::advance(time).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_in_which_we_did_not_run_is_no_silence() {
+    for (pong, first) in [(false, 0x89), (true, 0x8a)] {
+        // Just begun, near the first ping, behind it, and as good as dead.
+        for awake in [1, 29, 31, 74] {
+            let mut rig = Rig::open(&setup(75, pong)).await;
+            tokio::time::sleep(Duration::from_secs(awake)).await;
+            freeze(HOUR).await;
+            for _ in 0..=awake / 30 {
+                assert_eq!(rig.peer.frame().await.first, first);
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            rig.inbox.drain();
+            assert_eq!(rig.inbox.records, []);
+            // A peer that lives has its time to say so, and one that is gone is found.
+            rig.peer.send(OpCode::Text, b"alive").await;
+            rig.inbox.expect(Kind::Text).await;
+            let started = Instant::now();
+            rig.inbox.closed(TIMEOUT).await;
+            assert_eq!(started.elapsed().as_secs(), 75);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_is_pinged_before_it_is_given_up() {
+    let mut rig = Rig::open(&setup(10, false)).await;
+    let started = Instant::now();
+    rig.inbox.closed(TIMEOUT).await;
+    assert_eq!(started.elapsed().as_secs(), 45, "an interval until the ping, and half of one for its answer");
+    assert_eq!(rig.peer.frame().await.first, 0x89);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_limit_of_the_closing_handshake_waits_for_what_came_while_we_did_not_run() {
+    let mut rig = Rig::open(&Setup::default()).await;
+    rig.socket.close_within(Duration::from_secs(30), false);
+    settle().await;
+    freeze(HOUR).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    rig.peer.send(OpCode::Close, b"").await;
+    rig.inbox.expect(Kind::Close).await;
+    rig.inbox.closed(0).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_paused_socket_does_not_miss_its_peer() {
     let mut rig = Rig::open(&setup(75, false)).await;

@@ -1,0 +1,180 @@
+'use strict';
+
+// The table of bounds in docs/reliability.md: each row has a check, each check a row, and the values are those of the
+// options and of the source.
+
+const { constants } = require('node:buffer');
+const { once } = require('node:events');
+const { readFileSync, readdirSync } = require('node:fs');
+const path = require('node:path');
+
+const { RawPeer } = require('../helpers/raw-peer.js');
+const { binary } = require('../helpers/frames.js');
+const { readServerOptions } = require('../../lib/options.js');
+const { RelayedWebSocket } = require('../../lib/relayed-socket.js');
+
+const root = path.join(__dirname, '..', '..');
+const read = (name) => readFileSync(path.join(root, name), 'utf8');
+const FLOODS = '__test__/reliability/memory.test.js';
+const FAULTS = 'src/socket/tests/faults.rs';
+const CHANNELS = 'src/listener/tests/bounds.rs';
+const FLOW = 'src/socket/tests/flow.rs';
+
+/** By row: the tests that show how it behaves at its bound, as file and name. Of the others only the values are checked. */
+const SHOWN_BY = {
+  'senders that wait for a verdict': [
+    ['__test__/accept.test.js', 'beyond maxPendingAccepts senders get 503']
+  ],
+  'rendezvous that are dialled at once': [
+    ['__test__/accept.test.js', 'waits for its dial while 64 others are dialled']
+  ],
+  'rejections that are dialled at once': [
+    [CHANNELS, 'thousands_of_accepts_at_once_stay_bounded'],
+    [CHANNELS, 'rejections_that_wait_hold_a_bounded_number_of_bytes']
+  ],
+  "sent, not yet taken by the sender's connection": [
+    [FLOODS, '20 senders that flood an echo and never read: they are given up'],
+    [FLOODS, 'a single turn that sends 800 MiB'],
+    [FAULTS, 'all_sockets_together_have_a_limit_that_spares_the_modest_ones'],
+    [FAULTS, 'what_is_sent_on_a_connection_that_was_given_up_is_dropped']
+  ],
+  'received, not yet given to the program': [
+    [FLOW, 'reading_stops_at_the_high_water_mark'],
+    [FLOW, 'reading_stops_while_the_whole_queue_is_full'],
+    [FLOODS, 'a program which is busy: 64 MiB wait, no more']
+  ],
+  'held by `pause()`': [[FLOODS, 'senders that flood a listener which never reads: they are stalled']],
+  'unfinished messages of accepted sockets': [
+    [FLOODS, '30 senders that never end their messages'],
+    [FAULTS, 'of_unfinished_messages_the_largest_is_given_up'],
+    [FAULTS, 'many_small_ones_are_bounded_too'],
+    ['src/frame/decoder/tests.rs', 'an_announcement_alone_reserves_little']
+  ],
+  'one message': [
+    ['src/frame/decoder/tests.rs', 'no_limit_ends_below_what_a_record_can_count'],
+    ['src/frame/decoder/tests.rs', 'the_payload_limit_also_holds_for_what_is_inflated'],
+    ['src/frame/decoder/tests.rs', 'fragments_are_counted_even_if_empty']
+  ],
+  compression: [],
+  'pongs that are owed': [['__test__/contract/receiving.js', 'too many pongs are pending']],
+  'frames that leave together': [],
+  "the head of a handshake's answer": [
+    ['src/transport/handshake/tests.rs', 'the_size_of_the_head_is_limited'],
+    ['__test__/reliability/hostile.test.js', 'has a head without end']
+  ],
+  'the body of an answer that opens nothing': [
+    ['src/transport/body/tests.rs', 'a_body_is_read_in_pieces_up_to_the_limit']
+  ],
+  "a proxy's answer": [['src/transport/proxy/tests.rs', 'an_answer_without_end_is_cut_off']],
+  'TLS, for each connection': [
+    ['src/transport/tls/records/tests.rs', 'what_is_no_record_is_refused_by_its_header']
+  ],
+  'buffers that wait for their next use': [['src/buffers.rs', 'keeps_no_more_than_its_limit']],
+  'a control message': [['src/listener/tests.rs', 'malformed_and_huge_messages_are_survived']],
+  'questions to `rendezvousHosts` that are not answered': [],
+  'answers that the relay does not read': [[CHANNELS, 'a_relay_that_does_not_read_costs_bounded_memory']],
+  'the id of a request, which its answer repeats': [
+    [CHANNELS, 'an_id_that_no_sender_can_have_is_not_repeated']
+  ],
+  'the text of the relay that an error of a control channel or a rejection repeats': [],
+  'in the embedded relay: what it holds of a control channel': [
+    ['src/emulator/tests.rs', 'a_breach_of_the_framing_rules_is_the_end_of_the_channel']
+  ],
+  'in the embedded relay: what a sender says before it is met': [],
+  'in the embedded relay: offers and answers that a listener does not read': [],
+  'reports about malformed messages': [['src/listener/tests.rs', 'malformed_and_huge_messages_are_survived']],
+  "reports of rejections that failed, and the engine's trace": []
+};
+
+const { settings } = readServerOptions({ server: 'wss://h/$hc/p', token: 't' });
+
+const rows = read('docs/reliability.md')
+  .split('\n| what | bound | set by |\n')[1]
+  .split('\n\n')[0]
+  .split('\n')
+  .slice(1)
+  .map((line) => line.split(' | ').map((cell) => cell.replace(/^\| | \|$/g, '')));
+
+const UNITS = { KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };
+
+/** `NAME` and value, and the file that it is in, where it is no option. */
+function valuesOf(cell) {
+  const values = [];
+  let unplaced = [];
+  for (const [, name, number, unit, file] of cell.matchAll(
+    /`(\w+)` ([\d,]+)(?: ([KMG]iB))?|in `([\w./-]+)`/g
+  )) {
+    if (file !== undefined) {
+      for (const value of unplaced) value.file = file;
+      unplaced = [];
+      continue;
+    }
+    const value = { name, value: Number(number.replaceAll(',', '')) * (UNITS[unit] ?? 1), file: undefined };
+    values.push(value);
+    unplaced.push(value);
+    if (Object.hasOwn(settings, name)) unplaced = [];
+  }
+  return values;
+}
+
+/** The value of a constant, or of a field's default, in Rust or JavaScript. */
+function constant(name, source) {
+  const found = new RegExp(`const ${name}(?:: \\w+)? = ([^;]+);|^ *${name}: (\\d[\\d_]*),`, 'm').exec(source);
+  if (found === null) throw new Error(`${name} is not there`);
+  const expression = (found[1] ?? found[2])
+    .replace(/ as \w+/g, '')
+    .replaceAll('u32::MAX', '4294967295')
+    .replace(/\b[A-Z][A-Z_]+\b/g, (other) => constant(other, everything));
+  if (!/^[\dxa-f_ *+<()-]+$/.test(expression)) throw new Error(`${name} is ${expression}`);
+  return Number(new Function(`return ${expression};`)());
+}
+
+const everything = readdirSync(path.join(root, 'src'), { recursive: true })
+  .filter((name) => name.endsWith('.rs') && !/tests?\.rs$/.test(name))
+  .map((name) => read(path.join('src', name)))
+  .join('\n');
+
+test('each row has a check, and each check a row', () => {
+  expect(rows.length).toBeGreaterThan(15);
+  expect(rows.map(([what]) => what).sort()).toEqual(Object.keys(SHOWN_BY).sort());
+});
+
+test.each(rows)('%s', (what, bound, setBy) => {
+  const values = valuesOf(setBy);
+  expect(values.length).toBeGreaterThan(0);
+  for (const { name, value, file } of values) {
+    const actual = file === undefined ? settings[name] : constant(name, read(file));
+    expect([name, actual]).toEqual([name, value]);
+  }
+  for (const [file, name] of SHOWN_BY[what]) {
+    expect([file, read(file).includes(name)]).toEqual([file, true]);
+  }
+});
+
+test('a message that is too long for a record is refused, limit or not', async () => {
+  // What a record can say is no more than what a buffer can hold.
+  expect(constants.MAX_LENGTH).toBeGreaterThanOrEqual(2 ** 32 - 1);
+  const peer = await RawPeer.listen();
+  try {
+    for (const length of [2 ** 32, 2 ** 32 + 5, 2 ** 53 - 1]) {
+      const socket = new RelayedWebSocket(peer.url(), { maxPayload: 0, maxFragments: 0 });
+      const connection = await peer.connection();
+      const failed = once(socket, 'error');
+      await connection.accept({ frames: [binary('start', { length })] });
+      await expect(failed).resolves.toEqual([
+        expect.objectContaining({
+          name: 'RangeError',
+          code: 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH',
+          message: 'Max payload size exceeded'
+        })
+      ]);
+      const [close] = await connection.frames(1);
+      expect(Buffer.from(close.payload, 'latin1').readUInt16BE(0)).toBe(1009);
+      const closed = once(socket, 'close');
+      socket.terminate();
+      await closed;
+    }
+  } finally {
+    await peer.close();
+  }
+});
