@@ -5,7 +5,11 @@ const { EventEmitter } = require('node:events');
 const { NativeEmulator } = require('./lib/native.js');
 const { readOptions } = require('./lib/emulator/options.js');
 const { Faults } = require('./lib/emulator/faults.js');
-const check = require('./lib/emulator/check.js');
+const { check, readTable } = require('./lib/checks.js');
+const { fromReport, invalidArgValue } = require('./lib/errors.js');
+
+const URI_OPTIONS = { id: [undefined, check.string], token: [undefined, check.any] };
+const CLOSE_OPTIONS = { force: [false, check.truth] };
 
 /**
  * The service's side of Azure Relay Hybrid Connections, for development and tests.
@@ -45,7 +49,7 @@ class RelayEmulator extends EventEmitter {
     const place = JSON.parse(
       this.#native.start(JSON.stringify(options), (text) => this.#onEvent(JSON.parse(text), settle))
     );
-    if (place.error) throw startError(place.error);
+    if (place.error) throw fromReport(place.error);
     this.#authority = place.authority;
     /** The bound port. */
     this.port = place.port;
@@ -106,7 +110,7 @@ class RelayEmulator extends EventEmitter {
    * @param {String|Boolean} [options.token] a token to embed, or `true` for a fresh one
    * @returns {String}
    */
-  listenUri(path = this.paths[0], options) {
+  listenUri(path, options) {
     return this.#uri(path, 'listen', options);
   }
 
@@ -117,20 +121,23 @@ class RelayEmulator extends EventEmitter {
    * @param {Object} [options] as for `listenUri`
    * @returns {String}
    */
-  sendUri(path = this.paths[0], options) {
+  sendUri(path, options) {
     return this.#uri(path, 'connect', options);
   }
 
-  #uri(path, action, { id, token } = {}) {
-    check.string('path', path);
-    if (id !== undefined) check.string('options.id', id);
+  #uri(path, action, options) {
+    path = this.#pathOf(path);
+    const { id, token } = readTable(URI_OPTIONS, options ?? {}, 'options.');
     const text = encodeText(path);
     let uri = `${this.secure ? 'wss' : 'ws'}://${this.#authority}/$hc/${text}`;
     uri += `${text.includes('?') ? '&' : '?'}sb-hc-action=${action}`;
     if (id !== undefined) uri += `&sb-hc-id=${encodeURIComponent(id)}`;
-    if (token === true) token = this.createToken(path.split('?')[0]);
-    if (token) uri += `&sb-hc-token=${encodeURIComponent(token)}`;
-    return uri;
+    const embedded = token === true ? this.createToken(path.split('?')[0]) : token;
+    return embedded ? `${uri}&sb-hc-token=${encodeURIComponent(embedded)}` : uri;
+  }
+
+  #pathOf(path) {
+    return check.string(path ?? this.paths[0], 'path');
   }
 
   /**
@@ -139,9 +146,8 @@ class RelayEmulator extends EventEmitter {
    * @param {String} [path] the hybrid connection, and what goes on below it
    * @returns {String}
    */
-  httpUri(path = this.paths[0]) {
-    check.string('path', path);
-    return `${this.secure ? 'https' : 'http'}://${this.#authority}/${encodeText(path)}`;
+  httpUri(path) {
+    return `${this.secure ? 'https' : 'http'}://${this.#authority}/${encodeText(this.#pathOf(path))}`;
   }
 
   /**
@@ -151,13 +157,12 @@ class RelayEmulator extends EventEmitter {
    * @param {String} [path] the hybrid connection; the first one if left out
    * @returns {String}
    */
-  connectionString(path = this.paths[0]) {
-    check.string('path', path);
+  connectionString(path) {
     return [
       `Endpoint=sb://${this.#authority}/`,
       `SharedAccessKeyName=${this.keyName}`,
       `SharedAccessKey=${this.key}`,
-      `EntityPath=${path}`,
+      `EntityPath=${this.#pathOf(path)}`,
       ...(this.secure ? [] : ['UseDevelopmentEmulator=true'])
     ].join(';');
   }
@@ -171,12 +176,14 @@ class RelayEmulator extends EventEmitter {
    * @param {Number} [options.expirationSeconds=3600] may be negative, for a token that has expired
    * @returns {String}
    */
-  createToken(path = this.paths[0], { keyName = this.keyName, expirationSeconds = 3600 } = {}) {
-    check.string('path', path);
-    check.string('options.keyName', keyName);
-    check.number('options.expirationSeconds', expirationSeconds, -1e12, 1e12);
-    const token = this.#native.token(encodeText(path), keyName, Math.floor(expirationSeconds));
-    if (token === null) throw check.invalidValue('options.keyName', 'must name a SAS rule of this relay');
+  createToken(path, options) {
+    const table = {
+      keyName: [this.keyName, check.string],
+      expirationSeconds: [3600, check.number(-1e12, 1e12)]
+    };
+    const { keyName, expirationSeconds } = readTable(table, options ?? {}, 'options.');
+    const token = this.#native.token(encodeText(this.#pathOf(path)), keyName, Math.floor(expirationSeconds));
+    if (token === null) throw invalidArgValue('options.keyName', 'it must name a SAS rule of this relay');
     return token;
   }
 
@@ -199,7 +206,7 @@ class RelayEmulator extends EventEmitter {
    * @returns {Boolean} false where there was none
    */
   removeHybridConnection(path) {
-    check.string('path', path);
+    check.string(path, 'path');
     return this.#native.remove(path);
   }
 
@@ -229,10 +236,11 @@ class RelayEmulator extends EventEmitter {
    * @param {Boolean} [options.force=false] cuts them at once
    * @returns {Promise<void>} resolves when everything is down
    */
-  close({ force = false } = {}) {
+  close(options) {
+    const { force } = readTable(CLOSE_OPTIONS, options ?? {}, 'options.');
     if (!this.#isClosed) {
       this.#native.ref();
-      this.#native.close(Boolean(force));
+      this.#native.close(force);
     }
     return this.#closed;
   }
@@ -245,11 +253,6 @@ class RelayEmulator extends EventEmitter {
 /** Spaces and what is not ASCII; anything else is taken as it is written. */
 function encodeText(path) {
   return path.replace(/^\/+/, '').replace(/[^\x21-\x7e]+/gu, encodeURIComponent);
-}
-
-function startError({ code, message, system, causes }) {
-  const error = new Error(message, causes?.length ? { cause: new Error(causes[0]) } : undefined);
-  return Object.assign(error, { code }, system);
 }
 
 module.exports = { RelayEmulator };

@@ -306,8 +306,8 @@ describe('await using', () => {
 
 describe('a redirect from ws: to wss: where a TLS option cannot be used', () => {
   test.each([
-    ['a version that does not exist', { minVersion: 'x' }, 'ERR_INVALID_ARG_VALUE'],
-    ['a certificate that is none', { key: 'x', cert: 'y' }, 'ERR_INVALID_ARG_VALUE'],
+    ['a version that does not exist', { minVersion: 'x' }, 'ERR_TLS_INVALID_PROTOCOL_VERSION'],
+    ['a certificate that is none', { key: 'x', cert: 'y' }, 'ERR_OSSL_PEM_NO_START_LINE'],
     ['a name of the wrong type', { servername: 5 }, 'ERR_INVALID_ARG_TYPE']
   ])('%s is an error of the socket', async (_, options, code) => {
     const server = createServer((connection) => {
@@ -320,6 +320,6 @@ describe('a redirect from ws: to wss: where a TLS option cannot be used', () => 
     const socket = new RelayedWebSocket(address, { followRedirects: true, ...options });
     const [error] = await once(socket, 'error');
     server.close();
-    expect(error).toMatchObject({ name: 'TypeError', code });
+    expect(error.code).toBe(code);
   });
 });

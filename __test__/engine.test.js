@@ -13,7 +13,7 @@ const { Worker } = require('node:worker_threads');
 const { WebSocketServer } = require('ws');
 
 const { getEngine } = require('../lib/engine');
-const { DEFAULTS } = require('../lib/opening');
+const { readSocketOptions } = require('../lib/options');
 const { RelayedWebSocket, acceptSocket } = require('../lib/relayed-socket');
 const { socketTraits } = require('../lib/socket-state');
 
@@ -244,7 +244,7 @@ describe('slots', () => {
     const error = await new Promise((resolve) => {
       acceptSocket(listener, 1, {
         address: 'ws://relay/',
-        traits: socketTraits(DEFAULTS, { fail: (_, error) => resolve(error) })
+        traits: socketTraits(readSocketOptions(), { fail: (_, error) => resolve(error) })
       });
     });
     expect(error.statusCode).toBe(404);

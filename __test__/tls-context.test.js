@@ -2,6 +2,7 @@
 
 // TLS settings belong to the socket that was made with them, however long it waits and whatever others do meanwhile.
 
+const { createPrivateKey } = require('node:crypto');
 const { once } = require('node:events');
 const { readFileSync } = require('node:fs');
 const https = require('node:https');
@@ -92,32 +93,58 @@ test('the same settings are one context, and others are not', () => {
   expect(tlsContext({ ca: other })).not.toBe(context);
 });
 
-test.each([
-  [{ ca: 'no PEM' }, 'ca'],
-  [{ ca: cert, cert: 'no PEM', key: 'no PEM' }, 'cert'],
-  [{ ca: cert, cert, key: 'no PEM' }, 'key'],
-  [{ ca: cert, minVersion: 'SSLv3' }, 'SSLv3']
-])('settings that cannot be used are a TypeError: %#', (settings, named) => {
-  for (const make of [
-    () => new RelayedWebSocket(url, settings),
-    () => relayedConnect(url, settings),
-    () => tlsContext(settings)
-  ]) {
-    expect(make).toThrow(expect.objectContaining({ name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE' }));
-    expect(make).toThrow(named);
-  }
+const encrypted = createPrivateKey(pem('loopback', 'key')).export({
+  type: 'pkcs8',
+  format: 'pem',
+  cipher: 'aes-256-cbc',
+  passphrase: 'the right one'
 });
 
-test('a key of another certificate has the code of OpenSSL', () => {
-  const settings = { ca: cert, cert, key: pem('contoso', 'key') };
-  for (const make of [
-    () => new RelayedWebSocket(url, settings),
-    () => new RelayedServer({ server: url, token: 'a token', tls: settings })
-  ]) {
-    expect(make).toThrow(expect.objectContaining({ code: 'ERR_OSSL_X509_KEY_VALUES_MISMATCH' }));
-    expect(make).toThrow(/^error:05800074:x509 certificate routines::key values mismatch$/);
-  }
+/** What ws makes of it, and the option that a listener names. */
+const UNUSABLE = [
+  [{ ca: 'no PEM' }, 'ca', undefined],
+  [{ ca: cert, cert: 'no PEM', key: pem('loopback', 'key') }, 'cert', 'ERR_OSSL_PEM_NO_START_LINE'],
+  [{ ca: cert, cert, key: 'no PEM' }, 'key', 'ERR_OSSL_UNSUPPORTED'],
+  [{ ca: cert, cert, key: pem('contoso', 'key') }, 'key', 'ERR_OSSL_X509_KEY_VALUES_MISMATCH'],
+  [{ ca: cert, cert, key: encrypted, passphrase: 'hush-hush' }, 'passphrase', 'ERR_OSSL_BAD_DECRYPT'],
+  [{ ca: cert, cert, key: encrypted }, 'passphrase', 'ERR_OSSL_BAD_DECRYPT'],
+  [{ ca: cert, minVersion: 'SSLv3' }, 'minVersion', 'ERR_TLS_INVALID_PROTOCOL_VERSION'],
+  [{ ca: cert, minVersion: 'TLSv1.3', maxVersion: 'TLSv1.2' }, 'minVersion', undefined]
+];
+
+test.each(UNUSABLE)('a listener names what it cannot use: %#', (settings, name) => {
+  const server = url.replace('connect', 'listen');
+  const make = () => new RelayedServer({ server, token: 'a token', tls: settings });
+  expect(make).toThrow(expect.objectContaining({ name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE' }));
+  expect(make).toThrow(`"options.tls.${name}"`);
+  expect(make).not.toThrow('hush');
 });
+
+test.each(UNUSABLE)(
+  'to a socket it is an error event, with the code that ws has: %#',
+  async (settings, name, code) => {
+    const late = { ...settings, token: () => new Promise(() => {}) };
+    for (const make of [
+      () => new RelayedWebSocket(url, settings),
+      () => relayedConnect(url, settings),
+      () => relayedConnect(url, late)
+    ]) {
+      const socket = make();
+      expect(socket.readyState).not.toBe(RelayedWebSocket.OPEN);
+      const closed = once(socket, 'close').catch(() => {});
+      const error = await ended(socket);
+      await closed;
+      expect(error.code).toBe(code ?? 'ERR_INVALID_ARG_VALUE');
+      if (code === undefined)
+        {expect([error.name, error.message]).toEqual([
+          'TypeError',
+          expect.stringContaining(`"options.${name}"`)
+        ]);}
+      expect(error.stack).not.toContain('hush');
+    }
+    expect(requests).toEqual([]);
+  }
+);
 
 test('what is no context is not taken for one', () => {
   const { NativeEngine } = require('../lib/native');

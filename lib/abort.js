@@ -2,24 +2,6 @@
 
 /** `AbortSignal`s and `await using`, for sockets. */
 
-const { invalidArgType } = require('./errors');
-
-/**
- * @param {unknown} signal
- * @param {string} name For the error
- * @return {AbortSignal}
- * @throws {TypeError} `ERR_INVALID_ARG_TYPE`
- */
-function checkSignal(signal, name) {
-  const fits =
-    typeof signal === 'object' &&
-    signal !== null &&
-    typeof signal.aborted === 'boolean' &&
-    typeof signal.addEventListener === 'function';
-  if (!fits) throw invalidArgType(name, 'an AbortSignal', signal);
-  return signal;
-}
-
 /** The error that Node's own functions give. */
 function abortError(signal) {
   const error = new Error('The operation was aborted', { cause: signal.reason });
@@ -69,4 +51,4 @@ function addAsyncDispose(prototype) {
   });
 }
 
-module.exports = { addAsyncDispose, checkSignal, obey };
+module.exports = { addAsyncDispose, obey };

@@ -7,9 +7,13 @@ const { isIPv4 } = require('node:net');
 const { invalidArgType, invalidArgValue } = require('./errors');
 const { readEscapes } = require('./escapes');
 
+/** What may have come along when it was copied: the core leaves it out, or refuses it by name. */
+const INVISIBLE = /[\u200b-\u200f\u202a-\u202e\u2060\ufeff]/g;
+const START = /(?:^|;)[\s"'`\u2018-\u201f«»]*Endpoint\s*=/i;
+
 /** @param {unknown} address @return {boolean} Whether it is a connection string and not a URI */
 function isConnectionString(address) {
-  return typeof address === 'string' && /(?:^|;)\s*Endpoint\s*=/i.test(address);
+  return typeof address === 'string' && START.test(address.replace(INVISIBLE, ''));
 }
 
 /**

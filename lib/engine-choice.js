@@ -4,34 +4,17 @@
 
 const { validateHeaderValue } = require('node:http');
 
+const { isObject } = require('./checks');
 const { invalidArgValue } = require('./errors');
-const { DEFAULTS, TOKEN_HEADER, isHome } = require('./opening');
+const { TOKEN_HEADER, isHome } = require('./opening');
+const { optionsOf } = require('./option-table');
 
 /** Options that only Node's own net, tls and http know: with one of them, ws's engine does the work. */
-const NODE_OPTIONS = [
-  'agent',
-  'createConnection',
-  'finishRequest',
-  'lookup',
-  'family',
-  'localAddress',
-  'localPort',
-  'ALPNProtocols',
-  'checkServerIdentity',
-  'ciphers',
-  'crl',
-  'dhparam',
-  'ecdhCurve',
-  'pfx',
-  'secureContext',
-  'secureOptions',
-  'secureProtocol',
-  'session',
-  'sigalgs'
-];
+const NODE_OPTIONS = Object.keys(optionsOf('node'));
 
 /** Options that only the native engine has. */
 const NATIVE_OPTIONS = ['proxy', 'keepAlive', 'highWaterMark', 'maxBufferedAmount', 'textMessages'];
+const SOCKET = optionsOf('socket');
 
 /**
  * Whether ws's own engine has to do the work.
@@ -45,14 +28,14 @@ const NATIVE_OPTIONS = ['proxy', 'keepAlive', 'highWaterMark', 'maxBufferedAmoun
 function needsNodeSocket(address, protocols, options) {
   // The inert instance that servers and subclasses begin with.
   if (address === null) return true;
-  const given = optionsOf(protocols, options);
+  const given = givenOptions(protocols, options);
   if (given?.pfx) checkBesidePfx(given);
   if (given && NODE_OPTIONS.some((name) => given[name])) return true;
   return (address instanceof URL ? address.protocol : String(address)).startsWith('ws+unix:');
 }
 
 /** As in ws, options may stand in the place of the subprotocols. */
-function optionsOf(protocols, options) {
+function givenOptions(protocols, options) {
   return typeof protocols === 'object' && protocols !== null && !Array.isArray(protocols)
     ? protocols
     : options;
@@ -63,9 +46,13 @@ function optionsOf(protocols, options) {
  * leads, and does not wait for one that comes late; so each request gets it by itself, before it is sent.
  */
 function nodeArguments(address, protocols, options) {
-  const given = optionsOf(protocols, options);
-  const relay = given?.relay;
-  if (relay === undefined) return [address, protocols, options];
+  const all = givenOptions(protocols, options);
+  if (!isObject(all)) return [address, protocols, options];
+  const given = withoutEmpty(all);
+  if (isObject(given.perMessageDeflate)) given.perMessageDeflate = withoutEmpty(given.perMessageDeflate);
+  const subprotocols = all === protocols ? undefined : protocols;
+  const { relay } = given;
+  if (relay === undefined) return [address, subprotocols, given];
   // Later than here, the request is under way already.
   if (relay.token !== undefined) validateHeaderValue(TOKEN_HEADER, relay.token);
   let first;
@@ -80,13 +67,20 @@ function nodeArguments(address, protocols, options) {
     if (relay.waits) relay.finish = finish;
     else finish();
   };
-  return [address, given === protocols ? undefined : protocols, { ...given, finishRequest }];
+  return [address, subprotocols, { ...given, finishRequest }];
+}
+
+/** `undefined` and `null` stand for the default; to ws and Node they are values of their own. */
+function withoutEmpty(options) {
+  return Object.fromEntries(
+    Object.entries(options).filter(([, value]) => value !== undefined && value !== null)
+  );
 }
 
 /** Programs that gave a `pfx` had these, too, while the native engine read it: they must not lose them in silence. */
 function checkBesidePfx(given) {
   for (const name of NATIVE_OPTIONS) {
-    if (!given[name] || given[name] === DEFAULTS[name]) continue;
+    if (!given[name] || given[name] === SOCKET[name][0]) continue;
     throw invalidArgValue(
       `options.${name}`,
       'it has no effect beside "pfx", for which ws\'s engine dials; give "cert" and "key" in the place of "pfx"'
@@ -94,4 +88,4 @@ function checkBesidePfx(given) {
   }
 }
 
-module.exports = { needsNodeSocket, nodeArguments, optionsOf };
+module.exports = { givenOptions, needsNodeSocket, nodeArguments };

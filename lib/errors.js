@@ -110,7 +110,7 @@ function fromAddon({ code, message }) {
   if (message.startsWith('{')) {
     const report = JSON.parse(message);
     if (report.code !== INVALID_VALUE) return fromReport(report);
-    return withCode(new TypeError(report.message, { cause: causeOf(report.causes) }), INVALID_VALUE);
+    return invalidValue(report.message, causeOf(report.causes));
   }
   const [, option] = /\bon \w+\.(\w+)$/.exec(message) ?? [];
   if (code === 'GenericFailure' || option === undefined) return fromReport(INTERNAL);
@@ -160,7 +160,16 @@ function invalidArgType(name, expected, value) {
  * @return {TypeError} With `code` `ERR_INVALID_ARG_VALUE`
  */
 function invalidArgValue(name, reason) {
-  return withCode(new TypeError(`The "${name}" argument is invalid: ${reason}`), INVALID_VALUE);
+  return invalidValue(`The "${name}" argument is invalid: ${reason}`);
+}
+
+/**
+ * @param {string} text Names the option
+ * @param {unknown} [cause]
+ * @return {TypeError} With `code` `ERR_INVALID_ARG_VALUE`
+ */
+function invalidValue(text, cause) {
+  return withCode(new TypeError(text, cause === undefined ? undefined : { cause }), INVALID_VALUE);
 }
 
 function withCode(error, code) {
@@ -175,4 +184,12 @@ function typeName(value) {
   return typeof value === 'function' ? 'a function' : `type ${typeof value}`;
 }
 
-module.exports = { RelayError, fromAddon, fromReport, invalidArgType, invalidArgValue, systemError };
+module.exports = {
+  RelayError,
+  fromAddon,
+  fromReport,
+  invalidArgType,
+  invalidArgValue,
+  invalidValue,
+  systemError
+};

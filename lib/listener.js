@@ -24,7 +24,7 @@ class ListenerHandle {
       ...rest,
       proxy: config.proxy ?? undefined,
       keepAlive: keepAlive ? { ...keepAlive, pong: keepAlive.mode === 'pong' } : undefined,
-      tls: secure ? tlsContext(tls ?? {}) : undefined,
+      tls: secure ? tlsContext(tls ?? {}, 'options.tls.') : undefined,
       serverName: tls?.servername,
       limits: socketLimits(sockets),
       deflate: sockets.perMessageDeflate ? deflateOffer(sockets.perMessageDeflate) : undefined

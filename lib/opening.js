@@ -11,31 +11,14 @@ const querystring = require('node:querystring');
 
 const { getEngine } = require('./engine');
 const { proxyFor } = require('./environment');
+const { readSocketOptions } = require('./options');
 const { nameAddress } = require('./redact');
-const { tlsContext } = require('./tls-context');
+const { socketTlsContext } = require('./tls-context');
 
 const VERSIONS = [8, 13];
 /** The header that carries the relay's token. */
 const TOKEN_HEADER = 'ServiceBusAuthorization';
 const TOKEN = /^[!#$%&'*+\-.0-9A-Z^_`|a-z~]+$/;
-
-const DEFAULTS = {
-  allowSynchronousEvents: true,
-  autoPong: true,
-  closeTimeout: 30_000,
-  protocolVersion: 13,
-  maxFragments: 16 * 1024,
-  maxPayload: 100 * 1024 * 1024,
-  maxPendingAutoPongs: 60,
-  skipUTF8Validation: false,
-  perMessageDeflate: true,
-  followRedirects: false,
-  maxRedirects: 10,
-  highWaterMark: 1024 * 1024,
-  // As in ws: what is sent to a peer that does not read waits in memory.
-  maxBufferedAmount: 0,
-  textMessages: 'buffer'
-};
 
 /**
  * @typedef {object} Prepared
@@ -76,11 +59,13 @@ function prepareRequest(socket, address, protocols, options) {
       protocols = [protocols];
     }
   }
+  const settings = readSocketOptions(options);
+  // What `relayedConnect()` adds, and nobody else.
+  settings.relay = options?.relay;
   if (protocols === undefined) {
-    const given = options?.protocols;
-    protocols = given === undefined ? [] : Array.isArray(given) ? given : [given];
+    const given = settings.protocols ?? [];
+    protocols = Array.isArray(given) ? given : [given];
   }
-  const settings = { ...DEFAULTS, ...options };
   if (!VERSIONS.includes(settings.protocolVersion)) {
     throw new RangeError(
       `Unsupported protocol version: ${settings.protocolVersion} (supported versions: ${VERSIONS.join(', ')})`
@@ -211,6 +196,7 @@ function build(url, protocols, settings, given, home) {
   }
   if (auth && !headers.has('authorization')) set('Authorization', basic(auth));
 
+  const { tls, failure } = secure ? tlsOf(settings) : {};
   const dial = {
     secure,
     host,
@@ -220,9 +206,9 @@ function build(url, protocols, settings, given, home) {
     protocols,
     deflate,
     serverName: secure ? serverName(settings, host) : undefined,
-    tls: secure && versionFailure(settings) === undefined ? tlsContext(settings) : undefined,
+    tls,
     proxy: proxyFor(settings.proxy, secure, host, port),
-    handshakeTimeout: settings.handshakeTimeout || 0,
+    handshakeTimeout: settings.handshakeTimeout,
     limits: socketLimits(settings)
   };
   return {
@@ -232,7 +218,7 @@ function build(url, protocols, settings, given, home) {
     protocols,
     headers,
     dial,
-    failure: secure ? versionFailure(settings) : undefined
+    failure
   };
 }
 
@@ -295,15 +281,15 @@ function socketLimits(settings) {
     // As in ws: coerced to 32 bits, and what is not positive means no limit.
     maxPayload: Math.max(settings.maxPayload | 0, 0),
     maxFragments: Math.max(settings.maxFragments | 0, 0),
-    skipUtf8: settings.skipUTF8Validation === true,
+    skipUtf8: settings.skipUTF8Validation,
     highWater: settings.highWaterMark,
     maxBacklog: settings.maxBufferedAmount,
     // Only a server has it: its sockets share what they may hold of unfinished messages.
     maxAssembling: settings.maxAssembling,
     keepAlive: settings.keepAlive
       ? {
-          interval: settings.keepAlive.interval ?? 30_000,
-          timeout: settings.keepAlive.timeout ?? 60_000,
+          interval: settings.keepAlive.interval,
+          timeout: settings.keepAlive.timeout,
           pong: settings.keepAlive.mode === 'pong'
         }
       : undefined
@@ -314,9 +300,8 @@ function socketLimits(settings) {
  * permessage-deflate parameters as the engine takes them. A window is a number of bits, 0 for `false` (never) and 1 for
  * `true` (any).
  */
-function deflateOffer(given) {
-  const options = given === true ? {} : given;
-  const bits = (value) => (value === undefined || value === null ? undefined : Number(value));
+function deflateOffer(options) {
+  const bits = (value) => (value === undefined ? undefined : Number(value));
   return {
     serverNoContextTakeover: options.serverNoContextTakeover,
     clientNoContextTakeover: options.clientNoContextTakeover,
@@ -331,11 +316,13 @@ function serverName(settings, host) {
   return isIP(host) ? '' : host;
 }
 
-/** TLS before 1.2 is not spoken here: like a server that refuses it, this is found out while connecting. */
-function versionFailure({ maxVersion }) {
-  if (maxVersion !== 'TLSv1' && maxVersion !== 'TLSv1.1') return undefined;
-  const error = new Error(`${maxVersion} is not supported, only TLSv1.2 and TLSv1.3`);
-  return Object.assign(error, { code: 'ERR_SSL_UNSUPPORTED_PROTOCOL' });
+/** Settings of TLS that cannot be used are found out while connecting, as in ws. */
+function tlsOf(settings) {
+  try {
+    return { tls: socketTlsContext(settings) };
+  } catch (failure) {
+    return { failure };
+  }
 }
 
 function basic(auth) {
@@ -343,7 +330,6 @@ function basic(auth) {
 }
 
 module.exports = {
-  DEFAULTS,
   TOKEN_HEADER,
   addToken,
   deflateOffer,

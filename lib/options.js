@@ -1,268 +1,56 @@
 'use strict';
 
-/**
- * The options of `RelayedServer`: one table of names, defaults and checks. They are read once, at construction;
- * `undefined` and, as hyco-ws's own defaults are written, `null` stand for the default. Times are in milliseconds,
- * sizes in bytes; `false` or 0 switches a thing off.
- */
+/** Reads options by their table: once, at construction. */
 
 const { randomUUID } = require('node:crypto');
 const { inspect } = require('node:util');
 
-const { invalidArgType, invalidArgValue } = require('./errors');
+const { check, isObject, nearest, readTable } = require('./checks');
+const { invalidArgValue } = require('./errors');
+const { optionsOf } = require('./option-table');
 const { splitToken, translate } = require('./relay-address');
 
-const MAX_TIME = 2 ** 31 - 1;
-
-const isObject = (value) => typeof value === 'object' && value !== null;
-
-/** Checks of one value: each returns what to keep, or throws. */
-const check = {
-  string(value, name) {
-    if (typeof value !== 'string') throw invalidArgType(name, 'a string', value);
-    return value;
-  },
-  word(value, name) {
-    if (check.string(value, name) === '') throw invalidArgValue(name, 'it must not be empty');
-    return value;
-  },
-  boolean(value, name) {
-    if (typeof value !== 'boolean') throw invalidArgType(name, 'a boolean', value);
-    return value;
-  },
-  function(value, name) {
-    if (typeof value !== 'function') throw invalidArgType(name, 'a function', value);
-    return value;
-  },
-  object(value, name) {
-    if (!isObject(value)) throw invalidArgType(name, 'an object', value);
-    return value;
-  },
-  time(value, name) {
-    if (value === false) return 0;
-    if (typeof value !== 'number') throw invalidArgType(name, 'a number of milliseconds', value);
-    if (!(value >= 0 && value <= MAX_TIME)) throw invalidArgValue(name, `it must be 0 to ${MAX_TIME}`);
-    return value;
-  },
-  integer(least, most) {
-    return (value, name) => {
-      if (value === false && least === 0) return 0;
-      if (typeof value !== 'number') throw invalidArgType(name, 'a number', value);
-      if (!Number.isInteger(value) || value < least || value > most) {
-        throw invalidArgValue(name, `it must be an integer from ${least} to ${most}`);
-      }
-      return value;
-    };
-  },
-  oneOf(...allowed) {
-    return (value, name) => {
-      if (!allowed.includes(value)) {
-        throw invalidArgValue(name, `it must be one of ${allowed.map((word) => inspect(word)).join(', ')}`);
-      }
-      return value;
-    };
-  },
-  /** ws takes any number here and coerces it. */
-  limit(value, name) {
-    if (typeof value !== 'number' || Number.isNaN(value)) throw invalidArgType(name, 'a number', value);
-    return value;
-  }
-};
-
-const KEEP_ALIVE = {
-  interval: [30_000, check.time],
-  timeout: [60_000, check.time],
-  mode: ['ping', check.oneOf('ping', 'pong')]
-};
-
-const RECONNECT = {
-  minDelay: [1_000, check.time],
-  maxDelay: [30_000, check.time],
-  stableAfter: [30_000, check.time],
-  retryTerminal: [false, check.boolean],
-  recycleAfter: [23 * 3600_000, check.time],
-  delay: [undefined, check.function]
-};
-
-const TLS = {
-  ca: [undefined, checkPem],
-  cert: [undefined, checkPem],
-  key: [undefined, checkTlsKey],
-  passphrase: [undefined, check.string],
-  rejectUnauthorized: [undefined, check.boolean],
-  servername: [undefined, check.string],
-  minVersion: [undefined, check.oneOf('TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3')],
-  maxVersion: [undefined, check.oneOf('TLSv1.2', 'TLSv1.3')]
-};
-
-const CREDENTIALS = {
-  token: [undefined, checkToken],
-  keyName: [undefined, check.word],
-  key: [undefined, checkKey],
-  tokenLifetime: [3_600, checkLifetime],
-  credential: [undefined, checkCredential]
-};
-
-/** Name: [default, check]. */
-const SERVER = {
-  server: [undefined, checkServer],
-  ...CREDENTIALS,
-  id: [undefined, check.word],
-  path: [undefined, check.string],
-  verifyClient: [undefined, check.function],
-  handleProtocols: [undefined, check.function],
-  clientTracking: [true, (value) => Boolean(value)],
-  maxPayload: [100 * 1024 * 1024, check.limit],
-  maxFragments: [16 * 1024, check.limit],
-  maxPendingAutoPongs: [60, check.limit],
-  perMessageDeflate: [false, checkDeflate],
-  allowSynchronousEvents: [true, check.boolean],
-  autoPong: [true, check.boolean],
-  skipUTF8Validation: [false, check.boolean],
-  textMessages: ['buffer', check.oneOf('buffer', 'string')],
-  keepAlive: [{}, group(KEEP_ALIVE)],
-  reconnect: [{}, group(RECONNECT)],
-  handshakeTimeout: [60_000, check.time],
-  acceptTimeout: [20_000, check.time],
-  closeTimeout: [30_000, check.time],
-  controlChannels: [1, check.integer(1, 25)],
-  maxConnections: [0, check.integer(0, Number.MAX_SAFE_INTEGER)],
-  maxPendingAccepts: [256, check.integer(0, 2 ** 31 - 1)],
-  highWaterMark: [1024 * 1024, check.integer(1, Number.MAX_SAFE_INTEGER)],
-  maxBufferedAmount: [256 * 1024 * 1024, check.integer(0, Number.MAX_SAFE_INTEGER)],
-  maxAssembling: [256 * 1024 * 1024, check.integer(0, Number.MAX_SAFE_INTEGER)],
-  rendezvousHosts: [undefined, check.function],
-  proxy: [undefined, checkProxy],
-  tls: [undefined, checkTls],
-  signal: [undefined, checkSignal]
-};
+const LISTENER = optionsOf('listener');
+const SENDER = optionsOf('sender');
+const SOCKET = optionsOf('socket');
+const EMULATOR = optionsOf('emulator');
+const { token, keyName, key, tokenLifetime, credential } = SENDER;
+const CREDENTIALS = { token, keyName, key, tokenLifetime, credential };
 
 /** Options of hyco-ws and ws that have nothing to act on here and harm nobody. */
 const IGNORED = new Set(['disableHixie', 'backlog', 'maxBufferedChunks', 'host', 'port', 'noServer']);
 
+/** What ws or Node would take of a sender's options; nothing that is misspelt. */
+const FOREIGN = [
+  ...IGNORED,
+  'autoSelectFamily',
+  'enableTrace',
+  'hints',
+  'honorCipherOrder',
+  'hostname',
+  'keepAliveInitialDelay',
+  'method',
+  'minDHSize',
+  'noDelay',
+  'setHost',
+  'socketPath',
+  'timeout'
+];
+
+/** What may be among the options, by who is called. */
+const KNOWN = {
+  RelayedServer: LISTENER,
+  relayedConnect: {
+    ...Object.fromEntries(FOREIGN.map((name) => [name, []])),
+    ...optionsOf('node'),
+    ...SOCKET,
+    ...SENDER
+  },
+  RelayEmulator: EMULATOR
+};
+
 /** What neither `util.inspect()` nor JSON shows of the settings. */
 const HIDDEN = ['server', 'token', 'key', 'credential', 'proxy', 'tls', 'uri'];
-
-/** A group of options, or `false` for none of it, or `true` for its defaults. */
-function group(table) {
-  return (value, name) => {
-    if (value === false || value === 0) return null;
-    if (value === true) value = {};
-    return readTable(table, check.object(value, name), `${name}.`);
-  };
-}
-
-function readTable(table, given, prefix) {
-  const result = {};
-  for (const [name, [fallback, read]] of Object.entries(table)) {
-    const value = given[name] ?? fallback;
-    result[name] = value === undefined ? undefined : read(value, prefix + name);
-  }
-  return result;
-}
-
-/** What a listener cannot do about TLS it must not seem to do, so nothing is left out in silence. */
-function checkTls(value, name) {
-  check.object(value, name);
-  for (const [given, setting] of Object.entries(value)) {
-    if (Object.hasOwn(TLS, given) || setting === undefined || setting === null) continue;
-    throw invalidArgValue(`${name}.${given}`, unsupportedTls(given));
-  }
-  return readTable(TLS, value, `${name}.`);
-}
-
-function unsupportedTls(given) {
-  if (given === 'pfx') return 'a listener takes "cert" and "key" in its place';
-  const beginning = given.slice(0, 3).toLowerCase();
-  const near = Object.keys(TLS).find((known) => known.toLowerCase().startsWith(beginning));
-  return near === undefined ? 'a listener does not support it' : `it is not known; is "${near}" meant?`;
-}
-
-/** PEM in one or several texts or buffers. */
-function checkPem(value, name) {
-  for (const each of Array.isArray(value) ? value.flat() : [value]) {
-    if (typeof each === 'string' || ArrayBuffer.isView(each) || each instanceof ArrayBuffer) continue;
-    throw invalidArgType(name, 'a string, a Buffer or an array of these', each);
-  }
-  return value;
-}
-
-/** The same, or `{ pem, passphrase }`, as Node takes it. */
-function checkTlsKey(value, name) {
-  for (const each of Array.isArray(value) ? value.flat() : [value]) {
-    const pem = each?.pem ?? each;
-    if (typeof pem === 'string' || ArrayBuffer.isView(pem)) continue;
-    throw invalidArgType(name, 'a string, a Buffer or an array of these', pem);
-  }
-  return value;
-}
-
-function checkServer(value, name) {
-  if (value instanceof URL) value = value.href;
-  value = check.string(value, name);
-  const uri = String(translate(value, 'listen'));
-  const parsed = URL.canParse(uri) ? new URL(uri) : undefined;
-  if (parsed === undefined || parsed.hostname === '' || !/^(wss?|https?):$/.test(parsed.protocol)) {
-    throw invalidArgValue(name, 'it must be a URI such as wss://namespace/$hc/path');
-  }
-  return value;
-}
-
-function checkToken(value, name) {
-  if (typeof value !== 'string' && typeof value !== 'function') {
-    throw invalidArgType(name, 'a string or a function', value);
-  }
-  return value;
-}
-
-/** One key, or the primary and the secondary key: the next one is tried when the relay refuses a token. */
-function checkKey(value, name) {
-  const keys = Array.isArray(value) ? value : [value];
-  if (keys.length === 0) throw invalidArgType(name, 'a string', undefined);
-  for (const key of keys) {
-    if (typeof key !== 'string') throw invalidArgType(name, 'a string', key);
-    if (key === '') throw invalidArgValue(name, 'it must not be empty');
-  }
-  return value;
-}
-
-function checkLifetime(value, name) {
-  if (typeof value !== 'number') throw invalidArgType(name, 'a number of seconds', value);
-  if (!(value > 0 && Number.isFinite(value))) {
-    throw invalidArgValue(name, 'it must be more than 0 seconds');
-  }
-  return value;
-}
-
-function checkCredential(value, name) {
-  if (!isObject(value) || typeof value.getToken !== 'function') {
-    throw invalidArgType(name, 'an object with a getToken() method', value);
-  }
-  return value;
-}
-
-function checkDeflate(value, name) {
-  if (typeof value !== 'boolean' && !isObject(value)) {
-    throw invalidArgType(name, 'a boolean or an object', value);
-  }
-  return value === true ? {} : value;
-}
-
-function checkProxy(value, name) {
-  if (value === false || value instanceof URL || typeof value === 'string') return value;
-  throw invalidArgType(name, 'a URL or false', value);
-}
-
-function checkSignal(value, name) {
-  if (
-    !isObject(value) ||
-    typeof value.aborted !== 'boolean' ||
-    typeof value.addEventListener !== 'function'
-  ) {
-    throw invalidArgType(name, 'an AbortSignal', value);
-  }
-  return value;
-}
 
 /** hyco-ws's own wording, for programs that look at it. */
 function missing(message) {
@@ -284,7 +72,7 @@ function readServerOptions(given) {
   given ??= {};
   if (given.server === undefined || given.server === null) throw missing("'server' must be provided");
 
-  const settings = readTable(SERVER, given, 'options.');
+  const settings = readTable(LISTENER, given, 'options.');
   const { uri, token } = splitToken(String(translate(settings.server, 'listen')));
   settings.uri = uri.replace(/^http/i, 'ws');
   if (!completeCredentials(settings)) {
@@ -298,7 +86,7 @@ function readServerOptions(given) {
   const { reconnect } = settings;
   if (reconnect !== null && reconnect.maxDelay < reconnect.minDelay) {
     // A long shortest delay alone moves the longest one with it.
-    if (typeof given.reconnect.maxDelay === 'number') {
+    if ((given.reconnect.maxDelay ?? undefined) !== undefined) {
       throw invalidArgValue('options.reconnect.maxDelay', 'it must not be less than minDelay');
     }
     reconnect.maxDelay = reconnect.minDelay;
@@ -307,7 +95,7 @@ function readServerOptions(given) {
 
   for (const name of HIDDEN) Object.defineProperty(settings, name, { enumerable: false });
   Object.defineProperty(settings, inspect.custom, { value: shown });
-  return { settings: Object.freeze(settings), unknown: unknownNames(given) };
+  return { settings: Object.freeze(settings), unknown: warnOfMisspelt('RelayedServer', given) };
 }
 
 /** What printing the settings shows, with `showHidden`, too. */
@@ -337,18 +125,72 @@ function readCredentials(given) {
   return completeCredentials(credentials) ? credentials : undefined;
 }
 
-function unknownNames(given) {
-  const unknown = Object.keys(given).filter((name) => !Object.hasOwn(SERVER, name) && !IGNORED.has(name));
-  for (const [name, table] of [
-    ['keepAlive', KEEP_ALIVE],
-    ['reconnect', RECONNECT]
-  ]) {
-    if (!isObject(given[name])) continue;
-    for (const inner of Object.keys(given[name])) {
-      if (!Object.hasOwn(table, inner)) unknown.push(`${name}.${inner}`);
+/**
+ * The options of a socket that dials, with their defaults.
+ *
+ * @param {object} [given]
+ * @return {object} Without what only ws's engine reads
+ * @throws {TypeError} as `readServerOptions()`; what is ws's goes by ws's rules, which refuse little
+ */
+function readSocketOptions(given) {
+  return readTable(SOCKET, given ?? {}, 'options.');
+}
+
+/** @param {object} given @return {object} The emulator's options with their defaults, as `readServerOptions()` */
+function readEmulatorOptions(given) {
+  return readTable(EMULATOR, check.object(given ?? {}, 'options'), 'options.');
+}
+
+function unknownNames(given, table, prefix = '') {
+  const unknown = [];
+  for (const name of Object.keys(given)) {
+    if (!Object.hasOwn(table, name)) {
+      if (prefix !== '' || !IGNORED.has(name)) unknown.push(prefix + name);
+      continue;
+    }
+    const inner = table[name][1]?.table;
+    const list = Array.isArray(given[name]) ? given[name] : [given[name]];
+    if (inner === undefined) continue;
+    for (const each of list) {
+      if (isObject(each)) unknown.push(...unknownNames(each, inner, `${prefix}${name}.`));
     }
   }
   return unknown;
 }
 
-module.exports = { readCredentials, readServerOptions };
+const warned = new Set();
+
+/**
+ * Warns, once for each name, of options that nothing reads and that look like others: nothing says otherwise that a limit
+ * is not in force.
+ *
+ * @param {'RelayedServer'|'relayedConnect'|'RelayEmulator'} caller
+ * @param {object} given
+ * @return {string[]} All names that nothing reads
+ */
+function warnOfMisspelt(caller, given) {
+  const unknown = unknownNames(given, KNOWN[caller]);
+  for (const path of unknown) {
+    const near = nearestTo(path.split('.'), KNOWN[caller]);
+    const text = `${caller} has no option "${path}": is "${near}" meant?`;
+    if (near === undefined || warned.has(text)) continue;
+    warned.add(text);
+    process.emitWarning(text, { code: 'HYCO_WS_UNKNOWN_OPTION' });
+  }
+  return unknown;
+}
+
+function nearestTo(path, table) {
+  const name = path.pop();
+  for (const outer of path) ({ table } = table[outer][1]);
+  const near = nearest(name, Object.keys(table));
+  return near === undefined ? undefined : [...path, near].join('.');
+}
+
+module.exports = {
+  readCredentials,
+  readEmulatorOptions,
+  readServerOptions,
+  readSocketOptions,
+  warnOfMisspelt
+};

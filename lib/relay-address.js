@@ -23,6 +23,17 @@ function translate(address, action) {
 }
 
 /**
+ * What a URI is for, by its `sb-hc-action`.
+ *
+ * @param {string} uri
+ * @return {string|undefined} In small letters
+ */
+function actionOf(uri) {
+  const [, action] = /^[^?#]*\?(?:[^#]*&)?sb-hc-action=([^&#]*)/i.exec(uri) ?? [];
+  return action?.toLowerCase();
+}
+
+/**
  * Takes an embedded token out of a URI, so that it can travel in a header instead of in everybody's logs.
  *
  * @param {string} uri
@@ -76,4 +87,4 @@ function decode(text) {
   }
 }
 
-module.exports = { logicalTarget, splitToken, translate };
+module.exports = { actionOf, logicalTarget, splitToken, translate };

@@ -2,14 +2,15 @@
 
 /** `relayedConnect()` and `connectRelayed()`: a sender's connection through the relay. */
 
-const { checkSignal, obey } = require('./abort');
+const { obey } = require('./abort');
+const { check } = require('./checks');
 const { nextTick, setImmediate } = require('./clock');
 const { isConnectionString, readConnectionString } = require('./connection-address');
-const { invalidArgType } = require('./errors');
+const { invalidArgType, invalidArgValue } = require('./errors');
 const { TOKEN_HEADER, addToken } = require('./opening');
-const { readCredentials } = require('./options');
+const { readCredentials, warnOfMisspelt } = require('./options');
 const { releaseHeld } = require('./receiving-socket');
-const { splitToken, translate } = require('./relay-address');
+const { actionOf, splitToken, translate } = require('./relay-address');
 const { RelayedWebSocket } = require('./relayed-socket');
 const { TokenSource } = require('./token-source');
 
@@ -17,7 +18,8 @@ const { TokenSource } = require('./token-source');
 class WaitingSocket extends RelayedWebSocket {
   /** Called by the base constructor, and for each redirect. */
   _dial(request) {
-    if (this._dialled) super._dial(request);
+    // What is wrong with the options, no token mends.
+    if (this._dialled || request.failure !== undefined) super._dial(request);
   }
 }
 
@@ -89,10 +91,11 @@ function relayedConnect(address, token, fn) {
     fn = token;
     token = undefined;
   }
-  const { target, options } = destination(address, readArguments(token));
-  const { token: given, credential, keyName, tokenLifetime, protocols, headers, signal, ...rest } = options;
-  const abort = signal === undefined || signal === null ? undefined : checkSignal(signal, 'options.signal');
-  const secrets = { token: given, credential, keyName, tokenLifetime };
+  const given = readArguments(token);
+  const { target, options } = destination(address, given);
+  const { token: secret, credential, keyName, tokenLifetime, protocols, headers, signal, ...rest } = options;
+  const abort = (signal ?? undefined) === undefined ? undefined : check.signal(signal, 'options.signal');
+  const secrets = { token: secret, credential, keyName, tokenLifetime };
   // `key` is also ws's name of the TLS client key; a SAS key has a keyName.
   if (keyName !== undefined && keyName !== null) {
     secrets.key = rest.key;
@@ -100,6 +103,7 @@ function relayedConnect(address, token, fn) {
   }
   const credentials = readCredentials(secrets);
   const settings = { ...rest, relay: {}, headers: { ...headers } };
+  warnOfMisspelt('relayedConnect', given);
 
   let socket;
   if (credentials === undefined) {
@@ -151,8 +155,16 @@ function holdForATurn(socket) {
 }
 
 function destination(address, options) {
-  if (!isConnectionString(address)) return { target: translate(address, 'connect'), options };
-  const read = readConnectionString(address, 'connect', options);
+  const read = isConnectionString(address)
+    ? readConnectionString(address, 'connect', options)
+    : { uri: translate(address, 'connect'), options };
+  // It would be dialled as a listener, and take senders away from the real ones.
+  if (actionOf(String(read.uri)) === 'listen') {
+    throw invalidArgValue(
+      'address',
+      'it is a URI to listen on (sb-hc-action=listen); createRelaySendUri() makes one to send to'
+    );
+  }
   return { target: read.uri, options: read.options };
 }
 

@@ -5,8 +5,8 @@
 const EventEmitter = require('node:events');
 const { isIP } = require('node:net');
 
-const { checkSignal } = require('./abort');
 const { Acceptor } = require('./accept');
+const { check, readTable } = require('./checks');
 const { readConnectionString } = require('./connection-address');
 const { clearTimeout, nextTick, setTimeout } = require('./clock');
 const { connections } = require('./connections');
@@ -134,7 +134,7 @@ class Methods extends EventEmitter {
       cb = options;
       options = undefined;
     }
-    const { drain = false, timeout, signal } = readCloseOptions(options);
+    const { drain, timeout, signal } = readCloseOptions(options);
     if (inner.phase === CLOSED) {
       if (cb) nextTick(cb, new Error('The server is not running'));
       return Promise.resolve();
@@ -255,23 +255,17 @@ RelayedServer.fromConnectionString = function fromConnectionString(connectionStr
   return new this({ ...read.options, server: read.uri }, onConnection);
 };
 
+const CLOSE_OPTIONS = {
+  drain: [false, check.boolean],
+  timeout: [undefined, check.number(0, 2 ** 31 - 1)],
+  signal: [undefined, check.signal]
+};
+
 function readCloseOptions(options) {
-  if (options === undefined || options === null) return {};
-  if (typeof options !== 'object') throw invalidArgType('options', 'an object or a function', options);
-  const { drain = false, timeout } = options;
-  const signal =
-    options.signal === undefined || options.signal === null
-      ? undefined
-      : checkSignal(options.signal, 'options.signal');
-  if (typeof drain !== 'boolean') throw invalidArgType('options.drain', 'a boolean', drain);
-  if (timeout === undefined) return { drain, signal };
-  if (typeof timeout !== 'number') {
-    throw invalidArgType('options.timeout', 'a number of milliseconds', timeout);
+  if (options !== undefined && options !== null && typeof options !== 'object') {
+    throw invalidArgType('options', 'an object or a function', options);
   }
-  if (!(timeout >= 0 && timeout < 2 ** 31)) {
-    throw invalidArgValue('options.timeout', 'it is out of range');
-  }
-  return { drain, timeout, signal };
+  return readTable(CLOSE_OPTIONS, options ?? {}, 'options.');
 }
 
 /** Waits no longer for clients once `signal` is aborted. */

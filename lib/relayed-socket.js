@@ -10,7 +10,7 @@ const WebSocket = require('ws');
 
 const { addAsyncDispose } = require('./abort');
 const { nextTick } = require('./clock');
-const { needsNodeSocket, nodeArguments, optionsOf } = require('./engine-choice');
+const { givenOptions, needsNodeSocket, nodeArguments } = require('./engine-choice');
 const { fromReport, systemError } = require('./errors');
 const { finishDial, prepareRequest, prepareRedirect } = require('./opening');
 const { ReceivingSocket, releaseHeld } = require('./receiving-socket');
@@ -59,7 +59,7 @@ class RelayedWebSocket extends ReceivingSocket {
     );
     if (this._engine === undefined) {
       // ws's errors quote the target of a redirect as it is.
-      if (optionsOf(protocols, options)?.followRedirects) this.emit = emitRedacted;
+      if (givenOptions(protocols, options)?.followRedirects) this.emit = emitRedacted;
       return;
     }
     if (address === ACCEPTED) this._adopt(protocols);

@@ -6,9 +6,13 @@
  */
 
 const { createHash, createPrivateKey } = require('node:crypto');
+const tls = require('node:tls');
 
+const { readTable } = require('./checks');
 const { trustedRoots, rejectUnauthorizedByDefault } = require('./environment');
+const { invalidValue } = require('./errors');
 const { NativeTlsContext } = require('./native');
+const { SOCKET_TLS } = require('./option-table');
 
 /** Settings of one program are few; a program that makes new ones for each connection must not grow for ever. */
 const MAX_CONTEXTS = 32;
@@ -17,24 +21,50 @@ const MAX_CONTEXTS = 32;
 const contexts = new Map();
 
 /**
- * The native context for ws's flat TLS options.
+ * The native context for TLS options.
  *
- * @param {object} options `ca`, `cert`, `key`, `passphrase`, `rejectUnauthorized`, `minVersion`, `maxVersion`
+ * @param {object} options `ca`, `cert`, `key`, `passphrase`, `rejectUnauthorized`, `minVersion`, `maxVersion`; of the
+ *     types that the table of options has
+ * @param {string} [prefix] Of the names of these options in errors
  * @return {NativeTlsContext}
- * @throws {Error} With Node's code for a key that is not the certificate's; a `TypeError` with
- *     `ERR_INVALID_ARG_VALUE`, naming the option, for what cannot be used
+ * @throws {TypeError} `ERR_INVALID_ARG_VALUE`, naming the option, for what cannot be used
  */
-function tlsContext(options) {
+function tlsContext(options, prefix = 'options.') {
+  try {
+    return contextFor(options);
+  } catch (error) {
+    if (error.code !== 'ERR_INVALID_ARG_VALUE') throw error;
+    throw invalidValue(error.message.replace(/"(\w+)"/g, `"${prefix}$1"`), error.cause);
+  }
+}
+
+/**
+ * The same for a socket.
+ *
+ * @param {object} options As they were given
+ * @return {NativeTlsContext}
+ * @throws {Error} What ws has for an `error` event, if it has an error for it; otherwise as `tlsContext()`
+ */
+function socketTlsContext(options) {
+  const { maxVersion } = options;
+  if (maxVersion === 'TLSv1' || maxVersion === 'TLSv1.1') {
+    const error = new Error(`${maxVersion} is not supported, only TLSv1.2 and TLSv1.3`);
+    throw Object.assign(error, { code: 'ERR_SSL_UNSUPPORTED_PROTOCOL' });
+  }
+  const settings = readTable(SOCKET_TLS, options, 'options.');
+  try {
+    return tlsContext(settings);
+  } catch (error) {
+    tls.createSecureContext(settings);
+    throw error;
+  }
+}
+
+function contextFor(options) {
   const settings = {
-    ca: options.ca === undefined || options.ca === null ? trustedRoots() : list(options.ca).map(text),
-    cert:
-      options.cert === undefined || options.cert === null
-        ? undefined
-        : list(options.cert).map(text).join('\n'),
-    key:
-      options.key === undefined || options.key === null
-        ? undefined
-        : privateKey(options.key, options.passphrase),
+    ca: options.ca === undefined ? trustedRoots() : list(options.ca).map(text),
+    cert: options.cert === undefined ? undefined : list(options.cert).map(text).join('\n'),
+    key: options.key === undefined ? undefined : privateKey(options.key, options.passphrase),
     rejectUnauthorized: options.rejectUnauthorized ?? rejectUnauthorizedByDefault(),
     minVersion: options.minVersion,
     maxVersion: options.maxVersion
@@ -99,7 +129,11 @@ function privateKey(key, passphrase) {
   const pem = text(given.pem);
   const secret = given.passphrase ?? passphrase;
   if (secret === undefined || !pem.includes('ENCRYPTED')) return pem;
-  return createPrivateKey({ key: pem, passphrase: secret }).export({ type: 'pkcs8', format: 'pem' });
+  try {
+    return createPrivateKey({ key: pem, passphrase: secret }).export({ type: 'pkcs8', format: 'pem' });
+  } catch (cause) {
+    throw invalidValue('The "passphrase" does not open the "key"', cause);
+  }
 }
 
-module.exports = { tlsContext };
+module.exports = { socketTlsContext, tlsContext };

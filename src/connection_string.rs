@@ -98,6 +98,9 @@ impl<'a> Fields<'a> {
             if value.is_empty() {
                 return Err(invalid(format!("{name} has no value")));
             }
+            if value.starts_with(is_quote) || value.ends_with(is_quote) {
+                return Err(invalid(format!("{name} has a quotation mark at its beginning or end")));
+            }
             if slot.replace(value).is_some() {
                 return Err(invalid(format!("{name} is given twice")));
             }
@@ -106,11 +109,35 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Reads a connection string.
+/// Marks that are not to be seen and come along when text is copied: zero-width spaces, marks of direction, a BOM.
+fn is_invisible(char: char) -> bool {
+    matches!(char, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}' | '\u{feff}')
+}
+
+fn is_quote(char: char) -> bool {
+    matches!(char, '"' | '\'' | '`' | '\u{2018}'..='\u{201f}' | '«' | '»')
+}
+
+/// `text` without quotes around all of it.
+fn unquoted(text: &str) -> &str {
+    let text = text.trim();
+    text.strip_prefix(is_quote).and_then(|rest| rest.strip_suffix(is_quote)).unwrap_or(text)
+}
+
+/// Reads a connection string. What copying adds to one is left out: invisible marks, and quotes around the whole.
 ///
 /// # Errors
 /// `InvalidFormat` with a text that names the part at fault and quotes no value.
 pub fn parse(text: &str) -> Result<ConnectionString, RelayError> {
+    if text.contains(is_invisible) {
+        let visible: String = text.chars().filter(|&char| !is_invisible(char)).collect();
+        return parse_visible(&Zeroizing::new(visible));
+    }
+    parse_visible(text)
+}
+
+fn parse_visible(text: &str) -> Result<ConnectionString, RelayError> {
+    let text = unquoted(text);
     let fields = Fields::read(text)?;
     let endpoint = fields.endpoint.ok_or_else(|| invalid("Endpoint is missing"))?;
     let authority = authority_of(endpoint)?;

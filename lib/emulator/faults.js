@@ -1,8 +1,13 @@
 'use strict';
 
-const check = require('./check.js');
+const { REQUIRED, check, readTable } = require('../checks.js');
 
-const ACTIONS = ['listen', 'connect', 'accept', 'request'];
+const PATH = { path: [undefined, check.string] };
+const CHANNEL = { ...PATH, id: [undefined, check.string] };
+const ACTION = { action: [undefined, check.oneOf('listen', 'connect', 'accept', 'request')] };
+
+const read = (table, options) => readTable(table, check.object(options ?? {}, 'options'), 'options.');
+const closeCode = check.integer(1000, 4999);
 
 /**
  * Faults on demand. Each takes effect before the call returns, as far as it concerns what comes later; what is
@@ -25,8 +30,11 @@ class Faults {
    * @param {Boolean} [options.reset=false] by RST instead of FIN
    * @returns {Number}
    */
-  dropControl({ path, id, reset = false } = {}) {
-    return this.#inflict({ fault: 'dropControl', ...readChannel(path, id), reset: Boolean(reset) });
+  dropControl(options) {
+    return this.#inflict({
+      fault: 'dropControl',
+      ...read({ ...CHANNEL, reset: [false, check.truth] }, options)
+    });
   }
 
   /**
@@ -63,10 +71,10 @@ class Faults {
    * @param {String} [options.id] only this control channel, by its `listener` event
    * @returns {Number}
    */
-  closeControl(code, reason = '', { path, id } = {}) {
-    check.integer('code', code, 1000, 4999);
-    check.string('reason', reason);
-    return this.#inflict({ fault: 'closeControl', ...readChannel(path, id), code, reason });
+  closeControl(code, reason, options) {
+    closeCode(code, 'code');
+    reason = check.string(reason ?? '', 'reason');
+    return this.#inflict({ fault: 'closeControl', ...read(CHANNEL, options), code, reason });
   }
 
   /**
@@ -77,9 +85,9 @@ class Faults {
    * @param {String} [options.path] only of this hybrid connection
    * @returns {Number}
    */
-  sendControl(text, { path } = {}) {
-    check.string('text', text);
-    return this.#inflict({ fault: 'sendControl', path: readPath(path), text });
+  sendControl(text, options) {
+    check.string(text, 'text');
+    return this.#inflict({ fault: 'sendControl', ...read(PATH, options), text });
   }
 
   /**
@@ -92,12 +100,15 @@ class Faults {
    * @param {Number} [options.times=1] how often; `Infinity` until `clear()`
    * @param {'listen'|'connect'|'accept'|'request'} [options.action] for whom; everybody if left out
    */
-  refuse({ status, reason = 'Refused by order.', tracked = true, times = 1, action } = {}) {
-    check.integer('options.status', status, 200, 599);
-    check.string('options.reason', reason);
-    const plan = { fault: 'refuse', status, reason, tracked: Boolean(tracked), action: readAction(action) };
-    if (times !== Infinity) plan.times = check.integer('options.times', times, 1, 2 ** 31);
-    this.#inflict(plan);
+  refuse(options) {
+    const table = {
+      status: [REQUIRED, check.integer(200, 599)],
+      reason: ['Refused by order.', check.string],
+      tracked: [true, check.truth],
+      times: [1, (value, name) => (value === Infinity ? undefined : check.integer(1, 2 ** 31)(value, name))],
+      ...ACTION
+    };
+    this.#inflict({ fault: 'refuse', ...read(table, options) });
   }
 
   /**
@@ -105,8 +116,8 @@ class Faults {
    *
    * @param {Number|true} [time=true] each for so many milliseconds, or all until `releaseAccepts()`
    */
-  holdAccepts(time = true) {
-    if (time === true) this.#inflict({ fault: 'holdAccepts' });
+  holdAccepts(time) {
+    if ((time ?? true) === true) this.#inflict({ fault: 'holdAccepts' });
     else this.#inflict({ fault: 'holdAccepts', ms: readTime('time', time) });
   }
 
@@ -123,13 +134,13 @@ class Faults {
    * @param {Boolean} [options.data=true] on established rendezvous
    * @param {Boolean} [options.handshakes=false] on connections that have not been answered yet
    */
-  goSilent({ control = true, data = true, handshakes = false } = {}) {
-    this.#inflict({
-      fault: 'goSilent',
-      control: Boolean(control),
-      data: Boolean(data),
-      handshakes: Boolean(handshakes)
-    });
+  goSilent(options) {
+    const table = {
+      control: [true, check.truth],
+      data: [true, check.truth],
+      handshakes: [false, check.truth]
+    };
+    this.#inflict({ fault: 'goSilent', ...read(table, options) });
   }
 
   /** Goes on where `goSilent()` stopped. */
@@ -146,13 +157,9 @@ class Faults {
    * @param {Boolean} [options.reset=false] by RST instead of FIN
    * @returns {Number}
    */
-  cutRendezvous({ path, midFrame = true, reset = false } = {}) {
-    return this.#inflict({
-      fault: 'cutRendezvous',
-      path: readPath(path),
-      midFrame: Boolean(midFrame),
-      reset: Boolean(reset)
-    });
+  cutRendezvous(options) {
+    const table = { ...PATH, midFrame: [true, check.truth], reset: [false, check.truth] };
+    return this.#inflict({ fault: 'cutRendezvous', ...read(table, options) });
   }
 
   /**
@@ -164,10 +171,10 @@ class Faults {
    * @param {String} [options.path] only of this hybrid connection
    * @returns {Number}
    */
-  closeRendezvous(code, reason = '', { path } = {}) {
-    check.integer('code', code, 1000, 4999);
-    check.string('reason', reason);
-    return this.#inflict({ fault: 'closeRendezvous', path: readPath(path), code, reason });
+  closeRendezvous(code, reason, options) {
+    closeCode(code, 'code');
+    reason = check.string(reason ?? '', 'reason');
+    return this.#inflict({ fault: 'closeRendezvous', ...read(PATH, options), code, reason });
   }
 
   /**
@@ -184,8 +191,8 @@ class Faults {
    *
    * @param {Boolean} [on=true]
    */
-  swallowPongs(on = true) {
-    this.#inflict({ fault: 'swallowPongs', on: Boolean(on) });
+  swallowPongs(on) {
+    this.#inflict({ fault: 'swallowPongs', on: Boolean(on ?? true) });
   }
 
   /**
@@ -195,8 +202,8 @@ class Faults {
    * @param {Object} [options]
    * @param {'listen'|'connect'|'accept'|'request'} [options.action] which ones; all if left out
    */
-  delay(time, { action } = {}) {
-    this.#inflict({ fault: 'delay', ms: readTime('time', time), action: readAction(action) });
+  delay(time, options) {
+    this.#inflict({ fault: 'delay', ms: readTime('time', time), ...read(ACTION, options) });
   }
 
   /** Takes back whatever lasts: refusals, holds, silence, delays, swallowed pongs. */
@@ -205,23 +212,8 @@ class Faults {
   }
 }
 
-function readPath(path) {
-  return path === undefined ? undefined : check.string('options.path', path);
-}
-
-function readChannel(path, id) {
-  return { path: readPath(path), id: id === undefined ? undefined : check.string('options.id', id) };
-}
-
-function readAction(action) {
-  if (action !== undefined && !ACTIONS.includes(action)) {
-    throw check.invalidValue('options.action', `must be one of ${ACTIONS.join(', ')}`);
-  }
-  return action;
-}
-
 function readTime(name, time) {
-  return Math.ceil(check.number(name, time, 0, 2 ** 31 - 1));
+  return Math.ceil(check.number(0, 2 ** 31 - 1)(time, name));
 }
 
 module.exports = { Faults };

@@ -60,10 +60,10 @@ impl ObjectFinalize for NativeTlsContext {
 
 fn config(options: TlsContextOptions) -> Result<Arc<ClientConfig>> {
     let key = options.key.map(Zeroizing::new);
-    let version = |name: Option<String>| match name {
+    let version = |name: Option<String>, option: &str| match name {
         None => Ok(None),
         Some(name) => TlsVersion::parse(&name).map(Some).ok_or_else(|| {
-            let text = format!("{name} is not a TLS version that is supported");
+            let text = format!("\"{option}\" is not a TLS version that is supported");
             convert::thrown(&RelayError::new(ErrorKind::InvalidArgument, text))
         }),
     };
@@ -72,8 +72,8 @@ fn config(options: TlsContextOptions) -> Result<Arc<ClientConfig>> {
         cert: options.cert,
         key,
         reject_unauthorized: options.reject_unauthorized,
-        min_version: version(options.min_version)?,
-        max_version: version(options.max_version)?,
+        min_version: version(options.min_version, "minVersion")?,
+        max_version: version(options.max_version, "maxVersion")?,
     };
     transport::client_config(&options).map_err(|error| convert::thrown(&error))
 }

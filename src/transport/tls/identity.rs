@@ -9,8 +9,7 @@ use rustls::sign::{CertifiedKey, SigningKey};
 use zeroize::Zeroizing;
 
 use super::{TlsOptions, certificate, invalid};
-use crate::error::{ErrorKind, RelayError};
-use crate::transport::tcp;
+use crate::error::RelayError;
 
 /// The identity that `options` give, if any.
 ///
@@ -29,7 +28,7 @@ fn from_pem(cert: &str, key: &str) -> Result<CertifiedKey, RelayError> {
     let chain = chain.map_err(|_| invalid("\"cert\" holds a malformed PEM block"))?;
     let Some(own) = chain.first() else { return Err(invalid("\"cert\" holds no PEM certificate")) };
     if key.contains("ENCRYPTED") {
-        return Err(invalid("\"key\" is encrypted and has to be decrypted first"));
+        return Err(invalid("\"key\" is encrypted, and there is no \"passphrase\" for it"));
     }
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
         .map(Zeroizing::new)
@@ -38,12 +37,7 @@ fn from_pem(cert: &str, key: &str) -> Result<CertifiedKey, RelayError> {
         .map_err(|_| invalid("The private key in \"key\" is of a kind that cannot be used"))?;
     match belongs(signer.as_ref(), own)? {
         true => Ok(CertifiedKey::new(chain, signer)),
-        // The kind lets JavaScript see the code as Node has it.
-        false => Err(RelayError::new(
-            ErrorKind::Tls,
-            "error:05800074:x509 certificate routines::key values mismatch",
-        )
-        .with_system(tcp::bare("ERR_OSSL_X509_KEY_VALUES_MISMATCH"))),
+        false => Err(invalid("\"key\" is not the key of \"cert\"")),
     }
 }
 
