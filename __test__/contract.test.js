@@ -14,6 +14,7 @@ const { RelayedWebSocket } = require('../lib/relayed-socket');
 
 const TOPICS = [
   'opening',
+  'options',
   'handshake',
   'redirects',
   'data',

@@ -5,7 +5,7 @@
 const { check, group, isObject, nearest, optionalGroup } = require('./checks');
 const { isConnectionString } = require('./connection-address');
 const { invalidArgType, invalidArgValue } = require('./errors');
-const { actionOf, translate } = require('./relay-address');
+const { asksFor, translate } = require('./relay-address');
 
 function server(value, name) {
   if (value instanceof URL) value = value.href;
@@ -18,7 +18,7 @@ function server(value, name) {
   if (parsed === undefined || parsed.hostname === '' || !/^(wss?|https?):$/.test(parsed.protocol)) {
     throw invalidArgValue(name, 'it must be a URI such as wss://namespace/$hc/path');
   }
-  if (actionOf(uri) === 'connect') {
+  if (asksFor(uri, 'connect')) {
     throw invalidArgValue(
       name,
       'it is a URI to send to (sb-hc-action=connect); createRelayListenUri() makes one to listen on'

@@ -23,14 +23,15 @@ function translate(address, action) {
 }
 
 /**
- * What a URI is for, by its `sb-hc-action`.
+ * Whether a URI asks for an action.
  *
- * @param {string} uri
- * @return {string|undefined} In small letters
+ * @param {string|URL} uri
+ * @param {'listen'|'connect'} action
+ * @return {boolean}
  */
-function actionOf(uri) {
-  const [, action] = /^[^?#]*\?(?:[^#]*&)?sb-hc-action=([^&#]*)/i.exec(uri) ?? [];
-  return action?.toLowerCase();
+function asksFor(uri, action) {
+  const [, query = ''] = /^[^?#]*\?([^#]*)/.exec(String(uri)) ?? [];
+  return query.split('&').some((pair) => pair.toLowerCase() === `sb-hc-action=${action}`);
 }
 
 /**
@@ -87,4 +88,4 @@ function decode(text) {
   }
 }
 
-module.exports = { actionOf, logicalTarget, splitToken, translate };
+module.exports = { asksFor, logicalTarget, splitToken, translate };

@@ -10,7 +10,7 @@ const { invalidArgType, invalidArgValue } = require('./errors');
 const { TOKEN_HEADER, addToken } = require('./opening');
 const { readCredentials, warnOfMisspelt } = require('./options');
 const { releaseHeld } = require('./receiving-socket');
-const { actionOf, splitToken, translate } = require('./relay-address');
+const { asksFor, splitToken, translate } = require('./relay-address');
 const { RelayedWebSocket } = require('./relayed-socket');
 const { TokenSource } = require('./token-source');
 
@@ -159,7 +159,7 @@ function destination(address, options) {
     ? readConnectionString(address, 'connect', options)
     : { uri: translate(address, 'connect'), options };
   // It would be dialled as a listener, and take senders away from the real ones.
-  if (actionOf(String(read.uri)) === 'listen') {
+  if (asksFor(read.uri, 'listen')) {
     throw invalidArgValue(
       'address',
       'it is a URI to listen on (sb-hc-action=listen); createRelaySendUri() makes one to send to'

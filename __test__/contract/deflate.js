@@ -22,7 +22,6 @@ const OFFERS = {
   true: true,
   'an empty object': {},
   false: false,
-  null: null,
   serverNoContextTakeover: { serverNoContextTakeover: true },
   clientNoContextTakeover: { clientNoContextTakeover: true },
   'no clientNoContextTakeover': { clientNoContextTakeover: false },

@@ -18,6 +18,31 @@ const NO_SOCKET_PATH = {
   }
 };
 
+const EMPTY =
+  '`undefined` and `null` stand for the default; ws spreads its options, so that they take its place';
+
+const CONSTRUCTED = {
+  reason: EMPTY,
+  adapt(theirs) {
+    theirs.events = [['constructed']];
+  }
+};
+
+const PONG = {
+  reason: EMPTY,
+  adapt({ received }) {
+    received[0].unshift({ ...received[0][0], opcode: 10, payload: 'x' });
+  }
+};
+
+const OFFER = {
+  reason: EMPTY,
+  adapt({ heads }) {
+    const header = 'Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits';
+    heads[0].splice(heads[0].indexOf('Sec-WebSocket-Key: <key>'), 0, header);
+  }
+};
+
 /**
  * Where our sockets are not as ws's, on purpose: the scenario, the reason, and what makes ws's log equal to ours.
  *
@@ -26,6 +51,14 @@ const NO_SOCKET_PATH = {
  * @type {Object<string, {reason: string, chance?: boolean, adapt: function(object): void}>}
  */
 const DIFFERENCES = {
+  'options: autoPong is undefined': PONG,
+  'options: autoPong is null': PONG,
+  'options: perMessageDeflate is undefined': OFFER,
+  'options: perMessageDeflate is null': OFFER,
+  'options: protocolVersion is undefined': CONSTRUCTED,
+  'options: protocolVersion is null': CONSTRUCTED,
+  'options: handshakeTimeout is null': CONSTRUCTED,
+  'options: protocols is null': CONSTRUCTED,
   'redirects: to a socket path': NO_SOCKET_PATH,
   'redirects: a target that is not one: a socket path that is empty': NO_SOCKET_PATH,
   'data: a blob holds back what is sent after it': {

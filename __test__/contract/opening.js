@@ -38,7 +38,6 @@ const ARGUMENTS = {
   'null among the subprotocols': ['ws://127.0.0.1', ['a', null]],
   'the protocols option': ['ws://127.0.0.1', undefined, { protocols: ['a', 'a'] }],
   'the protocols option as the second argument': ['ws://127.0.0.1', { protocols: 'a b' }],
-  'the protocols option is null': ['ws://127.0.0.1', { protocols: null }],
   'a header name that is none': ['ws://127.0.0.1', { headers: { 'a b': '1' } }],
   'a header name that is empty': ['ws://127.0.0.1', { headers: { '': '1' } }],
   'a header value with a line break': ['ws://127.0.0.1', { headers: { a: '1\r\nb: 2' } }],

@@ -2,6 +2,7 @@
 
 /** The same over TLS, where bytes take another way through the engine; and what TLS itself refuses. */
 
+const { createPrivateKey } = require('node:crypto');
 const { readFileSync } = require('node:fs');
 const path = require('node:path');
 
@@ -12,6 +13,30 @@ const fixture = (name) => readFileSync(path.join(__dirname, '..', 'fixtures', na
 const cert = fixture('loopback-cert.pem');
 const SERVER = { cert, key: fixture('loopback-key.pem') };
 const bytes = (length) => Buffer.alloc(length, 'abc');
+
+const locked = createPrivateKey(SERVER.key).export({
+  type: 'pkcs8',
+  format: 'pem',
+  cipher: 'aes-256-cbc',
+  passphrase: 'right'
+});
+
+/** What is told as `error`, and not thrown. */
+const UNUSABLE = {
+  'ca of another type': { ca: 5 },
+  'an entry of ca of another type': { ca: [cert, {}] },
+  'cert of another type': { cert: {} },
+  'a cert that is none': { cert: 'x', key: SERVER.key },
+  'key of another type': { cert, key: 5 },
+  'a key that is none': { cert, key: 'x' },
+  'a key of another certificate': { cert, key: fixture('contoso-key.pem') },
+  'a wrong pass phrase': { cert, key: locked, passphrase: 'wrong' },
+  'no pass phrase': { cert, key: locked },
+  'passphrase of another type': { cert, key: locked, passphrase: 5 },
+  'minVersion that is none': { minVersion: 'TLSv9' },
+  'minVersion of another type': { minVersion: 5 },
+  'maxVersion that is none': { maxVersion: '' }
+};
 
 async function open(stage, options, acceptance) {
   const peer = await stage.another(SERVER);
@@ -125,6 +150,16 @@ const scenarios = {
     connection.send(close(1000));
     await stage.finish();
   },
+  'values of rejectUnauthorized and ca that Node takes for none': async (stage) => {
+    const { connection } = await open(stage, { rejectUnauthorized: false, ca: '', cert: '', key: false });
+    connection.send(close(1000));
+    await stage.finish();
+  },
+  'rejectUnauthorized that is not false': async (stage) => {
+    stage.ignoresPeers = true;
+    const peer = await stage.another(SERVER);
+    await refused(stage, peer.url('/', 'wss'), { rejectUnauthorized: 0 });
+  },
   'a name that the certificate does not carry': async (stage) => {
     stage.ignoresPeers = true;
     await refused(stage, (await stage.another(SERVER)).url('/', 'wss'), {
@@ -132,6 +167,15 @@ const scenarios = {
       servername: 'elsewhere.example'
     });
   },
+  ...Object.fromEntries(
+    Object.entries(UNUSABLE).map(([name, options]) => [
+      `what cannot be used: ${name}`,
+      async (stage) => {
+        stage.ignoresPeers = true;
+        await refused(stage, (await stage.another(SERVER)).url('/', 'wss'), { ca: cert, ...options });
+      }
+    ])
+  ),
   'FIN instead of TLS': async (stage) => {
     stage.ignoresPeers = true;
     const attempt = refused(stage, stage.peer.url('/', 'wss'), {});
