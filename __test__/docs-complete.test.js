@@ -6,7 +6,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 
 const WebSocket = require('..');
-const { readServerOptions } = require('../lib/options');
+const { optionsOf } = require('../lib/option-table');
 
 const root = path.join(__dirname, '..');
 const read = (name) => fs.readFileSync(path.join(root, name), 'utf8');
@@ -32,42 +32,136 @@ test.each(Object.keys(WebSocket))('export %s', (name) => {
   expect(words).toContain(name);
 });
 
-test('every option of RelayedServer, with its default where that is a number', () => {
-  const { settings } = readServerOptions({ server: 'wss://h/$hc/p', token: 't' });
-  const table = api.slice(api.indexOf('### Options'), api.indexOf('### Events'));
-  for (const name of Object.getOwnPropertyNames(settings)) {
-    if (name === 'uri') continue;
-    const row = table
-      .split('\n')
-      .find((line) => line.startsWith('|') && line.split('|')[1].includes(`\`${name}\``));
-    expect([name, row]).toEqual([name, expect.any(String)]);
-    const value = settings[name];
-    if (typeof value === 'number') {
-      expect([name, row.split('|')[2]]).toEqual([name, expect.stringContaining(String(value))]);
-    }
-    if (['keepAlive', 'reconnect'].includes(name)) {
-      for (const [inner, own] of Object.entries(value)) {
-        expect(row).toContain(`${name}.${inner}`);
-        if (typeof own === 'number') expect(row).toContain(`\`${name}.${inner}\` ${own}`);
-      }
-    }
+const LISTENER = optionsOf('listener');
+const EMULATOR = optionsOf('emulator');
+const CLIENT = { ...optionsOf('socket'), ...optionsOf('sender') };
+
+/** How a default may be written. */
+function spellings(value) {
+  if (typeof value === 'string') return [`'${value}'`, value];
+  if (typeof value !== 'number') return [String(value)];
+  const all = [String(value), value.toLocaleString('en')];
+  if (value >= 2 ** 20) all.push(`${value / 2 ** 20} MiB`);
+  return all;
+}
+
+/** Name: { comment, type } of an interface's fields. */
+function fieldsOf(file, name) {
+  const [, body] = new RegExp(`interface ${name}\\b[^{]*\\{([\\s\\S]*?)\\n *\\}\\n`).exec(read(file));
+  const field = /(?:\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s*)?^ +(\w+)\??: ([\s\S]*?);$/gm;
+  return Object.fromEntries(
+    [...body.matchAll(field)].map(([, comment = '', field, type]) => [field, { comment, type }])
+  );
+}
+
+/** The row of a table in the documentation that has `name` in its first column. */
+const rowOf = (text, name) =>
+  text.split('\n').find((line) => line.startsWith('|') && line.split('|')[1].includes(`\`${name}\``));
+
+describe.each([
+  ['RelayedServerOptions', 'index.d.ts', LISTENER],
+  ['RelayEmulatorOptions', 'emulator.d.ts', EMULATOR]
+])('the types %s', (name, file, table) => {
+  const fields = fieldsOf(file, name);
+  test('have the options of the table, and no others', () => {
+    expect(Object.keys(fields).sort()).toEqual(Object.keys(table).sort());
+  });
+  test.each(
+    Object.keys(table).filter((option) => ['number', 'string', 'boolean'].includes(typeof table[option][0]))
+  )('have the type and the default of %s', (option) => {
+    const [value] = table[option];
+    const { comment, type } = fields[option];
+    expect(type).toMatch(typeof value === 'string' ? /string|'/ : typeof value);
+    // 0 is no limit where it is not said.
+    const said = spellings(value).some((text) =>
+      new RegExp(`Default:? \`?${text}(?![\\d,]*\\d)`).test(comment)
+    );
+    expect([comment.trim(), said]).toEqual([comment.trim(), true]);
+  });
+});
+
+test.each([
+  ['KeepAliveOptions', 'index.d.ts', LISTENER.keepAlive],
+  ['ReconnectOptions', 'index.d.ts', LISTENER.reconnect],
+  ['TlsOptions', 'index.d.ts', LISTENER.tls],
+  ['HybridConnectionOptions', 'emulator.d.ts', EMULATOR.hybridConnections],
+  ['SharedAccessPolicyOptions', 'emulator.d.ts', EMULATOR.sharedAccessPolicies]
+])('the types %s have the options of their group', (name, file, [, { table }]) => {
+  expect(Object.keys(fieldsOf(file, name)).sort()).toEqual(Object.keys(table).sort());
+});
+
+test('the types of senders have what ws has not', () => {
+  const fields = Object.keys(fieldsOf('index.d.ts', 'RelayedClientOptions'));
+  expect(fields.filter((name) => CLIENT[name] === undefined)).toEqual([]);
+  const own = ['proxy', 'keepAlive', 'highWaterMark', 'maxBufferedAmount', 'textMessages', 'protocols'];
+  for (const name of [...own, ...Object.keys(optionsOf('sender'))]) {
+    // ws has a `key`, too.
+    if (name !== 'key') expect(fields).toContain(name);
   }
 });
 
-test('the options of index.d.ts are those that are read, and docs/api.md has them', () => {
-  const types = read('index.d.ts');
-  const fieldsOf = (name) => {
-    const [, body] = new RegExp(`interface ${name}[^{]*\\{([\\s\\S]*?)\\n  \\}`).exec(types);
-    return [...body.matchAll(/^ {4}(\w+)\??:/gm)].map(([, field]) => field);
-  };
-  const { settings } = readServerOptions({ server: 'wss://h/$hc/p', token: 't' });
-  const known = Object.getOwnPropertyNames(settings).filter((name) => name !== 'uri');
-  expect(known.filter((name) => !fieldsOf('RelayedServerOptions').includes(name))).toEqual([]);
-  for (const name of ['RelayedServerOptions', 'RelayedClientOptions', 'RelayedCloseOptions']) {
-    for (const field of fieldsOf(name)) expect(words).toContain(field);
+test.each(Object.keys(LISTENER))(
+  'docs/api.md has the option %s of RelayedServer, and its default',
+  (name) => {
+    const row = rowOf(api.slice(api.indexOf('### Options'), api.indexOf('### Events')), name);
+    expect(row).toEqual(expect.any(String));
+    const [value, { table }] = LISTENER[name];
+    if (['number', 'string', 'boolean'].includes(typeof value)) {
+      expect(spellings(value).some((text) => row.split('|')[2].includes(text))).toBe(true);
+    }
+    if (!['keepAlive', 'reconnect'].includes(name)) return;
+    for (const [inner, [own]] of Object.entries(table)) {
+      expect(row).toContain(typeof own === 'number' ? `\`${name}.${inner}\` ${own}` : `${name}.${inner}`);
+    }
   }
-  for (const name of ['KeepAliveOptions', 'ReconnectOptions', 'TlsOptions']) {
-    for (const field of fieldsOf(name)) expect(words).toContain(field);
+);
+
+test.each(
+  Object.keys(optionsOf('sender')).concat(
+    'proxy',
+    'keepAlive',
+    'highWaterMark',
+    'maxBufferedAmount',
+    'textMessages',
+    'closeTimeout'
+  )
+)('docs/api.md has the option %s of a sender, and its default', (name) => {
+  const row = rowOf(api.slice(api.indexOf('## Senders'), api.indexOf('## Sockets')), name);
+  expect(row).toEqual(expect.any(String));
+  const [value] = CLIENT[name];
+  if (typeof value === 'number' && name !== 'tokenLifetime') {
+    expect(spellings(value).some((text) => row.split('|')[2].includes(text))).toBe(true);
+  }
+});
+
+test.each(Object.keys(EMULATOR))(
+  'docs/emulator.md has the option %s of the emulator, and its default',
+  (name) => {
+    const row = rowOf(read('docs/emulator.md'), name);
+    expect(row).toEqual(expect.any(String));
+    const [value] = EMULATOR[name];
+    if (['number', 'string', 'boolean'].includes(typeof value)) {
+      expect(spellings(value).some((text) => row.split('|')[2].includes(text))).toBe(true);
+    }
+  }
+);
+
+test('docs/websocket.md says which engine reads which option', () => {
+  const text = read('docs/websocket.md');
+  const follows = text.slice(text.indexOf('## Options that the native engine follows')).split('\n\n')[1];
+  const named = [...follows.matchAll(/`(\w+)`/g)].map(([, name]) => name);
+  const expected = [...Object.keys(optionsOf('socket')).filter((name) => name !== 'protocols'), 'signal'];
+  expect(named.sort()).toEqual(expected.sort());
+  const rows = text.slice(
+    text.indexOf('## What makes'),
+    text.indexOf('## Options that the native engine follows')
+  );
+  for (const name of Object.keys(optionsOf('node'))) expect(rowOf(rows, name)).toEqual(expect.any(String));
+});
+
+test('what the types say of TLS and of closing is in docs/api.md', () => {
+  for (const name of ['RelayedCloseOptions', 'TlsOptions']) {
+    for (const field of Object.keys(fieldsOf('index.d.ts', name))) expect(words).toContain(field);
   }
 });
 

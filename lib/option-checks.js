@@ -68,7 +68,7 @@ function id(value, name) {
 /** What a listener cannot do about TLS it must not seem to do, so nothing is left out in silence. */
 function listenerTls(table) {
   const read = group(table);
-  return (value, name) => {
+  const readAll = (value, name) => {
     check.object(value, name);
     for (const [given, setting] of Object.entries(value)) {
       if (Object.hasOwn(table, given) || setting === undefined || setting === null) continue;
@@ -80,6 +80,7 @@ function listenerTls(table) {
     }
     return settings;
   };
+  return Object.assign(readAll, { table });
 }
 
 function unsupportedTls(given, table) {

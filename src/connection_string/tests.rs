@@ -129,3 +129,28 @@ proptest! {
         prop_assert_eq!(parsed.entity_path.as_deref(), Some("p"));
     }
 }
+
+#[test]
+fn what_copying_adds_is_left_out_or_named() {
+    let plain = "Endpoint=sb://ns.test/;SharedAccessKeyName=rule;SharedAccessKey=c2VjcmV0;EntityPath=hyco";
+    let expected = parse(plain).unwrap();
+    for copied in [
+        format!("\u{feff}{plain}"),
+        format!("\u{200b}\"{plain}\"\n"),
+        format!("'{}'", plain.replace("Key", "K\u{200d}ey")),
+        format!("\u{201c}{plain}\u{201d}"),
+    ] {
+        assert_eq!(parse(&copied).unwrap(), expected);
+    }
+    for (copied, name) in [
+        (format!("{plain}'"), "EntityPath has a quotation mark"),
+        (plain.replace("c2VjcmV0", "\"c2VjcmV0\""), "SharedAccessKey has a quotation mark"),
+        (plain.replace("c2VjcmV0", "\""), "SharedAccessKey has a quotation mark"),
+        ("\"".to_owned(), "part 1 has no equals sign"),
+        ("\u{feff}".to_owned(), "Endpoint is missing"),
+    ] {
+        let error = parse(&copied).unwrap_err();
+        assert!(error.message.contains(name), "{}", error.message);
+        assert!(!error.message.contains("c2Vj"));
+    }
+}
