@@ -135,11 +135,12 @@ test.each(UNUSABLE)(
       const error = await ended(socket);
       await closed;
       expect(error.code).toBe(code ?? 'ERR_INVALID_ARG_VALUE');
-      if (code === undefined)
-        {expect([error.name, error.message]).toEqual([
+      if (code === undefined) {
+        expect([error.name, error.message]).toEqual([
           'TypeError',
           expect.stringContaining(`"options.${name}"`)
-        ]);}
+        ]);
+      }
       expect(error.stack).not.toContain('hush');
     }
     expect(requests).toEqual([]);
