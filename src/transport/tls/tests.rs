@@ -249,7 +249,10 @@ fn unusable_identities_name_the_option() {
     assert_eq!(refusal(&with("", &one.key)), "\"cert\" holds no PEM certificate");
     assert_eq!(refusal(&with(&one.cert, "x")), "\"key\" holds no PEM private key");
     let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
-    assert_eq!(refusal(&with(&one.cert, encrypted)), "\"key\" is encrypted, and there is no \"passphrase\" for it");
+    assert_eq!(
+        refusal(&with(&one.cert, encrypted)),
+        "\"key\" is encrypted, and there is no \"passphrase\" for it"
+    );
 }
 
 /// A server that presents `cert` and signs with `key`, whether they belong together or not.
