@@ -13,6 +13,11 @@ class Context extends AsyncResource {
     super('HYCO_WS_RS');
   }
 
+  /** For tools that look for open handles: a context keeps no process alive. */
+  hasRef() {
+    return false;
+  }
+
   /** Runs `fn` in a context like this one: what `enterWith()` does in there stays there. */
   apart(fn, self, ...args) {
     return this.runInAsyncScope(() => new Context().runInAsyncScope(fn, self, ...args));

@@ -20,6 +20,8 @@ const FastBuffer = Buffer[Symbol.species];
 const WORDS = 4;
 const RECORDS = 1024;
 const BLOCK = 64 * 1024;
+/** What is left of a block below this is not worth a call. */
+const BLOCK_REST = 2 * 1024;
 const FLAG_LARGE = 1 << 8;
 const FLAG_CHUNK = 1 << 9;
 /** Messages up to this size are collected, larger ones cross by themselves. */
@@ -42,6 +44,7 @@ const TALLY = 8;
 
 const EMPTY = 0;
 const TABLE_FULL = 1;
+const BLOCK_FULL = 2;
 const CHUNK = 3;
 
 /** Kinds of records, as `src/socket/delivery.rs` numbers them. */
@@ -102,7 +105,7 @@ class Engine {
     this.references = 0;
 
     this.table = new Uint32Array(RECORDS * WORDS);
-    /** Small payloads as the IO thread hands them over. No program ever sees this memory. */
+    /** The small payloads of the current portion, once more: no program ever sees this memory. */
     this.intake = Buffer.allocUnsafeSlow(BLOCK);
     this.taken = 0;
     this.lendBlock();
@@ -233,15 +236,17 @@ class Engine {
   /** Dispatches the next records as long as they are of one slot; false when the slice is over. */
   dispatchRun(slot) {
     const { table } = this;
+    let { look } = this;
     do {
       this.dispatch(this.at++ * WORDS);
-      if (--this.look > 0) continue;
+      if (--look > 0) continue;
       const time = now();
       if (time > this.until) return false;
       this.stride = time - this.looked < SLICE / 16 ? Math.min(this.stride * 2, CLOCK_EVERY) : 1;
-      this.look = this.stride;
+      look = this.stride;
       this.looked = time;
     } while (this.at < this.count && table[this.at * WORDS] === slot);
+    this.look = look;
     return true;
   }
 
@@ -251,6 +256,13 @@ class Engine {
     this.at = this.count = 0;
     this.woken = false;
     if (this.ended === CHUNK) this.fetchChunk();
+    if (
+      this.ended === BLOCK_FULL ||
+      BLOCK - this.blockUsed < BLOCK_REST ||
+      this.blockBytes.byteLength === 0
+    ) {
+      this.lendBlock();
+    }
     // Answers do not wait for what is dealt with next.
     this.flush();
     if (time - this.fetched > PORTION && dealt > 0) this.portion = (this.portion + 1) >>> 1;
@@ -259,7 +271,7 @@ class Engine {
     let result;
     try {
       // used * 8192 + count * 4 + how it ended
-      result = this.native.drain(this.table, this.intake, this.portion);
+      result = this.native.drain(this.table, this.intake, this.block, this.blockUsed, this.portion);
       this.failing = false;
     } catch (error) {
       // Nothing was taken. It was a fault of ours, and once more is worth a try.
@@ -270,16 +282,6 @@ class Engine {
     this.ended = result & 3;
     this.count = (result >>> 2) & 0x7ff;
     this.taken = result >>> 13;
-    this.publish();
-  }
-
-  /**
-   * Copies the small payloads to where programs see them: they may transfer any buffer that they were given, and what
-   * others are still to get must not go with it.
-   */
-  publish() {
-    if (this.taken > BLOCK - this.blockUsed || this.blockBytes.byteLength === 0) this.lendBlock();
-    if (this.taken > 0) this.intake.copy(this.block, this.blockUsed, 0, this.taken);
     this.base = this.blockUsed;
     this.blockUsed += this.taken;
   }
@@ -346,9 +348,12 @@ class Engine {
     try {
       return new FastBuffer(this.blockBytes, this.base + offset, length);
     } catch {
-      // A listener has transferred it just now.
-      this.publish();
-      return new FastBuffer(this.blockBytes, this.base + offset, length);
+      // A listener has transferred it just now, and what others are still to get must not go with it.
+      this.lendBlock();
+      this.intake.copy(this.block, 0, 0, this.taken);
+      this.base = 0;
+      this.blockUsed = this.taken;
+      return new FastBuffer(this.blockBytes, offset, length);
     }
   }
 

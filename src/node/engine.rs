@@ -117,19 +117,25 @@ impl NativeEngine {
         let _ = guard("unref", || lock(&self.wake).unref(&env));
     }
 
-    /// Moves up to `rows` records into `table` and their payloads into `block`. Returns
-    /// `used * 8192 + count * 4 + how it ended` (0 empty, 1 table full, 2 block full, 3 chunk).
+    /// Moves up to `rows` records into `table` and their payloads into `intake`, which no program ever sees, and from
+    /// there into `block`, from `from` on. Returns `used * 8192 + count * 4 + how it ended` (0 empty, 1 table full,
+    /// 2 block full, 3 chunk).
     #[napi(catch_unwind)]
     pub fn drain(
         &self,
         #[napi(ts_arg_type = "Uint32Array")] table: Words<'_>,
+        #[napi(ts_arg_type = "Uint8Array")] intake: Bytes<'_>,
         #[napi(ts_arg_type = "Uint8Array")] block: Bytes<'_>,
+        from: u32,
         rows: u32,
     ) -> Result<u32> {
         attempt("drain", || {
             let table = table.get_mut(..rows as usize * RECORD_WORDS).filter(|table| !table.is_empty());
-            let (Some(table), BLOCK) = (table, block.len()) else { return Err(missing("table or block")) };
-            let drained = self.slots.delivery.drain(table, block);
+            let block = block.get_mut(from as usize..).filter(|block| block.len() <= BLOCK);
+            let (Some(table), Some(block)) = (table, block) else { return Err(missing("table or block")) };
+            let Some(intake) = intake.get_mut(..block.len()) else { return Err(missing("intake")) };
+            let drained = self.slots.delivery.drain(table, intake);
+            block[..drained.used].copy_from_slice(&intake[..drained.used]);
             Ok((drained.used as u32) << 13 | (drained.count as u32) << 2 | drained.ended as u32)
         })
     }
