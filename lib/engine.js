@@ -9,7 +9,7 @@
  */
 
 const { nextTick, now, setImmediate } = require('./clock');
-const { OUTSIDE } = require('./context');
+const { runOutside } = require('./context');
 const { flushAtExit } = require('./exit');
 const { NativeEngine } = require('./native');
 const { startTrace } = require('./trace');
@@ -97,7 +97,7 @@ class Engine {
   constructor() {
     const tuning = readTuning();
     // Otherwise deliveries would run in the context of whoever came first, and keep what it holds for ever.
-    this.native = OUTSIDE.runInAsyncScope(() => new NativeEngine(() => this.drain(), tuning));
+    this.native = runOutside(() => new NativeEngine(() => this.drain(), tuning));
     this.collects = tuning.outbox;
 
     this.owners = [];
