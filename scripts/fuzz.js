@@ -52,9 +52,10 @@ class Run {
   async over() {
     const [code, signal] = await once(this.child, 'close');
     clearTimeout(this.timer);
-    if (this.stuck)
-      {this.faults.push(this.done ? 'the process does not end by itself' : 'the event loop hangs');}
-    else if (!this.done && this.faults.length === 0) this.faults.push(`the process died: ${signal ?? code}`);
+    if (this.stuck) {
+      this.faults.push(this.done ? 'the process does not end by itself' : 'the event loop hangs');
+    } else if (!this.done && this.faults.length === 0)
+      this.faults.push(`the process died: ${signal ?? code}`);
     return this.faults;
   }
 
@@ -97,8 +98,9 @@ async function fuzz(seed, rounds) {
       left = left.slice(left.indexOf(run.round) + 1);
     }
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
-    if (count > 0)
-      {console.log(`${count} rounds in ${seconds} s under ${tuning === '' ? 'no tuning' : tuning}`);}
+    if (count > 0) {
+      console.log(`${count} rounds in ${seconds} s under ${tuning === '' ? 'no tuning' : tuning}`);
+    }
   }
   return failed;
 }

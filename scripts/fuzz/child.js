@@ -37,7 +37,7 @@ async function play(seed, round, limit) {
   let timer;
   const late = new Promise((resolve) => {
     // What is thrown in a listener or a callback ends a program, too.
-    process.once('uncaughtException', (error) => resolve([error.stack]));
+    process.on('uncaughtException', (error) => resolve([error.stack]));
     timer = setTimeout(() => {
       resolve([
         'it does not end',

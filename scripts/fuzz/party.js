@@ -159,7 +159,7 @@ class Party {
       if (!throws) throw error;
     }
     // What was sent is copied, and the program's again.
-    if (this.watch.ours && !throws && ArrayBuffer.isView(value)) {
+    if (this.watch.ours && !throws && ArrayBuffer.isView(value) && value.byteLength > 0) {
       Buffer.from(value.buffer, value.byteOffset, value.byteLength).fill(0x55);
     }
   }

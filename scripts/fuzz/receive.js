@@ -3,6 +3,7 @@
 /** A round of receiving: from the bytes of a raw peer to the events of one to fifty sockets. */
 
 const { RelayedWebSocket } = require('../..');
+const { comeLate, drawOptions } = require('./options.js');
 const { Thread } = require('./thread.js');
 const { Watch } = require('./watch.js');
 const { makeWire, pickStyle } = require('./wire.js');
@@ -31,19 +32,16 @@ async function receive(dice, { budget, tls, follow }) {
   const plans = wires.map(({ chunks, glued, end, reply }) => ({ chunks, glued, end, reply, headers }));
   const peer = await Thread.start('peer.js', { plans, tls: secure ? tls : undefined });
 
-  const watches = wires.map((wire, number) => {
-    const own = dice.fork();
+  const watches = [];
+  const connect = async (wire, number, own) => {
+    await comeLate(own);
     const options = {
+      ...drawOptions(own),
       ca: tls.cert,
       autoPong: !own.chance(0.1),
-      maxPendingAutoPongs: 0,
-      allowSynchronousEvents: !own.chance(0.1),
       skipUTF8Validation: wire.error === undefined && own.chance(0.1)
     };
-    const socket = new RelayedWebSocket(
-      `${secure ? 'wss' : 'ws'}://127.0.0.1:${peer.port}/${number}`,
-      options
-    );
+    const socket = new RelayedWebSocket(peer.url(number), options);
     const { events: expected, codes, reason, error, whole, act } = wire;
     const onEvent = (watch) => {
       if (watch.seen === act?.at) act.run(socket);
@@ -53,9 +51,11 @@ async function receive(dice, { budget, tls, follow }) {
     if (act?.at === 0) socket.on('open', () => act.run(socket));
     watch.autoPong = options.autoPong;
     follow(watch);
-    return watch;
-  });
-  const faults = (await Promise.all(watches.map(({ over }) => over))).flat();
+    watches[number] = watch;
+    return watch.over;
+  };
+  const overs = wires.map((wire, number) => connect(wire, number, dice.fork()));
+  const faults = (await Promise.all(overs)).flat();
   const { reports } = await peer.report();
   reports.forEach((report, number) => faults.push(...checkAnswers(wires[number], watches[number], report)));
   return faults;

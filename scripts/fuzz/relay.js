@@ -9,6 +9,7 @@ const WebSocket = require('ws');
 const { RelayedServer, relayedConnect } = require('../..');
 const { RelayEmulator } = require('../../emulator.js');
 const { Dice } = require('./dice.js');
+const { comeLate, drawOptions } = require('./options.js');
 const { Party, makeConversation } = require('./party.js');
 
 /** @see `receive.js` for the parameters */
@@ -29,6 +30,8 @@ async function relay(dice, { budget, tls, follow }) {
     key: emulator.key,
     tls: secure ? { ca: tls.cert } : undefined,
     maxPendingAutoPongs: 0,
+    highWaterMark: dice.pick([1, 1000, 65_536, 1024 * 1024, 1024 * 1024]),
+    keepAlive: { interval: dice.pick([20, 30_000]), timeout: 30_000 },
     perMessageDeflate: deflate && { threshold: 0 }
   });
   await once(server, 'listening');
@@ -54,20 +57,18 @@ async function relay(dice, { budget, tls, follow }) {
       if (--waiting === 0) resolve();
     });
   });
-  for (let number = 0; number < count; number++) {
+  const connect = async (ours, number) => {
+    const own = new Dice(conversations[number].seeds.client);
+    await comeLate(own);
     const uri = emulator.sendUri(`hyco?n=${number}`);
     const token = emulator.createToken('hyco');
-    const options = {
-      ca: tls.cert,
-      maxPendingAutoPongs: 0,
-      perMessageDeflate: deflate && { threshold: 0 }
-    };
-    const ours = dice.chance(0.7);
+    const options = { ca: tls.cert, maxPendingAutoPongs: 0, perMessageDeflate: deflate && { threshold: 0 } };
     const socket = ours
-      ? relayedConnect(uri, { ...options, token })
+      ? relayedConnect(uri, { ...drawOptions(own), ...options, token })
       : new WebSocket(uri, { ...options, headers: { ServiceBusAuthorization: token } });
     join(socket, 'client', number);
-  }
+  };
+  Array.from({ length: count }, () => dice.chance(0.7)).forEach(connect);
   await accepted;
   const faults = await Promise.all(parties.map((party) => party.over()));
   await server.close();

@@ -4,6 +4,7 @@
 
 const { RelayedWebSocket } = require('../..');
 const { Dice } = require('./dice.js');
+const { comeLate, drawOptions } = require('./options.js');
 const { Party, makeConversation } = require('./party.js');
 const { Thread } = require('./thread.js');
 
@@ -16,8 +17,8 @@ async function send(dice, { budget, tls, follow }) {
     clientNoContextTakeover: dice.chance(0.3),
     serverNoContextTakeover: dice.chance(0.3)
   };
-  // Each compressed message takes ws a while.
   const controls = dice.pick(['heard', 'answered']);
+  // Each compressed message takes ws a while.
   const share = {
     bytes: budget.bytes / count / 2,
     frames: (deflate ? 1500 : budget.frames) / count,
@@ -31,24 +32,24 @@ async function send(dice, { budget, tls, follow }) {
     tls: secure ? tls : undefined
   });
 
-  const parties = seeds.map((seed, number) => {
+  const connect = async (seed, number) => {
     const conversation = makeConversation(new Dice(seed), share);
     const own = new Dice(conversation.seeds.client);
-    const socket = new RelayedWebSocket(`${secure ? 'wss' : 'ws'}://127.0.0.1:${peer.port}/${number}`, {
+    await comeLate(own);
+    const socket = new RelayedWebSocket(peer.url(number), {
+      ...drawOptions(own),
       ca: tls.cert,
       autoPong: controls === 'answered',
-      maxPendingAutoPongs: 0,
-      perMessageDeflate: deflate && { threshold: deflate.threshold },
-      allowSynchronousEvents: !own.chance(0.1)
+      perMessageDeflate: deflate && { threshold: deflate.threshold }
     });
     const party = new Party(socket, 'client', conversation, {
       name: `socket ${number}`,
       dice: own
     });
     follow(party);
-    return party;
-  });
-  const faults = await Promise.all(parties.map((party) => party.over()));
+    return party.over();
+  };
+  const faults = await Promise.all(seeds.map(connect));
   return [...faults.flat(), ...(await peer.report()).faults];
 }
 

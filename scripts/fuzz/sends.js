@@ -50,6 +50,9 @@ const NOTHING = [
   [() => undefined, true],
   [() => null, true],
   [() => [], true],
+  // A Buffer that has been given away is empty; so is a view whose buffer has shrunk.
+  [() => detached(Buffer.alloc(8)), true],
+  [() => shrunk(), true],
   [() => new Blob([]), true]
 ];
 
@@ -57,6 +60,7 @@ const NOTHING = [
 const REFUSED = [
   () => ({}),
   () => Symbol('x'),
+  () => detached(new Uint8Array(8)),
   () => detached(new Uint16Array(8)),
   () => detached(new DataView(new ArrayBuffer(8)))
 ];
@@ -65,6 +69,14 @@ function arrayBuffer(bytes) {
   const copy = new ArrayBuffer(bytes.length);
   Buffer.from(copy).set(bytes);
   return copy;
+}
+
+/** A view that its buffer is too short for by now. */
+function shrunk() {
+  const buffer = new ArrayBuffer(16, { maxByteLength: 32 });
+  const view = new Uint8Array(buffer, 8, 8);
+  buffer.resize(4);
+  return view;
 }
 
 function detached(view) {
@@ -201,7 +213,7 @@ function makeSends(dice, { bytes, frames, controls }) {
   const style = dice.pick(Object.keys(STYLES));
   const { count, size, rests } = STYLES[style](dice);
   const author = new Author(dice, dice.pick([0, 0.3, 1]), controls);
-  const [control, cut, refused] = [dice.pick([0, 0.05]), dice.pick([0, 0, 0.3]), dice.pick([0, 0, 0.01])];
+  const [control, cut, refused] = [dice.pick([0, 0.05]), dice.pick([0, 0, 0.3]), dice.pick([0, 0, 0.02])];
   let left = bytes;
   for (let made = 0; made < count && left >= 0 && author.utterances.length < frames; made++) {
     const length = Math.min(size(left), left);

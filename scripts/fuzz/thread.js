@@ -10,11 +10,12 @@ const { Worker } = require('node:worker_threads');
 class Thread {
   /**
    * @param {string} file In this folder
-   * @param {object} workerData
+   * @param {object} workerData With `tls` it listens for TLS
    * @return {Promise<Thread>} With the `port` it listens on
    */
   static async start(file, workerData) {
     const thread = new Thread();
+    thread.scheme = workerData.tls === undefined ? 'ws' : 'wss';
     const worker = new Worker(join(__dirname, file), { workerData });
     const failed = new Promise((_resolve, reject) => worker.once('error', reject));
     failed.catch(() => {});
@@ -25,6 +26,11 @@ class Thread {
     // Whoever waits for it later gets the failure.
     thread.reported.catch(() => {});
     return thread;
+  }
+
+  /** @return {string} Where the socket of this number connects to */
+  url(number) {
+    return `${this.scheme}://127.0.0.1:${this.port}/${number}`;
   }
 
   /** @return {Promise<object>} What the worker reported, once it has ended */
