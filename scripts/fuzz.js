@@ -54,8 +54,9 @@ class Run {
     clearTimeout(this.timer);
     if (this.stuck) {
       this.faults.push(this.done ? 'the process does not end by itself' : 'the event loop hangs');
-    } else if (!this.done && this.faults.length === 0)
+    } else if (!this.done && this.faults.length === 0) {
       this.faults.push(`the process died: ${signal ?? code}`);
+    }
     return this.faults;
   }
 
