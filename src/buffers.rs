@@ -58,7 +58,8 @@ fn class(size: usize) -> usize {
 }
 
 fn with<T>(act: impl FnOnce(&mut Store) -> T) -> T {
-    act(&mut *unpoisoned(STORE.lock()))
+    let mut store = unpoisoned(STORE.lock());
+    act(&mut store)
 }
 
 impl Store {

@@ -124,6 +124,15 @@ fn a_starved_socket_reads_on() {
 }
 
 #[test]
+fn a_socket_reads_on_that_is_starved_for_more_than_one_delivery() {
+    // Each delivery weighs the same; what one of them gives back is not enough.
+    let mut batch = Batch::default();
+    batch.push(0, Kind::Binary, 0, b"x");
+    let high_water = 2 * batch.weight() - 1;
+    model(move || flow(usize::MAX, high_water, 1, 4));
+}
+
+#[test]
 fn a_crowded_socket_reads_on() {
     model(|| flow(1, usize::MAX, 1, 3));
 }
