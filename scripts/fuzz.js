@@ -31,7 +31,7 @@ const TUNINGS = [
   BYTE_BY_BYTE
 ];
 /** After this time a round is stuck, in milliseconds; some take several seconds on a busy machine. */
-const LIMIT = 40_000;
+const LIMIT = 60_000;
 /** Some time more for the child to tell that by itself: it can't if its event loop hangs. */
 const GRACE = 10_000;
 const CHILD = join(__dirname, 'fuzz', 'child.js');
