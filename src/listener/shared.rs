@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -25,6 +25,7 @@ use crate::error::RelayError;
 use crate::protocol::accept::{header_safe, logical_target};
 use crate::protocol::address::Address;
 use crate::protocol::control::Accept;
+use crate::sync::unpoisoned;
 
 /// Pause of a supervisor that panicked.
 const SUPERVISOR_REST: Duration = Duration::from_secs(1);
@@ -94,7 +95,7 @@ impl Shared {
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.inner.lock())
     }
 
     pub(super) fn emit(&self, event: ListenerEvent) {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::iter;
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use napi::bindgen_prelude::*;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
@@ -21,6 +21,7 @@ use crate::error::{ErrorKind, RelayError};
 use crate::frame::{MaskKeys, OpCode};
 use crate::socket::delivery::{BLOCK, Delivery, RECORD_WORDS};
 use crate::socket::{self, Masking, Outline, Socket, SocketStats, Tuning};
+use crate::sync::unpoisoned;
 
 /// Bytes that may wait for JavaScript, over all sockets, before the IO thread stops reading.
 const DELIVERY_LIMIT: usize = 64 * 1024 * 1024;
@@ -379,7 +380,7 @@ impl Drop for NativeEngine {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    unpoisoned(mutex.lock())
 }
 
 /// What was asked for is not there, which only a fault of ours explains: never to be taken for something empty.
