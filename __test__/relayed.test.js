@@ -190,7 +190,23 @@ describe('the verdict', () => {
   test('a verdict that never comes is a 504 after acceptTimeout', async () => {
     const relay = await startRelay();
     await startServer(relay, { acceptTimeout: 50, verifyClient: (info, cb) => void cb });
-    expect((await refusal(connect(relay))).statusCode).toBeGreaterThanOrEqual(500);
+    expect(await refusal(connect(relay))).toMatchObject({ statusCode: 504, reason: 'Gateway Timeout' });
+  });
+
+  test('a verdict that holds up the event loop for longer than acceptTimeout is too late, and no error', async () => {
+    const relay = await startRelay();
+    const server = await startServer(relay, {
+      acceptTimeout: 50,
+      verifyClient() {
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+        return true;
+      }
+    });
+    const failed = jest.fn();
+    server.on('rendezvousError', failed);
+    expect(await refusal(connect(relay))).toMatchObject({ statusCode: 504 });
+    expect(failed).not.toHaveBeenCalled();
+    expect(server.stats()).toMatchObject({ rejected: 1, expired: 1, failed: 0, pendingAccepts: 0 });
   });
 
   test('limits that are off let a sender in', async () => {

@@ -122,6 +122,8 @@ class Control {
       case 'closed':
         this.closed = true;
         this.asking.abort();
+        // Of offers nothing is heard any more.
+        this.acceptor.rejectUndecided();
         // Not at our word: the engine could not go on, and nobody may take the server for one that listens.
         if (!this.closeCalled) this.giveUp(fromReport(ENGINE_FAILED));
         return this.onClosed();

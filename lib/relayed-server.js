@@ -45,7 +45,7 @@ function RelayedServer(options, onConnection) {
   if (!(this instanceof RelayedServer)) return new RelayedServer(options, onConnection);
   EventEmitter.call(this);
 
-  const { settings, unknown } = readServerOptions(options);
+  const { settings, options: shown, unknown } = readServerOptions(options);
   if (onConnection !== undefined && onConnection !== null) {
     if (typeof onConnection !== 'function') throw invalidArgType('onConnection', 'a function', onConnection);
     this.on('connection', onConnection);
@@ -62,9 +62,9 @@ function RelayedServer(options, onConnection) {
   };
   Object.defineProperty(this, kInner, { value: inner });
   const check = () => checkClosed(this, inner);
-  inner.acceptor = new Acceptor(this, settings, inner.context, check);
+  inner.acceptor = new Acceptor(this, settings, shown, inner.context, check);
 
-  this.options = settings;
+  this.options = shown;
   this.path = settings.path ?? entityPath(settings.uri);
   if (settings.clientTracking) this.clients = inner.acceptor.sockets;
   if (unknown.length > 0) {
