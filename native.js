@@ -843,5 +843,6 @@ module.exports.createRelayToken = nativeBinding.createRelayToken
 module.exports.encodeComponent = nativeBinding.encodeComponent
 module.exports.panicOnce = nativeBinding.panicOnce
 module.exports.parseConnectionString = nativeBinding.parseConnectionString
+module.exports.proxyFault = nativeBinding.proxyFault
 module.exports.redactUri = nativeBinding.redactUri
 module.exports.tokenExpiry = nativeBinding.tokenExpiry
