@@ -440,6 +440,25 @@ describe('the process', () => {
     });
     expect((await text(child.stdout)).trim()).toBe('404\nexit 0');
   });
+
+  test('that listens for nothing but listening is warned of a wrong key, once', async () => {
+    const relay = await startRelay();
+    const env = { ...process.env, LISTEN: relay.listenUri(), RULE: relay.keyName, KEY: 'notTheKey=' };
+    const body = `
+      server.on('listening', () => console.log('listening'));
+      let losses = 0;
+      require('node:diagnostics_channel').subscribe('hyco-ws-rs:server:reconnecting', () => {
+        if (++losses === 2) server.close();
+      });
+    `;
+    const child = spawn(process.execPath, ['-e', script(body)], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const [output, errors] = await Promise.all([text(child.stdout), text(child.stderr)]);
+    expect(output.trim()).toBe('exit 0');
+    expect(errors.match(/HYCO_WS_NOT_LISTENING/g)).toHaveLength(1);
+    expect(errors).toContain(`Cannot listen at ${new URL(relay.listenUri()).host}/hyco: `);
+    expect(errors).toMatch(/401 .*Compare rule and key with the portal/);
+    expect(errors).not.toContain('notTheKey');
+  });
 });
 
 describe('relayedConnect', () => {
