@@ -39,7 +39,7 @@ const TRUST = /SELF_SIGNED|UNABLE_TO_|DEPTH_ZERO|ISSUER|UNKNOWN/;
 function remedyFor(error, step) {
   const ofProxy = step === 'proxy' || error.code === 'ERR_HYCO_PROXY';
   if (ofProxy && error.statusCode === 407) {
-    return 'The proxy wants other credentials: HTTPS_PROXY=http://user:password@host:port.';
+    return 'The proxy wants credentials: HTTPS_PROXY=http://user:password@host:port.';
   }
   if (ofProxy && error.statusCode !== undefined) {
     return 'Have the proxy allow CONNECT to *.servicebus.windows.net:443.';
