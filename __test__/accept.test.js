@@ -137,6 +137,42 @@ describe('an offer', () => {
     expect(server.stats()).toMatchObject({ failed: 2, connections: 0 });
   });
 
+  test('whose dial throws is a rendezvousError, and the sender gets a 500', async () => {
+    const { server, listener } = start();
+    const failed = jest.fn();
+    server.on('rendezvousError', failed);
+    listener.fault = new Error('no dial');
+    const ids = [listener.offer(), listener.offer()];
+    listener.fault = undefined;
+    expect(failed.mock.calls.map(([error, request]) => [error.message, request.url])).toEqual([
+      ['no dial', '/hyco'],
+      ['no dial', '/hyco']
+    ]);
+    expect(rejections(listener)).toEqual(ids.map((id) => [id, 500, 'Internal Server Error']));
+    expect(server.stats()).toMatchObject({ failed: 2, rejected: 0, pendingAccepts: 0 });
+    // Neither counts as a dial under way.
+    for (let count = 0; count < 65; count++) listener.offer();
+    expect(listener.dials.size).toBe(64);
+  });
+
+  test('with an address that is no URL is one without a host', () => {
+    const { server, listener } = start();
+    const seen = jest.fn();
+    server.on('connection', (_, request) => seen(request.url, request.relay));
+    const addresses = ['', 'no url', 'wss://[::1', '\u0000', '//', 'wss:?a=1&sb-hc-id=2'];
+    addresses.forEach((address, index) => {
+      const accept = { address, id: 'x', connectHeaders: [], remoteEndpoint: null };
+      listener.event('offer', { id: 1000 + index, accept });
+      listener.open(1000 + index);
+    });
+    expect(seen).toHaveBeenCalledTimes(addresses.length);
+    for (const [url, relay] of seen.mock.calls) {
+      expect(typeof url).toBe('string');
+      expect(relay.id).toBe('x');
+    }
+    expect(seen.mock.calls[1][1].host).toBeUndefined();
+  });
+
   test('shows no token when its request is printed', () => {
     const { server, listener } = start();
     server.on('connection', (_, request) => {
@@ -461,6 +497,46 @@ test('for await gives connections one by one, and loses no message of those that
   await loop;
   expect(seen).toEqual(['/1', '/2']);
   expect(server.listenerCount('connection')).toBe(0);
+});
+
+test('an error ends the loop that waits, and the one that comes back to wait', async () => {
+  const error = { code: 'ERR_HYCO_TOKEN', message: 'mine' };
+  const loop = async (server, body) => {
+    for await (const pair of server) await body(pair);
+  };
+  const waiting = start();
+  const first = loop(waiting.server, () => {});
+  waiting.listener.event('error', { terminal: false, error });
+  await expect(first).rejects.toMatchObject({ code: 'ERR_HYCO_TOKEN' });
+
+  const busy = start();
+  const seen = [];
+  const second = loop(busy.server, async ([, request]) => {
+    seen.push(request.url);
+    if (seen.length === 1) busy.listener.event('error', { terminal: false, error });
+    await turn();
+  });
+  busy.listener.open(busy.listener.offer({ path: '/1' }));
+  busy.listener.open(busy.listener.offer({ path: '/2' }));
+  // Who was there before the error is handed out before it.
+  await expect(second).rejects.toMatchObject({ code: 'ERR_HYCO_TOKEN' });
+  expect(seen).toEqual(['/1', '/2']);
+  for (const { server } of [waiting, busy]) {
+    expect([server.listenerCount('connection'), server.listenerCount('error')]).toEqual([0, 0]);
+  }
+});
+
+test('several who wait for the next one end together', async () => {
+  const { server, listener } = start();
+  const iterator = server[Symbol.asyncIterator]();
+  const asked = [iterator.next(), iterator.next(), iterator.next()];
+  listener.event('error', { terminal: false, error: { code: 'ERR_HYCO_TOKEN', message: 'mine' } });
+  await expect(asked[0]).rejects.toMatchObject({ code: 'ERR_HYCO_TOKEN' });
+  expect(await Promise.all(asked.slice(1))).toEqual([
+    { value: undefined, done: true },
+    { value: undefined, done: true }
+  ]);
+  expect(await iterator.next()).toEqual({ value: undefined, done: true });
 });
 
 test('leaving the loop closes what nobody will look at', async () => {

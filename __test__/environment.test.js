@@ -140,6 +140,26 @@ test('NODE_EXTRA_CA_CERTS adds to them', () => {
   }
 });
 
+test('NODE_EXTRA_CA_CERTS that cannot be read is a warning, once, and the others are trusted', () => {
+  const native = tls.getCACertificates;
+  tls.getCACertificates = undefined;
+  const file = path.join(os.tmpdir(), 'hyco-nowhere', 'extra.pem');
+  process.env.NODE_EXTRA_CA_CERTS = file;
+  const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+  try {
+    jest.isolateModules(() => {
+      const { trustedRoots: roots } = require('../lib/environment');
+      expect(roots()).toEqual(tls.rootCertificates);
+      expect(roots()).toBe(roots());
+    });
+    expect(warn.mock.calls).toEqual([[`Ignoring extra certs from \`${file}\`, load failed: ENOENT`]]);
+  } finally {
+    warn.mockRestore();
+    tls.getCACertificates = native;
+    delete process.env.NODE_EXTRA_CA_CERTS;
+  }
+});
+
 test('NODE_TLS_REJECT_UNAUTHORIZED=0 is honoured, with one warning', () => {
   const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
   expect(rejectUnauthorizedByDefault()).toBe(true);

@@ -378,6 +378,38 @@ describe('close()', () => {
   });
 });
 
+test('leaving for await lets go of the senders that waited, and of no other', async () => {
+  const relay = await startRelay();
+  const server = await startServer(relay);
+  const senders = [];
+  let taken;
+  let left;
+  connect(relay);
+  for await (const [socket] of server) {
+    taken = socket;
+    // Two more are accepted, and nobody takes them.
+    for (let count = 0; count < 2; count++) {
+      const sender = connect(relay);
+      senders.push(sender);
+      await sender.opened;
+      sender.send('unheard');
+    }
+    while (server.clients.size < 3) await once(server, 'connection');
+    left = [...server.clients].filter((client) => client !== taken).map((client) => once(client, 'close'));
+    break;
+  }
+  expect(await Promise.all(senders.map(({ closed }) => closed))).toEqual([
+    [1001, ''],
+    [1001, '']
+  ]);
+  await Promise.all(left);
+  expect([taken.readyState, taken.isPaused, server.clients.size]).toEqual([1, false, 1]);
+  // Whoever comes later is the program's own business.
+  const connection = once(server, 'connection');
+  await connect(relay).opened;
+  expect((await connection)[0].isPaused).toBe(false);
+});
+
 test('for await takes the connections one after the other', async () => {
   const relay = await startRelay();
   const server = await startServer(relay);
@@ -454,7 +486,7 @@ describe('the process', () => {
     const child = spawn(process.execPath, ['-e', script(body)], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     const [output, errors] = await Promise.all([text(child.stdout), text(child.stderr)]);
     expect(output.trim()).toBe('exit 0');
-    expect(errors.match(/HYCO_WS_NOT_LISTENING/g)).toHaveLength(1);
+    expect(errors.match(/HYCO_WS_RS_NOT_LISTENING/g)).toHaveLength(1);
     expect(errors).toContain(`Cannot listen at ${new URL(relay.listenUri()).host}/hyco: `);
     expect(errors).toMatch(/401 .*Compare rule and key with the portal/);
     expect(errors).not.toContain('notTheKey');

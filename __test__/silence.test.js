@@ -45,7 +45,7 @@ test.each(['lose', 'complain'])('the first failure is a warning, once for each s
       'Cannot listen at ns.test/hyco: Unexpected server response: 401 (InvalidSignature). Compare rule and key with ' +
         'the portal; the key ends in "=". Check the IP rules of the namespace. It is tried again; listen for ' +
         "'error' and 'reconnecting' to hear of it.",
-      { code: 'HYCO_WS_NOT_LISTENING' }
+      { code: 'HYCO_WS_RS_NOT_LISTENING' }
     );
   }
 });

@@ -204,7 +204,7 @@ class Control {
     process.emitWarning(
       `Cannot listen at ${host}${server.path}: ${redact(error.message)}.${remedy ? ` ${remedy}` : ''} ` +
         "It is tried again; listen for 'error' and 'reconnecting' to hear of it.",
-      { code: 'HYCO_WS_NOT_LISTENING' }
+      { code: 'HYCO_WS_RS_NOT_LISTENING' }
     );
   }
 

@@ -134,7 +134,10 @@ class Methods extends EventEmitter {
       cb = options;
       options = undefined;
     }
-    const { drain = false, timeout, signal } = readCloseOptions(options);
+    const { drain, timeout, signal } = readCloseOptions(options);
+    if (cb !== undefined && cb !== null && typeof cb !== 'function') {
+      throw invalidArgType('cb', 'a function', cb);
+    }
     if (inner.phase === CLOSED) {
       if (cb) nextTick(cb, new Error('The server is not running'));
       return Promise.resolve();
@@ -256,9 +259,10 @@ RelayedServer.fromConnectionString = function fromConnectionString(connectionStr
 };
 
 function readCloseOptions(options) {
-  if (options === undefined || options === null) return {};
+  options ??= {};
   if (typeof options !== 'object') throw invalidArgType('options', 'an object or a function', options);
-  const { drain = false, timeout } = options;
+  const drain = options.drain ?? false;
+  const timeout = options.timeout ?? undefined;
   const signal =
     options.signal === undefined || options.signal === null
       ? undefined

@@ -18,6 +18,8 @@ class FakeListener {
     this.owner = owner;
     this.calls = [];
     this.dials = new Map();
+    /** What the next accept throws. */
+    this.fault = undefined;
     /** Offers that cannot be accepted any more. */
     this.expired = new Set();
     this.referenced = true;
@@ -156,6 +158,7 @@ class FakeSocket extends EventEmitter {
 FakeSocket.CONNECTING = 0;
 
 function acceptSocket(listener, offerId, accept) {
+  if (listener.fault !== undefined) throw listener.fault;
   if (listener.expired.has(offerId)) {
     throw Object.assign(new Error('The offer has expired'), { code: 'ERR_HYCO_TIMEOUT' });
   }
