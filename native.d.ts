@@ -236,6 +236,9 @@ export declare function panicOnce(name: string): boolean
 /** Takes a connection string apart. */
 export declare function parseConnectionString(text: string): ConnectionStringProperties
 
+/** What is wrong with the URL of a proxy: "its port …". Nothing if it can be used. */
+export declare function proxyFault(url: string): string | null
+
 /** The proxy variables of the environment; empty is not set. */
 export interface ProxyVariables {
   /** For `ws:`. */

@@ -375,8 +375,9 @@ class Engine {
     if (length === 0) return new FastBuffer();
     if ((meta & FLAG_CHUNK) === 0) return this.cutBlock(offset, length);
     if (this.chunkBytes === NO_CHUNK) return undefined;
-    if (this.chunkBytes.byteLength > 0)
+    if (this.chunkBytes.byteLength > 0) {
       return new FastBuffer(this.chunkBytes, this.chunkBase + offset, length);
+    }
     warnOfTransfer();
     return null;
   }
