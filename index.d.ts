@@ -524,8 +524,11 @@ declare namespace WebSocket {
     readonly listenUri: string;
     /** The hybrid connection, with a slash before it. */
     readonly path: string;
-    /** The options with their defaults. */
-    readonly options: Readonly<RelayedServerOptions>;
+    /**
+     * The options with their defaults. `verifyClient` and `handleProtocols` are looked up here for each sender and may be
+     * set at any time, as in ws; what else is changed here has no effect.
+     */
+    readonly options: RelayedServerOptions;
 
     /** Host and port of the relay; `null` once the server is closed. */
     address(): AddressInfo | null;

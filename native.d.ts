@@ -41,10 +41,11 @@ export declare class NativeEngine {
   /** Lets the process end. */
   unref(): void
   /**
-   * Moves up to `rows` records into `table` and their payloads into `block`. Returns
-   * `used * 8192 + count * 4 + how it ended` (0 empty, 1 table full, 2 block full, 3 chunk).
+   * Moves up to `rows` records into `table` and their payloads into `intake`, which no program ever sees, and from
+   * there into `block`, from `from` on. Returns `used * 8192 + count * 4 + how it ended` (0 empty, 1 table full,
+   * 2 block full, 3 chunk).
    */
-  drain(table: Uint32Array, block: Uint8Array, rows: number): number
+  drain(table: Uint32Array, intake: Uint8Array, block: Uint8Array, from: number, rows: number): number
   /** The chunk that the next records are about, after a drain that ended with 3. */
   takeChunk(): Buffer
   /** The payload that a record has announced under that number. */
@@ -234,6 +235,9 @@ export declare function panicOnce(name: string): boolean
 
 /** Takes a connection string apart. */
 export declare function parseConnectionString(text: string): ConnectionStringProperties
+
+/** What is wrong with the URL of a proxy: "its port …". Nothing if it can be used. */
+export declare function proxyFault(url: string): string | null
 
 /** The proxy variables of the environment; empty is not set. */
 export interface ProxyVariables {

@@ -1,5 +1,6 @@
 'use strict';
 
+const diagnosticsChannel = require('node:diagnostics_channel');
 const { once } = require('node:events');
 const { IncomingMessage } = require('node:http');
 const { inspect } = require('node:util');
@@ -21,6 +22,16 @@ const PROTOCOLS = { headers: { 'Sec-WebSocket-Protocol': 'a, b' } };
 const rejections = (listener) =>
   listener.calls.filter(([name]) => name === 'reject').map(([, ...rest]) => rest);
 const turn = () => new Promise(setImmediate);
+
+/** What is told on a channel meanwhile. */
+function diagnosed(outcome, run) {
+  const told = [];
+  const listen = (message) => told.push(message);
+  diagnosticsChannel.subscribe(`hyco-ws-rs:accept:${outcome}`, listen);
+  run();
+  diagnosticsChannel.unsubscribe(`hyco-ws-rs:accept:${outcome}`, listen);
+  return told;
+}
 
 afterEach(closeServers);
 
@@ -124,6 +135,42 @@ describe('an offer', () => {
       expect.any(IncomingMessage)
     );
     expect(server.stats()).toMatchObject({ failed: 2, connections: 0 });
+  });
+
+  test('whose dial throws is a rendezvousError, and the sender gets a 500', async () => {
+    const { server, listener } = start();
+    const failed = jest.fn();
+    server.on('rendezvousError', failed);
+    listener.fault = new Error('no dial');
+    const ids = [listener.offer(), listener.offer()];
+    listener.fault = undefined;
+    expect(failed.mock.calls.map(([error, request]) => [error.message, request.url])).toEqual([
+      ['no dial', '/hyco'],
+      ['no dial', '/hyco']
+    ]);
+    expect(rejections(listener)).toEqual(ids.map((id) => [id, 500, 'Internal Server Error']));
+    expect(server.stats()).toMatchObject({ failed: 2, rejected: 0, pendingAccepts: 0 });
+    // Neither counts as a dial under way.
+    for (let count = 0; count < 65; count++) listener.offer();
+    expect(listener.dials.size).toBe(64);
+  });
+
+  test('with an address that is no URL is one without a host', () => {
+    const { server, listener } = start();
+    const seen = jest.fn();
+    server.on('connection', (_, request) => seen(request.url, request.relay));
+    const addresses = ['', 'no url', 'wss://[::1', '\u0000', '//', 'wss:?a=1&sb-hc-id=2'];
+    addresses.forEach((address, index) => {
+      const accept = { address, id: 'x', connectHeaders: [], remoteEndpoint: null };
+      listener.event('offer', { id: 1000 + index, accept });
+      listener.open(1000 + index);
+    });
+    expect(seen).toHaveBeenCalledTimes(addresses.length);
+    for (const [url, relay] of seen.mock.calls) {
+      expect(typeof url).toBe('string');
+      expect(relay.id).toBe('x');
+    }
+    expect(seen.mock.calls[1][1].host).toBeUndefined();
   });
 
   test('shows no token when its request is printed', () => {
@@ -246,27 +293,72 @@ describe('verifyClient', () => {
     expect(rejections(listener)).toEqual([[expect.any(Number), 500, 'Internal Server Error']]);
   });
 
-  test('that never answers is answered for after acceptTimeout', async () => {
-    let late;
-    const { server, listener } = start({ acceptTimeout: 5, verifyClient: (_, cb) => (late = cb) });
-    const alive = setInterval(() => {}, 1000);
-    const rejected = new Promise((resolve) => (listener.reject = (...args) => resolve(args)));
-    const id = listener.offer();
-    expect(await rejected).toEqual([id, 504, 'Gateway Timeout']);
-    clearInterval(alive);
-    late(true);
-    expect(listener.dials.has(id)).toBe(false);
-    expect(server.stats()).toMatchObject({ rejected: 1, pendingAccepts: 0 });
-  });
-
-  test('is forgotten when the engine has answered for it', () => {
+  test.each([true, false])('is forgotten when the engine has answered for it: %s', (verdict) => {
     let late;
     const { server, listener } = start({ verifyClient: (_, cb) => (late = cb) });
     const id = listener.offer();
-    listener.event('offerExpired', { id });
-    late(false);
+    const told = diagnosed('rejected', () => listener.event('offerExpired', { id }));
+    expect(told).toEqual([expect.objectContaining({ server, statusCode: 504, reason: 'Gateway Timeout' })]);
+    late(verdict);
+    expect(listener.dials.has(id)).toBe(false);
     expect(rejections(listener)).toEqual([]);
     expect(server.stats()).toMatchObject({ rejected: 1, pendingAccepts: 0 });
+  });
+
+  test('that comes with the limit, before the engine has told of it, is too late', async () => {
+    let late;
+    const { server, listener } = start({ verifyClient: (_, cb) => (late = cb) });
+    const failed = jest.fn();
+    server.on('rendezvousError', failed);
+    const ids = Array.from({ length: 65 }, () => {
+      const id = listener.offer();
+      if (id % 2 === 0) listener.expired.add(id);
+      late(true);
+      return id;
+    });
+    for (const id of listener.expired) listener.event('offerExpired', { id });
+    const expired = listener.expired.size;
+    expect(failed).not.toHaveBeenCalled();
+    expect(rejections(listener)).toEqual([]);
+    expect(server.stats()).toMatchObject({ rejected: expired, failed: 0, pendingAccepts: 65 - expired });
+    // None of them counts as a dial under way.
+    await turn();
+    expect(listener.dials.size).toBe(ids.length - expired);
+    for (let more = 0; more < expired; more++) {
+      listener.offer();
+      late(true);
+    }
+    expect(listener.dials.size).toBe(64);
+  });
+
+  test('is not waited for when the engine has ended', async () => {
+    let late;
+    const { server, listener } = start({ verifyClient: (_, cb) => (late = cb) });
+    server.on('error', () => {});
+    listener.offer();
+    const closed = new Promise((resolve) => server.on('close', resolve));
+    listener.event('closed');
+    await closed;
+    late(true);
+    expect(server.stats()).toMatchObject({ rejected: 1, failed: 0, pendingAccepts: 0 });
+  });
+
+  test('may be set and taken away while the server runs, as in ws', async () => {
+    const { server, listener } = start();
+    const isIn = (offer) => listener.dials.has(listener.offer(offer));
+    expect(isIn()).toBe(true);
+    server.options.verifyClient = (info) => info.req.url === '/yes';
+    expect([isIn(), isIn({ path: '/yes' })]).toEqual([false, true]);
+    server.options.verifyClient = (info, cb) => cb(false, 403);
+    expect(isIn()).toBe(false);
+    expect(rejections(listener).map(([, status]) => status)).toEqual([401, 403]);
+    for (const nothing of [null, undefined, false, '']) {
+      server.options.verifyClient = nothing;
+      expect(isIn()).toBe(true);
+    }
+    server.options.verifyClient = {};
+    expect(await uncaught(() => listener.offer())).toBeInstanceOf(TypeError);
+    expect(rejections(listener).at(-1)[1]).toBe(500);
   });
 });
 
@@ -280,6 +372,19 @@ describe('handleProtocols', () => {
   test('by default the first subprotocol is chosen, and none if none is offered', () => {
     expect(chosen({})).toBe('a');
     expect(chosen({}, {})).toBeNull();
+  });
+
+  test('may be set and taken away while the server runs, as in ws', async () => {
+    const { server, listener } = start();
+    const choice = () => listener.dials.get(listener.offer(PROTOCOLS))?.accept.protocol;
+    expect(choice()).toBe('a');
+    server.options.handleProtocols = () => 'b';
+    expect(choice()).toBe('b');
+    server.options.handleProtocols = null;
+    expect(choice()).toBe('a');
+    server.options.handleProtocols = 'b';
+    expect(await uncaught(choice)).toBeInstanceOf(TypeError);
+    expect(rejections(listener).at(-1)[1]).toBe(500);
   });
 
   test('a header that is no list of subprotocols is refused, as by ws', () => {
@@ -392,6 +497,46 @@ test('for await gives connections one by one, and loses no message of those that
   await loop;
   expect(seen).toEqual(['/1', '/2']);
   expect(server.listenerCount('connection')).toBe(0);
+});
+
+test('an error ends the loop that waits, and the one that comes back to wait', async () => {
+  const error = { code: 'ERR_HYCO_TOKEN', message: 'mine' };
+  const loop = async (server, body) => {
+    for await (const pair of server) await body(pair);
+  };
+  const waiting = start();
+  const first = loop(waiting.server, () => {});
+  waiting.listener.event('error', { terminal: false, error });
+  await expect(first).rejects.toMatchObject({ code: 'ERR_HYCO_TOKEN' });
+
+  const busy = start();
+  const seen = [];
+  const second = loop(busy.server, async ([, request]) => {
+    seen.push(request.url);
+    if (seen.length === 1) busy.listener.event('error', { terminal: false, error });
+    await turn();
+  });
+  busy.listener.open(busy.listener.offer({ path: '/1' }));
+  busy.listener.open(busy.listener.offer({ path: '/2' }));
+  // Who was there before the error is handed out before it.
+  await expect(second).rejects.toMatchObject({ code: 'ERR_HYCO_TOKEN' });
+  expect(seen).toEqual(['/1', '/2']);
+  for (const { server } of [waiting, busy]) {
+    expect([server.listenerCount('connection'), server.listenerCount('error')]).toEqual([0, 0]);
+  }
+});
+
+test('several who wait for the next one end together', async () => {
+  const { server, listener } = start();
+  const iterator = server[Symbol.asyncIterator]();
+  const asked = [iterator.next(), iterator.next(), iterator.next()];
+  listener.event('error', { terminal: false, error: { code: 'ERR_HYCO_TOKEN', message: 'mine' } });
+  await expect(asked[0]).rejects.toMatchObject({ code: 'ERR_HYCO_TOKEN' });
+  expect(await Promise.all(asked.slice(1))).toEqual([
+    { value: undefined, done: true },
+    { value: undefined, done: true }
+  ]);
+  expect(await iterator.next()).toEqual({ value: undefined, done: true });
 });
 
 test('leaving the loop closes what nobody will look at', async () => {

@@ -210,10 +210,49 @@ describe('listen and connect', () => {
     await seen(listener, listener.stderr, 'ECONNREFUSED');
   });
 
-  test('a refusal ends listen', async () => {
+  test('a refusal that waiting does not cure ends listen', async () => {
     const child = command(['listen', '--path', 'nowhere']);
     expect(await child.ended).toBe(1);
-    expect(child.errors).toContain('ERR_HYCO_NOT_FOUND');
+    expect(child.errors).toMatch(/^offline for good: ERR_HYCO_NOT_FOUND: /m);
+    expect(child.errors).not.toContain('\u001b');
+    const other = command(['listen', '--path', 'nowhere', '--json']);
+    expect(await other.ended).toBe(1);
+    const error = expect.objectContaining({ code: 'ERR_HYCO_NOT_FOUND', statusCode: 404 });
+    expect(json(other)).toEqual([
+      { event: 'error', error },
+      { event: 'offline', error }
+    ]);
+  });
+
+  test('that end is red on a terminal, unless NO_COLOR is set', async () => {
+    const terminal = path.join(__dirname, 'fixtures', 'terminal.js');
+    for (const [variables, text] of [
+      [{}, '\u001b[31moffline for good: '],
+      [{ NO_COLOR: '1' }, '\noffline for good: ']
+    ]) {
+      const child = command(['listen', '--path', 'nowhere'], {
+        ...env,
+        ...variables,
+        NODE_OPTIONS: `--require ${JSON.stringify(terminal)}`
+      });
+      expect(await child.ended).toBe(1);
+      expect(child.errors).toContain(text);
+    }
+  });
+
+  test('a 401 that passes does not end listen', async () => {
+    relay.faults.refuse({ status: 401, reason: 'InvalidToken', times: 2, action: 'listen' });
+    const child = command(['listen', '--echo']);
+    // The first one is followed by a fresh token at once, the second one is an error.
+    await seen(child, child.stderr, 'listener: ERR_HYCO_UNAUTHORIZED: ');
+    await seen(child, child.stderr, 'listening on');
+    const sender = command(['connect', '--wait', '0.3']);
+    sender.stdin.end('one\n');
+    expect(await sender.ended).toBe(0);
+    expect(sender.text).toBe('one\n');
+    child.kill('SIGINT');
+    expect(await child.ended).toBe(0);
+    expect(child.errors).not.toContain('offline');
   });
 });
 

@@ -164,15 +164,17 @@ test('a server and its sockets are in the context of the server', async () => {
 test('what a request keeps is free when it has ended', async () => {
   if (global.gc === undefined) require('node:v8').setFlagsFromString('--expose-gc');
   const gc = global.gc ?? require('node:vm').runInNewContext('gc');
-  let store = { request: 'alice' };
-  const reference = new WeakRef(store);
-  await storage.run(store, async () => {
-    const socket = new RelayedWebSocket(url());
-    await once(socket, 'open');
-    socket.send('go');
-    await once(socket, 'close');
-  });
-  store = undefined;
+  const request = async () => {
+    const store = { request: 'alice' };
+    await storage.run(store, async () => {
+      const socket = new RelayedWebSocket(url());
+      await once(socket, 'open');
+      socket.send('go');
+      await once(socket, 'close');
+    });
+    return new WeakRef(store);
+  };
+  const reference = await request();
   for (let round = 0; round < 50 && reference.deref() !== undefined; round++) {
     await sleep(10);
     gc();

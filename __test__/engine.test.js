@@ -104,6 +104,28 @@ describe('the process', () => {
     expect(ended).toEqual({ status: 7, signal: null, text: 'exit\n' });
   });
 
+  test('has one listener for its exit, however many copies of the package send', async () => {
+    const got = [];
+    const url = await serve((socket) => socket.on('message', (data) => got.push(String(data))));
+    const ended = await run(
+      url,
+      `const before = process.listenerCount('exit');
+       const open = [];
+       for (let copy = 0; copy < 20; copy++) {
+         for (const file of Object.keys(require.cache)) if (!file.includes('node_modules')) delete require.cache[file];
+         const { RelayedWebSocket } = require('./lib/relayed-socket');
+         open.push(new RelayedWebSocket(url));
+       }
+       Promise.all(open.map((socket) => new Promise((resolve) => socket.on('open', resolve)))).then(() => {
+         console.log(process.listenerCount('exit') - before);
+         for (const socket of open) for (const word of ['first', 'last']) socket.send(word);
+         process.exit();
+       });`
+    );
+    expect(ended).toEqual({ status: 0, signal: null, text: '1\n' });
+    while (got.filter((word) => word === 'last').length < 20) await turn();
+  });
+
   test('loses and reorders nothing when listeners throw', async () => {
     const url = await serve((socket) => {
       for (let i = 0; i < 5000; i++) socket.send(i % 100 === 7 ? Buffer.alloc(40_000, i) : String(i));

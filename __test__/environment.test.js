@@ -40,6 +40,54 @@ test('wss: takes HTTPS_PROXY, ws: HTTP_PROXY, both ALL_PROXY; lower case wins', 
   expect(proxyFor(undefined, false, 'a', 1)).toBe('http://plain:1');
 });
 
+test('a proxy that cannot be used is refused by the name of the option or the variable, and not quoted', () => {
+  const refused = (option, secure = true) => {
+    try {
+      return proxyFor(option, secure, 'ns.test', 443);
+    } catch (error) {
+      expect(error).toBeInstanceOf(TypeError);
+      expect(error.code).toBe('ERR_INVALID_ARG_VALUE');
+      expect(error.stack).not.toContain('secret');
+      return error.message;
+    }
+  };
+  const text = (name, reason) => `The "${name}" argument is invalid: ${reason}`;
+  const PORT = 'its port must be a number from 1 to 65535';
+  const SCHEME = 'its scheme must be http, socks5 or socks5h';
+  expect(refused('http://u:secret@p:99999')).toBe(text('options.proxy', PORT));
+  expect(refused(new URL('https://u:secret@p'))).toBe(text('options.proxy', SCHEME));
+  process.env.ALL_PROXY = 'socks4://u:secret@p:1';
+  expect(refused()).toBe(text('ALL_PROXY', SCHEME));
+  process.env.HTTPS_PROXY = 'http://u:secret@p:65536';
+  expect(refused()).toBe(text('HTTPS_PROXY', PORT));
+  expect(refused(undefined, false)).toBe(text('ALL_PROXY', SCHEME));
+  process.env.https_proxy = 'http://';
+  expect(refused()).toBe(text('https_proxy', 'it has no host'));
+  process.env.HTTPS_PROXY = process.env.https_proxy = ' ';
+  expect(refused()).toBe(text('ALL_PROXY', SCHEME));
+  // Where it is not used nobody need know.
+  process.env.NO_PROXY = 'ns.test';
+  expect(refused()).toBeUndefined();
+  expect(refused(false)).toBeUndefined();
+});
+
+test('a listener and a sender with such a proxy are refused where they are made', () => {
+  const { RelayedServer, RelayedWebSocket, relayedConnect } = require('..');
+  const proxy = 'http://p:99999';
+  const refusal = expect.objectContaining({
+    name: 'TypeError',
+    message: expect.stringContaining('"options.proxy"')
+  });
+  for (const make of [
+    () => new RelayedServer({ server: 'wss://ns.test/$hc/x', token: 't', proxy }),
+    () => relayedConnect('wss://ns.test/$hc/x', { token: 't', proxy }),
+    () => relayedConnect('wss://ns.test/$hc/x', { token: async () => 't', proxy }),
+    () => new RelayedWebSocket('ws://ns.test', { proxy })
+  ]) {
+    expect(make).toThrow(refusal);
+  }
+});
+
 test('a CGI request cannot choose the proxy', () => {
   process.env.HTTP_PROXY = 'http://evil:1';
   process.env.REQUEST_METHOD = 'GET';
@@ -61,6 +109,10 @@ test.each([
   ['10.1.2.3', '10.1.2.4', false],
   ['::1', '::1', true],
   ['fd00::/8', 'fd00::1', true],
+  ['*.ns.test', 'g1.ns.test', true],
+  ['ns.test:443', 'ns.test', true],
+  ['ns.test:80', 'ns.test', false],
+  ['[::1]:443', '::1', true],
   ['', 'ns.test', false]
 ])('NO_PROXY=%s and %s', (list, host, excluded) => {
   process.env.HTTPS_PROXY = 'http://p:1';
@@ -174,6 +226,26 @@ describe("OpenSSL's own store", () => {
       delete process.env.SSL_CERT_DIR;
     }
   });
+});
+
+test('NODE_EXTRA_CA_CERTS that cannot be read is a warning, once, and the others are trusted', () => {
+  const native = tls.getCACertificates;
+  tls.getCACertificates = undefined;
+  const file = path.join(os.tmpdir(), 'hyco-nowhere', 'extra.pem');
+  process.env.NODE_EXTRA_CA_CERTS = file;
+  const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+  try {
+    jest.isolateModules(() => {
+      const { trustedRoots: roots } = require('../lib/environment');
+      expect(roots()).toEqual(tls.rootCertificates);
+      expect(roots()).toBe(roots());
+    });
+    expect(warn.mock.calls).toEqual([[`Ignoring extra certs from \`${file}\`, load failed: ENOENT`]]);
+  } finally {
+    warn.mockRestore();
+    tls.getCACertificates = native;
+    delete process.env.NODE_EXTRA_CA_CERTS;
+  }
 });
 
 test('NODE_TLS_REJECT_UNAUTHORIZED=0 is honoured, with one warning', () => {

@@ -85,6 +85,19 @@ test('a provider that fails is the error of the socket', async () => {
   expect(events).toEqual(['ERR_HYCO_TOKEN', 1006]);
 });
 
+test('a dial that throws after the token has come is the error of the socket', async () => {
+  const dial = jest.spyOn(FakeSocket.prototype, '_dial');
+  const socket = relayedConnect(URI, { token: async () => 'late' });
+  dial.mockImplementation(() => {
+    throw new Error('no dial');
+  });
+  const events = [];
+  socket.on('error', (error) => events.push(error.message));
+  await new Promise((resolve) => socket.on('close', (code) => resolve(events.push(code))));
+  dial.mockRestore();
+  expect(events).toEqual(['no dial', 1006]);
+});
+
 test('a socket that is closed before its token comes is never dialled', async () => {
   let signal;
   const getToken = (_, { abortSignal }) => ((signal = abortSignal), new Promise(() => {}));

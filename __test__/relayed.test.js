@@ -190,7 +190,23 @@ describe('the verdict', () => {
   test('a verdict that never comes is a 504 after acceptTimeout', async () => {
     const relay = await startRelay();
     await startServer(relay, { acceptTimeout: 50, verifyClient: (info, cb) => void cb });
-    expect((await refusal(connect(relay))).statusCode).toBeGreaterThanOrEqual(500);
+    expect(await refusal(connect(relay))).toMatchObject({ statusCode: 504, reason: 'Gateway Timeout' });
+  });
+
+  test('a verdict that holds up the event loop for longer than acceptTimeout is too late, and no error', async () => {
+    const relay = await startRelay();
+    const server = await startServer(relay, {
+      acceptTimeout: 50,
+      verifyClient() {
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+        return true;
+      }
+    });
+    const failed = jest.fn();
+    server.on('rendezvousError', failed);
+    expect(await refusal(connect(relay))).toMatchObject({ statusCode: 504 });
+    expect(failed).not.toHaveBeenCalled();
+    expect(server.stats()).toMatchObject({ rejected: 1, expired: 1, failed: 0, pendingAccepts: 0 });
   });
 
   test('limits that are off let a sender in', async () => {
@@ -362,6 +378,38 @@ describe('close()', () => {
   });
 });
 
+test('leaving for await lets go of the senders that waited, and of no other', async () => {
+  const relay = await startRelay();
+  const server = await startServer(relay);
+  const senders = [];
+  let taken;
+  let left;
+  connect(relay);
+  for await (const [socket] of server) {
+    taken = socket;
+    // Two more are accepted, and nobody takes them.
+    for (let count = 0; count < 2; count++) {
+      const sender = connect(relay);
+      senders.push(sender);
+      await sender.opened;
+      sender.send('unheard');
+    }
+    while (server.clients.size < 3) await once(server, 'connection');
+    left = [...server.clients].filter((client) => client !== taken).map((client) => once(client, 'close'));
+    break;
+  }
+  expect(await Promise.all(senders.map(({ closed }) => closed))).toEqual([
+    [1001, ''],
+    [1001, '']
+  ]);
+  await Promise.all(left);
+  expect([taken.readyState, taken.isPaused, server.clients.size]).toEqual([1, false, 1]);
+  // Whoever comes later is the program's own business.
+  const connection = once(server, 'connection');
+  await connect(relay).opened;
+  expect((await connection)[0].isPaused).toBe(false);
+});
+
 test('for await takes the connections one after the other', async () => {
   const relay = await startRelay();
   const server = await startServer(relay);
@@ -423,6 +471,25 @@ describe('the process', () => {
       stdio: ['ignore', 'pipe', 'inherit']
     });
     expect((await text(child.stdout)).trim()).toBe('404\nexit 0');
+  });
+
+  test('that listens for nothing but listening is warned of a wrong key, once', async () => {
+    const relay = await startRelay();
+    const env = { ...process.env, LISTEN: relay.listenUri(), RULE: relay.keyName, KEY: 'notTheKey=' };
+    const body = `
+      server.on('listening', () => console.log('listening'));
+      let losses = 0;
+      require('node:diagnostics_channel').subscribe('hyco-ws-rs:server:reconnecting', () => {
+        if (++losses === 2) server.close();
+      });
+    `;
+    const child = spawn(process.execPath, ['-e', script(body)], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const [output, errors] = await Promise.all([text(child.stdout), text(child.stderr)]);
+    expect(output.trim()).toBe('exit 0');
+    expect(errors.match(/HYCO_WS_RS_NOT_LISTENING/g)).toHaveLength(1);
+    expect(errors).toContain(`Cannot listen at ${new URL(relay.listenUri()).host}/hyco: `);
+    expect(errors).toMatch(/401 .*Compare rule and key with the portal/);
+    expect(errors).not.toContain('notTheKey');
   });
 });
 

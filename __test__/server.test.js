@@ -268,6 +268,23 @@ describe('tokens', () => {
     expect(heard.mock.calls[0][0].error.cause.cause.message).toBe('vault is shut');
   });
 
+  test('a function that throws at once fails as one that rejects', async () => {
+    const { server, listener } = start({
+      token() {
+        throw new Error('vault is shut');
+      }
+    });
+    const failed = jest.fn();
+    server.on('error', failed);
+    listener.event('token', { refresh: false });
+    expect(callsOf(listener, 'failToken')).toEqual([]);
+    await turn();
+    expect(callsOf(listener, 'failToken')).toEqual([['The token provider failed: vault is shut']]);
+    const error = { code: 'ERR_HYCO_TOKEN', message: 'vault is shut' };
+    listener.event('error', { terminal: false, error });
+    expect(failed.mock.calls[0][0].cause.cause.message).toBe('vault is shut');
+  });
+
   test('a provider that is still being asked at close() is given up', async () => {
     let signal;
     const getToken = (_, { abortSignal }) => ((signal = abortSignal), new Promise(() => {}));
@@ -408,14 +425,38 @@ describe('close()', () => {
     if (Symbol.asyncDispose !== undefined) await start().server[Symbol.asyncDispose]();
   });
 
-  test('checks its options', () => {
-    const { server } = start();
-    expect(() => server.close('x')).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' }));
-    expect(() => server.close({ drain: 1 })).toThrow('options.drain');
-    expect(() => server.close({ timeout: -1 })).toThrow(
-      expect.objectContaining({ code: 'ERR_INVALID_ARG_VALUE' })
-    );
-    expect(server.state).toBe('connecting');
+  test.each([
+    [['x'], 'TYPE', 'options'],
+    [[5], 'TYPE', 'options'],
+    [[true], 'TYPE', 'options'],
+    [[{ drain: 1 }], 'TYPE', 'options.drain'],
+    [[{ drain: 'yes' }], 'TYPE', 'options.drain'],
+    [[{ timeout: '5' }], 'TYPE', 'options.timeout'],
+    [[{ timeout: -1 }], 'VALUE', 'options.timeout'],
+    [[{ timeout: NaN }], 'VALUE', 'options.timeout'],
+    [[{ timeout: 2 ** 31 }], 'VALUE', 'options.timeout'],
+    [[{ signal: {} }], 'TYPE', 'options.signal'],
+    [[{ signal: 'abort' }], 'TYPE', 'options.signal'],
+    [[{}, 'x'], 'TYPE', 'cb'],
+    [[null, {}], 'TYPE', 'cb']
+  ])('checks its arguments, and does nothing if they are wrong: %j', (given, kind, name) => {
+    const { server, listener } = start();
+    const socket = listener.open(listener.offer());
+    const wrong = { code: `ERR_INVALID_ARG_${kind}`, message: expect.stringContaining(`"${name}"`) };
+    expect(() => server.close(...given)).toThrow(expect.objectContaining(wrong));
+    expect([server.state, server.closeRequested, listener.closes]).toEqual(['connecting', false, 0]);
+    expect(socket.readyState).toBe(1);
+    expect(server.listenerCount('close')).toBe(1);
+  });
+
+  test('null stands for the default of each option, and for no callback', async () => {
+    for (const nothing of [null, undefined]) {
+      const { server, listener } = start();
+      const socket = listener.open(listener.offer());
+      await server.close({ drain: nothing, timeout: nothing, signal: nothing }, nothing);
+      expect([socket.closedWith, server.state]).toEqual([1001, 'closed']);
+      await server.close(nothing, nothing);
+    }
   });
 });
 

@@ -29,6 +29,40 @@ test('a function may answer at once or with a promise', async () => {
   expect(new TokenSource({ uri, token: () => 'x' }).immediate()).toBeUndefined();
 });
 
+test('what throws at once has failed as what rejects, and is asked again', async () => {
+  const answers = [
+    () => {
+      throw new Error('no vault');
+    },
+    () => 'later'
+  ];
+  const getToken = () => ({ token: answers.shift()() });
+  for (const settings of [{ token: () => answers.shift()() }, { credential: { getToken } }]) {
+    const source = new TokenSource({ uri, ...settings });
+    const asked = source.get();
+    await expect(asked).rejects.toMatchObject({
+      code: 'ERR_HYCO_TOKEN',
+      message: 'The token provider failed: no vault',
+      cause: { message: 'no vault' }
+    });
+    await expect(source.get()).resolves.toBe('later');
+    answers.push(
+      () => {
+        throw new Error('no vault');
+      },
+      () => 'later'
+    );
+  }
+  // What is thrown need not be an error.
+  const thrower = () => {
+    throw null;
+  };
+  expect(await failureOf({ token: thrower })).toMatchObject({
+    code: 'ERR_HYCO_TOKEN',
+    message: expect.stringContaining('unknown error')
+  });
+});
+
 test('an update does not switch a provider off', async () => {
   const source = new TokenSource({ uri, token: () => 'provided' });
   source.update('pushed');

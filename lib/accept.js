@@ -8,7 +8,7 @@
 
 const { STATUS_CODES } = require('node:http');
 
-const { clearTimeout, nextTick, now, setTimeout } = require('./clock');
+const { nextTick, now } = require('./clock');
 const diagnostics = require('./diagnostics');
 const { Histogram } = require('./histogram');
 const { acceptSocket } = require('./relayed-socket');
@@ -28,7 +28,6 @@ class Offer {
     this.address = accept.address;
     this.request = request;
     this.startedAt = now();
-    this.timer = undefined;
     /** Set while the rendezvous is dialled. */
     this.socket = undefined;
     /** The subprotocol, once the program has let the sender in. */
@@ -43,13 +42,15 @@ class Acceptor {
   /**
    * @param {import('./relayed-server').RelayedServer} server Where the events are emitted
    * @param {object} settings The server's options
+   * @param {object} rules Where `verifyClient` and `handleProtocols` stand: programs may change them at any time
    * @param {import('./context').Context} context The server's
    * @param {function(): void} onChange Called after an offer was settled or a socket was closed
    */
-  constructor(server, settings, context, onChange) {
+  constructor(server, settings, rules, context, onChange) {
     this.server = server;
     this.context = context;
     this.settings = settings;
+    this.rules = rules;
     this.onChange = onChange;
     /** What all of its sockets have in common. */
     this.traits = socketTraits(settings, this);
@@ -82,33 +83,28 @@ class Acceptor {
     const request = new RelayedRequest(accept, target, host);
     const offer = new Offer(event.id, accept, request);
     this.pending.set(offer.id, offer);
-    const { server, settings } = this;
+    const { server } = this;
     if (diagnostics.hasSubscribers('accept:offer')) diagnostics.publish('accept:offer', { server, request });
 
     if (this.refusing || this.isFull()) return this.reject(offer, 503);
     this.decide(offer);
-    if (!offer.settled && offer.socket === undefined && settings.acceptTimeout > 0) {
-      offer.timer = setTimeout(() => this.reject(offer, 504), settings.acceptTimeout);
-      // The listener keeps the process alive, not a sender that waits.
-      offer.timer.unref?.();
-    }
   }
 
   /** Asks the program, where there is anything to decide. */
   decide(offer) {
-    const { settings } = this;
+    const { rules } = this;
     const { request } = offer;
-    if (settings.verifyClient === undefined && !hasHeader(request, 'sec-websocket-protocol')) {
+    if (!rules.verifyClient && !hasHeader(request, 'sec-websocket-protocol')) {
       return this.enqueue(offer, undefined);
     }
     verifyClient(
-      settings,
+      rules,
       request,
       (verified, code, name) => {
         if (offer.settled) return;
         if (!verified) return this.reject(offer, code || 401, name);
         chooseProtocol(
-          settings,
+          rules,
           request,
           (verdict) => {
             if (offer.settled) return;
@@ -122,12 +118,14 @@ class Acceptor {
     );
   }
 
-  /** The engine has turned the sender away, for no verdict came in time. */
+  /** The engine, whose clock alone counts, has turned the sender away: `acceptTimeout` was over before the dial. */
   expire(id) {
     const offer = this.pending.get(id);
-    if (offer !== undefined && offer.socket === undefined) {
-      this.settle(offer, 'rejected', { statusCode: 504, reason: STATUS_CODES[504] });
-    }
+    if (offer !== undefined && offer.socket === undefined) this.expired(offer);
+  }
+
+  expired(offer) {
+    this.settle(offer, 'rejected', { statusCode: 504, reason: STATUS_CODES[504] });
   }
 
   /** Rejects everything that still waits for a verdict. */
@@ -177,7 +175,6 @@ class Acceptor {
   /** Asks for headers, then dials the rendezvous. */
   accept(offer) {
     const { server, handle, traits } = this;
-    clearTimeout(offer.timer);
     const headers = [];
     if (server.listenerCount('headers') > 0) {
       try {
@@ -196,6 +193,8 @@ class Acceptor {
       offer.socket = acceptSocket(handle, offer.id, { address, protocol, headers, traits, offer });
     } catch (error) {
       if (offer.settled) throw error;
+      // The verdict and the limit came at the same time, and the engine's report of it is on its way.
+      if (error.code === 'ERR_HYCO_TIMEOUT') return this.expired(offer);
       handle.reject(offer.id, 500, STATUS_CODES[500]);
       this.fail(offer, error);
     }
@@ -254,7 +253,6 @@ class Acceptor {
 
   settle(offer, outcome, fields) {
     offer.settled = true;
-    clearTimeout(offer.timer);
     this.pending.delete(offer.id);
     this.counters[outcome]++;
     if (offer.socket !== undefined) {

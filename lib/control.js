@@ -10,6 +10,7 @@ const { openListener } = require('./listener');
 const { proxyFor } = require('./environment');
 const { fromReport } = require('./errors');
 const { redact } = require('./redact');
+const { remedyFor } = require('./remedy');
 const { TokenSource } = require('./token-source');
 
 /** With reconnecting switched off the first `reconnecting` report is the end; these are for the engine only. */
@@ -52,6 +53,7 @@ class Control {
     this.referenced = true;
     this.tokenError = undefined;
     this.lastError = undefined;
+    this.warned = false;
     this.counters = { listening: 0, reconnects: 0, malformed: 0, renewals: 0 };
     this.handle = acceptor.handle = openListener(this.config(), this);
   }
@@ -126,6 +128,8 @@ class Control {
       case 'closed':
         this.closed = true;
         this.asking.abort();
+        // Of offers nothing is heard any more.
+        this.acceptor.rejectUndecided();
         // Not at our word: the engine could not go on, and nobody may take the server for one that listens.
         if (!this.closeCalled) this.giveUp(fromReport(ENGINE_FAILED));
         return this.onClosed();
@@ -154,6 +158,7 @@ class Control {
     this.channels[channel] = 'reconnecting';
     this.lastError = error;
     this.counters.reconnects++;
+    this.breakSilence(error);
     const delay = this.ownDelay(channel, attempt, error) ?? event.delay;
     this.tell('reconnecting', { channel, attempt, delay, reason, error });
   }
@@ -183,9 +188,28 @@ class Control {
     const error = this.errorOf(event);
     const terminal = event.terminal === true;
     this.lastError = error;
+    if (!terminal) this.breakSilence(error);
     diagnostics.publish('server:error', { server: this.server, error, terminal });
     // As every EventEmitter a server throws what nobody listens to, but only if it is the end.
     if (terminal || this.server.listenerCount('error') > 0) this.server.emit('error', error);
+  }
+
+  /**
+   * A program that listens for `listening` alone would wait for ever, and not know why: of a key that is wrong, of a name
+   * that is misspelt. It is told once, and only of a server that has never been up.
+   */
+  breakSilence(error) {
+    const { server, counters, settings } = this;
+    if (this.warned || counters.listening > 0) return;
+    if (server.listenerCount('error') > 0 || server.listenerCount('reconnecting') > 0) return;
+    this.warned = true;
+    const { host } = new URL(settings.uri);
+    const remedy = remedyFor(error, 'listen');
+    process.emitWarning(
+      `Cannot listen at ${host}${server.path}: ${redact(error.message)}.${remedy ? ` ${remedy}` : ''} ` +
+        "It is tried again; listen for 'error' and 'reconnecting' to hear of it.",
+      { code: 'HYCO_WS_RS_NOT_LISTENING' }
+    );
   }
 
   /** Reconnecting is switched off, so a lost channel is the end; open sockets are left to finish. */

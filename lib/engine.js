@@ -9,7 +9,7 @@
  */
 
 const { nextTick, now, setImmediate } = require('./clock');
-const { OUTSIDE } = require('./context');
+const { runOutside } = require('./context');
 const { flushAtExit } = require('./exit');
 const { NativeEngine } = require('./native');
 const { startTrace } = require('./trace');
@@ -20,6 +20,8 @@ const FastBuffer = Buffer[Symbol.species];
 const WORDS = 4;
 const RECORDS = 1024;
 const BLOCK = 64 * 1024;
+/** What is left of a block below this is not worth a call. */
+const BLOCK_REST = 2 * 1024;
 const FLAG_LARGE = 1 << 8;
 const FLAG_CHUNK = 1 << 9;
 /** Messages up to this size are collected, larger ones cross by themselves. */
@@ -42,6 +44,7 @@ const TALLY = 8;
 
 const EMPTY = 0;
 const TABLE_FULL = 1;
+const BLOCK_FULL = 2;
 const CHUNK = 3;
 
 /** Kinds of records, as `src/socket/delivery.rs` numbers them. */
@@ -69,6 +72,10 @@ const Kind = Object.freeze({
 /** Bits of an outgoing frame's meta beside its opcode. */
 const Frame = Object.freeze({ FIN: 16, RSV1: 32, COMPRESS: 64, MASK: 128, RECEIPT: 256 });
 
+/** In the place of a chunk that could not be taken: as little can be cut out of it as out of one that is gone. */
+const NO_CHUNK = new ArrayBuffer(1);
+structuredClone(NO_CHUNK, { transfer: [NO_CHUNK] });
+
 /** For sending only: what a program gets is always its own. */
 const NO_BYTES = Buffer.alloc(0);
 
@@ -94,7 +101,7 @@ class Engine {
   constructor() {
     const tuning = readTuning();
     // Otherwise deliveries would run in the context of whoever came first, and keep what it holds for ever.
-    this.native = OUTSIDE.runInAsyncScope(() => new NativeEngine(() => this.drain(), tuning));
+    this.native = runOutside(() => new NativeEngine(() => this.drain(), tuning));
     this.collects = tuning.outbox;
 
     this.owners = [];
@@ -102,7 +109,7 @@ class Engine {
     this.references = 0;
 
     this.table = new Uint32Array(RECORDS * WORDS);
-    /** Small payloads as the IO thread hands them over. No program ever sees this memory. */
+    /** The small payloads of the current portion, once more: no program ever sees this memory. */
     this.intake = Buffer.allocUnsafeSlow(BLOCK);
     this.taken = 0;
     this.lendBlock();
@@ -233,15 +240,17 @@ class Engine {
   /** Dispatches the next records as long as they are of one slot; false when the slice is over. */
   dispatchRun(slot) {
     const { table } = this;
+    let { look } = this;
     do {
       this.dispatch(this.at++ * WORDS);
-      if (--this.look > 0) continue;
+      if (--look > 0) continue;
       const time = now();
       if (time > this.until) return false;
       this.stride = time - this.looked < SLICE / 16 ? Math.min(this.stride * 2, CLOCK_EVERY) : 1;
-      this.look = this.stride;
+      look = this.stride;
       this.looked = time;
     } while (this.at < this.count && table[this.at * WORDS] === slot);
+    this.look = look;
     return true;
   }
 
@@ -251,6 +260,13 @@ class Engine {
     this.at = this.count = 0;
     this.woken = false;
     if (this.ended === CHUNK) this.fetchChunk();
+    if (
+      this.ended === BLOCK_FULL ||
+      BLOCK - this.blockUsed < BLOCK_REST ||
+      this.blockBytes.byteLength === 0
+    ) {
+      this.lendBlock();
+    }
     // Answers do not wait for what is dealt with next.
     this.flush();
     if (time - this.fetched > PORTION && dealt > 0) this.portion = (this.portion + 1) >>> 1;
@@ -259,7 +275,7 @@ class Engine {
     let result;
     try {
       // used * 8192 + count * 4 + how it ended
-      result = this.native.drain(this.table, this.intake, this.portion);
+      result = this.native.drain(this.table, this.intake, this.block, this.blockUsed, this.portion);
       this.failing = false;
     } catch (error) {
       // Nothing was taken. It was a fault of ours, and once more is worth a try.
@@ -270,16 +286,6 @@ class Engine {
     this.ended = result & 3;
     this.count = (result >>> 2) & 0x7ff;
     this.taken = result >>> 13;
-    this.publish();
-  }
-
-  /**
-   * Copies the small payloads to where programs see them: they may transfer any buffer that they were given, and what
-   * others are still to get must not go with it.
-   */
-  publish() {
-    if (this.taken > BLOCK - this.blockUsed || this.blockBytes.byteLength === 0) this.lendBlock();
-    if (this.taken > 0) this.intake.copy(this.block, this.blockUsed, 0, this.taken);
     this.base = this.blockUsed;
     this.blockUsed += this.taken;
   }
@@ -292,7 +298,7 @@ class Engine {
       this.chunkBase = chunk.byteOffset;
       this.countForeign(chunk.byteLength);
     } catch {
-      this.chunkBytes = undefined;
+      this.chunkBytes = NO_CHUNK;
     }
   }
 
@@ -317,16 +323,34 @@ class Engine {
 
   dispatch(row) {
     const { table } = this;
+    const meta = table[row + 1];
+    const kind = meta & 0xff;
+    const offset = table[row + 2];
+    const length = table[row + 3];
+    const owner = this.owners[table[row]];
+    // Small messages are what there may be a lot of: V8 optimizes this with its callers and with what it calls. (Where
+    // the constructor may throw, in a `try`, it takes half as long again.)
+    if (kind <= Kind.PONG && length > 0 && (meta & FLAG_LARGE) === 0 && owner !== undefined) {
+      const inChunk = (meta & FLAG_CHUNK) !== 0;
+      const memory = inChunk ? this.chunkBytes : this.blockBytes;
+      // A listener may have transferred it.
+      if (memory.byteLength > 0) {
+        const start = inChunk ? this.chunkBase : this.base;
+        owner.onRecord(kind, 0, new FastBuffer(memory, start + offset, length));
+        return;
+      }
+    }
+    this.dispatchOther(row);
+  }
+
+  dispatchOther(row) {
+    const { table } = this;
     const slot = table[row];
     const meta = table[row + 1];
-    const length = table[row + 3];
     const kind = meta & 0xff;
     let payload;
-    if (kind === Kind.SENT || kind === Kind.CLOSED) payload = length;
-    else if ((meta & FLAG_LARGE) !== 0) payload = this.takeLarge(table[row + 2]);
-    else if (length === 0) payload = new FastBuffer();
-    else if ((meta & FLAG_CHUNK) !== 0) payload = this.cutChunk(table[row + 2], length);
-    else payload = this.cutBlock(table[row + 2], length);
+    if (kind === Kind.SENT || kind === Kind.CLOSED) payload = table[row + 3];
+    else payload = this.payloadOf(meta, table[row + 2], table[row + 3]);
 
     const owner = this.owners[slot];
     if (kind === Kind.CLOSED) {
@@ -342,28 +366,31 @@ class Engine {
     else if (kind > Kind.BINARY) owner.onRecord(kind, meta >>> 16, new FastBuffer());
   }
 
-  cutBlock(offset, length) {
-    try {
-      return new FastBuffer(this.blockBytes, this.base + offset, length);
-    } catch {
-      // A listener has transferred it just now.
-      this.publish();
-      return new FastBuffer(this.blockBytes, this.base + offset, length);
+  /**
+   * The bytes of a record: `undefined` where we have lost them, and `null` where the socket's own listener has, for it
+   * has transferred what it got of the same chunk. Then whatever else was in there is lost with it, as in ws.
+   */
+  payloadOf(meta, offset, length) {
+    if ((meta & FLAG_LARGE) !== 0) return this.takeLarge(offset);
+    if (length === 0) return new FastBuffer();
+    if ((meta & FLAG_CHUNK) === 0) return this.cutBlock(offset, length);
+    if (this.chunkBytes === NO_CHUNK) return undefined;
+    if (this.chunkBytes.byteLength > 0) {
+      return new FastBuffer(this.chunkBytes, this.chunkBase + offset, length);
     }
+    warnOfTransfer();
+    return null;
   }
 
-  /**
-   * `null` where the chunk is gone, for the socket's own listener has transferred what it got of it. Whatever else was in
-   * there is lost with it, as in ws.
-   */
-  cutChunk(offset, length) {
-    if (this.chunkBytes === undefined) return undefined;
-    try {
-      return new FastBuffer(this.chunkBytes, this.chunkBase + offset, length);
-    } catch {
-      warnOfTransfer();
-      return null;
+  cutBlock(offset, length) {
+    if (this.blockBytes.byteLength === 0) {
+      // A listener has transferred it just now, and what others are still to get must not go with it.
+      this.lendBlock();
+      this.intake.copy(this.block, 0, 0, this.taken);
+      this.base = 0;
+      this.blockUsed = this.taken;
     }
+    return new FastBuffer(this.blockBytes, this.base + offset, length);
   }
 
   /** A payload that crosses as a buffer of its own, the IO thread's memory where the runtime allows that. */

@@ -9,11 +9,18 @@ const { readFileSync, readdirSync } = require('node:fs');
 const path = require('node:path');
 const tls = require('node:tls');
 
+const { invalidArgValue } = require('./errors');
 const native = require('./native.js');
 
-/** The variable `name`; curl's rule: lower case wins, empty is not set. */
+/** Which variable stands for `name`, if any; curl's rule: lower case wins, empty is not set. */
+function nameOf(name) {
+  return [name.toLowerCase(), name].find((spelt) => process.env[spelt]);
+}
+
+/** The variable `name`, or ''. */
 function variable(name) {
-  return process.env[name.toLowerCase()] || process.env[name] || undefined;
+  const spelt = nameOf(name);
+  return spelt === undefined ? '' : process.env[spelt];
 }
 
 /**
@@ -24,24 +31,33 @@ function variable(name) {
  * @param {string} host Name or address, without brackets
  * @param {number} port
  * @return {string|undefined} The proxy's URL
+ * @throws {TypeError} with `code` `ERR_INVALID_ARG_VALUE` for a URL that cannot be used; names the option or the variable
  */
 function proxyFor(option, secure, host, port) {
   if (option === false || option === '') return undefined;
-  if (option !== undefined && option !== null) return String(option);
+  if (option !== undefined && option !== null) return checked(String(option), 'options.proxy');
   const variables = {
-    http: httpProxy() ?? '',
-    https: variable('HTTPS_PROXY') ?? '',
-    all: variable('ALL_PROXY') ?? '',
-    no: variable('NO_PROXY') ?? ''
+    http: httpProxy(),
+    https: variable('HTTPS_PROXY'),
+    all: variable('ALL_PROXY'),
+    no: variable('NO_PROXY')
   };
-  return native.chooseProxy(variables, secure, host, port) ?? undefined;
+  const url = native.chooseProxy(variables, secure, host, port) ?? undefined;
+  if (url === undefined) return undefined;
+  const [name, specific] = secure ? ['HTTPS_PROXY', variables.https] : ['HTTP_PROXY', variables.http];
+  return checked(url, nameOf(specific.trim() === '' ? 'ALL_PROXY' : name));
+}
+
+/** Going past a proxy that was asked for would be worse than failing. */
+function checked(url, name) {
+  const fault = native.proxyFault(url);
+  if (fault) throw invalidArgValue(name, fault);
+  return url;
 }
 
 /** In a CGI program `HTTP_PROXY` is the request's `Proxy` header, which is the caller's to choose. */
 function httpProxy() {
-  return process.env.REQUEST_METHOD === undefined
-    ? variable('HTTP_PROXY')
-    : process.env.http_proxy || undefined;
+  return process.env.REQUEST_METHOD === undefined ? variable('HTTP_PROXY') : (process.env.http_proxy ?? '');
 }
 
 /** `--use-openssl-ca`, or a Node that was built that way, as some distributions do. */

@@ -63,8 +63,9 @@ function missing(message) {
  * Checks the options of a server and fills in the defaults.
  *
  * @param {object} given
- * @return {{settings: object, unknown: string[]}} `settings` is frozen and shows no credentials when it is printed;
- *     `settings.uri` is the URI to dial, with no token in it
+ * @return {{settings: object, options: object, unknown: string[]}} `settings` is what the server goes by: it is frozen,
+ *     and `settings.uri` is the URI to dial, with no token in it. `options` is the same for programs, which may change it
+ *     as they may change ws's. Neither shows credentials when it is printed
  * @throws {TypeError} with `code` `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`, naming the option
  */
 function readServerOptions(given) {
@@ -95,7 +96,8 @@ function readServerOptions(given) {
 
   for (const name of HIDDEN) Object.defineProperty(settings, name, { enumerable: false });
   Object.defineProperty(settings, inspect.custom, { value: shown });
-  return { settings: Object.freeze(settings), unknown: warnOfMisspelt('RelayedServer', given) };
+  const options = Object.defineProperties({}, Object.getOwnPropertyDescriptors(settings));
+  return { settings: Object.freeze(settings), options, unknown: warnOfMisspelt('RelayedServer', given) };
 }
 
 /** What printing the settings shows, with `showHidden`, too. */

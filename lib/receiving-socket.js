@@ -133,19 +133,22 @@ class ReceivingSocket extends SendingSocket {
   }
 
   _onMessage(kind, payload) {
-    if (kind === Kind.TEXT) {
-      this.emit('message', this._traits.textAsString ? payload.toString() : payload, false);
-    } else if (this._binaryType === 'nodebuffer') {
-      this._fragments = null;
-      this.emit('message', payload, true);
-    } else {
-      this.emit('message', this._asBinaryType(payload), true);
+    const isBinary = kind === Kind.BINARY;
+    let data = payload;
+    if (isBinary ? this._binaryType !== 'nodebuffer' : this._traits.textAsString) {
+      try {
+        data = isBinary ? this._asBinaryType(payload) : payload.toString();
+      } catch (error) {
+        // Longer than V8's strings can be, or there is no memory for it.
+        return this._breakOff(error);
+      }
     }
+    if (isBinary) this._fragments = null;
+    this.emit('message', data, isBinary);
   }
 
   _asBinaryType(data) {
     const fragments = this._fragments;
-    this._fragments = null;
     switch (this._binaryType) {
       case 'arraybuffer':
         if (data.byteLength === data.buffer.byteLength) return data.buffer;

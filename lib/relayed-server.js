@@ -45,7 +45,7 @@ function RelayedServer(options, onConnection) {
   if (!(this instanceof RelayedServer)) return new RelayedServer(options, onConnection);
   EventEmitter.call(this);
 
-  const { settings, unknown } = readServerOptions(options);
+  const { settings, options: shown, unknown } = readServerOptions(options);
   if (onConnection !== undefined && onConnection !== null) {
     if (typeof onConnection !== 'function') throw invalidArgType('onConnection', 'a function', onConnection);
     this.on('connection', onConnection);
@@ -62,9 +62,9 @@ function RelayedServer(options, onConnection) {
   };
   Object.defineProperty(this, kInner, { value: inner });
   const check = () => checkClosed(this, inner);
-  inner.acceptor = new Acceptor(this, settings, inner.context, check);
+  inner.acceptor = new Acceptor(this, settings, shown, inner.context, check);
 
-  this.options = settings;
+  this.options = shown;
   this.path = settings.path ?? entityPath(settings.uri);
   if (settings.clientTracking) this.clients = inner.acceptor.sockets;
   if (unknown.length > 0) {
@@ -135,6 +135,9 @@ class Methods extends EventEmitter {
       options = undefined;
     }
     const { drain, timeout, signal } = readCloseOptions(options);
+    if (cb !== undefined && cb !== null && typeof cb !== 'function') {
+      throw invalidArgType('cb', 'a function', cb);
+    }
     if (inner.phase === CLOSED) {
       if (cb) nextTick(cb, new Error('The server is not running'));
       return Promise.resolve();

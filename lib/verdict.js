@@ -2,7 +2,9 @@
 
 /**
  * The user's say in an incoming connection: `verifyClient`, then `handleProtocols`, in ws's forms and in hyco-ws's.
- * Each may answer at once, later through its callback, or with a promise; an answer at once is passed on at once.
+ * Each may answer at once, later through its callback, or with a promise; an answer at once is passed on at once. Both
+ * are looked up for each sender, as ws does: libraries set them on `server.options`. As in ws, what is falsy counts as not
+ * set, and what is no function throws when it is called.
  */
 
 const TOKEN = /^[!#$%&'*+\-.0-9A-Z^_`|a-z~]+$/;
@@ -17,21 +19,21 @@ const TOKEN = /^[!#$%&'*+\-.0-9A-Z^_`|a-z~]+$/;
  * told by its two parameters, as in ws; its callback takes `(result, code, name, headers)`, of which the headers do not
  * cross the relay.
  *
- * @param {object} settings The server's options
+ * @param {object} rules `server.options`
  * @param {import('./request').RelayedRequest} request
  * @param {function(boolean, number=, string=): void} done Called once
  * @param {function(Error): void} fail The user's code threw
  */
-function verifyClient(settings, request, done, fail) {
-  const verify = settings.verifyClient;
-  if (verify === undefined) return done(true);
+function verifyClient(rules, request, done, fail) {
+  const verify = rules.verifyClient;
+  if (!verify) return done(true);
   const { headers } = request;
   const origin = headers[headers['sec-websocket-version'] === '8' ? 'sec-websocket-origin' : 'origin'];
   const info = { origin, secure: request.socket.encrypted, req: request };
   const answer = once((result, code, name) => done(Boolean(result), code, name));
   const wantsCallback = verify.length >= 2;
   settle(
-    () => (wantsCallback ? settings.verifyClient(info, answer) : settings.verifyClient(info)),
+    () => (wantsCallback ? rules.verifyClient(info, answer) : rules.verifyClient(info)),
     (result) => wantsCallback || answer(result),
     fail
   );
@@ -47,20 +49,20 @@ function verifyClient(settings, request, done, fail) {
  * no subprotocol is chosen, as in ws. Otherwise the callback answers, now or later, and if it never does,
  * `acceptTimeout` turns the sender away.
  *
- * @param {object} settings The server's options
+ * @param {object} rules `server.options`
  * @param {import('./request').RelayedRequest} request
  * @param {function({protocol: (string|undefined)}|{statusCode: number, reason: (string|undefined)}): void} done
  * @param {function(Error): void} fail The user's code threw, or chose what is no subprotocol
  */
-function chooseProtocol(settings, request, done, fail) {
+function chooseProtocol(rules, request, done, fail) {
   const header = request.headers['sec-websocket-protocol'];
   if (header === undefined) return done({ protocol: undefined });
   const offered = parseProtocols(header);
   if (offered === undefined) {
     return done({ statusCode: 400, reason: 'Invalid Sec-WebSocket-Protocol header' });
   }
-  const handle = settings.handleProtocols;
-  if (handle === undefined) return done({ protocol: offered.values().next().value });
+  const handle = rules.handleProtocols;
+  if (!handle) return done({ protocol: offered.values().next().value });
 
   const choose = once((protocol) => {
     if (!protocol) return done({ protocol: undefined });
@@ -68,7 +70,7 @@ function chooseProtocol(settings, request, done, fail) {
     fail(new TypeError('handleProtocols did not choose a valid subprotocol'));
   });
   if (handle.length < 2) {
-    return settle(() => settings.handleProtocols(offered, request), choose, fail);
+    return settle(() => rules.handleProtocols(offered, request), choose, fail);
   }
   const use = { looked: false };
   const callback = once((result, protocol) => {
@@ -76,7 +78,7 @@ function chooseProtocol(settings, request, done, fail) {
     else done({ statusCode: 401, reason: undefined });
   });
   settle(
-    () => settings.handleProtocols(offered, callableRequest(request, callback, use)),
+    () => rules.handleProtocols(offered, callableRequest(request, callback, use)),
     (result) => {
       if (result !== undefined || use.looked) callback(true, result);
     },

@@ -1,17 +1,6 @@
 'use strict';
 
-/** The bookkeeping of the soak: random numbers that can be had again, and numbered messages. */
-
-/** Numbers from 0 to 1: mulberry32. */
-function random(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+/** The bookkeeping of the soak: numbered messages. */
 
 /** Bytes of a message before its body: number, length of the body. */
 const HEAD = 12;
@@ -50,4 +39,4 @@ class Ledger {
   }
 }
 
-module.exports = { Ledger, random };
+module.exports = { Ledger };

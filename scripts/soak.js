@@ -11,7 +11,8 @@ const { RelayedServer, relayedConnect } = require('..');
 const { patience } = require('../__test__/helpers/patience.js');
 const { TcpProxy } = require('../__test__/helpers/tcp-proxy.js');
 const { RelayEmulator } = require('../emulator.js');
-const { Ledger, random } = require('./soak-ledger.js');
+const { random } = require('./random.js');
+const { Ledger } = require('./soak-ledger.js');
 
 const USAGE = `npm run soak -- [options]
   --minutes N   how long (1)

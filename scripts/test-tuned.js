@@ -6,6 +6,7 @@
 const { execFileSync } = require('node:child_process');
 
 const { ensureInstalled, root, shell } = require('./ensure-installed.js');
+const { BYTE_BY_BYTE, WITHOUT_FAST_PATHS } = require('./tuning.js');
 
 const all = process.argv.includes('--all');
 
@@ -18,13 +19,11 @@ const FLOODS = 'reliability/memory';
 /** What moves bytes, without the scenarios of many megabytes: byte by byte they take a minute. */
 const SCENARIOS = `^(?!.*back-pressure|${WHOLE})(data (a value|options|a message in)|receiving|closing|errors|deflate) `;
 
-const WITHOUT_FAST_PATHS = 'no-outbox,no-direct-write,no-direct-read,no-spin';
-
 const RUNS = all
   ? [
       [WITHOUT_FAST_PATHS],
       [
-        'short-io',
+        BYTE_BY_BYTE,
         ...['-t', `^(?!${WHOLE})`],
         ...['--testPathIgnorePatterns', FLOODS, '/fixtures/'],
         '--testTimeout=150000'
@@ -32,8 +31,8 @@ const RUNS = all
     ]
   : [
       [WITHOUT_FAST_PATHS, ...suites('contract', 'engine', 'relayed', 'server', 'accept')],
-      ['short-io', ...suites('contract'), '-t', SCENARIOS],
-      ['short-io', ...suites('relayed', 'server', 'accept', 'reliability/hostile')]
+      [BYTE_BY_BYTE, ...suites('contract'), '-t', SCENARIOS],
+      [BYTE_BY_BYTE, ...suites('relayed', 'server', 'accept', 'reliability/hostile')]
     ];
 
 ensureInstalled();

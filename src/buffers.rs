@@ -7,7 +7,9 @@
 #![forbid(unsafe_code)]
 
 use std::mem;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
+
+use crate::sync::unpoisoned;
 
 /// Smaller buffers come from the allocator, which keeps them itself.
 pub const SMALLEST: usize = 32 * 1024;
@@ -56,7 +58,8 @@ fn class(size: usize) -> usize {
 }
 
 fn with<T>(act: impl FnOnce(&mut Store) -> T) -> T {
-    act(&mut STORE.lock().unwrap_or_else(PoisonError::into_inner))
+    let mut store = unpoisoned(STORE.lock());
+    act(&mut store)
 }
 
 impl Store {

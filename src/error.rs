@@ -128,6 +128,8 @@ pub struct RelayError {
     pub tracking_id: Option<String>,
     /// The operating system's or TLS's own code.
     pub system: Option<Box<SystemError>>,
+    /// Nothing but its owner's hand cures it, although the kind of error often passes by itself.
+    pub lasting: bool,
     #[source]
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
@@ -142,6 +144,7 @@ impl RelayError {
             reason: None,
             tracking_id: None,
             system: None,
+            lasting: false,
             source: None,
         }
     }
@@ -180,6 +183,9 @@ impl RelayError {
 
     /// True where the same attempt may succeed later without anybody changing anything.
     pub fn is_transient(&self) -> bool {
+        if self.lasting {
+            return false;
+        }
         match self.kind {
             ErrorKind::Busy | ErrorKind::Timeout | ErrorKind::Network | ErrorKind::Disconnected => true,
             ErrorKind::Proxy | ErrorKind::Token | ErrorKind::Limit => true,

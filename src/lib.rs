@@ -10,7 +10,8 @@
 //!  frame                      RFC 6455 and RFC 7692: bytes <-> frames, sans-IO
 //!  protocol, sas, uri,        pure: no IO, no clock
 //!  connection_string, head,
-//!  buffers, keep_alive, error
+//!  buffers, keep_alive,
+//!  error, sync
 //! ```
 //!
 //! Arrows only point down. `emulator` stands beside `listener`: the service's side of the protocol, which no
@@ -35,5 +36,6 @@ pub mod node;
 pub mod protocol;
 pub mod sas;
 pub mod socket;
+pub mod sync;
 pub mod transport;
 pub mod uri;

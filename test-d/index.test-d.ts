@@ -116,6 +116,7 @@ expectError(WebSocket.RelayedServer.fromConnectionString('Endpoint=sb://h/', { s
 expectType<Set<WebSocket.RelayedWebSocket>>(server.clients);
 expectType<Promise<void>>(server.close((reason) => expectType<Error | undefined>(reason)));
 expectType<WebSocket.RelayedServer>(server.unref().ref());
+server.options.handleProtocols = (protocols) => protocols.has('a') && 'a';
 
 // The sender.
 expectType<WebSocket.RelayedWebSocket>(

@@ -18,6 +18,10 @@ class FakeListener {
     this.owner = owner;
     this.calls = [];
     this.dials = new Map();
+    /** What the next accept throws. */
+    this.fault = undefined;
+    /** Offers that cannot be accepted any more. */
+    this.expired = new Set();
     this.referenced = true;
     this.closes = 0;
   }
@@ -155,6 +159,10 @@ class FakeSocket extends EventEmitter {
 FakeSocket.CONNECTING = 0;
 
 function acceptSocket(listener, offerId, accept) {
+  if (listener.fault !== undefined) throw listener.fault;
+  if (listener.expired.has(offerId)) {
+    throw Object.assign(new Error('The offer has expired'), { code: 'ERR_HYCO_TIMEOUT' });
+  }
   const socket = new FakeSocket(accept.address);
   listener.dials.set(offerId, {
     accept,

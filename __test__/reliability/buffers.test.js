@@ -179,8 +179,9 @@ describe('what cannot be sent', () => {
       socket.on('message', (data) => got[name].push(data.toString()));
     });
     let wrong = false;
-    if (generateMask !== undefined)
+    if (generateMask !== undefined) {
       options.generateMask = (mask) => (wrong ? generateMask(mask) : mask.fill(1));
+    }
     const alice = new RelayedWebSocket(url('alice'));
     const bob = new RelayedWebSocket(url('bob'), options);
     await Promise.all([once(alice, 'open'), once(bob, 'open')]);

@@ -47,8 +47,9 @@ function run(name) {
 test('each exported function catches panics, its arguments included', () => {
   for (const source of sources) {
     const exported = [...source.matchAll(/#\[napi(\([^\]]*\))?\]\s*(?:#\[[^\]]*\]\s*)*pub fn (\w+)/g)];
-    for (const [, options, name] of exported)
+    for (const [, options, name] of exported) {
       expect([name, options]).toEqual([name, expect.stringMatching('catch_unwind')]);
+    }
   }
   expect(names.length).toBeGreaterThan(50);
   expect(new Set(names).size).toBe(names.length);

@@ -5,6 +5,7 @@
 const { execFile } = require('node:child_process');
 const { once } = require('node:events');
 const http = require('node:http');
+const net = require('node:net');
 const { join } = require('node:path');
 const { setTimeout: sleep } = require('node:timers/promises');
 
@@ -14,9 +15,11 @@ const {
   echo,
   makeServer,
   roundTrip,
+  scripted,
   startProxy,
   startRelay,
-  startServer
+  startServer,
+  times
 } = require('../helpers/reliability.js');
 
 afterEach(cleanUp);
@@ -114,6 +117,44 @@ describe('a listener survives', () => {
     expect(delay).toBeGreaterThanOrEqual(30_000);
     expect(server.state).toBe('reconnecting');
   });
+
+  test.each(['407 Proxy Authentication Required', '403 Forbidden'])(
+    "a proxy's %s: it tells, and tries again slowly",
+    async (answer) => {
+      const relay = await startRelay();
+      let refuses = true;
+      let asked = 0;
+      const port = await scripted((client) => {
+        client.once('data', () => {
+          asked++;
+          if (refuses) return client.end(`HTTP/1.1 ${answer}\r\nContent-Length: 0\r\n\r\n`);
+          const upstream = net.connect(relay.port, '127.0.0.1', () => {
+            client.write('HTTP/1.1 200 OK\r\n\r\n');
+            client.pipe(upstream).pipe(client);
+          });
+          upstream.on('error', () => client.destroy());
+          client.on('close', () => upstream.destroy());
+        });
+      });
+      const url = `http://user:p@ssw0rd@127.0.0.1:${port}`;
+      const server = makeServer(relay, { proxy: url, reconnect: { minDelay: 100, maxDelay: 100 } });
+      const told = jest.fn();
+      server.on('error', told);
+      const delays = [];
+      server.on('reconnecting', ({ delay }) => delays.push(delay));
+      await times(server, 'reconnecting', 2);
+      const status = Number(answer.slice(0, 3));
+      // Once, and not even the first retry comes at once.
+      expect(told.mock.calls).toEqual([
+        [expect.objectContaining({ code: 'ERR_HYCO_PROXY', statusCode: status, transient: false })]
+      ]);
+      expect(told.mock.calls[0][0].stack).not.toContain('ssw0rd');
+      expect([delays.length, asked]).toEqual([2, 2]);
+      expect(Math.min(...delays)).toBeGreaterThanOrEqual(100);
+      refuses = false;
+      await once(server, 'listening');
+    }
+  );
 
   test('a renewal that fails: the channel lives on, and is renewed with the next token', async () => {
     const relay = await startRelay();

@@ -4,7 +4,7 @@ const { parseArgs } = require('node:util');
 
 const { proxyFor } = require('../environment.js');
 const { nameAddress, redact } = require('../redact.js');
-const { diagnose } = require('./diagnose.js');
+const { remedyFor } = require('../remedy.js');
 const { paint, printJson, waiting } = require('./output.js');
 const { askClock, openTcp, openTls, openTunnel, resolveName } = require('./probe.js');
 const { TARGET_HELP, TARGET_OPTIONS, readTarget } = require('./target.js');
@@ -66,7 +66,7 @@ async function examine({ uri, options }, action, report) {
         name,
         result: 'failed',
         text: redact(`${textOf(error)}${codeOf(error)}`),
-        remedy: diagnose(name, error)
+        remedy: remedyFor(error, name)
       });
       return undefined;
     }

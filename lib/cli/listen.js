@@ -13,7 +13,7 @@ const summary = 'listens; prints messages or forwards connections to a local por
 const help = `Usage: hyco-ws-rs listen [options]
 
 Listens at a hybrid connection and prints the messages that senders send. With --to, each connection is
-forwarded to a TCP port instead. Ctrl+C stops it.
+forwarded to a TCP port instead. Ctrl+C stops it; so does a refusal that waiting does not cure, with exit code 1.
 
 Options:
   --to <host:port>   forwards to this port, such as 127.0.0.1:22
@@ -23,11 +23,14 @@ Options:
 
 ${TARGET_HELP}`;
 
+/** What somebody has to do something about; the rest is grey. */
+const COLOURS = { error: 'yellow', offline: 'red' };
+
 const OPTIONS = { ...TARGET_OPTIONS, to: { type: 'string' }, echo: { type: 'boolean' } };
 
 /**
  * @param {String[]} args
- * @returns {Promise<Number>} the exit code, once a signal or a final error has stopped it
+ * @returns {Promise<Number>} the exit code, once a signal has stopped it or the server is offline for good
  */
 async function run(args) {
   const { values } = parseArgs({ args, options: OPTIONS, strict: true });
@@ -37,7 +40,7 @@ async function run(args) {
 
   const tell = values.json
     ? (event, fields = {}) => printJson({ event, ...fields })
-    : (event, fields) => note(describe(event, fields));
+    : (event, fields) => note(describe(event, fields), COLOURS[event]);
   const server = new RelayedServer({ ...options, server: uri });
   server.on('listening', () => tell('listening', { path: server.path }));
   server.on('reconnecting', ({ delay, reason }) =>
@@ -53,9 +56,18 @@ async function run(args) {
     else socket.on('message', (data, isBinary) => onMessage(values, socket, id, data, isBinary));
   });
 
-  const failed = new Promise((resolve) => server.on('error', resolve));
-  const error = await Promise.race([failed, stopped().then(() => undefined)]);
-  if (error !== undefined) tell('error', { error: plain(error) });
+  let last;
+  server.on('error', (error) => {
+    last = error;
+    tell('error', { error: plain(error) });
+  });
+  const ended = new Promise((resolve) => {
+    server.once('offline', (error) => resolve(error ?? last));
+    // Where it is given up without having been told to.
+    server.once('close', () => resolve(last));
+  });
+  const error = await Promise.race([ended, stopped().then(() => undefined)]);
+  if (error !== undefined) tell('offline', { error: plain(error) });
   await server.close({ timeout: 2_000 });
   return error === undefined ? 0 : 1;
 }
@@ -99,6 +111,8 @@ function describe(event, { id, url, remoteAddress, path, delay, reason, code, er
       return `${id ?? '-'} connected from ${remoteAddress ?? 'unknown'}, ${url}`;
     case 'close':
       return `${id ?? '-'} closed (${code})`;
+    case 'offline':
+      return `offline for good: ${error.code ?? 'error'}: ${error.message}`;
     default:
       return `${id ?? 'listener'}: ${error.code ?? 'error'}: ${error.message}`;
   }

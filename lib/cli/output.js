@@ -16,9 +16,12 @@ function printJson(value) {
   process.stdout.write(`${JSON.stringify(value)}\n`);
 }
 
-/** @param {string} text A remark on stderr */
-function note(text) {
-  process.stderr.write(`${paint('grey', redact(text), process.stderr)}\n`);
+/**
+ * @param {string} text A remark on stderr
+ * @param {string} [colour]
+ */
+function note(text, colour = 'grey') {
+  process.stderr.write(`${paint(colour, redact(text), process.stderr)}\n`);
 }
 
 /**

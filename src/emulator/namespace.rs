@@ -9,7 +9,7 @@ mod offers;
 mod seats;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
@@ -29,6 +29,8 @@ use super::stream::Connection;
 use super::target::segments;
 
 use offers::Queue;
+
+use crate::sync::unpoisoned;
 pub use offers::{Listener, Message, Queued};
 pub use seats::{PipeSeat, Seat, Waiting};
 
@@ -142,7 +144,7 @@ impl Namespace {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.state.lock())
     }
 
     /// Tells the observer.

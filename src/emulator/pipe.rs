@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
@@ -16,6 +16,8 @@ use super::fault::Signals;
 use super::frame::{self, Decoder, Sink, Violation};
 use super::namespace::{Ending, Namespace, PipeSeat};
 use super::stream::{self, Connection, Stream};
+
+use crate::sync::unpoisoned;
 
 const CHUNK: usize = 64 * 1024;
 
@@ -34,11 +36,11 @@ struct Leg {
 
 impl Leg {
     fn take_ping(&self) -> Option<Vec<u8>> {
-        self.ping.lock().unwrap_or_else(PoisonError::into_inner).take()
+        unpoisoned(self.ping.lock()).take()
     }
 
     fn received_close(&self) -> Option<Vec<u8>> {
-        self.received_close.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        unpoisoned(self.received_close.lock()).clone()
     }
 
     fn close_code(&self) -> u16 {
@@ -146,7 +148,7 @@ impl Direction<'_> {
         if let Some(payload) = self.forward.ping.take()
             && !self.signals.borrow().swallow_pongs
         {
-            *self.source.ping.lock().unwrap_or_else(PoisonError::into_inner) = Some(payload);
+            *unpoisoned(self.source.ping.lock()) = Some(payload);
             self.source.pinged.notify_one();
         }
         let close = self.forward.close.take();
@@ -158,7 +160,7 @@ impl Direction<'_> {
                 _ => payload.clone(),
             };
             frame::put_frame(&mut self.forward.out, frame::CLOSE, &sent_on);
-            let mut received = self.source.received_close.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut received = unpoisoned(self.source.received_close.lock());
             *received = Some(payload.clone());
         }
         if self.write(writer).await.is_err() {

@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -25,6 +25,7 @@ use crate::error::RelayError;
 use crate::protocol::accept::{header_safe, logical_target};
 use crate::protocol::address::Address;
 use crate::protocol::control::Accept;
+use crate::sync::unpoisoned;
 
 /// Pause of a supervisor that panicked.
 const SUPERVISOR_REST: Duration = Duration::from_secs(1);
@@ -94,7 +95,7 @@ impl Shared {
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.inner.lock())
     }
 
     pub(super) fn emit(&self, event: ListenerEvent) {
@@ -216,24 +217,22 @@ impl Shared {
         self.emit(ListenerEvent::Closed);
     }
 
+    /// The one limit on a sender's wait: whoever waits for JavaScript, for its verdict or for its dial, ends here.
     fn expire_offers(self: &Arc<Self>) {
         let now = Instant::now();
         loop {
-            let (offer, reason) = {
+            let (offer, status, reason) = {
                 let mut inner = self.lock();
                 let draining_over = inner.drain_until.is_some_and(|until| until <= now);
                 let limit =
                     if draining_over { Some(now) } else { now.checked_sub(self.config.accept_timeout) };
                 let Some(offer) = limit.and_then(|limit| inner.offers.take_older(limit)) else { return };
-                let reason = if draining_over {
-                    "The listener is closing"
-                } else {
-                    "The listener did not decide in time"
-                };
-                (offer, reason)
+                let (status, reason) =
+                    if draining_over { (503, "The listener is closing") } else { (504, "Gateway Timeout") };
+                (offer, status, reason)
             };
             self.emit(ListenerEvent::OfferExpired { id: offer.id });
-            self.reject(offer.id, offer.address, 503, reason);
+            self.reject(offer.id, offer.address, status, reason);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The emulator for JavaScript: options, faults, events and figures cross as JSON.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use napi::bindgen_prelude::*;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
@@ -12,6 +12,7 @@ use super::guard::attempt;
 use crate::emulator::RelayEmulator;
 use crate::emulator::event::Event;
 use crate::emulator::options::EmulatorOptions;
+use crate::sync::unpoisoned;
 
 type Callback = ThreadsafeFunction<String, (), String, Status, false>;
 /// Taken out with the last event, so that the process may end.
@@ -148,7 +149,7 @@ impl NativeEmulator {
 }
 
 fn lock(slot: &Slot) -> std::sync::MutexGuard<'_, Option<Callback>> {
-    slot.lock().unwrap_or_else(PoisonError::into_inner)
+    unpoisoned(slot.lock())
 }
 
 /// What went wrong is told without the text, which may hold a key.

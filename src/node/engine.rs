@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::iter;
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use napi::bindgen_prelude::*;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
@@ -21,6 +21,7 @@ use crate::error::{ErrorKind, RelayError};
 use crate::frame::{MaskKeys, OpCode};
 use crate::socket::delivery::{BLOCK, Delivery, RECORD_WORDS};
 use crate::socket::{self, Masking, Outline, Socket, SocketStats, Tuning};
+use crate::sync::unpoisoned;
 
 /// Bytes that may wait for JavaScript, over all sockets, before the IO thread stops reading.
 const DELIVERY_LIMIT: usize = 64 * 1024 * 1024;
@@ -117,19 +118,25 @@ impl NativeEngine {
         let _ = guard("unref", || lock(&self.wake).unref(&env));
     }
 
-    /// Moves up to `rows` records into `table` and their payloads into `block`. Returns
-    /// `used * 8192 + count * 4 + how it ended` (0 empty, 1 table full, 2 block full, 3 chunk).
+    /// Moves up to `rows` records into `table` and their payloads into `intake`, which no program ever sees, and from
+    /// there into `block`, from `from` on. Returns `used * 8192 + count * 4 + how it ended` (0 empty, 1 table full,
+    /// 2 block full, 3 chunk).
     #[napi(catch_unwind)]
     pub fn drain(
         &self,
         #[napi(ts_arg_type = "Uint32Array")] table: Words<'_>,
+        #[napi(ts_arg_type = "Uint8Array")] intake: Bytes<'_>,
         #[napi(ts_arg_type = "Uint8Array")] block: Bytes<'_>,
+        from: u32,
         rows: u32,
     ) -> Result<u32> {
         attempt("drain", || {
             let table = table.get_mut(..rows as usize * RECORD_WORDS).filter(|table| !table.is_empty());
-            let (Some(table), BLOCK) = (table, block.len()) else { return Err(missing("table or block")) };
-            let drained = self.slots.delivery.drain(table, block);
+            let block = block.get_mut(from as usize..).filter(|block| block.len() <= BLOCK);
+            let (Some(table), Some(block)) = (table, block) else { return Err(missing("table or block")) };
+            let Some(intake) = intake.get_mut(..block.len()) else { return Err(missing("intake")) };
+            let drained = self.slots.delivery.drain(table, intake);
+            block[..drained.used].copy_from_slice(&intake[..drained.used]);
             Ok((drained.used as u32) << 13 | (drained.count as u32) << 2 | drained.ended as u32)
         })
     }
@@ -373,7 +380,7 @@ impl Drop for NativeEngine {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    unpoisoned(mutex.lock())
 }
 
 /// What was asked for is not there, which only a fault of ours explains: never to be taken for something empty.

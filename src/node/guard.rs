@@ -33,12 +33,14 @@ pub fn panic_once(name: String) -> bool {
 
 #[cfg(debug_assertions)]
 mod switch {
-    use std::sync::{Mutex, MutexGuard, PoisonError};
+    use std::sync::{Mutex, MutexGuard};
+
+    use crate::sync::unpoisoned;
 
     static ARMED: Mutex<Option<String>> = Mutex::new(None);
 
     fn armed() -> MutexGuard<'static, Option<String>> {
-        ARMED.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(ARMED.lock())
     }
 
     pub(super) fn arm(name: String) -> bool {

@@ -84,6 +84,13 @@ pub fn choose_proxy(
     attempt("chooseProxy", || Ok(proxy::choose(&variables, secure, &host, port).map(str::to_owned)))
 }
 
+/// What is wrong with the URL of a proxy: "its port …". Nothing if it can be used.
+#[napi(catch_unwind)]
+pub fn proxy_fault(url: String) -> Result<Option<&'static str>> {
+    let url = Zeroizing::new(url);
+    attempt("proxyFault", || Ok(proxy::fault(&url)))
+}
+
 /// A connection string, taken apart. The names are those of @azure/service-bus.
 #[napi(object)]
 pub struct ConnectionStringProperties {

@@ -4,7 +4,7 @@
 //! nothing where it was measured, on two cores.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::task;
 
+use crate::sync::unpoisoned;
 use crate::{buffers, socket};
 
 /// How long a large buffer may lie unused.
@@ -34,7 +35,7 @@ impl IoThread {
     /// # Errors
     /// If the operating system gives no thread or no selector.
     pub fn get() -> io::Result<Arc<Self>> {
-        let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = unpoisoned(CURRENT.lock());
         if let Some(running) = current.upgrade() {
             return Ok(running);
         }

@@ -2,7 +2,7 @@
 //! subscriber is set, and an event costs one comparison.
 
 use std::fmt::{self, Write};
-use std::sync::{Arc, Mutex, Once, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Once, Weak};
 
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
@@ -10,6 +10,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber, subscriber};
 
 use crate::socket::delivery::{Batch, Delivery, Kind};
+use crate::sync::unpoisoned;
 
 /// The environments that listen, and their slots.
 static LISTENERS: Mutex<Vec<(Weak<Delivery>, u32)>> = Mutex::new(Vec::new());
@@ -17,7 +18,7 @@ static START: Once = Once::new();
 
 /// Delivers all events of the process under `slot`, for as long as the queue lives.
 pub(super) fn subscribe(delivery: &Arc<Delivery>, slot: u32) {
-    let mut listeners = LISTENERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut listeners = unpoisoned(LISTENERS.lock());
     listeners.retain(|(delivery, _)| delivery.strong_count() > 0);
     listeners.push((Arc::downgrade(delivery), slot));
     drop(listeners);
@@ -43,7 +44,7 @@ impl Subscriber for Bridge {
         // A map of strings and numbers: this cannot fail.
         let json = serde_json::to_vec(&fields.0).unwrap_or_default();
         // Not under the lock: a push wakes JavaScript.
-        let listeners = LISTENERS.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let listeners = unpoisoned(LISTENERS.lock()).clone();
         for (delivery, slot) in listeners {
             if let Some(delivery) = delivery.upgrade().filter(|delivery| !delivery.overflows()) {
                 let mut batch = Batch::default();

@@ -1,10 +1,12 @@
 //! HMAC states by key, so that a program that signs many tokens hashes each of its few keys once.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use hmac::{Hmac, KeyInit};
 use sha2::Sha256;
 use zeroize::Zeroizing;
+
+use crate::sync::unpoisoned;
 
 /// The MAC of a token. Wiped when dropped.
 pub type HmacSha256 = Hmac<Sha256>;
@@ -24,7 +26,7 @@ static STATES: Mutex<Vec<Entry>> = Mutex::new(Vec::new());
 
 /// A fresh MAC under `key`.
 pub fn state_for(key: &[u8]) -> HmacSha256 {
-    let mut states = STATES.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut states = unpoisoned(STATES.lock());
     if let Some(at) = states.iter().position(|entry| entry.key.as_slice() == key) {
         if let Some(recent) = states.get_mut(..=at) {
             recent.rotate_right(1);
@@ -48,5 +50,5 @@ fn keyed(key: &[u8]) -> HmacSha256 {
 
 #[cfg(test)]
 pub(super) fn kept() -> usize {
-    STATES.lock().unwrap_or_else(PoisonError::into_inner).len()
+    unpoisoned(STATES.lock()).len()
 }

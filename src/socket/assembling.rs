@@ -4,9 +4,10 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use super::Socket;
+use crate::sync::unpoisoned;
 
 /// Sockets that hold no more than this are not among those of which the largest is given up, and cost nothing here.
 const NOTED: usize = 64 * 1024;
@@ -42,7 +43,7 @@ impl Assembling {
         if modest && (socket.is_outgrown() || self.add(before, now) <= self.limit) {
             return;
         }
-        let mut large = self.large.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut large = unpoisoned(self.large.lock());
         let key = Arc::as_ptr(socket).addr();
         if !modest {
             // Not before the lock is held: whoever gave it up has taken its bytes off.

@@ -14,13 +14,14 @@ mod turns;
 use std::collections::VecDeque;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 pub use self::batch::Batch;
 
 use self::large::LargeRow;
 use self::turns::Turns;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Mutex, MutexGuard, unpoisoned};
 
 /// Words of one record: slot, meta, offset, length. Meta is kind | flags << 8 | detail << 16.
 pub const RECORD_WORDS: usize = 4;
@@ -224,7 +225,7 @@ impl Delivery {
         if batch.is_empty() {
             return;
         }
-        let mut queue = lock(&self.queue);
+        let mut queue = unpoisoned(self.queue.lock());
         if queue.closed {
             drop(queue);
             return batch.recycle();
@@ -258,7 +259,7 @@ impl Delivery {
         if self.weight.load(Ordering::Relaxed) < self.limit {
             return false;
         }
-        let mut queue = lock(&self.queue);
+        let mut queue = unpoisoned(self.queue.lock());
         if self.weight.load(Ordering::Relaxed) < self.limit || queue.closed {
             return false;
         }
@@ -273,7 +274,7 @@ impl Delivery {
 
     /// Moves records into `table` and their payloads into `block`.
     pub fn drain(&self, table: &mut [u32], block: &mut [u8]) -> Drained {
-        let reader = &mut *lock(&self.reader);
+        let reader = &mut *unpoisoned(self.reader.lock());
         let mut tray = Tray { table, block, count: 0, used: 0 };
         let mut taken = 0;
         // What has come since the last call need not wait until everything before it has been moved.
@@ -299,28 +300,28 @@ impl Delivery {
 
     /// The large payload that a record has announced under that number.
     pub fn take_large(&self, number: u32) -> Option<Vec<u8>> {
-        lock(&self.reader).large.take(number)
+        unpoisoned(self.reader.lock()).large.take(number)
     }
 
     /// The chunk that the next records are about.
     pub fn take_chunk(&self) -> Option<Vec<u8>> {
-        lock(&self.reader).chunk.take()
+        unpoisoned(self.reader.lock()).chunk.take()
     }
 
     /// Drops everything, now and from now on: the environment is going away.
     pub fn close(&self) {
-        let mut queue = lock(&self.queue);
+        let mut queue = unpoisoned(self.queue.lock());
         queue.closed = true;
         let dropped =
             (mem::take(&mut queue.batches), mem::take(&mut queue.waiting), mem::take(&mut queue.spares));
         drop(queue);
         drop(dropped);
-        drop(mem::take(&mut *lock(&self.reader)));
+        drop(mem::take(&mut *unpoisoned(self.reader.lock())));
     }
 
     /// Fetches what has queued; false, and the next push wakes again, if nothing is there or was before.
     fn refill(&self, reader: &mut Reader, taken: usize) -> bool {
-        let mut queue = lock(&self.queue);
+        let mut queue = unpoisoned(self.queue.lock());
         for mut batch in reader.used.drain(..) {
             if queue.spares.len() < SPARES && batch.is_modest() {
                 batch.recycle();
@@ -343,15 +344,11 @@ impl Delivery {
         if before < self.limit {
             return;
         }
-        let waiting = mem::take(&mut queue.unwrap_or_else(|| lock(&self.queue)).waiting);
+        let waiting = mem::take(&mut queue.unwrap_or_else(|| unpoisoned(self.queue.lock())).waiting);
         for owner in waiting {
             owner.room();
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

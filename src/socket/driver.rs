@@ -11,7 +11,6 @@ use std::io;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -122,8 +121,7 @@ impl From<io::Error> for Cause {
 /// Hands a batch over on the socket's account.
 pub(super) fn push(socket: &Arc<Socket>, batch: &mut Batch) {
     if !batch.is_empty() {
-        socket.newest.store(batch.weight(), Ordering::Relaxed);
-        socket.inbound.fetch_add(batch.weight(), Ordering::SeqCst);
+        socket.credit.deliver(batch.weight());
         socket.delivery.push(batch, Some(Arc::clone(socket) as Arc<dyn Owner>));
     }
 }
@@ -224,7 +222,7 @@ impl Driver {
             // What the last read of this turn yields is handed over at its very end, by `poll`: JavaScript, once awake,
             // wants the lock that writing takes.
             push(&self.socket, &mut io.batch);
-            let room = if self.bulk && self.socket.may_hold(BULK) { BULK } else { READ };
+            let room = if self.bulk && self.socket.credit.may_hold(BULK) { BULK } else { READ };
             let held = self.decoder.held();
             let mut sink = Collector::new(&self.socket, &mut io.batch);
             let read = self.link.read(room, &mut io.scratch, &mut self.decoder, &mut sink);

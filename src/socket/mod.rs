@@ -13,10 +13,13 @@ mod assembling;
 mod backlog;
 mod collector;
 mod compression;
+mod credit;
 pub mod delivery;
 mod driver;
 mod ends;
 mod link;
+#[cfg(all(test, hyco_loom))]
+mod models;
 mod opening;
 mod outgoing;
 mod pulse;
@@ -24,8 +27,8 @@ mod spin;
 mod tally;
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
@@ -41,6 +44,7 @@ pub use self::outgoing::{Masking, Outline};
 pub use self::spin::run as stay_awake;
 pub use self::tally::SocketStats;
 
+use self::credit::Credit;
 use self::delivery::{Delivery, Kind, Owner};
 use self::driver::Cause;
 use self::ends::Ends;
@@ -48,6 +52,7 @@ use self::link::Link;
 use self::outgoing::Outgoing;
 use self::tally::{Received, Sent};
 use crate::frame::{MaskKeys, OpCode, frame_len};
+use crate::sync::unpoisoned;
 
 /// Switches for tests: every fast path can be turned off, and IO cut into single bytes.
 #[derive(Debug, Clone, Copy)]
@@ -141,14 +146,8 @@ pub struct Socket {
     options: Arc<SocketOptions>,
     tuning: Tuning,
     ends: OnceLock<Ends>,
-    inbound: AtomicUsize,
-    newest: AtomicUsize,
+    credit: Credit,
     received: Received,
-    paused: AtomicBool,
-    /// The task waits for JavaScript to drain what this socket has delivered.
-    starved: AtomicBool,
-    /// The task is among those that wait for the delivery queue to have room.
-    crowded: AtomicBool,
     /// What it holds of an unfinished message is to be given up.
     outgrown: AtomicBool,
     /// Empty pings that the user sent: their pongs are the user's, those of the keep-alive are not. Not under the
@@ -166,18 +165,15 @@ impl Socket {
         options: impl Into<Arc<SocketOptions>>,
         tuning: Tuning,
     ) -> Arc<Self> {
+        let options = options.into();
         Arc::new(Self {
             slot,
             delivery,
-            options: options.into(),
+            credit: Credit::new(options.high_water),
+            options,
             tuning,
             ends: OnceLock::new(),
-            inbound: AtomicUsize::new(0),
-            newest: AtomicUsize::new(0),
             received: Received::default(),
-            paused: AtomicBool::new(false),
-            starved: AtomicBool::new(false),
-            crowded: AtomicBool::new(false),
             outgrown: AtomicBool::new(false),
             user_pings: AtomicU32::new(0),
             task: AtomicWaker::new(),
@@ -233,12 +229,12 @@ impl Socket {
 
     /// Reads no more until [`Socket::resume`]: TCP pushes back to the peer.
     pub fn pause(&self) {
-        self.paused.store(true, Ordering::Relaxed);
+        self.credit.pause(true);
     }
 
     /// Reads on.
     pub fn resume(&self) {
-        self.paused.store(false, Ordering::Relaxed);
+        self.credit.pause(false);
         self.task.wake();
     }
 
@@ -276,72 +272,31 @@ impl Socket {
     }
 
     fn side(&self) -> MutexGuard<'_, Side> {
-        self.side.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.side.lock())
     }
 
-    /// What counts against the high-water mark of `inbound` bytes: all but the newest delivery. Otherwise a message of
-    /// the mark's size would stop the reading each time, and JavaScript would wait for the next one.
-    fn held(&self, inbound: usize) -> usize {
-        inbound.saturating_sub(self.newest.load(Ordering::Relaxed))
-    }
-
-    /// Whether so much more would stay below the high-water mark.
-    fn may_hold(&self, bytes: usize) -> bool {
-        self.inbound.load(Ordering::Relaxed) + bytes <= self.options.high_water
-    }
-
-    /// Whether reading goes on, as [`Socket::may_read`] last said. It changes nothing.
-    fn reads(&self) -> bool {
-        !(self.paused.load(Ordering::Relaxed)
-            || self.starved.load(Ordering::Relaxed)
-            || self.crowded.load(Ordering::Relaxed))
-    }
-
-    /// Whether there is credit to read more; if not, the task is woken when there is again. For whoever reads alone:
-    /// asked by somebody else in between, it would take back what the reader waits for.
-    ///
-    /// `starved` and `inbound` are written here and in `drained` in opposite orders, so that one of the two sides
-    /// sees the other: that takes sequential consistency.
+    /// Whether there is credit to read more, see [`Credit::may_read`].
     fn may_read(self: &Arc<Self>) -> bool {
-        if self.paused.load(Ordering::Relaxed) {
-            return false;
-        }
-        if self.held(self.inbound.load(Ordering::Acquire)) >= self.options.high_water {
-            self.starved.store(true, Ordering::SeqCst);
-            // JavaScript may have drained everything between the two lines above.
-            if self.held(self.inbound.load(Ordering::SeqCst)) >= self.options.high_water {
-                return false;
-            }
-            self.starved.store(false, Ordering::SeqCst);
-        }
-        // Once in the row of those that wait, this socket need not look again.
-        if self.crowded.load(Ordering::Acquire) {
-            return false;
-        }
-        !self.delivery.is_full(&|| {
-            self.crowded.store(true, Ordering::Release);
-            Arc::clone(self) as Arc<dyn Owner>
-        })
+        self.credit.may_read(&self.delivery, &|| Arc::clone(self) as Arc<dyn Owner>)
     }
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        let side = self.side.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let side = unpoisoned(self.side.get_mut());
         self.delivery.book(side.booked, 0);
     }
 }
 
 impl Owner for Socket {
     fn drained(&self, bytes: usize) {
-        let left = self.inbound.fetch_sub(bytes, Ordering::SeqCst) - bytes;
-        if self.held(left) <= self.options.high_water / 2 && self.starved.swap(false, Ordering::SeqCst) {
+        if self.credit.drained(bytes) {
             self.task.wake();
         }
     }
 
     fn room(&self) {
-        self.crowded.store(false, Ordering::Release);
+        self.credit.room();
         self.task.wake();
     }
 }

@@ -42,7 +42,7 @@ impl Pulse {
         let now = Instant::now();
         let patience = keep_alive::patience(settings.timeout, settings.interval, !settings.pong);
         let late = now.saturating_duration_since(self.due(patience));
-        let listening = socket.reads();
+        let listening = socket.credit.reads();
         if !listening || !self.listening {
             // Nothing can be heard while we do not listen.
             self.heard = now;

@@ -107,7 +107,7 @@ impl Socket {
             messages_received: self.received.messages.load(Relaxed),
             bytes_received: self.received.bytes.load(Relaxed),
             wire_bytes_received: self.received.wire.load(Relaxed),
-            held: self.inbound.load(Relaxed),
+            held: self.credit.inbound(),
             rtt: (rtt != UNKNOWN).then(|| Duration::from_nanos(rtt)),
         }
     }

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::LazyLock;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use rcgen::{CertificateParams, KeyPair};

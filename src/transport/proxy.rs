@@ -7,11 +7,15 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use hyper_util::client::proxy::matcher::{Intercept, Matcher};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hyper_util::client::proxy::matcher::Matcher;
+use percent_encoding::percent_decode_str;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_socks::TargetAddr;
 use tokio_socks::tcp::Socks5Stream;
+use url::{Host, Url};
 
 use super::handshake::read_head;
 use super::tcp;
@@ -70,7 +74,7 @@ pub struct ProxyEnv {
     pub https: String,
     /// `ALL_PROXY`: where the other two are not set.
     pub all: String,
-    /// `NO_PROXY`: names (with their subdomains), addresses and networks, separated by commas; `*` is
+    /// `NO_PROXY`: names (with their subdomains), addresses and networks, each with a port or without; `*` is
     /// everything.
     pub no: String,
 }
@@ -89,37 +93,58 @@ impl fmt::Debug for ProxyEnv {
 }
 
 /// Reads a proxy URL: `http://[user:password@]host[:port]`, `socks5://…` or `socks5h://…`; without a scheme
-/// it is `http`. The ports default to 80 and 1080.
+/// it is `http`. The ports default to 80 and 1080. User and password end at the last `@`; each may be percent-encoded.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidArgument`]; the message does not repeat the URL, which may hold a password.
 pub fn parse(url: &str) -> Result<Proxy, RelayError> {
-    let invalid = |text: &str| RelayError::new(ErrorKind::InvalidArgument, text);
-    let found = intercept(&Matcher::builder().all(url.trim()).build(), false, "destination", 80)
-        .ok_or_else(|| invalid("The proxy URL cannot be read"))?;
-    let uri = found.uri();
-    let host = uri.host().unwrap_or_default();
-    let host = host.strip_prefix('[').and_then(|v6| v6.strip_suffix(']')).unwrap_or(host).to_owned();
+    read(url).map_err(|fault| {
+        RelayError::new(ErrorKind::InvalidArgument, format!("The proxy URL is invalid: {fault}"))
+    })
+}
+
+/// What is wrong with a proxy URL, if anything is: "its port …", for whoever knows where it came from.
+pub fn fault(url: &str) -> Option<&'static str> {
+    read(url).err()
+}
+
+fn read(url: &str) -> Result<Proxy, &'static str> {
+    let url = url.trim();
+    let url = if url.contains("://") { Url::parse(url) } else { Url::parse(&format!("http://{url}")) };
+    let url = url.map_err(|error| match error {
+        url::ParseError::InvalidPort => "its port must be a number from 1 to 65535",
+        url::ParseError::EmptyHost => "it has no host",
+        _ => "it cannot be read",
+    })?;
+    let socks = match url.scheme() {
+        "http" => false,
+        "socks5" | "socks5h" => true,
+        _ => return Err("its scheme must be http, socks5 or socks5h"),
+    };
+    let host = match url.host() {
+        Some(Host::Ipv6(address)) => address.to_string(),
+        Some(host) => host.to_string(),
+        None => String::new(),
+    };
     if host.is_empty() {
-        return Err(invalid("The proxy URL has no host"));
+        return Err("it has no host");
     }
-    match uri.scheme_str() {
-        Some("http") => Ok(Proxy::Http {
-            host,
-            port: uri.port_u16().unwrap_or(80),
-            authorization: found.basic_auth().and_then(|value| value.to_str().ok()).map(str::to_owned),
-        }),
-        Some("socks5" | "socks5h") => {
-            let (user, password) = found.raw_auth().unzip();
-            Ok(Proxy::Socks5 {
-                host,
-                port: uri.port_u16().unwrap_or(1080),
-                user: user.map(str::to_owned),
-                password: password.map(str::to_owned),
-            })
-        }
-        _ => Err(invalid("The proxy URL's scheme must be http, socks5 or socks5h")),
+    let port = url.port().unwrap_or(if socks { 1080 } else { 80 });
+    if port == 0 {
+        return Err("its port must be a number from 1 to 65535");
     }
+    let decoded = |part: &str| percent_decode_str(part).collect::<Vec<u8>>();
+    let login = (!url.username().is_empty() || url.password().is_some())
+        .then(|| (decoded(url.username()), decoded(url.password().unwrap_or_default())));
+    if socks {
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        let (user, password) = login.map(|(user, password)| (text(user), text(password))).unzip();
+        return Ok(Proxy::Socks5 { host, port, user, password });
+    }
+    let basic =
+        |(user, password): (Vec<u8>, Vec<u8>)| STANDARD.encode([&user[..], b":", &password[..]].concat());
+    let authorization = login.map(|login| format!("Basic {}", basic(login)));
+    Ok(Proxy::Http { host, port, authorization })
 }
 
 /// The URL of the proxy that `env` prescribes for a destination, if any, as it was given. Loopback is no
@@ -127,13 +152,35 @@ pub fn parse(url: &str) -> Result<Proxy, RelayError> {
 pub fn choose<'a>(env: &'a ProxyEnv, secure: bool, host: &str, port: u16) -> Option<&'a str> {
     let specific = if secure { &env.https } else { &env.http };
     let url = [specific, &env.all].into_iter().map(|url| url.trim()).find(|url| !url.is_empty())?;
-    // The matcher's `*` is for names only; curl's, and everybody's, is for addresses too.
-    if env.no.trim() == "*" {
-        return None;
-    }
-    let rules = Matcher::builder().all("http://proxy.invalid").no(env.no.as_str()).build();
     let host = host.strip_suffix('.').unwrap_or(host);
-    intercept(&rules, secure, host, port).map(|_| url)
+    (!is_exempt(&env.no, host, port)).then_some(url)
+}
+
+/// Whether `NO_PROXY` names the destination. Entries are put into the form that the matcher knows: people also write
+/// `*.name`, `name.`, `name:port` and `[::1]`, and blanks between them.
+fn is_exempt(no: &str, host: &str, port: u16) -> bool {
+    let mut entries = Vec::new();
+    for entry in no.split(|c: char| c == ',' || c.is_whitespace()) {
+        let (name, only) = match entry.rsplit_once(':') {
+            // Of an address without brackets the last colon is a part.
+            Some((name, port)) if !name.contains(':') || name.ends_with(']') => (name, Some(port)),
+            _ => (entry, None),
+        };
+        if only.is_some_and(|only| only.parse() != Ok(port)) {
+            continue;
+        }
+        let name = name.strip_prefix('[').and_then(|v6| v6.strip_suffix(']')).unwrap_or(name);
+        let name = name.strip_suffix('.').unwrap_or(name);
+        match name {
+            "" => {}
+            // The matcher's `*` is for names only; everybody's is for addresses too.
+            "*" => return true,
+            _ => entries.push(name.strip_prefix('*').filter(|rest| rest.starts_with('.')).unwrap_or(name)),
+        }
+    }
+    let rules = Matcher::builder().all("http://proxy.invalid").no(entries.join(",")).build();
+    let destination = format!("http://{}/", authority(host, port)).parse();
+    destination.is_ok_and(|destination| rules.intercept(&destination).is_none())
 }
 
 /// The proxy that `env` prescribes for a destination, if any; see [`choose`].
@@ -142,11 +189,6 @@ pub fn choose<'a>(env: &'a ProxyEnv, secure: bool, host: &str, port: u16) -> Opt
 /// As [`parse`]: going past a proxy that was asked for would be worse than failing.
 pub fn select(env: &ProxyEnv, secure: bool, host: &str, port: u16) -> Result<Option<Proxy>, RelayError> {
     choose(env, secure, host, port).map(parse).transpose()
-}
-
-fn intercept(matcher: &Matcher, secure: bool, host: &str, port: u16) -> Option<Intercept> {
-    let scheme = if secure { "https" } else { "http" };
-    matcher.intercept(&format!("{scheme}://{}/", authority(host, port)).parse().ok()?)
 }
 
 fn authority(host: &str, port: u16) -> String {
@@ -214,6 +256,7 @@ async fn tunnel(
     if !(200..300).contains(&head.status) {
         let text = format!("Proxy answered {} {}", head.status, head.reason);
         let mut error = RelayError::new(ErrorKind::Proxy, text.trim_end());
+        error.lasting = (400..500).contains(&head.status) && !matches!(head.status, 408 | 429);
         error.status = Some(head.status);
         error.reason = Some(head.reason);
         return Err(error);
@@ -233,7 +276,19 @@ fn refused_by_socks(error: &tokio_socks::Error) -> RelayError {
             "The SOCKS proxy broke the connection",
             RelayError::new(ErrorKind::Proxy, system_code(error)).with_system(tcp::bare(system_code(error))),
         ),
-        other => RelayError::new(ErrorKind::Proxy, format!("The SOCKS proxy refused: {other}")),
+        other => {
+            let mut refusal = RelayError::new(ErrorKind::Proxy, format!("The SOCKS proxy refused: {other}"));
+            refusal.lasting = matches!(
+                other,
+                tokio_socks::Error::NoAcceptableAuthMethods
+                    | tokio_socks::Error::InvalidAuthValues(_)
+                    | tokio_socks::Error::PasswordAuthFailure(_)
+                    | tokio_socks::Error::ConnectionNotAllowedByRuleset
+                    | tokio_socks::Error::CommandNotSupported
+                    | tokio_socks::Error::AddressTypeNotSupported
+            );
+            refusal
+        }
     }
 }
 

@@ -107,4 +107,8 @@ fn each_refusal_has_its_rule() {
     assert_eq!(rule(&network, None, &config), Rule::Retry);
     assert_eq!(rule(&RelayError::new(ErrorKind::Tls, "x"), None, &config), Rule::Report);
     assert_eq!(rule(&RelayError::new(ErrorKind::InvalidArgument, "x"), None, &config), Rule::Stop);
+    let mut proxy = RelayError::new(ErrorKind::Proxy, "Cannot reach the proxy");
+    assert_eq!(rule(&proxy, None, &config), Rule::Retry);
+    (proxy.lasting, proxy.status) = (true, Some(407));
+    assert_eq!(rule(&proxy, None, &config), Rule::Report);
 }

@@ -207,6 +207,24 @@ fn a_busy_service_and_a_full_quota_are_given_time() {
 }
 
 #[test]
+fn a_proxy_that_refuses_is_complained_of_once_and_asked_slowly() {
+    for status in [403, 407] {
+        let mut sim = Sim::new();
+        let mut refusal = RelayError::new(ErrorKind::Proxy, "Proxy answered");
+        (refusal.lasting, refusal.status) = (true, Some(status));
+        sim.relay = Box::new(move |n, _| if n < 20 { Verdict::Fail(refusal.clone()) } else { Verdict::Open });
+        sim.start();
+        assert_eq!(sim.names(), ["connecting", "error", "reconnecting"]);
+        sim.run(minutes(10));
+        assert_eq!(sim.names().iter().filter(|name| *name == "error").count(), 1);
+        // Not even the first retry comes at once.
+        assert!(sim.min_gap() >= seconds(1), "{:?}", sim.min_gap());
+        sim.run(minutes(30));
+        assert_eq!(sim.machine.state(), ListenerState::Online);
+    }
+}
+
+#[test]
 fn the_owner_may_name_the_delays() {
     let mut sim = Sim::new();
     let reconnect = ReconnectConfig { owner_delays: true, ..ReconnectConfig::default() };

@@ -49,7 +49,7 @@ async fn reading_stops_at_the_high_water_mark() {
         let bytes = encode(OpCode::Binary, &pattern(1000, 1)).repeat(BIG / 1000);
         let mut write = Box::pin(rig.peer.write(&bytes));
         stuck(&mut write).await;
-        let held = rig.socket.inbound.load(Ordering::Relaxed);
+        let held = rig.socket.credit.inbound();
         let high_water = setup.options.high_water;
         assert!((high_water..high_water + 256 * 1024).contains(&held), "{held} bytes");
         let reads = async {
@@ -58,7 +58,7 @@ async fn reading_stops_at_the_high_water_mark() {
             }
         };
         tokio::join!(write, reads);
-        assert_eq!(rig.socket.inbound.load(Ordering::Relaxed), 0);
+        assert_eq!(rig.socket.credit.inbound(), 0);
         rig.finish().await;
     }
 }
@@ -88,7 +88,7 @@ async fn reading_stops_while_the_whole_queue_is_full() {
         rig.socket.resume();
         settle().await;
     }
-    assert_eq!(rig.socket.inbound.load(Ordering::Relaxed), 0);
+    assert_eq!(rig.socket.credit.inbound(), 0);
     assert_eq!(Arc::strong_count(&rig.socket), 4, "ours, two of the task's, one of the queue's");
     assert_eq!(rig.inbox.expect(Kind::Text).await.payload.len(), 2000);
     assert_eq!(rig.inbox.expect(Kind::Text).await.payload, b"waits");

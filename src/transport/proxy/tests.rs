@@ -36,6 +36,64 @@ fn proxy_urls_are_read() {
     assert_eq!(parse("socks5h://u:p%20w@s").unwrap(), socks);
     let bare = Proxy::Socks5 { host: "s".into(), port: 9, user: None, password: None };
     assert_eq!(parse("socks5://s:9").unwrap(), bare);
+    assert_eq!(parse("HTTP://Proxy:65535").unwrap(), http("proxy", 65535, None));
+    assert_eq!(parse("http://proxy:").unwrap(), http("proxy", 80, None));
+    assert_eq!(parse("http://proxy:80").unwrap(), http("proxy", 80, None));
+    assert_eq!(fault("http://proxy:80"), None);
+}
+
+#[test]
+fn credentials_of_a_proxy_end_at_the_last_at() {
+    let basic = |url: &str| match parse(url).unwrap() {
+        Proxy::Http { host, port, authorization } => {
+            let value =
+                authorization.map(|value| STANDARD.decode(value.strip_prefix("Basic ").unwrap()).unwrap());
+            (host, port, value.map(|value| String::from_utf8(value).unwrap()))
+        }
+        other => panic!("{other:?}"),
+    };
+    for (url, login) in [
+        ("http://user:p@ss@proxy:1", Some("user:p@ss")),
+        ("us@er:p@s:s@@proxy:1", Some("us@er:p@s:s@")),
+        ("http://user:p%40ss@proxy:1", Some("user:p@ss")),
+        ("http://user:50%@proxy:1", Some("user:50%")),
+        ("http://user:pä€@proxy:1", Some("user:pä€")),
+        ("http://user@proxy:1", Some("user:")),
+        ("http://:word@proxy:1", Some(":word")),
+        ("http://@proxy:1", None),
+        ("http://proxy:1/@x", None),
+    ] {
+        assert_eq!(basic(url), ("proxy".into(), 1, login.map(Into::into)), "{url}");
+    }
+    // Bytes that are no text stay what they are.
+    assert_eq!(parse("http://u:%FF@p").unwrap(), http("p", 80, Some("Basic dTr/")));
+    let socks =
+        Proxy::Socks5 { host: "::1".into(), port: 1, user: Some("u".into()), password: Some("p@w".into()) };
+    assert_eq!(parse("socks5://u:p@w@[::1]:1").unwrap(), socks);
+}
+
+#[test]
+fn what_is_wrong_with_a_proxy_url_is_said() {
+    for (url, text) in [
+        ("http://u:secret@proxy:65536", "its port must be a number from 1 to 65535"),
+        ("http://u:secret@proxy:99999999999999999999", "its port must be a number from 1 to 65535"),
+        ("socks5://u:secret@proxy:65536", "its port must be a number from 1 to 65535"),
+        ("http://u:secret@proxy:0", "its port must be a number from 1 to 65535"),
+        ("proxy:http", "its port must be a number from 1 to 65535"),
+        ("http://proxy:-1", "its port must be a number from 1 to 65535"),
+        // A password with a slash, which ends the host.
+        ("http://u:sec/ret@proxy:1", "its port must be a number from 1 to 65535"),
+        ("https://proxy", "its scheme must be http, socks5 or socks5h"),
+        ("socks4://proxy:1", "its scheme must be http, socks5 or socks5h"),
+        ("socks5://:1", "it has no host"),
+        ("socks5:///x", "it has no host"),
+        ("http://", "it has no host"),
+        ("http://pro xy", "it cannot be read"),
+        ("http://[::1", "it cannot be read"),
+    ] {
+        assert_eq!(fault(url), Some(text), "{url}");
+        assert_eq!(parse(url).unwrap_err().message, format!("The proxy URL is invalid: {text}"));
+    }
 }
 
 #[test]
@@ -92,6 +150,55 @@ fn no_proxy_rules_are_followed() {
 }
 
 #[test]
+fn no_proxy_is_read_as_people_write_it() {
+    let direct = |no: &str, host: &str, port: u16| {
+        let env = ProxyEnv { all: "http://p".into(), no: no.into(), ..Default::default() };
+        select(&env, true, host, port).unwrap().is_none()
+    };
+    for (no, yes, not) in [
+        (
+            "*.example.com",
+            vec!["a.example.com", "b.a.EXAMPLE.com", "example.com"],
+            vec!["badexample.com", "com"],
+        ),
+        ("example.com.", vec!["example.com", "a.example.com", "example.com."], vec!["example.org."]),
+        ("*.Example.com.:443", vec!["a.example.com"], vec!["example.org"]),
+        ("example.com:443", vec!["example.com", "a.example.com"], vec!["example.org"]),
+        ("example.com:8443,example.com:80", vec![], vec!["example.com"]),
+        ("example.com:99999,example.com:,example.com:https", vec![], vec!["example.com"]),
+        ("[::1]", vec!["::1", "0:0:0:0:0:0:0:1"], vec!["::2", "127.0.0.1"]),
+        ("::1", vec!["::1"], vec!["::2"]),
+        ("[::1]:443", vec!["::1"], vec!["::2"]),
+        ("[::1]:80", vec![], vec!["::1"]),
+        ("2001:db8::/32", vec!["2001:db8::7"], vec!["2001:db9::7"]),
+        ("10.0.0.1:443 ,10.0.0.2:80", vec!["10.0.0.1"], vec!["10.0.0.2"]),
+        ("  a.test\tb.test , .c.test,,", vec!["a.test", "b.test", "x.c.test", "c.test"], vec!["d.test"]),
+        ("localhost, *", vec!["any.test", "10.0.0.1", "::1"], vec![]),
+        ("*:443", vec!["any.test", "10.0.0.1"], vec![]),
+        ("*:80", vec![], vec!["any.test", "10.0.0.1"]),
+        // Wildcards elsewhere are not known, and nothing is exempt by them.
+        ("*example.com,ex*.com,.", vec![], vec!["example.com", "badexample.com", "a.test"]),
+        ("", vec![], vec!["example.com"]),
+    ] {
+        for host in yes {
+            assert!(direct(no, host, 443), "{no:?} {host}");
+        }
+        for host in not {
+            assert!(!direct(no, host, 443), "{no:?} {host}");
+        }
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_variable_breaks_the_choice(url in "\\PC{0,40}", no in "[*.:,\\[\\]a-z0-9/ %é]{0,40}", host in "[*.:\\[\\]a-z0-9é]{0,20}") {
+        let env = ProxyEnv { all: url.clone(), no, ..Default::default() };
+        let _ = select(&env, true, &host, 443);
+        proptest::prop_assert_eq!(fault(&url).is_some(), parse(&url).is_err());
+    }
+}
+
+#[test]
 fn credentials_do_not_show_in_debug() {
     let env = ProxyEnv { http: "http://u:hidden@p".into(), ..Default::default() };
     let shown = format!(
@@ -139,6 +246,66 @@ async fn a_refusal_has_status_and_reason() {
     assert_eq!(error.message, "Proxy answered 407 Proxy Authentication Required");
     assert_eq!((error.status, error.reason.as_deref()), (Some(407), Some("Proxy Authentication Required")));
     assert!(!format!("{error:?}").contains("hidden"));
+}
+
+#[tokio::test]
+async fn what_only_the_owner_can_cure_is_told_from_what_passes() {
+    for (answer, passes) in [
+        ("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", false),
+        ("HTTP/1.1 403 Forbidden\r\n\r\n", false),
+        ("HTTP/1.1 401 Unauthorized\r\n\r\n", false),
+        ("HTTP/1.1 405 Method Not Allowed\r\n\r\n", false),
+        ("HTTP/1.1 408 Request Timeout\r\n\r\n", true),
+        ("HTTP/1.1 429 Too Many Requests\r\n\r\n", true),
+        ("HTTP/1.1 500 Internal Server Error\r\n\r\n", true),
+        ("HTTP/1.1 502 Bad Gateway\r\n\r\n", true),
+        ("HTTP/1.1 302 Found\r\n\r\n", true),
+    ] {
+        let (port, _peer) = scripted(answer).await;
+        let error = connect(&http("127.0.0.1", port, None), "h", 443).await.unwrap_err();
+        assert_eq!((error.kind, error.is_transient()), (ErrorKind::Proxy, passes), "{answer}");
+    }
+    for (reply, passes) in [(1, true), (2, false), (3, true), (4, true), (5, true), (6, true), (7, false)] {
+        let (port, _peer) = socks(reply).await;
+        let proxy = parse(&format!("socks5://127.0.0.1:{port}")).unwrap();
+        let error = connect(&proxy, "relay.invalid", 443).await.unwrap_err();
+        assert_eq!((error.kind, error.is_transient()), (ErrorKind::Proxy, passes), "{reply}");
+    }
+}
+
+#[tokio::test]
+async fn a_socks_login_that_is_refused_does_not_pass() {
+    for (method, login) in [(2, Some([1, 1])), (0xff, None)] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let peer = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut greeting = [0; 2];
+            stream.read_exact(&mut greeting).await.unwrap();
+            stream.read_exact(&mut vec![0; greeting[1].into()]).await.unwrap();
+            stream.write_all(&[5, method]).await.unwrap();
+            if let Some(answer) = login {
+                stream.read_exact(&mut [0; 11]).await.unwrap();
+                stream.write_all(&answer).await.unwrap();
+            }
+            let _ = stream.read_to_end(&mut Vec::new()).await;
+        });
+        let proxy = parse(&format!("socks5://user:word@127.0.0.1:{port}")).unwrap();
+        let error = connect(&proxy, "relay.invalid", 443).await.unwrap_err();
+        assert_eq!((error.kind, error.is_transient()), (ErrorKind::Proxy, false), "{error}");
+        peer.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_host_cannot_add_to_the_request_for_a_tunnel() {
+    for host in ["h\r\nX: y", "h\n", "h x", "h\tx", "h\x7f", "h\0"] {
+        let (port, peer) = scripted("HTTP/1.1 200 OK\r\n\r\n").await;
+        let error = connect(&http("127.0.0.1", port, None), host, 443).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::InvalidArgument, "{host:?}");
+        // Not even a part of it was sent.
+        assert!(peer.await.is_err(), "{host:?}");
+    }
 }
 
 #[tokio::test]

@@ -8,10 +8,12 @@
 
 #![forbid(unsafe_code)]
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use rustls::client::UnbufferedClientConnection;
 use rustls::{AlertDescription, Error, InvalidMessage};
+
+use crate::sync::unpoisoned;
 
 mod keys;
 mod reader;
@@ -50,12 +52,12 @@ impl Session {
 
     /// The half that decrypts.
     pub fn reader(&self) -> MutexGuard<'_, Reader> {
-        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.reader.lock())
     }
 
     /// The half that encrypts.
     pub fn writer(&self) -> MutexGuard<'_, Writer> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.writer.lock())
     }
 
     /// What both halves need at times.

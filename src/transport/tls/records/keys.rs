@@ -3,12 +3,14 @@
 #![forbid(unsafe_code)]
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use rustls::client::ClientConnectionData;
 use rustls::crypto::cipher::{AeadKey, Iv, MessageDecrypter, MessageEncrypter};
 use rustls::kernel::KernelConnection;
 use rustls::{ConnectionTrafficSecrets, Error, SupportedCipherSuite};
+
+use crate::sync::unpoisoned;
 
 /// What remains of rustls's connection, and what one half wants of the other.
 pub struct Keys {
@@ -94,7 +96,7 @@ impl Keys {
     }
 
     fn connection(&self) -> MutexGuard<'_, KernelConnection<ClientConnectionData>> {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.connection.lock())
     }
 }
 

@@ -32,21 +32,24 @@ const BY_CODE = {
 const TRUST = /SELF_SIGNED|UNABLE_TO_|DEPTH_ZERO|ISSUER|UNKNOWN/;
 
 /**
- * @param {string} step
  * @param {Error & {code?: string, statusCode?: number}} error
+ * @param {string} [step] What was being done: 'proxy', 'listen', or anything else
  * @returns {string|undefined} What to do
  */
-function diagnose(step, error) {
-  if (step === 'proxy' && error.statusCode === 407) {
+function remedyFor(error, step) {
+  const ofProxy = step === 'proxy' || error.code === 'ERR_HYCO_PROXY';
+  if (ofProxy && error.statusCode === 407) {
     return 'The proxy wants credentials: HTTPS_PROXY=http://user:password@host:port.';
   }
-  if (step === 'proxy' && error.statusCode !== undefined) {
+  if (ofProxy && error.statusCode !== undefined) {
     return 'Have the proxy allow CONNECT to *.servicebus.windows.net:443.';
   }
+  // Nobody but the relay has to answer there.
+  if (step === 'listen' && error.code === 'ERR_HYCO_TIMEOUT') return BY_CODE.ETIMEDOUT;
   if (TRUST.test(error.code ?? '')) {
     return 'The certificate is not trusted, by an inspecting proxy as a rule: NODE_EXTRA_CA_CERTS=its-root.pem.';
   }
   return BY_CODE[error.code] ?? BY_CODE[error.errors?.[0]?.code];
 }
 
-module.exports = { diagnose };
+module.exports = { remedyFor };
