@@ -95,7 +95,9 @@ describe.each([undefined, null])('%s', (value) => {
     await Promise.all([connected, once(sender, 'open')]);
     sender.close();
     await once(sender, 'close');
+    const gone = once(relay, 'listenerClosed');
     await server.close({ drain: value, timeout: value, signal: value });
+    await gone;
     relay.faults.refuse({ status: 403, reason: value, tracked: value, times: value, action: value });
     expect(relay.faults.dropControl({ path: value, id: value, reset: value })).toBe(0);
     expect(relay.faults.closeControl(1011, value, value)).toBe(0);

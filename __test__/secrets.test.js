@@ -108,7 +108,7 @@ test('whatever address with a secret goes in, no error has it', () => {
 
 test('a promise is rejected without it, too', async () => {
   const error = await connectRelayed(
-    '"Endpoint=sb://ns/;SharedAccessKeyName=a;SharedAccessKey=SECRET"'
+    '{"a":"Endpoint=sb://ns/;SharedAccessKeyName=a;SharedAccessKey=SECRET"}'
   ).catch((thrown) => thrown);
   expect(error).toMatchObject({
     name: 'SyntaxError',
