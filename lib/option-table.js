@@ -98,7 +98,7 @@ const OPTIONS = {
   credential: { listener: [undefined, own.credential], sender: [undefined, own.credential] },
   id: { listener: [undefined, own.id] },
   path: { listener: [undefined, check.string], sender: ANY },
-  signal: { listener: [undefined, check.signal], sender: [undefined, check.signal] },
+  signal: { listener: [undefined, check.signal], socket: [undefined, check.signal] },
   verifyClient: { listener: [undefined, check.function] },
   handleProtocols: { listener: [undefined, check.function] },
   clientTracking: { listener: [true, check.truth] },

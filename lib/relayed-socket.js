@@ -8,7 +8,7 @@
 
 const WebSocket = require('ws');
 
-const { addAsyncDispose } = require('./abort');
+const { addAsyncDispose, obey } = require('./abort');
 const { nextTick } = require('./clock');
 const { givenOptions, needsNodeSocket, nodeArguments } = require('./engine-choice');
 const { fromReport, systemError } = require('./errors');
@@ -91,7 +91,9 @@ class RelayedWebSocket extends ReceivingSocket {
   _connect(address, protocols, options) {
     this._opening = new Dial();
     this._opening.request = prepareRequest(this, address, protocols, options);
-    this._dial(this._opening.request);
+    const { request } = this._opening;
+    this._dial(request);
+    if (request.options.signal !== undefined) obey(this, request.options.signal);
   }
 
   _dial(request) {

@@ -43,6 +43,13 @@ const OFFER = {
   }
 };
 
+const ABORTED = {
+  reason: "The class of Node's AbortError is Node's own",
+  adapt({ events }) {
+    events.find(([name]) => name === 'error')[1].class = 'Error';
+  }
+};
+
 /**
  * Where our sockets are not as ws's, on purpose: the scenario, the reason, and what makes ws's log equal to ours.
  *
@@ -59,6 +66,14 @@ const DIFFERENCES = {
   'options: protocolVersion is null': CONSTRUCTED,
   'options: handshakeTimeout is null': CONSTRUCTED,
   'options: protocols is null': CONSTRUCTED,
+  'options: a signal that is aborted while connecting': ABORTED,
+  'options: a signal that is aborted already': {
+    reason: `${ABORTED.reason}; a socket that is given up is CLOSING from then on, as after close()`,
+    adapt(theirs) {
+      ABORTED.adapt(theirs);
+      theirs.events[0][1].readyState = 2;
+    }
+  },
   'redirects: to a socket path': NO_SOCKET_PATH,
   'redirects: a target that is not one: a socket path that is empty': NO_SOCKET_PATH,
   'data: a blob holds back what is sent after it': {

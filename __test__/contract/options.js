@@ -71,6 +71,19 @@ for (const [name, generateMask] of Object.entries({ false: false, 0: 0, 'an empt
 }
 
 Object.assign(scenarios, {
+  'a signal that is aborted already': async (stage) => {
+    stage.ignoresPeers = true;
+    stage.create(stage.peer.url(), { signal: AbortSignal.abort() });
+    await stage.until('close');
+  },
+  'a signal that is aborted while connecting': async (stage) => {
+    stage.ignoresPeers = true;
+    const abort = new AbortController();
+    stage.create(stage.peer.url(), { signal: abort.signal });
+    await stage.peer.connection();
+    abort.abort();
+    await stage.until('close');
+  },
   'maxPayload as text': async (stage) => {
     const { connection } = await stage.open({ maxPayload: '3' });
     connection.send(binary(Buffer.alloc(3)), binary(Buffer.alloc(4)));
