@@ -12,23 +12,19 @@ const { nextTick, now, setImmediate } = require('./clock');
 const { runOutside } = require('./context');
 const { flushAtExit } = require('./exit');
 const { NativeEngine } = require('./native');
+const { FLAG_CHUNK, FLAG_LARGE, Kind, WORDS } = require('./records');
 const { startTrace } = require('./trace');
+const { SLICE, readTuning } = require('./tuning');
 
 const FastBuffer = Buffer[Symbol.species];
 
-/** Words of a record: slot, meta, offset, length. Meta is kind | flags << 8 | detail << 16. */
-const WORDS = 4;
 const RECORDS = 1024;
 const BLOCK = 64 * 1024;
 /** What is left of a block below this is not worth a call. */
 const BLOCK_REST = 2 * 1024;
-const FLAG_LARGE = 1 << 8;
-const FLAG_CHUNK = 1 << 9;
 /** Messages up to this size are collected, larger ones cross by themselves. */
 const OUTBOX_LIMIT = 16 * 1024;
 const OUTBOX = 64 * 1024;
-/** How long JavaScript is held by deliveries before timers and other IO get their turn, in milliseconds. */
-const SLICE = readSlice(process.env.HYCO_WS_RS_SLICE);
 /** Records are fetched in portions that are dealt with in so many milliseconds: those of a quiet socket wait for one. */
 const PORTION = SLICE / 8;
 /** The first portion, when it is not known yet how long listeners take. */
@@ -47,55 +43,12 @@ const TABLE_FULL = 1;
 const BLOCK_FULL = 2;
 const CHUNK = 3;
 
-/** Kinds of records, as `src/socket/delivery.rs` numbers them. */
-const Kind = Object.freeze({
-  TEXT: 1,
-  BINARY: 2,
-  PING: 3,
-  PONG: 4,
-  CLOSE: 5,
-  ERROR: 6,
-  END: 7,
-  CLOSED: 8,
-  OPEN: 9,
-  FAILED: 10,
-  RESPONSE: 11,
-  BODY: 12,
-  BODY_END: 13,
-  SENT: 14,
-  FRAGMENTS: 15,
-  LISTENER: 16,
-  SHUT: 17,
-  LOST: 18
-});
-
-/** Bits of an outgoing frame's meta beside its opcode. */
-const Frame = Object.freeze({ FIN: 16, RSV1: 32, COMPRESS: 64, MASK: 128, RECEIPT: 256 });
-
 /** In the place of a chunk that could not be taken: as little can be cut out of it as out of one that is gone. */
 const NO_CHUNK = new ArrayBuffer(1);
 structuredClone(NO_CHUNK, { transfer: [NO_CHUNK] });
 
 /** For sending only: what a program gets is always its own. */
 const NO_BYTES = Buffer.alloc(0);
-
-/** @param {string} [text] Milliseconds; 4 if it is not a positive number */
-function readSlice(text) {
-  const given = Number(text);
-  return given > 0 && given < Infinity ? given : 4;
-}
-
-/** Switches for tests, from `HYCO_WS_RS_TUNING`: comma-separated names, see CONTRIBUTING.md. */
-function readTuning() {
-  const words = new Set((process.env.HYCO_WS_RS_TUNING || '').split(','));
-  return {
-    outbox: !words.has('no-outbox'),
-    directWrite: !words.has('no-direct-write'),
-    directRead: !words.has('no-direct-read'),
-    spin: !words.has('no-spin'),
-    shortIo: words.has('short-io')
-  };
-}
 
 class Engine {
   constructor() {
@@ -498,4 +451,4 @@ function getEngine() {
   return (engine ??= new Engine());
 }
 
-module.exports = { Frame, Kind, NO_BYTES, getEngine };
+module.exports = { NO_BYTES, getEngine };

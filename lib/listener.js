@@ -3,8 +3,9 @@
 /** The JavaScript handle of a native listener: a slot of the engine whose records are the listener's events. */
 
 const { Context } = require('./context');
-const { Kind, getEngine } = require('./engine');
+const { getEngine } = require('./engine');
 const { deflateOffer, socketLimits } = require('./opening');
+const { Kind } = require('./records');
 const { tlsContext } = require('./tls-context');
 
 class ListenerHandle {

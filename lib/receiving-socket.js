@@ -9,8 +9,8 @@ const WebSocket = require('ws');
 
 const { callAll, streamDestroyed } = require('./callbacks');
 const { nextTick, setImmediate } = require('./clock');
-const { Kind } = require('./engine');
 const { fromReport } = require('./errors');
+const { Kind } = require('./records');
 const { DEFLATE, SendingSocket } = require('./sending-socket');
 const { Mark } = require('./socket-state');
 

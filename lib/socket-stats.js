@@ -2,7 +2,7 @@
 
 /** What a socket has carried: `socket.stats()`. */
 
-const { Kind } = require('./engine');
+const { Kind } = require('./records');
 const { DEFLATE } = require('./sending-socket');
 
 const NOTHING = [0, 0, 0, 0, 0, 0, 0, NaN];
