@@ -13,7 +13,7 @@ beforeEach(() => {
   warnings = [];
   jest
     .spyOn(process, 'emitWarning')
-    .mockImplementation((text, { code } = {}) => code === 'HYCO_WS_UNKNOWN_OPTION' && warnings.push(text));
+    .mockImplementation((text, { code } = {}) => code === 'HYCO_WS_RS_UNKNOWN_OPTION' && warnings.push(text));
 });
 afterEach(() => jest.restoreAllMocks());
 

@@ -177,7 +177,7 @@ function warnOfMisspelt(caller, given) {
     const text = `${caller} has no option "${path}": is "${near}" meant?`;
     if (near === undefined || warned.has(text)) continue;
     warned.add(text);
-    process.emitWarning(text, { code: 'HYCO_WS_UNKNOWN_OPTION' });
+    process.emitWarning(text, { code: 'HYCO_WS_RS_UNKNOWN_OPTION' });
   }
   return unknown;
 }
