@@ -16,6 +16,11 @@ const { startTrace } = require('./trace');
 
 const FastBuffer = Buffer[Symbol.species];
 
+/** The length of a typed array itself: a program may have given its object another. */
+const lengthOf = Function.prototype.call.bind(
+  Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), 'length').get
+);
+
 /** Words of a record: slot, meta, offset, length. Meta is kind | flags << 8 | detail << 16. */
 const WORDS = 4;
 const RECORDS = 1024;
@@ -420,7 +425,7 @@ class Engine {
   send(slot, meta, data) {
     const isString = typeof data === 'string';
     // A UTF-16 unit takes at most three bytes.
-    const bound = isString ? data.length * 3 : data.length;
+    const bound = isString ? data.length * 3 : lengthOf(data);
     if (bound > OUTBOX_LIMIT) {
       this.flush();
       this.native.send(slot, meta, isString ? Buffer.from(data) : data);

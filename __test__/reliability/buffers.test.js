@@ -147,6 +147,25 @@ describe('an empty message', () => {
   });
 });
 
+test.each([
+  ['too long', 100],
+  ['too short', 1],
+  ['no number', 'x'],
+  ['negative', -4]
+])('a view that says it is %s is sent as it is, and nothing else with it', async (_, length) => {
+  const [alice, bob] = [await open(), await open()];
+  const view = (bytes) => Object.defineProperty(Buffer.from(bytes), 'length', { value: length });
+  for (const socket of [alice.socket, bob.socket]) socket.send('of this tick the first');
+  alice.socket.send('from alice, and nobody else’s business');
+  bob.socket.send(view('bob'));
+  bob.socket.ping(view('bob'));
+  alice.socket.send('from alice again');
+  const texts = async ({ connection }, count) =>
+    (await connection.frames(count)).map(({ payload }) => payload);
+  expect(await texts(bob, 3)).toEqual(['of this tick the first', 'bob', 'bob']);
+  expect((await texts(alice, 3)).slice(2)).toEqual(['from alice again']);
+});
+
 describe('what cannot be sent', () => {
   const gone = () => {
     const view = new Uint8Array(20);
