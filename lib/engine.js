@@ -368,7 +368,10 @@ class Engine {
     if (owner === undefined) return;
     if (kind === Kind.LOST || payload === undefined) this.lose(slot, owner);
     else if (payload !== null) owner.onRecord(kind, meta >>> 16, payload);
-    else if (kind > Kind.BINARY) owner.onRecord(kind, meta >>> 16, new FastBuffer());
+    // Lengths of frames that are lost are nobody's: the next message would be cut by them.
+    else if (kind > Kind.BINARY && kind !== Kind.FRAGMENTS) {
+      owner.onRecord(kind, meta >>> 16, new FastBuffer());
+    }
   }
 
   /**

@@ -26,6 +26,12 @@ const LOST = Object.freeze({
   code: 'ERR_HYCO_INTERNAL',
   message: 'The connection was lost by a fault of this package'
 });
+/** What the peer did wrong lay in memory that a listener has transferred. */
+const BROKEN_RULE = Object.freeze({
+  code: 'ERR_HYCO_PROTOCOL',
+  message: 'Invalid WebSocket frame: its details were lost with memory that a listener transferred',
+  status: 1002
+});
 const CLOSED_COMPRESSING = 'The socket was closed while data was being compressed';
 
 class ReceivingSocket extends SendingSocket {
@@ -92,7 +98,7 @@ class ReceivingSocket extends SendingSocket {
         this._onCloseFrame(detail, payload);
         break;
       case Kind.ERROR:
-        this._onProtocolError(JSON.parse(payload));
+        this._onProtocolError(payload.length > 0 ? JSON.parse(payload) : BROKEN_RULE);
         break;
       case Kind.END:
         this._onEnd();

@@ -7,7 +7,7 @@ const { MessageChannel } = require('node:worker_threads');
 
 const { RelayedServer, RelayedWebSocket, WebSocketServer } = require('../..');
 const { cleanUp, startRelay } = require('../helpers/reliability');
-const { binary, close, ping, text } = require('../helpers/frames');
+const { Opcode, binary, close, more, ping, text } = require('../helpers/frames');
 const { RawPeer } = require('../helpers/raw-peer');
 
 jest.setTimeout(30_000);
@@ -44,6 +44,17 @@ const WAYS = {
   }
 };
 if (ArrayBuffer.prototype.transfer !== undefined) WAYS['transfer()'] = (data) => data.buffer.transfer();
+
+/** Since Node 21 memory that is not V8's own cannot be transferred, but for `transfer()`. */
+function giveIfPossible(give) {
+  return (data) => {
+    try {
+      give(data);
+    } catch (error) {
+      if (error.name !== 'DataCloneError') throw error;
+    }
+  };
+}
 
 describe.each(Object.keys(WAYS))('a message that is given away by %s', (way) => {
   const give = WAYS[way];
@@ -87,6 +98,32 @@ describe.each(Object.keys(WAYS))('a message that is given away by %s', (way) => 
     const [code] = await once(socket, 'close');
     expect(code).toBe(1000);
     expect(sizes.slice(-2)).toEqual([5, 100_000]);
+  });
+
+  test('costs the error of a broken rule no more than its details', async () => {
+    const { socket, connection } = await open();
+    socket.once('message', giveIfPossible(give));
+    // So much in one packet comes as the very bytes that were read, and the error among them.
+    connection.send(...new Array(30).fill(binary(Buffer.alloc(1500))), Buffer.from([0xf1, 0]));
+    const [error] = await once(socket, 'error');
+    expect(error.message).toMatch(/^Invalid WebSocket frame: /);
+    const [{ opcode, payload }] = await connection.frames(1);
+    expect([opcode, payload]).toEqual([Opcode.CLOSE, '\x03\xea']);
+    await once(socket, 'close');
+  });
+
+  test('costs no later message its fragments', async () => {
+    const { socket, connection } = await open();
+    socket.binaryType = 'fragments';
+    const seen = [];
+    socket.on('message', (data) => seen.push(data.map(String)));
+    socket.once('message', ([data]) => giveIfPossible(give)(data));
+    const two = [binary('one', { fin: false }), more('two')];
+    connection.send(...new Array(30).fill(binary(Buffer.alloc(1500))), ...two, ping(''));
+    await connection.frames(1);
+    connection.send(binary('later'));
+    while (seen.at(-1)?.[0] !== 'later') await once(socket, 'message');
+    for (const parts of seen) expect(parts).not.toEqual([]);
   });
 
   test('leaves alone what a paused socket holds', async () => {
