@@ -40,8 +40,11 @@ function readConnectionString(text, action, given = {}) {
 /** The path asked for, which must not lead away from the string's own. */
 function entityOf(own, asked) {
   if (asked === undefined || asked === null) {
-    if (own) return own;
-    throw invalidArgValue('options.path', 'it is needed, for the connection string has no EntityPath');
+    if (!own) {
+      throw invalidArgValue('options.path', 'it is needed, for the connection string has no EntityPath');
+    }
+    if (leadsAway('', own)) throw invalidArgValue('connectionString', 'its EntityPath leads away from /$hc');
+    return own;
   }
   if (typeof asked !== 'string') throw invalidArgType('options.path', 'a string', asked);
   if (asked.includes('#')) throw invalidArgValue('options.path', 'it has a fragment ("#")');

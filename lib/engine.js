@@ -18,6 +18,11 @@ const { SLICE, readTuning } = require('./tuning');
 
 const FastBuffer = Buffer[Symbol.species];
 
+/** The length of a typed array itself: a program may have given its object another. */
+const lengthOf = Function.prototype.call.bind(
+  Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), 'length').get
+);
+
 const RECORDS = 1024;
 const BLOCK = 64 * 1024;
 /** What is left of a block below this is not worth a call. */
@@ -316,7 +321,10 @@ class Engine {
     if (owner === undefined) return;
     if (kind === Kind.LOST || payload === undefined) this.lose(slot, owner);
     else if (payload !== null) owner.onRecord(kind, meta >>> 16, payload);
-    else if (kind > Kind.BINARY) owner.onRecord(kind, meta >>> 16, new FastBuffer());
+    // Lengths of frames that are lost are nobody's: the next message would be cut by them.
+    else if (kind > Kind.BINARY && kind !== Kind.FRAGMENTS) {
+      owner.onRecord(kind, meta >>> 16, new FastBuffer());
+    }
   }
 
   /**
@@ -373,7 +381,7 @@ class Engine {
   send(slot, meta, data) {
     const isString = typeof data === 'string';
     // A UTF-16 unit takes at most three bytes.
-    const bound = isString ? data.length * 3 : data.length;
+    const bound = isString ? data.length * 3 : lengthOf(data);
     if (bound > OUTBOX_LIMIT) {
       this.flush();
       this.native.send(slot, meta, isString ? Buffer.from(data) : data);

@@ -7,7 +7,7 @@ const { MessageChannel } = require('node:worker_threads');
 
 const { RelayedServer, RelayedWebSocket, WebSocketServer } = require('../..');
 const { cleanUp, startRelay } = require('../helpers/reliability');
-const { binary, close, ping, text } = require('../helpers/frames');
+const { Opcode, binary, close, more, ping, text } = require('../helpers/frames');
 const { RawPeer } = require('../helpers/raw-peer');
 
 jest.setTimeout(30_000);
@@ -45,8 +45,19 @@ const WAYS = {
 };
 if (ArrayBuffer.prototype.transfer !== undefined) WAYS['transfer()'] = (data) => data.buffer.transfer();
 
+/** Since Node 21 memory that is not V8's own cannot be transferred, but for `transfer()`. */
+function giveIfPossible(give) {
+  return (data) => {
+    try {
+      give(data);
+    } catch (error) {
+      if (error.name !== 'DataCloneError') throw error;
+    }
+  };
+}
+
 describe.each(Object.keys(WAYS))('a message that is given away by %s', (way) => {
-  const give = WAYS[way];
+  const give = giveIfPossible(WAYS[way]);
 
   test('costs nobody else a message, nor the server its end', async () => {
     const relay = await startRelay();
@@ -87,6 +98,32 @@ describe.each(Object.keys(WAYS))('a message that is given away by %s', (way) => 
     const [code] = await once(socket, 'close');
     expect(code).toBe(1000);
     expect(sizes.slice(-2)).toEqual([5, 100_000]);
+  });
+
+  test('costs a broken rule nothing of its error', async () => {
+    const { socket, connection } = await open();
+    socket.once('message', give);
+    // So much in one packet comes as the very bytes that were read, and the error among them.
+    connection.send(...new Array(30).fill(binary(Buffer.alloc(1500))), Buffer.from([0xf1, 0]));
+    const [error] = await once(socket, 'error');
+    expect(error).toMatchObject({ name: 'RangeError', code: 'WS_ERR_UNEXPECTED_RSV_2_3' });
+    const [{ opcode, payload }] = await connection.frames(1);
+    expect([opcode, payload]).toEqual([Opcode.CLOSE, '\x03\xea']);
+    await once(socket, 'close');
+  });
+
+  test('costs no later message its fragments', async () => {
+    const { socket, connection } = await open();
+    socket.binaryType = 'fragments';
+    const seen = [];
+    socket.on('message', (data) => seen.push(data.map(String)));
+    socket.once('message', ([data]) => give(data));
+    const two = [binary('one', { fin: false }), more('two')];
+    connection.send(...new Array(30).fill(binary(Buffer.alloc(1500))), ...two, ping(''));
+    await connection.frames(1);
+    connection.send(binary('later'));
+    while (seen.at(-1)?.[0] !== 'later') await once(socket, 'message');
+    for (const parts of seen) expect(parts).not.toEqual([]);
   });
 
   test('leaves alone what a paused socket holds', async () => {
@@ -145,6 +182,25 @@ describe('an empty message', () => {
       expect(() => structuredClone(reason, { transfer: [reason.buffer] })).not.toThrow();
     }
   });
+});
+
+test.each([
+  ['too long', 100],
+  ['too short', 1],
+  ['no number', 'x'],
+  ['negative', -4]
+])('a view that says it is %s is sent as it is, and nothing else with it', async (_, length) => {
+  const [alice, bob] = [await open(), await open()];
+  const view = (bytes) => Object.defineProperty(Buffer.from(bytes), 'length', { value: length });
+  for (const socket of [alice.socket, bob.socket]) socket.send('of this tick the first');
+  alice.socket.send('from alice, and nobody else’s business');
+  bob.socket.send(view('bob'));
+  bob.socket.ping(view('bob'));
+  alice.socket.send('from alice again');
+  const texts = async ({ connection }, count) =>
+    (await connection.frames(count)).map(({ payload }) => payload);
+  expect(await texts(bob, 3)).toEqual(['of this tick the first', 'bob', 'bob']);
+  expect((await texts(alice, 3)).slice(2)).toEqual(['from alice again']);
 });
 
 describe('what cannot be sent', () => {

@@ -106,7 +106,7 @@ impl Sink for Collector<'_> {
 
 pub(super) fn push_frame_error(batch: &mut Batch, slot: u32, error: &FrameError) {
     let json = serde_json::to_vec(error).unwrap_or_default();
-    batch.push_owned(slot, Kind::Error, 0, json);
+    batch.push_apart(slot, Kind::Error, 0, json);
 }
 
 /// Too much is held of unfinished messages, and most of it of this socket's.
@@ -126,7 +126,7 @@ pub(super) fn report_fault(batch: &mut Batch, slot: u32, cause: Cause, opened: b
     let error = RelayError::new(kind, message);
     if opened {
         let report = FaultReport { code: kind.code(), message, status };
-        batch.push_owned(slot, Kind::Error, 0, serde_json::to_vec(&report).unwrap_or_default());
+        batch.push_apart(slot, Kind::Error, 0, serde_json::to_vec(&report).unwrap_or_default());
     } else {
         let report = serde_json::json!({ "error": error.report() });
         batch.push_owned(slot, Kind::Failed, 0, report.to_string().into_bytes());

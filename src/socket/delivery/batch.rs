@@ -174,6 +174,11 @@ impl Batch {
         if payload.len() < LARGE {
             return self.push(slot, kind, detail, &payload);
         }
+        self.push_apart(slot, kind, detail, payload);
+    }
+
+    /// The same, however small it is: it does not share the memory of messages, which programs may give away.
+    pub fn push_apart(&mut self, slot: u32, kind: Kind, detail: u16, payload: Vec<u8>) {
         let meta = kind as u32 | FLAG_LARGE | u32::from(detail) << 16;
         self.records.push([slot, meta, 0, payload.len() as u32]);
         self.weight += payload.len() + RECORD_WEIGHT;
