@@ -295,6 +295,20 @@ async fn a_silent_network_is_found_out_within_two_intervals() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_round_trip_is_in_milliseconds() {
+    let (stage, mut peer) = Stage::online(config()).await;
+    assert_eq!(stage.listener.stats().rtt, None);
+    // The first ping went out at once, and the relay takes its time.
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    tokio::select! {
+        _ = peer.hear() => unreachable!("there are pings alone"),
+        () = tokio::time::sleep(Duration::from_millis(1)) => {}
+    }
+    assert_eq!(stage.listener.stats().rtt, Some(2500.0));
+    stage.closed().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn answered_pings_keep_the_channel_and_measure_it() {
     let (mut stage, mut peer) = Stage::online(config()).await;
     let reader = tokio::spawn(async move { peer.hear().await });

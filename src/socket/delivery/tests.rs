@@ -192,6 +192,35 @@ fn what_comes_amid_a_flood_need_not_wait_for_its_end() {
     assert_eq!(seen.iter().position(|&slot| slot == 2), Some(QUANTUM / 2));
 }
 
+/// Pushes a message of its own as soon as its bytes are taken: amid a drain.
+struct Talkative(Arc<Delivery>);
+
+impl Owner for Talkative {
+    fn drained(&self, _: usize) {
+        self.0.push_one(3, Kind::Binary, 0, b"the last one");
+    }
+
+    fn room(&self) {}
+}
+
+#[test]
+fn what_comes_amid_a_drain_is_not_left_behind() {
+    let (delivery, wakes) = counted(usize::MAX);
+    let delivery = Arc::new(delivery);
+    push_many(&delivery, 1, 2, b"");
+    let mut table = [0; RECORD_WORDS];
+    assert_eq!(delivery.drain(&mut table, &mut []).ended, DrainEnd::TableFull);
+    // Something is left, and more has come: JavaScript goes on by itself, and nobody wakes it.
+    let mut batch = Batch::default();
+    batch.push(2, Kind::Binary, 0, b"");
+    delivery.push(&mut batch, Some(Arc::new(Talkative(Arc::clone(&delivery)))));
+    assert_eq!(slots(&drain_all(&delivery, 8, BLOCK)), [1, 2, 3]);
+    assert_eq!(wakes.load(Ordering::Relaxed), 1);
+    // Once that is over the next one wakes it again.
+    delivery.push_one(1, Kind::Binary, 0, b"");
+    assert_eq!(wakes.load(Ordering::Relaxed), 2);
+}
+
 #[test]
 fn floods_take_turns() {
     let (delivery, _) = counted(usize::MAX);
