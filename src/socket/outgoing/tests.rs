@@ -17,10 +17,12 @@ fn write_all(queue: &mut Outgoing, step: usize) -> Vec<u8> {
     while queue.ready() > 0 {
         let mut slices = [IoSlice::new(&[]); 3];
         let count = queue.slices(&mut slices);
-        let bytes: Vec<u8> =
-            slices[..count].iter().flat_map(|slice| slice.iter().copied()).take(step).collect();
-        queue.advance(bytes.len());
-        written.extend(bytes);
+        let before = written.len();
+        for slice in &slices[..count] {
+            let room = step - (written.len() - before);
+            written.extend_from_slice(&slice[..slice.len().min(room)]);
+        }
+        queue.advance(written.len() - before);
     }
     written
 }
