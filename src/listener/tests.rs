@@ -295,6 +295,26 @@ async fn a_silent_network_is_found_out_within_two_intervals() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_that_takes_too_long_is_named() {
+    let (mut stage, mut peer) = Stage::online(config()).await;
+    peer.say(accept(1)).await;
+    let id = id_of(&stage.event("offer").await);
+    assert!(stage.listener.reject(id, 401, ""));
+    let request =
+        r#"{"request":{"address":"wss://g2.servicebus.windows.net/$hc/hyco?sb-hc-action=request","id":"r"}}"#;
+    for (id, text) in [(id, "The rejection"), (0, "The request")] {
+        if id == 0 {
+            peer.say(request).await;
+        }
+        let _unanswered = stage.call().await;
+        let event = stage.event("rejectFailed").await;
+        assert_eq!((id_of(&event), event["error"]["code"].as_str()), (id, Some("ERR_HYCO_TIMEOUT")));
+        assert_eq!(event["error"]["message"], format!("{text} could not be answered in time"));
+    }
+    stage.closed().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_round_trip_is_in_milliseconds() {
     let (stage, mut peer) = Stage::online(config()).await;
     assert_eq!(stage.listener.stats().rtt, None);

@@ -287,6 +287,29 @@ fn sizes() -> impl Strategy<Value = Vec<usize>> {
     ]
 }
 
+#[test]
+fn spares_are_kept_where_they_are_few_and_small() {
+    let spares_after = |count: usize, records: usize, bytes: usize| {
+        let (delivery, _) = counted(usize::MAX);
+        for _ in 0..count {
+            let mut batch = Batch::default();
+            batch.records = Vec::with_capacity(records);
+            batch.bytes = Vec::with_capacity(bytes);
+            batch.push(1, Kind::Binary, 0, b"small");
+            delivery.push(&mut batch, Some(Arc::new(Account::default())));
+        }
+        drain_all(&delivery, 8, BLOCK);
+        let spares = &lock(&delivery.queue).spares;
+        assert!(spares.iter().all(|spare| spare.is_empty() && spare.owner.is_none()));
+        spares.len()
+    };
+    assert_eq!(spares_after(3, 1, 1), 3);
+    assert_eq!(spares_after(100, 1, 1), SPARES);
+    assert_eq!(spares_after(1, 4 * 1024, 128 * 1024), 1);
+    assert_eq!(spares_after(1, 4 * 1024 + 1, 1), 0);
+    assert_eq!(spares_after(1, 1, 128 * 1024 + 1), 0);
+}
+
 /// A batch of three records, the second of which cannot be served.
 fn corrupt(kind: Kind) -> Batch {
     let mut batch = Batch::default();

@@ -70,6 +70,27 @@ fn receipts_fall_due_when_their_frame_is_written() {
     assert!(queue.is_empty());
 }
 
+#[test]
+fn what_is_written_holds_no_memory_and_small_segments_are_used_again() {
+    let pool = || SEGMENTS.with_borrow(|pool| pool.iter().map(Vec::capacity).collect::<Vec<_>>());
+    assert!(pool().is_empty());
+    let mut queue = Outgoing::default();
+    for _ in 0..2 {
+        queue.append(BINARY, None, &[1; 100]);
+        queue.append(BINARY, None, &[2; 3 * PIECE - 12]);
+        write_all(&mut queue, usize::MAX);
+        assert!(queue.segments.is_empty());
+        assert_eq!(pool().len(), 1, "the large ones go elsewhere");
+        assert!(pool()[0] < SEGMENT);
+    }
+    // No more than a few of them.
+    for _ in 0..2 * POOL {
+        queue.append(BINARY, None, &[1; SEGMENT / 2]);
+    }
+    drop(queue);
+    assert_eq!(pool().len(), POOL);
+}
+
 proptest! {
     #[test]
     fn any_writes_give_the_frames_in_order(
