@@ -288,6 +288,24 @@ fn sizes() -> impl Strategy<Value = Vec<usize>> {
 }
 
 #[test]
+fn a_payload_weighs_its_size_however_it_crosses() {
+    let weight = |push: &dyn Fn(&mut Batch)| {
+        let mut batch = Batch::default();
+        let empty = batch.weight();
+        push(&mut batch);
+        batch.weight() - empty
+    };
+    let record = weight(&|batch| batch.push_count(1, Kind::Sent, 0, u32::MAX));
+    assert!(record > 0);
+    for size in [0, 1, LARGE - 1, LARGE, 3 * LARGE] {
+        let payload = vec![7; size];
+        assert_eq!(weight(&|batch| batch.push(1, Kind::Text, 0, &payload)), size + record);
+        assert_eq!(weight(&|batch| batch.push_owned(1, Kind::Text, 0, payload.clone())), size + record);
+        assert_eq!(weight(&|batch| batch.push_within(1, Kind::Text, 0, size)), size + record);
+    }
+}
+
+#[test]
 fn spares_are_kept_where_they_are_few_and_small() {
     let spares_after = |count: usize, records: usize, bytes: usize| {
         let (delivery, _) = counted(usize::MAX);
