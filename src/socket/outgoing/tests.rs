@@ -73,7 +73,7 @@ fn receipts_fall_due_when_their_frame_is_written() {
 #[test]
 fn what_is_written_holds_no_memory_and_small_segments_are_used_again() {
     let pool = || SEGMENTS.with_borrow(|pool| pool.iter().map(Vec::capacity).collect::<Vec<_>>());
-    assert!(pool().is_empty());
+    SEGMENTS.with_borrow_mut(Vec::clear);
     let mut queue = Outgoing::default();
     for _ in 0..2 {
         queue.append(BINARY, None, &[1; 100]);
