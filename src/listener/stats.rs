@@ -134,6 +134,8 @@ mod tests {
     use crate::listener::events::TokenReason;
     use crate::protocol::control::Accept;
 
+    type Happening = Box<dyn Fn(&Counters)>;
+
     #[test]
     fn each_thing_that_happens_moves_one_number() {
         use ListenerEvent as E;
@@ -141,7 +143,7 @@ mod tests {
         let text = String::new;
         let accept = Accept { address: text(), id: text(), connect_headers: vec![], remote_endpoint: None };
         let lost = E::Reconnecting { channel: 0, attempt: 1, delay: 0, reason: text(), error: error() };
-        let counted: [(&str, Box<dyn Fn(&Counters)>); 14] = [
+        let counted: [(&str, Happening); 14] = [
             ("dials", Box::new(Counters::dialled)),
             ("accepted", Box::new(Counters::accepted)),
             ("rejected", Box::new(Counters::rejected)),
@@ -169,7 +171,7 @@ mod tests {
         }
     }
 
-    fn of(event: ListenerEvent) -> Box<dyn Fn(&Counters)> {
+    fn of(event: ListenerEvent) -> Happening {
         Box::new(move |counters| counters.count(&event))
     }
 }
