@@ -138,6 +138,24 @@ describe('socket.stats()', () => {
     expect(sender.stats().rtt).toBeUndefined();
   });
 
+  test('measures the round trip in milliseconds', async () => {
+    const server = new WebSocket.Server({ host: '127.0.0.1', port: 0, autoPong: false });
+    cleanups.push(() => new Promise((resolve) => server.close(resolve)));
+    await once(server, 'listening');
+    const connected = once(server, 'connection');
+    const keepAlive = { interval: 5, timeout: 0 };
+    const socket = new RelayedWebSocket(`ws://127.0.0.1:${server.address().port}`, { keepAlive });
+    cleanups.push(() => socket.terminate());
+    const [peer] = await connected;
+    // It answers once, and late: no later ping changes what was measured.
+    await once(peer, 'ping');
+    setTimeout(() => peer.pong(), 200);
+    await until(() => socket.stats().rtt !== undefined);
+    // A timer may be early by one. More than a minute would be another unit.
+    expect(socket.stats().rtt).toBeGreaterThan(198);
+    expect(socket.stats().rtt).toBeLessThan(60_000);
+  });
+
   test('is all zero before a connection and after one that failed', async () => {
     const socket = new RelayedWebSocket('ws://127.0.0.1:1');
     const { messagesSent, bytesReceived, bufferedAmount } = socket.stats();

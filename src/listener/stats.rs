@@ -126,3 +126,52 @@ impl Counters {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{ErrorKind, RelayError};
+    use crate::listener::events::TokenReason;
+    use crate::protocol::control::Accept;
+
+    type Happening = Box<dyn Fn(&Counters)>;
+
+    #[test]
+    fn each_thing_that_happens_moves_one_number() {
+        use ListenerEvent as E;
+        let error = || RelayError::new(ErrorKind::Network, "x");
+        let text = String::new;
+        let accept = Accept { address: text(), id: text(), connect_headers: vec![], remote_endpoint: None };
+        let lost = E::Reconnecting { channel: 0, attempt: 1, delay: 0, reason: text(), error: error() };
+        let counted: [(&str, Happening); 14] = [
+            ("dials", Box::new(Counters::dialled)),
+            ("accepted", Box::new(Counters::accepted)),
+            ("rejected", Box::new(Counters::rejected)),
+            ("turnedAway", Box::new(Counters::turned_away)),
+            ("rejectsDropped", Box::new(Counters::reject_dropped)),
+            ("listening", of(E::Listening { channel: 0, replaced: false })),
+            ("reconnects", of(lost)),
+            ("tokens", of(E::Token { refresh: false, reason: TokenReason::Connect })),
+            ("offers", of(E::Offer { id: 1, host: text(), target: text(), accept: Box::new(accept) })),
+            ("expired", of(E::OfferExpired { id: 1 })),
+            ("requests", of(E::Request { id: text(), method: None, target: None })),
+            ("rejectFailures", of(E::RejectFailed { id: 1, error: error() })),
+            ("malformed", of(E::Malformed { channel: 0, message: text() })),
+            ("renewals", of(E::TokenRenewed { channel: 0, expires_in: None })),
+        ];
+        for (name, happen) in counted {
+            let counters = Counters::default();
+            happen(&counters);
+            happen(&counters);
+            counters.count(&E::Connecting { channel: 0, attempt: 0 });
+            counters.count(&E::Closed);
+            let stats = serde_json::to_value(counters.snapshot()).unwrap();
+            let moved: Vec<_> = stats.as_object().unwrap().iter().filter(|(_, count)| **count != 0).collect();
+            assert_eq!(moved, [(&name.to_owned(), &serde_json::json!(2))]);
+        }
+    }
+
+    fn of(event: ListenerEvent) -> Happening {
+        Box::new(move |counters| counters.count(&event))
+    }
+}

@@ -296,6 +296,40 @@ async fn a_silent_network_is_found_out_within_two_intervals() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_that_takes_too_long_is_named() {
+    let (mut stage, mut peer) = Stage::online(config()).await;
+    peer.say(accept(1)).await;
+    let id = id_of(&stage.event("offer").await);
+    assert!(stage.listener.reject(id, 401, ""));
+    let request =
+        r#"{"request":{"address":"wss://g2.servicebus.windows.net/$hc/hyco?sb-hc-action=request","id":"r"}}"#;
+    for (id, text) in [(id, "The rejection"), (0, "The request")] {
+        if id == 0 {
+            peer.say(request).await;
+        }
+        let _unanswered = stage.call().await;
+        let event = stage.event("rejectFailed").await;
+        assert_eq!((id_of(&event), event["error"]["code"].as_str()), (id, Some("ERR_HYCO_TIMEOUT")));
+        assert_eq!(event["error"]["message"], format!("{text} could not be answered in time"));
+    }
+    stage.closed().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_round_trip_is_in_milliseconds() {
+    let (stage, mut peer) = Stage::online(config()).await;
+    assert_eq!(stage.listener.stats().rtt, None);
+    // The first ping went out at once, and the relay takes its time.
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    tokio::select! {
+        _ = peer.hear() => unreachable!("there are pings alone"),
+        () = tokio::time::sleep(Duration::from_millis(1)) => {}
+    }
+    assert_eq!(stage.listener.stats().rtt, Some(2500.0));
+    stage.closed().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn answered_pings_keep_the_channel_and_measure_it() {
     let (mut stage, mut peer) = Stage::online(config()).await;
     let reader = tokio::spawn(async move { peer.hear().await });

@@ -90,6 +90,22 @@ mod tests {
     }
 
     #[test]
+    fn a_channel_whose_token_was_refused_goes_on_wanting_another() {
+        let patience = Duration::from_secs(60);
+        // It may ask again before there is an answer, for another reason too.
+        for (first, second) in [(false, true), (true, false), (true, true)] {
+            let (mut broker, now) = (Broker::default(), Instant::now());
+            broker.request(now, patience, (1, false, CONNECT));
+            broker.request(now, patience, (0, first, CONNECT));
+            broker.request(now, patience, (0, second, CONNECT));
+            let (channels, again) = broker.answer(now);
+            assert_eq!(channels, [1], "the refused token is not served again");
+            assert!(matches!(again, Some(ListenerEvent::Token { refresh: true, .. })));
+            assert_eq!(broker.answer(now).0, [0]);
+        }
+    }
+
+    #[test]
     fn a_lost_question_is_asked_again() {
         let (mut broker, now) = (Broker::default(), Instant::now());
         let patience = Duration::from_secs(60);

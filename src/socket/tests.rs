@@ -193,6 +193,13 @@ impl Inbox {
     }
 }
 
+/// As the environment does when it goes: what waits in the queue holds its sockets, and they hold the queue.
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        self.delivery.close();
+    }
+}
+
 trait Io: AsyncRead + AsyncWrite + Unpin + Send {
     fn tcp(&self) -> &TcpStream;
 

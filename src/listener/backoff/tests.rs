@@ -93,7 +93,15 @@ fn each_refusal_has_its_rule() {
     assert_eq!(of(401, ""), Rule::FreshToken);
     assert_eq!(of(403, "no claim"), Rule::Stop);
     assert_eq!(of(404, "Endpoint does not exist"), Rule::Stop);
-    assert_eq!(of(403, "MaximumListenersPerEndpoint quota exceeded"), Rule::Slow(seconds(30)));
+    // Either text will do, in any case.
+    for quota in
+        ["MaximumListenersPerEndpoint quota exceeded", "MaximumListenersPerEndpoint", "Quota exceeded"]
+    {
+        assert_eq!(of(403, quota), Rule::Slow(seconds(30)), "{quota}");
+    }
+    let mut local = RelayError::new(ErrorKind::Forbidden, "x");
+    local.reason = Some("quota".into());
+    assert_eq!(rule(&local, None, &config), Rule::Stop, "the service has not said it");
     assert_eq!(of(429, ""), Rule::Slow(seconds(5)));
     assert_eq!(of(503, ""), Rule::Slow(seconds(5)));
     assert_eq!(of(500, ""), Rule::Retry);

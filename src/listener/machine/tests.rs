@@ -321,6 +321,39 @@ fn a_failed_renewal_is_retried_while_the_channel_lives_on() {
 }
 
 #[test]
+fn a_provider_that_hangs_during_a_renewal_is_asked_again_each_minute() {
+    let mut sim = Sim::new();
+    sim.provider = Box::new(|n, _| if n == 2 { Answer::Silence } else { Answer::token(n, 600) });
+    sim.start();
+    while sim.asked.len() < 2 {
+        sim.run(sim.machine.next_deadline().unwrap());
+    }
+    sim.provider = Box::new(|_, _| Answer::Silence);
+    let asked = sim.now;
+    for minute in 1..4 {
+        sim.run(asked + minutes(minute) - Duration::from_millis(1));
+        assert_eq!(sim.asked.len() as u64, minute + 1);
+        sim.run(asked + minutes(minute));
+        assert_eq!(sim.asked.len() as u64, minute + 2);
+        assert_eq!(sim.asked.last(), Some(&(false, TokenReason::Renew)));
+    }
+    assert_eq!(sim.names(), ["connecting", "listening", "error"], "one complaint, and the channel lives on");
+    assert!(matches!(&sim.events[2], ListenerEvent::Error { error, terminal: false, .. }
+        if error.message.contains("not answered in time")));
+    assert!(sim.renewals.is_empty());
+    // Late is not too late.
+    sim.give_token("late", 600);
+    assert_eq!(sim.renewals.last(), Some(&(sim.now, "late".to_owned())));
+    assert_eq!((sim.dials.len(), sim.machine.state()), (1, ListenerState::Online));
+    // And it counts from then on.
+    let renewed = sim.now;
+    sim.run(renewed + seconds(284));
+    assert_eq!(sim.asked.len(), 5);
+    sim.run(renewed + seconds(301));
+    assert_eq!(sim.asked.len(), 6);
+}
+
+#[test]
 fn a_provider_that_repeats_its_token_is_not_asked_in_a_spin() {
     let mut sim = Sim::new();
     let start = Duration::ZERO;

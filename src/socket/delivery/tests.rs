@@ -192,6 +192,35 @@ fn what_comes_amid_a_flood_need_not_wait_for_its_end() {
     assert_eq!(seen.iter().position(|&slot| slot == 2), Some(QUANTUM / 2));
 }
 
+/// Pushes a message of its own as soon as its bytes are taken: amid a drain.
+struct Talkative(Arc<Delivery>);
+
+impl Owner for Talkative {
+    fn drained(&self, _: usize) {
+        self.0.push_one(3, Kind::Binary, 0, b"the last one");
+    }
+
+    fn room(&self) {}
+}
+
+#[test]
+fn what_comes_amid_a_drain_is_not_left_behind() {
+    let (delivery, wakes) = counted(usize::MAX);
+    let delivery = Arc::new(delivery);
+    push_many(&delivery, 1, 2, b"");
+    let mut table = [0; RECORD_WORDS];
+    assert_eq!(delivery.drain(&mut table, &mut []).ended, DrainEnd::TableFull);
+    // Something is left, and more has come: JavaScript goes on by itself, and nobody wakes it.
+    let mut batch = Batch::default();
+    batch.push(2, Kind::Binary, 0, b"");
+    delivery.push(&mut batch, Some(Arc::new(Talkative(Arc::clone(&delivery)))));
+    assert_eq!(slots(&drain_all(&delivery, 8, BLOCK)), [1, 2, 3]);
+    assert_eq!(wakes.load(Ordering::Relaxed), 1);
+    // Once that is over the next one wakes it again.
+    delivery.push_one(1, Kind::Binary, 0, b"");
+    assert_eq!(wakes.load(Ordering::Relaxed), 2);
+}
+
 #[test]
 fn floods_take_turns() {
     let (delivery, _) = counted(usize::MAX);
@@ -256,6 +285,47 @@ fn sizes() -> impl Strategy<Value = Vec<usize>> {
         2 => (one, 1usize..20).prop_map(|(size, count)| vec![size; count]),
         2 => prop::collection::vec(prop_oneof![9 => Just(0), 1 => LARGE..2 * BLOCK], 1..40),
     ]
+}
+
+#[test]
+fn a_payload_weighs_its_size_however_it_crosses() {
+    let weight = |push: &dyn Fn(&mut Batch)| {
+        let mut batch = Batch::default();
+        let empty = batch.weight();
+        push(&mut batch);
+        batch.weight() - empty
+    };
+    let record = weight(&|batch| batch.push_count(1, Kind::Sent, 0, u32::MAX));
+    assert!(record > 0);
+    for size in [0, 1, LARGE - 1, LARGE, 3 * LARGE] {
+        let payload = vec![7; size];
+        assert_eq!(weight(&|batch| batch.push(1, Kind::Text, 0, &payload)), size + record);
+        assert_eq!(weight(&|batch| batch.push_owned(1, Kind::Text, 0, payload.clone())), size + record);
+        assert_eq!(weight(&|batch| batch.push_within(1, Kind::Text, 0, size)), size + record);
+    }
+}
+
+#[test]
+fn spares_are_kept_where_they_are_few_and_small() {
+    let spares_after = |count: usize, records: usize, bytes: usize| {
+        let (delivery, _) = counted(usize::MAX);
+        for _ in 0..count {
+            let mut batch = Batch::default();
+            batch.records = Vec::with_capacity(records);
+            batch.bytes = Vec::with_capacity(bytes);
+            batch.push(1, Kind::Binary, 0, b"small");
+            delivery.push(&mut batch, Some(Arc::new(Account::default())));
+        }
+        drain_all(&delivery, 8, BLOCK);
+        let spares = &lock(&delivery.queue).spares;
+        assert!(spares.iter().all(|spare| spare.is_empty() && spare.owner.is_none()));
+        spares.len()
+    };
+    assert_eq!(spares_after(3, 1, 1), 3);
+    assert_eq!(spares_after(100, 1, 1), SPARES);
+    assert_eq!(spares_after(1, 4 * 1024, 128 * 1024), 1);
+    assert_eq!(spares_after(1, 4 * 1024 + 1, 1), 0);
+    assert_eq!(spares_after(1, 1, 128 * 1024 + 1), 0);
 }
 
 /// A batch of three records, the second of which cannot be served.

@@ -17,10 +17,12 @@ fn write_all(queue: &mut Outgoing, step: usize) -> Vec<u8> {
     while queue.ready() > 0 {
         let mut slices = [IoSlice::new(&[]); 3];
         let count = queue.slices(&mut slices);
-        let bytes: Vec<u8> =
-            slices[..count].iter().flat_map(|slice| slice.iter().copied()).take(step).collect();
-        queue.advance(bytes.len());
-        written.extend(bytes);
+        let before = written.len();
+        for slice in &slices[..count] {
+            let room = step - (written.len() - before);
+            written.extend_from_slice(&slice[..slice.len().min(room)]);
+        }
+        queue.advance(written.len() - before);
     }
     written
 }
@@ -66,6 +68,27 @@ fn receipts_fall_due_when_their_frame_is_written() {
     queue.settle();
     assert_eq!((queue.due_receipts(), queue.len()), (1, 0));
     assert!(queue.is_empty());
+}
+
+#[test]
+fn what_is_written_holds_no_memory_and_small_segments_are_used_again() {
+    let pool = || SEGMENTS.with_borrow(|pool| pool.iter().map(Vec::capacity).collect::<Vec<_>>());
+    SEGMENTS.with_borrow_mut(Vec::clear);
+    let mut queue = Outgoing::default();
+    for _ in 0..2 {
+        queue.append(BINARY, None, &[1; 100]);
+        queue.append(BINARY, None, &[2; 3 * PIECE - 12]);
+        write_all(&mut queue, usize::MAX);
+        assert!(queue.segments.is_empty());
+        assert_eq!(pool().len(), 1, "the large ones go elsewhere");
+        assert!(pool()[0] < SEGMENT);
+    }
+    // No more than a few of them.
+    for _ in 0..2 * POOL {
+        queue.append(BINARY, None, &[1; SEGMENT / 2]);
+    }
+    drop(queue);
+    assert_eq!(pool().len(), POOL);
 }
 
 proptest! {

@@ -92,6 +92,25 @@ async fn of_what_comes_in() {
 }
 
 #[tokio::test]
+async fn a_socket_that_compresses_much_gives_others_their_turns() {
+    let mut rig = open(false).await;
+    for _ in 0..10 {
+        rig.send(COMPRESSED, &[0; 100_000]);
+    }
+    // What is left, as another task of the thread sees it: more than the budget, and no part of a message.
+    let mut left = vec![10];
+    while left.last() != Some(&0) {
+        tokio::task::yield_now().await;
+        left.push(rig.socket.buffered_amount() / 100_000);
+    }
+    left.dedup();
+    assert_eq!(left, [10, 7, 4, 1, 0]);
+    assert_eq!(read_messages(&mut rig.peer, 10).await, vec![vec![0; 100_000]; 10]);
+    rig.inbox.receipts(10).await;
+    rig.finish().await;
+}
+
+#[tokio::test]
 async fn terminating_with_messages_that_wait_counts_them_as_unwritten() {
     let mut rig = open(false).await;
     rig.send(COMPRESSED, &pattern(1000, 1));

@@ -196,6 +196,55 @@ fn all_sockets_together_have_a_limit_that_spares_the_modest_ones() {
     assert_eq!(delivery.book(0, 0), 0, "what a socket had goes with it");
 }
 
+/// A socket of which so many bytes wait.
+fn with_waiting(delivery: &Arc<Delivery>, max_backlog: usize, bytes: usize) -> Arc<Socket> {
+    let socket = unread(delivery, max_backlog);
+    socket.send(&mut MaskKeys::default()).frame(BINARY, &vec![0; bytes - 14]);
+    assert_eq!(socket.side().outgoing.len(), bytes);
+    socket
+}
+
+#[test]
+fn the_limits_of_what_waits_are_exact() {
+    const TOTAL: usize = 512 << 20;
+    const FAIR: usize = 1 << 20;
+    // What waits for all others, what a socket alone may have, what it has, and whether that is too much.
+    for (others, max_backlog, own, too_much) in [
+        (0, 2 * FAIR, 2 * FAIR, false),
+        (0, 2 * FAIR, 2 * FAIR + 1, true),
+        (TOTAL - 2 * FAIR, 4 * FAIR, 2 * FAIR, false),
+        (TOTAL - 2 * FAIR + 1, 4 * FAIR, 2 * FAIR, true),
+        (TOTAL, 4 * FAIR, FAIR, false),
+        (TOTAL, 4 * FAIR, FAIR + 1, true),
+        (TOTAL, FAIR / 2, FAIR / 2 + 1, true),
+    ] {
+        let delivery = Arc::new(Delivery::new(usize::MAX, || {}));
+        delivery.book(0, others);
+        let socket = with_waiting(&delivery, max_backlog, own);
+        let broken = too_much.then_some(Cause::Backlog);
+        assert_eq!(socket.side().broken, broken, "{others} {max_backlog} {own}");
+        assert_eq!(delivery.book(0, 0), others + own);
+    }
+}
+
+#[test]
+fn a_peer_that_reads_at_last_is_not_given_up() {
+    const HAS: usize = 2 << 20;
+    let delivery = Arc::new(Delivery::new(usize::MAX, || {}));
+    let socket = with_waiting(&delivery, 2 * HAS, HAS);
+    delivery.book(0, 512 << 20);
+    let mut side = socket.side();
+    // Others have made it too much, and this one has as much as before, or less.
+    side.book(&delivery, 2 * HAS);
+    side.outgoing.advance(1000);
+    side.outgoing.settle();
+    side.book(&delivery, 2 * HAS);
+    assert_eq!((side.broken, delivery.book(0, 0)), (None, HAS - 1000 + (512 << 20)));
+    drop(side);
+    socket.send(&mut MaskKeys::default()).frame(BINARY, b"more");
+    assert_eq!(socket.side().broken, Some(Cause::Backlog));
+}
+
 #[tokio::test]
 async fn a_panic_ends_the_socket_and_no_other() {
     let mut rig = Rig::open(&Setup::default()).await;

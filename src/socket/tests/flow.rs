@@ -64,6 +64,26 @@ async fn reading_stops_at_the_high_water_mark() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn reading_goes_on_when_about_half_of_it_is_taken() {
+    let mut rig = Rig::open(&Setup::default()).await;
+    let high_water = rig.socket.options.high_water;
+    let bytes = encode(OpCode::Binary, &pattern(1000, 1)).repeat(BIG / 1000);
+    let mut write = Box::pin(rig.peer.write(&bytes));
+    stuck(&mut write).await;
+    let (mut table, mut block) = ([0; 64 * RECORD_WORDS], vec![0; BLOCK]);
+    let (read, mut held) = (rig.socket.stats().messages_received, 0);
+    while rig.socket.stats().messages_received == read {
+        if rig.inbox.delivery.drain(&mut table, &mut block).ended == DrainEnd::Chunk {
+            rig.inbox.delivery.take_chunk();
+        }
+        held = rig.socket.stats().held;
+        stuck(&mut write).await;
+    }
+    // One read more or less.
+    assert!((high_water / 8..high_water / 8 * 7).contains(&held), "{held}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn small_records_weigh_something_too() {
     let mut rig = Rig::open(&Setup::default()).await;
     let mut write = Box::pin(async {

@@ -65,5 +65,9 @@ async fn measures_how_long_a_keep_alive_ping_takes() {
     rig.peer.send(OpCode::Pong, b"").await;
     settle().await;
     assert_eq!(rig.socket.stats().rtt.map(|rtt| rtt.as_secs()), Some(35));
+    // To the nanosecond.
+    let rtt = Duration::new(1, 234_567_891);
+    rig.socket.received.measured(rtt);
+    assert_eq!(rig.socket.stats().rtt, Some(rtt));
     rig.finish().await;
 }

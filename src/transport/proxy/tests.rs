@@ -239,6 +239,19 @@ async fn a_v6_destination_is_bracketed() {
 }
 
 #[tokio::test]
+async fn a_destination_with_control_characters_never_reaches_the_proxy() {
+    for host in
+        ["relay\r\nEvil: yes", "relay\n", "relay\0", "relay\t", "re lay", "relay\u{7f}", "relay\u{a0}\u{10a}"]
+    {
+        let (port, peer) = scripted("HTTP/1.1 200 OK\r\n\r\n").await;
+        let error = connect(&http("127.0.0.1", port, None), host, 443).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::InvalidArgument, "{host:?}");
+        // The connection is there, and ends without a byte.
+        assert!(peer.await.unwrap_err().is_panic(), "{host:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_refusal_has_status_and_reason() {
     let (port, _peer) = scripted("HTTP/1.1 407 Proxy Authentication Required\r\n\r\nbody").await;
     let error = connect(&http("127.0.0.1", port, Some("Basic hidden")), "h", 443).await.unwrap_err();

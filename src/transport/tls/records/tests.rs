@@ -1,6 +1,6 @@
 //! A session against rustls's own server connection, and against records made by hand.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use proptest::collection::vec;
@@ -378,6 +378,19 @@ async fn a_record_that_was_touched_is_refused_and_the_peer_hears_why() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_written_now_is_kept_and_what_cannot_be_written_is_an_error() {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, WouldBlock, WriteZero};
+    let (session, mut server) = connected(TLS13).await;
+    session.writer().seal(session.keys(), &[b"data"]).unwrap();
+    assert!(!session.writer().flush(|_| Err(WouldBlock.into())).unwrap());
+    for kind in [ConnectionReset, BrokenPipe] {
+        assert_eq!(session.writer().flush(|_| Err(kind.into())).unwrap_err().kind(), kind);
+    }
+    assert_eq!(session.writer().flush(|_| Ok(0)).unwrap_err().kind(), WriteZero);
+    assert_eq!(server_reads(&mut server, &sealed(&session, b"")).unwrap(), b"data");
+}
+
+#[tokio::test]
 async fn what_is_no_record_is_refused_by_its_header() {
     let (session, _) = connected(TLS13).await;
     for (header, error) in [
@@ -387,6 +400,9 @@ async fn what_is_no_record_is_refused_by_its_header() {
     ] {
         assert_eq!(open(&session, &mut header.to_vec()).unwrap_err(), error.into());
     }
+    // A plaintext of 16 KiB, and 2 KiB that its protection may add.
+    assert_eq!(record_length(&[23, 3, 3, 0x48, 0]).unwrap(), Some(HEADER + 18 * 1024));
+    assert_eq!(record_length(&[23, 3, 3, 0x48]).unwrap(), None);
 }
 
 #[tokio::test]
