@@ -317,7 +317,7 @@ fn spares_are_kept_where_they_are_few_and_small() {
             delivery.push(&mut batch, Some(Arc::new(Account::default())));
         }
         drain_all(&delivery, 8, BLOCK);
-        let spares = &lock(&delivery.queue).spares;
+        let spares = &unpoisoned(delivery.queue.lock()).spares;
         assert!(spares.iter().all(|spare| spare.is_empty() && spare.owner.is_none()));
         spares.len()
     };
