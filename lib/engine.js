@@ -392,10 +392,8 @@ class Engine {
     const offset = this.outUsed;
     let length = bound;
     // Of nothing there is nothing to copy, and nothing can be copied out of a detached view.
-    if (bound > 0) {
-      if (isString) length = this.outBlock.write(data, offset, 'utf8');
-      else this.outBlock.set(data, offset);
-    }
+    if (isString) length = bound === 0 ? 0 : this.outBlock.write(data, offset, 'utf8');
+    else if (bound > 0) this.outBlock.set(data, offset);
     const row = this.outCount++ * WORDS;
     outTable[row] = slot;
     outTable[row + 1] = meta;
