@@ -34,6 +34,9 @@ impl Names {
         let mut names = Self::default();
         let mut listed = Vec::new();
         let given = match certificate::extension(certificate, &OID_X509_EXT_SUBJECT_ALT_NAME)? {
+            Some(ParsedExtension::SubjectAlternativeName(names)) if names.general_names.is_empty() => {
+                return Err(CertificateFailure::rejected("its list of names is empty"));
+            }
             Some(ParsedExtension::SubjectAlternativeName(names)) => names.general_names.as_slice(),
             _ => &[],
         };
