@@ -13,7 +13,8 @@ const all = process.argv.includes('--all');
 const suites = (...names) => names.map((name) => `__test__/${name}.test.js`);
 
 /** What can't be cut into single bytes: frames that must come in one packet, and floods of hundreds of megabytes. */
-const WHOLE = 'receiving terminate\\(\\) in a message|stream destroy\\(\\) while the other side sends';
+const WHOLE =
+  'receiving terminate\\(\\) in a message|receiving too many pongs are pending|stream destroy\\(\\) while the other side sends';
 const FLOODS = 'reliability/memory';
 
 /** What moves bytes, without the scenarios of many megabytes: byte by byte they take a minute. */
