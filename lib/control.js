@@ -8,7 +8,7 @@
 const diagnostics = require('./diagnostics');
 const { openListener } = require('./listener');
 const { proxyFor } = require('./environment');
-const { fromReport } = require('./errors');
+const { fromReport, lostByFault } = require('./errors');
 const { redact } = require('./redact');
 const { remedyFor } = require('./remedy');
 const { TokenSource } = require('./token-source');
@@ -20,11 +20,6 @@ const ENGINE_RECONNECT = {
   stableAfter: 30_000,
   retryTerminal: false,
   recycleAfter: 23 * 3600_000
-};
-
-const ENGINE_FAILED = {
-  code: 'ERR_HYCO_INTERNAL',
-  message: 'The listener was lost by a fault of this package'
 };
 
 /** A limit that is switched off, for the engine. */
@@ -131,7 +126,7 @@ class Control {
         // Of offers nothing is heard any more.
         this.acceptor.rejectUndecided();
         // Not at our word: the engine could not go on, and nobody may take the server for one that listens.
-        if (!this.closeCalled) this.giveUp(fromReport(ENGINE_FAILED));
+        if (!this.closeCalled) this.giveUp(lostByFault('listener'));
         return this.onClosed();
     }
   }

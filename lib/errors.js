@@ -93,11 +93,13 @@ function withoutSecrets(report) {
   return result;
 }
 
-/** What is reported where the addon throws something that is no report. */
-const INTERNAL = Object.freeze({
-  code: 'ERR_HYCO_INTERNAL',
-  message: 'The call was lost by a fault of this package'
-});
+/**
+ * @param {string} what `'connection'`
+ * @return {RelayError} For whoever has lost it by a fault of this package
+ */
+function lostByFault(what) {
+  return new RelayError(`The ${what} was lost by a fault of this package`, { code: 'ERR_HYCO_INTERNAL' });
+}
 
 /**
  * What the addon has thrown, as users may see it: a failure comes as a report in JSON, a `TypeError` where an argument is
@@ -113,7 +115,7 @@ function fromAddon({ code, message }) {
     return invalidValue(report.message, causeOf(report.causes));
   }
   const [, option] = /\bon \w+\.(\w+)$/.exec(message) ?? [];
-  if (code === 'GenericFailure' || option === undefined) return fromReport(INTERNAL);
+  if (code === 'GenericFailure' || option === undefined) return lostByFault('call');
   // Without napi's own text, which quotes the value.
   return withCode(new TypeError(`The "${option}" option is of the wrong type`), 'ERR_INVALID_ARG_TYPE');
 }
@@ -191,5 +193,6 @@ module.exports = {
   invalidArgType,
   invalidArgValue,
   invalidValue,
+  lostByFault,
   systemError
 };

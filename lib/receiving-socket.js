@@ -9,7 +9,7 @@ const WebSocket = require('ws');
 
 const { callAll, streamDestroyed } = require('./callbacks');
 const { nextTick, setImmediate } = require('./clock');
-const { fromReport } = require('./errors');
+const { lostByFault } = require('./errors');
 const { Kind } = require('./records');
 const { DEFLATE, SendingSocket } = require('./sending-socket');
 const { Mark } = require('./socket-state');
@@ -21,11 +21,6 @@ const FastBuffer = Buffer[Symbol.species];
 const CAUSES = [undefined, 'ECONNRESET', 'EPIPE', 'ETIMEDOUT'];
 /** What the engine says of an opening of which there is nothing to say. */
 const PLAIN = Object.freeze({});
-/** Records of a connection are missing. */
-const LOST = Object.freeze({
-  code: 'ERR_HYCO_INTERNAL',
-  message: 'The connection was lost by a fault of this package'
-});
 const CLOSED_COMPRESSING = 'The socket was closed while data was being compressed';
 
 class ReceivingSocket extends SendingSocket {
@@ -192,12 +187,6 @@ class ReceivingSocket extends SendingSocket {
     this._emitError(error);
   }
 
-  _emitError(error) {
-    if (this._errorEmitted) return;
-    this._errorEmitted = true;
-    this.emit('error', error);
-  }
-
   /** What we do by ourselves may throw, too, by a `generateMask` of the program's: that ends the connection. */
   _react(act) {
     try {
@@ -214,7 +203,7 @@ class ReceivingSocket extends SendingSocket {
 
   /** A fault of ours has cost records of this connection: nothing can be relied on that might still come. */
   _onLost() {
-    const error = fromReport(LOST);
+    const error = lostByFault('connection');
     if (this._readyState === CONNECTING) this._abort(error);
     else if (this._readyState !== CLOSED) this._breakOff(error);
   }

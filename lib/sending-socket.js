@@ -374,6 +374,13 @@ class SendingSocket extends WebSocket {
     if (cb) nextTick(cb, notOpen(this));
   }
 
+  /** A socket has one error at most. */
+  _emitError(error) {
+    if (this._errorEmitted) return;
+    this._errorEmitted = true;
+    this.emit('error', error);
+  }
+
   /** Whether both close frames have gone, or ours after a protocol error. */
   _hasFinished() {
     if (!(this._marks & Mark.CLOSE_QUEUED)) return false;
@@ -435,9 +442,7 @@ function endWithError(socket, error) {
     socket._engine.native.closeWithin(socket._slot, socket._closeTimeout, false);
   }
   socket._endWriting();
-  if (socket._errorEmitted) return;
-  socket._errorEmitted = true;
-  socket.emit('error', error);
+  socket._emitError(error);
 }
 
 /** Gives up what waits for a blob, and behind it. */
