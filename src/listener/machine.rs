@@ -27,7 +27,7 @@ use crate::protocol::address::{Address, HostPolicy};
 use attempt::Attempt;
 pub use attempt::millis;
 use link::{Leaving, Link};
-pub use terms::{Action, Input};
+pub use terms::{ChannelAction, ChannelInput};
 
 mod attempt;
 mod link;
@@ -47,7 +47,7 @@ const DIAL_GUARD: Duration = Duration::from_secs(5);
 /// Where the machine's tokens come from.
 #[derive(Debug, Clone)]
 pub enum Tokens {
-    /// Asked for with [`Action::RequestToken`].
+    /// Asked for with [`ChannelAction::RequestToken`].
     Provider,
     /// At hand, with its end (since the start) where it can be read; `None` if the URI carries it.
     Held(Option<(Secret, Option<Duration>)>),
@@ -115,7 +115,7 @@ pub struct Machine {
     silent_links: u32,
     rtt: Option<Duration>,
     malformed: messages::Reports,
-    actions: Vec<Action>,
+    actions: Vec<ChannelAction>,
 }
 
 impl Machine {
@@ -177,7 +177,7 @@ impl Machine {
     }
 
     /// Takes one input at `now` (monotonic, since the start) and says what to do. Due timers run with every input.
-    pub fn handle(&mut self, now: Duration, input: Input<'_>) -> Vec<Action> {
+    pub fn handle(&mut self, now: Duration, input: ChannelInput<'_>) -> Vec<ChannelAction> {
         let late = self.next_deadline().map_or(Duration::ZERO, |due| now.saturating_sub(due));
         self.now = self.now.max(now);
         if !late.is_zero() {
@@ -193,43 +193,43 @@ impl Machine {
         std::mem::take(&mut self.actions)
     }
 
-    fn take(&mut self, input: Input<'_>) {
+    fn take(&mut self, input: ChannelInput<'_>) {
         match input {
-            Input::Start if !self.started && !self.closing => {
+            ChannelInput::Start if !self.started && !self.closing => {
                 self.started = true;
                 self.begin();
             }
-            Input::Start | Input::Tick => {}
-            Input::Token { value, expires_in } => self.token(value, expires_in),
-            Input::TokenFailed { error, terminal } => self.token_failed(&error, terminal),
-            Input::Opened(link) => self.opened(link),
-            Input::DialFailed { link, error, retry_after } => {
+            ChannelInput::Start | ChannelInput::Tick => {}
+            ChannelInput::Token { value, expires_in } => self.token(value, expires_in),
+            ChannelInput::TokenFailed { error, terminal } => self.token_failed(&error, terminal),
+            ChannelInput::Opened(link) => self.opened(link),
+            ChannelInput::DialFailed { link, error, retry_after } => {
                 if matches!(self.attempt, Attempt::Dialing { link: current, .. } if current == link) {
                     self.dial_failed(error, retry_after);
                 }
             }
-            Input::Text(link, text) => {
+            ChannelInput::Text(link, text) => {
                 if self.touch(link) {
                     self.text(link, text);
                 }
             }
-            Input::Binary(link) => {
+            ChannelInput::Binary(link) => {
                 if self.touch(link) {
                     self.binary(link);
                 }
             }
-            Input::Pong(link) => {
+            ChannelInput::Pong(link) => {
                 if self.touch(link) {
                     self.pong(link);
                 }
             }
-            Input::Frame(link) => {
+            ChannelInput::Frame(link) => {
                 self.touch(link);
             }
-            Input::Lost { link, code, reason } => self.lost(link, code, reason),
-            Input::RetryIn(delay) => self.retry_in(delay),
-            Input::UpdateToken { value, expires_in } => self.update_token(value, expires_in),
-            Input::Close => self.close(),
+            ChannelInput::Lost { link, code, reason } => self.lost(link, code, reason),
+            ChannelInput::RetryIn(delay) => self.retry_in(delay),
+            ChannelInput::UpdateToken { value, expires_in } => self.update_token(value, expires_in),
+            ChannelInput::Close => self.close(),
         }
     }
 
@@ -257,7 +257,7 @@ impl Machine {
         }
         self.closing = true;
         if let Attempt::Dialing { link, .. } = self.attempt {
-            self.actions.push(Action::AbortDial(link));
+            self.actions.push(ChannelAction::AbortDial(link));
         }
         self.attempt = Attempt::Idle;
         if let Some(link) = self.link.take() {
@@ -266,11 +266,11 @@ impl Machine {
         let until = self.now + self.config.close_timeout;
         for mut leaving in std::mem::take(&mut self.leaving) {
             if leaving.held {
-                self.actions.push(Action::Drop(leaving.id));
+                self.actions.push(ChannelAction::Drop(leaving.id));
                 continue;
             }
             if !leaving.disconnecting {
-                self.actions.push(Action::Disconnect(leaving.id));
+                self.actions.push(ChannelAction::Disconnect(leaving.id));
                 leaving.disconnecting = true;
                 leaving.until = until;
             }
@@ -279,7 +279,7 @@ impl Machine {
     }
 
     fn emit(&mut self, event: ListenerEvent) {
-        self.actions.push(Action::Emit(event));
+        self.actions.push(ChannelAction::Emit(event));
     }
 
     fn emit_error(&mut self, error: &RelayError, terminal: bool) {

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::link::{Leaving, Link};
-use super::{Action, DIAL_GUARD, HOLD, LinkId, Machine, OVERLAP, Tokens};
+use super::{ChannelAction, DIAL_GUARD, HOLD, LinkId, Machine, OVERLAP, Tokens};
 use crate::error::{ErrorKind, RelayError};
 use crate::listener::backoff::{Rule, rule};
 use crate::listener::config::{MAX_TEXT, Secret};
@@ -56,7 +56,7 @@ impl Machine {
     fn ask(&mut self, refresh: bool) {
         let reason = if refresh { TokenReason::Refused } else { TokenReason::Connect };
         self.attempt = Attempt::Asking { again: self.now + self.config.token_timeout, refresh };
-        self.actions.push(Action::RequestToken { refresh, reason });
+        self.actions.push(ChannelAction::RequestToken { refresh, reason });
     }
 
     /// `life` is the rest of the token's life.
@@ -75,7 +75,7 @@ impl Machine {
                 attempt: self.backoff.attempt(),
             });
         }
-        self.actions.push(Action::Dial { link, token });
+        self.actions.push(ChannelAction::Dial { link, token });
     }
 
     pub(super) fn opened(&mut self, id: LinkId) {
@@ -84,7 +84,7 @@ impl Machine {
             // Late news of a dial that was given up.
             other => {
                 self.attempt = other;
-                return self.actions.push(Action::Drop(id));
+                return self.actions.push(ChannelAction::Drop(id));
             }
         };
         self.needs_token = false;
@@ -106,7 +106,7 @@ impl Machine {
         }
         for held in self.leaving.extract_if(.., |leaving| leaving.held) {
             replaced = true;
-            self.actions.push(Action::Drop(held.id));
+            self.actions.push(ChannelAction::Drop(held.id));
         }
         self.link =
             Some(Link::new(id, self.now, (token, expires), recycle_after, &self.config, &mut self.rng));
@@ -183,7 +183,7 @@ impl Machine {
         if let Some(at) = self.leaving.iter().position(|leaving| leaving.id == id) {
             if !self.leaving[at].held {
                 self.leaving.swap_remove(at);
-                self.actions.push(Action::Drop(id));
+                self.actions.push(ChannelAction::Drop(id));
             }
             return;
         }
@@ -196,7 +196,7 @@ impl Machine {
         if matches!(code, Some(1008 | 1011)) {
             self.leaving.push(Leaving::held(link.id, self.now + HOLD));
         } else {
-            self.actions.push(Action::Drop(id));
+            self.actions.push(ChannelAction::Drop(id));
         }
         if code == Some(1008) {
             self.want_fresh = self.has_provider();
@@ -295,7 +295,7 @@ impl Machine {
                 self.ask(refresh);
             }
             Attempt::Dialing { link, deadline, .. } if deadline <= self.now => {
-                self.actions.push(Action::AbortDial(link));
+                self.actions.push(ChannelAction::AbortDial(link));
                 let error = RelayError::new(ErrorKind::Timeout, "Opening handshake has timed out");
                 self.dial_failed(error, None);
             }

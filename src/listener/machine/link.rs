@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::attempt::Attempt;
-use super::{Action, LinkId, Machine, MachineConfig, Tokens};
+use super::{ChannelAction, LinkId, Machine, MachineConfig, Tokens};
 use crate::error::{ErrorKind, RelayError};
 use crate::keep_alive;
 use crate::listener::backoff::{Rng, between};
@@ -205,9 +205,9 @@ impl Machine {
             let action = match self.config.keep_alive.mode {
                 KeepAliveMode::Ping => {
                     link.ping_sent.get_or_insert(now);
-                    Action::Ping(link.id)
+                    ChannelAction::Ping(link.id)
                 }
-                KeepAliveMode::Pong => Action::Pong(link.id),
+                KeepAliveMode::Pong => ChannelAction::Pong(link.id),
             };
             self.actions.push(action);
         }
@@ -226,7 +226,7 @@ impl Machine {
         if !link.heard {
             self.silent_links = self.silent_links.saturating_add(1);
         }
-        self.actions.push(Action::Drop(link.id));
+        self.actions.push(ChannelAction::Drop(link.id));
         let silence = self.now.saturating_sub(link.last_seen).as_secs_f64();
         let text = format!("The control channel is dead: nothing came in {silence:.1} s");
         self.after_link(&link, false, RelayError::new(ErrorKind::Disconnected, text));
@@ -239,7 +239,7 @@ impl Machine {
         match link.renewal {
             Renewal::At(at) if at <= self.now && provider => {
                 link.renewal = Renewal::Asking { again };
-                self.actions.push(Action::RequestToken { refresh: false, reason: TokenReason::Renew });
+                self.actions.push(ChannelAction::RequestToken { refresh: false, reason: TokenReason::Renew });
             }
             Renewal::At(at) if at <= self.now => {
                 link.renewal = Renewal::None;
@@ -250,7 +250,7 @@ impl Machine {
                 link.renewal = Renewal::Asking { again };
                 let text = "The token provider has not answered in time; asking again";
                 self.complain(&RelayError::new(ErrorKind::Token, text));
-                self.actions.push(Action::RequestToken { refresh: false, reason: TokenReason::Renew });
+                self.actions.push(ChannelAction::RequestToken { refresh: false, reason: TokenReason::Renew });
             }
             _ => {}
         }
@@ -302,7 +302,7 @@ impl Machine {
         link.expires = life.map(|life| now.saturating_add(life));
         link.renewed_at = Some(now);
         link.schedule_renewal(now, &self.config.tokens, &mut self.rng);
-        self.actions.push(Action::Send(link.id, control::renew_token(value.expose())));
+        self.actions.push(ChannelAction::Send(link.id, control::renew_token(value.expose())));
         self.token_backoff.reset();
         self.complained = None;
         let expires_in = life.map(|life| u64::try_from(life.as_millis()).unwrap_or(u64::MAX));
@@ -318,10 +318,10 @@ impl Machine {
                 return true;
             }
             if leaving.held || leaving.disconnecting {
-                actions.push(Action::Drop(leaving.id));
+                actions.push(ChannelAction::Drop(leaving.id));
                 return false;
             }
-            actions.push(Action::Disconnect(leaving.id));
+            actions.push(ChannelAction::Disconnect(leaving.id));
             leaving.disconnecting = true;
             leaving.until = close_until;
             !self.config.close_timeout.is_zero()

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{Action, LinkId, Machine};
+use super::{ChannelAction, LinkId, Machine};
 use crate::listener::events::ListenerEvent;
 use crate::protocol::address::Address;
 use crate::protocol::control::{self, ControlMessage, Request};
@@ -28,7 +28,7 @@ impl Machine {
         match control::parse(text) {
             Ok(ControlMessage::Accept(accept)) => {
                 if let Some(address) = self.checked(&accept.address) {
-                    self.actions.push(Action::Offer { accept, address });
+                    self.actions.push(ChannelAction::Offer { accept, address });
                 }
             }
             Ok(ControlMessage::Request(request)) => self.request(link, request),
@@ -55,7 +55,7 @@ impl Machine {
             (Some(_), _) => self.answer(link, &id),
             (None, Some(address)) => {
                 if let Some(address) = self.checked(&address) {
-                    self.actions.push(Action::AnswerRequest { id, address });
+                    self.actions.push(ChannelAction::AnswerRequest { id, address });
                 }
             }
             (None, None) => {}
@@ -74,7 +74,7 @@ impl Machine {
 
     /// The relay blocks listeners that leave requests without an answer.
     fn answer(&mut self, link: LinkId, request_id: &str) {
-        self.actions.push(Action::Send(link, control::not_implemented(request_id)));
+        self.actions.push(ChannelAction::Send(link, control::not_implemented(request_id)));
     }
 
     fn body_slot(&mut self, id: LinkId) -> Option<&mut Option<String>> {

@@ -13,7 +13,7 @@ use crate::protocol::control::Accept;
 
 /// What happened.
 #[derive(Debug)]
-pub enum Input<'a> {
+pub enum ChannelInput<'a> {
     /// Begin.
     Start,
     /// The provider's answer.
@@ -75,7 +75,7 @@ pub enum Input<'a> {
 
 /// What to do.
 #[derive(Debug)]
-pub enum Action {
+pub enum ChannelAction {
     /// Ask the provider; a second request before the answer asks for nothing more.
     RequestToken {
         /// A cached token will not do.
