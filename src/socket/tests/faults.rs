@@ -1,7 +1,9 @@
 //! What must not take the IO thread along: panics, and peers that never read.
 
 use super::*;
-use crate::socket::driver::{Cause, bury};
+use crate::socket::assembling::AssemblyHolder;
+use crate::socket::driver::bury;
+use crate::socket::report::Cause;
 
 const BIG: usize = 32 << 20;
 
