@@ -23,14 +23,12 @@ use super::handle::Socket;
 use super::intake::{Intake, fit};
 use super::link::{Chunk, ReadStep, SocketLink};
 use super::opening::{Established, Opening, open};
-use super::outgoing::{Masking, Outline};
 use super::pulse::Pulse;
 use super::report::{self, Cause};
 use super::send_side::WantedEnd;
 use super::spin;
 use super::tally::Yield;
-use crate::frame::{Decoder, DecoderOptions, Deflate, FrameError, Inflate, MaskKeys, OpCode, Role};
-use crate::keep_alive::KeepAliveMode;
+use crate::frame::{Decoder, DecoderOptions, Deflate, FrameError, Inflate, MaskKeys, Role};
 
 /// What one read yields at most. Whoever keeps a small message keeps the bytes around it alive, so it is not more.
 const READ: usize = 64 * 1024;
@@ -79,23 +77,13 @@ pub fn run(socket: Arc<Socket>, opening: Opening) -> impl Future<Output = ()> + 
             Cause::Internal
         });
         let struck = socket.side().broken == Some(Cause::Internal);
-        bury(&socket, if struck { Cause::Internal } else { cause });
+        socket.bury(if struck { Cause::Internal } else { cause });
     }
 }
 
 async fn start(socket: Arc<Socket>, mut opening: Opening) -> Option<Box<SocketDriver>> {
     let connection = open(&socket, &mut opening).await?;
     Some(Box::new(SocketDriver::new(socket, connection, opening.level)))
-}
-
-/// The last thing that is said of a socket.
-pub(super) fn bury(socket: &Socket, cause: Cause) {
-    let mut side = socket.side();
-    let (unwritten, opened) = (side.unwritten(), side.link.is_some());
-    side.bury(cause);
-    side.book(&socket.delivery, socket.options.max_backlog);
-    drop(side);
-    socket.tell(|batch, slot| report::push_closed(batch, slot, cause, opened, unwritten));
 }
 
 struct SocketDriver {
@@ -334,7 +322,7 @@ impl SocketDriver {
             if let (Some(pulse), Some(settings)) = (&mut self.pulse, &self.socket.options.keep_alive) {
                 let now = Instant::now();
                 let beat = pulse.beat(settings, self.socket.credit.reads(), now).ok_or(Cause::Timeout)?;
-                if beat.ping && ping(&self.socket, settings.mode, &mut io.keys) {
+                if beat.ping && self.socket.keep_alive(settings.mode, &mut io.keys) {
                     pulse.pinged(now);
                 }
                 due = Some(due.map_or(beat.next, |due| due.min(beat.next)));
@@ -358,22 +346,6 @@ impl SocketDriver {
             }
         }
     }
-}
-
-/// Sends what keeps the connection alive; true for a ping that the peer has to answer.
-fn ping(socket: &Socket, mode: KeepAliveMode, keys: &mut MaskKeys) -> bool {
-    let mut side = socket.side();
-    if side.closing || side.ending != WantedEnd::No {
-        return false;
-    }
-    let opcode = match mode {
-        KeepAliveMode::Ping => OpCode::Ping,
-        KeepAliveMode::Pong => OpCode::Pong,
-    };
-    let outline =
-        Outline { opcode, fin: true, rsv1: false, compress: false, mask: Masking::Random, receipt: false };
-    side.outgoing.append(outline, Some(keys.next_key()), &[]);
-    mode == KeepAliveMode::Ping
 }
 
 impl Drop for SocketDriver {

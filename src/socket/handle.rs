@@ -14,10 +14,11 @@ use super::delivery::{Batch, Delivery, Kind, Owner};
 use super::ends::Ends;
 use super::options::{SocketOptions, Tuning};
 use super::outgoing::{Masking, Outline};
-use super::report::Cause;
+use super::report::{self, Cause};
 use super::send_side::{SendSide, WantedEnd};
 use super::tally::{Received, SocketStats};
 use crate::frame::{MaskKeys, OpCode, frame_len};
+use crate::keep_alive::KeepAliveMode;
 use crate::sync::unpoisoned;
 
 /// One data socket.
@@ -149,6 +150,32 @@ impl Socket {
     /// Whether there is credit to read more, see [`Credit::may_read`].
     pub(super) fn may_read(self: &Arc<Self>) -> bool {
         self.credit.may_read(&self.delivery, &|| Arc::clone(self) as Arc<dyn Owner>)
+    }
+
+    /// Sends what keeps the connection alive; true for a ping that the peer has to answer.
+    pub(super) fn keep_alive(&self, mode: KeepAliveMode, keys: &mut MaskKeys) -> bool {
+        let mut side = self.side();
+        if side.closing || side.ending != WantedEnd::No {
+            return false;
+        }
+        let opcode = match mode {
+            KeepAliveMode::Ping => OpCode::Ping,
+            KeepAliveMode::Pong => OpCode::Pong,
+        };
+        let mask = Masking::Random;
+        let outline = Outline { opcode, fin: true, rsv1: false, compress: false, mask, receipt: false };
+        side.outgoing.append(outline, Some(keys.next_key()), &[]);
+        mode == KeepAliveMode::Ping
+    }
+
+    /// The last thing that is said of a socket.
+    pub(super) fn bury(&self, cause: Cause) {
+        let mut side = self.side();
+        let (unwritten, opened) = (side.unwritten(), side.link.is_some());
+        side.bury(cause);
+        side.book(&self.delivery, self.options.max_backlog);
+        drop(side);
+        self.tell(|batch, slot| report::push_closed(batch, slot, cause, opened, unwritten));
     }
 
     /// Hands over what JavaScript gets, on the socket's credit, and leaves an empty batch.

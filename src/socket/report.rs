@@ -9,7 +9,7 @@ use crate::error::{ErrorKind, ErrorReport, RelayError};
 use crate::frame::{DeflateParams, FrameError};
 use crate::transport::ResponseHead;
 
-/// What a connection broke of, as `lib/engine/records.js` numbers it.
+/// What a connection broke of, as `lib/socket/receiving.js` numbers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
     /// Nothing: it was ended in order, or by JavaScript.

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::socket::assembling::AssemblyHolder;
-use crate::socket::driver::bury;
 use crate::socket::report::Cause;
 
 const BIG: usize = 32 << 20;
@@ -50,7 +49,7 @@ fn what_is_sent_on_a_connection_that_was_given_up_is_dropped() {
     drop(side);
     // And so it is once the connection is gone.
     let socket = unread(&delivery, 0);
-    bury(&socket, Cause::Reset);
+    socket.bury(Cause::Reset);
     socket.send(&mut keys).frame(RECEIPT, &[1; 600]);
     assert_eq!(socket.side().outgoing.len(), 0);
     assert_eq!(socket.buffered_amount(), 608);
