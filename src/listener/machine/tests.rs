@@ -3,9 +3,9 @@ use std::collections::VecDeque;
 use proptest::prelude::*;
 
 use super::*;
-use crate::error::ErrorKind;
-use crate::listener::config::KeepAliveMode;
+use crate::listener::config::{KeepAlive, KeepAliveMode, ReconnectConfig};
 use crate::listener::events::TokenReason;
+use crate::protocol::address::{Address, HostPolicy};
 
 mod sim;
 use sim::*;
