@@ -138,9 +138,18 @@ function readSocketOptions(given) {
   return readTable(SOCKET, given ?? {}, 'options.');
 }
 
-/** @param {object} given @return {object} The emulator's options with their defaults, as `readServerOptions()` */
+/**
+ * The options of an emulator, with their defaults.
+ *
+ * @param {object} [given]
+ * @return {object} Plain data for the native side
+ * @throws {TypeError} as `readServerOptions()`
+ */
 function readEmulatorOptions(given) {
-  return readTable(EMULATOR, check.object(given ?? {}, 'options'), 'options.');
+  given = check.object(given ?? {}, 'options');
+  const settings = readTable(EMULATOR, given, 'options.');
+  warnOfMisspelt('RelayEmulator', given);
+  return settings;
 }
 
 function unknownNames(given, table, prefix = '') {
