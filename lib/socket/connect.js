@@ -4,12 +4,11 @@
 
 const { obey } = require('../shared/abort');
 const { check } = require('../shared/checks');
-const { nextTick, setImmediate } = require('../shared/clock');
+const { nextTick } = require('../shared/clock');
 const { isConnectionString, readConnectionString } = require('../shared/connection-address');
 const { invalidArgType, invalidArgValue } = require('../shared/errors');
 const { TOKEN_HEADER, addToken } = require('./dial');
 const { readCredentials, warnOfMisspelt } = require('../shared/options');
-const { releaseHeld } = require('./receiving');
 const { asksFor, splitToken, translate } = require('../shared/relay-address');
 const { RelayedWebSocket } = require('./socket');
 const { TokenSource } = require('../shared/token-source');
@@ -59,12 +58,12 @@ function dialWith(socket, relay, token) {
     addToken(request);
     socket._dial(request);
   } catch (error) {
-    socket._abandon(error);
+    socket._abort(error);
   }
 }
 
 function giveUp(socket, error) {
-  if (socket.readyState === RelayedWebSocket.CONNECTING) socket._abandon(error);
+  if (socket.readyState === RelayedWebSocket.CONNECTING) socket._abort(error);
 }
 
 /**
@@ -135,23 +134,12 @@ async function connectRelayed(address, token) {
     socket.once('error', reject);
     socket.once('open', () => {
       socket.off('error', reject);
-      holdForATurn(socket);
+      // Messages that came with the same packet would be gone before anybody has looked at the socket.
+      socket._holdForATurn();
       resolve();
     });
   });
   return socket;
-}
-
-/** Messages that came with the same packet would be gone before anybody has looked at the socket. */
-function holdForATurn(socket) {
-  if (socket._engine === undefined) {
-    socket.pause();
-    setImmediate(() => socket.resume());
-    return;
-  }
-  // Not `pause()`, which the program may call itself meanwhile.
-  socket._held ??= [];
-  setImmediate(releaseHeld, socket);
 }
 
 function destination(address, options) {
