@@ -3,12 +3,11 @@
 /** `relayedConnect()` and `connectRelayed()`: a sender's connection through the relay. */
 
 const { obey } = require('../shared/abort');
-const { check } = require('../shared/checks');
 const { nextTick } = require('../shared/clock');
 const { isConnectionString, readConnectionString } = require('../shared/connection-address');
 const { invalidArgType, invalidArgValue } = require('../shared/errors');
 const { TOKEN_HEADER, addToken } = require('./dial');
-const { readCredentials, warnOfMisspelt } = require('../shared/options');
+const { readSenderOptions, warnOfMisspelt } = require('../shared/options');
 const { asksFor, splitToken, translate } = require('../shared/relay-address');
 const { RelayedWebSocket } = require('./socket');
 const { TokenSource } = require('../shared/token-source');
@@ -92,16 +91,9 @@ function relayedConnect(address, token, fn) {
   }
   const given = readArguments(token);
   const { target, options } = destination(address, given);
-  const { token: secret, credential, keyName, tokenLifetime, protocols, headers, signal, ...rest } = options;
-  const abort = (signal ?? undefined) === undefined ? undefined : check.signal(signal, 'options.signal');
-  const secrets = { token: secret, credential, keyName, tokenLifetime };
-  // `key` is also ws's name of the TLS client key; a SAS key has a keyName.
-  if (keyName !== undefined && keyName !== null) {
-    secrets.key = rest.key;
-    delete rest.key;
-  }
-  const credentials = readCredentials(secrets);
-  const settings = { ...rest, relay: {}, headers: { ...headers } };
+  const { credentials, signal, rest } = readSenderOptions(options);
+  const { protocols, headers, ...others } = rest;
+  const settings = { ...others, relay: {}, headers: { ...headers } };
   warnOfMisspelt('relayedConnect', given);
 
   let socket;
@@ -117,7 +109,7 @@ function relayedConnect(address, token, fn) {
         : new RelayedWebSocket(target, list(protocols), settings);
   }
   if (typeof fn === 'function') socket.once('open', () => fn(socket));
-  if (abort !== undefined) obey(socket, abort);
+  if (signal !== undefined) obey(socket, signal);
   return socket;
 }
 
