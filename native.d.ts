@@ -39,8 +39,8 @@ export declare class NativeEngine {
   unref(): void
   /**
    * Moves up to `rows` records into `table` and their payloads into `intake`, which no program ever sees, and from
-   * there into `block`, from `from` on. Returns `used * 8192 + count * 4 + how it ended` (0 empty, 1 table full,
-   * 2 block full, 3 chunk).
+   * there into `block`, from `from` on. Returns three numbers in one: why it ended in the lowest two bits (0 empty,
+   * 1 table full, 2 block full, 3 chunk), the count of records in the next eleven, then that of bytes in `block`.
    */
   drain(table: Uint32Array, intake: Uint8Array, block: Uint8Array, from: number, rows: number): number
   /** The chunk that the next records are about, after a drain that ended with 3. */

@@ -12,7 +12,8 @@ use crate::error::{ErrorKind, RelayError};
 use crate::frame::negotiation;
 use crate::frame::{DeflateOptions, WindowBits, most_held};
 use crate::head::Head;
-use crate::socket::{Assembling, Compression, KeepAlive, Opening, SocketOptions, Tuning};
+use crate::keep_alive::{KeepAlive, KeepAliveMode};
+use crate::socket::{Assembling, Compression, Opening, SocketOptions, Tuning};
 use crate::transport::proxy::{self, Proxy};
 use crate::transport::{self, DialRequest};
 
@@ -154,7 +155,7 @@ pub(super) fn socket_options(limits: &SocketLimits) -> SocketOptions {
         keep_alive: limits.keep_alive.as_ref().map(|keep_alive| KeepAlive {
             interval: milliseconds(keep_alive.interval).max(Duration::from_millis(1)),
             timeout: milliseconds(keep_alive.timeout),
-            pong: keep_alive.pong,
+            mode: if keep_alive.pong { KeepAliveMode::Pong } else { KeepAliveMode::Ping },
         }),
     }
 }

@@ -119,8 +119,8 @@ impl NativeEngine {
     }
 
     /// Moves up to `rows` records into `table` and their payloads into `intake`, which no program ever sees, and from
-    /// there into `block`, from `from` on. Returns `used * 8192 + count * 4 + how it ended` (0 empty, 1 table full,
-    /// 2 block full, 3 chunk).
+    /// there into `block`, from `from` on. Returns three numbers in one: why it ended in the lowest two bits (0 empty,
+    /// 1 table full, 2 block full, 3 chunk), the count of records in the next eleven, then that of bytes in `block`.
     #[napi(catch_unwind)]
     pub fn drain(
         &self,
