@@ -11,11 +11,8 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
 
 export declare class NativeEmulator {
   constructor()
-  /**
-   * Starts; gives `{"authority", "port"}` or `{"error"}`. `onEvent` gets each event as JSON, the last one of
-   * type `closed`.
-   */
-  start(options: string, onEvent: (event: string) => void): string
+  /** Starts. `onEvent` gets each event as JSON, the last one of type `closed`. */
+  start(options: string, onEvent: (event: string) => void): Place
   /** Begins to stop; the event `closed` tells the end. */
   close(force: boolean): void
   /** Turns the delivery of events on. */
@@ -235,6 +232,14 @@ export declare function panicOnce(name: string): boolean
 
 /** Takes a connection string apart. */
 export declare function parseConnectionString(text: string): ConnectionStringProperties
+
+/** Where it is reached. */
+export interface Place {
+  /** `host:port`. */
+  authority: string
+  /** The bound port. */
+  port: number
+}
 
 /** What is wrong with the URL of a proxy: "its port …". Nothing if it can be used. */
 export declare function proxyFault(url: string): string | null
