@@ -11,7 +11,7 @@ const { EventEmitter } = require('node:events');
 
 const opened = [];
 
-/** The native listener's handle, which remembers what it was asked. */
+/** The handle and the native listener in one, which remembers what it was asked. */
 class FakeListener {
   constructor(config, owner) {
     this.config = config;
@@ -24,6 +24,10 @@ class FakeListener {
     this.expired = new Set();
     this.referenced = true;
     this.closes = 0;
+  }
+
+  get native() {
+    return this;
   }
 
   /** Reports an event to the server. */
@@ -73,7 +77,7 @@ class FakeListener {
     this.calls.push(['admitHost', question, admitted]);
   }
 
-  retryIn(delay, channel) {
+  retryIn(channel, delay) {
     this.calls.push(['retryIn', delay, channel]);
   }
 
@@ -86,7 +90,7 @@ class FakeListener {
   }
 
   stats() {
-    return { rtt: 5 };
+    return JSON.stringify({ rtt: 5 });
   }
 
   close() {
@@ -160,9 +164,7 @@ FakeSocket.CONNECTING = 0;
 
 function acceptSocket(listener, offerId, accept) {
   if (listener.fault !== undefined) throw listener.fault;
-  if (listener.expired.has(offerId)) {
-    throw Object.assign(new Error('The offer has expired'), { code: 'ERR_HYCO_TIMEOUT' });
-  }
+  if (listener.expired.has(offerId)) return undefined;
   const socket = new FakeSocket(accept.address);
   listener.dials.set(offerId, {
     accept,

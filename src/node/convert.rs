@@ -7,6 +7,7 @@ use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use zeroize::Zeroizing;
 
+use super::thrown::thrown;
 use super::tls::NativeTlsContext;
 use crate::error::{ErrorKind, RelayError};
 use crate::frame::negotiation;
@@ -174,11 +175,6 @@ pub(super) fn parse_proxy(url: &str) -> Result<Arc<Proxy>> {
 
 fn invalid(text: &str) -> Error {
     thrown(&RelayError::new(ErrorKind::InvalidArgument, text))
-}
-
-/// The error that a synchronous call throws; JavaScript makes a typed one of it.
-pub(super) fn thrown(error: &RelayError) -> Error {
-    Error::from_reason(serde_json::to_string(&error.report()).unwrap_or_else(|_| error.to_string()))
 }
 
 fn window(bits: Option<u32>) -> WindowBits {

@@ -7,9 +7,9 @@ use napi::bindgen_prelude::Result;
 use napi_derive::napi;
 use zeroize::Zeroizing;
 
-use super::convert::thrown;
 use super::guard::attempt;
 use super::text::{Answer, Text};
+use super::thrown::thrown;
 use crate::transport::proxy;
 use crate::{connection_string, sas, uri};
 
