@@ -28,7 +28,8 @@ const Kind = Object.freeze({
   FRAGMENTS: 15,
   LISTENER: 16,
   SHUT: 17,
-  LOST: 18
+  LOST: 18,
+  OFFER: 19
 });
 
 /** Bits of an outgoing frame's meta beside its opcode. */

@@ -117,6 +117,7 @@ pub(super) fn opening(options: DialOptions) -> Result<(Opening, SocketOptions)> 
             level,
             tells_head: true,
             admission: None,
+            opened: None,
         },
         limits,
     ))

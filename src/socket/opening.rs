@@ -35,6 +35,8 @@ pub struct Opening {
     pub tells_head: bool,
     /// Word on whether to dial at all, which the dial waits for within its own limit; `None`: at once.
     pub admission: Option<oneshot::Receiver<Result<(), RelayError>>>,
+    /// Called when the connection is open, or dropped when there will be none: before JavaScript hears of either.
+    pub opened: Option<Box<dyn FnOnce() + Send>>,
 }
 
 /// A connection whose handshake is done.
@@ -64,14 +66,17 @@ async fn dial(
 /// Opens; `None` where no WebSocket came of it, which has then been reported.
 pub(super) async fn open(socket: &Arc<Socket>, opening: &mut Opening) -> Option<Established> {
     let dial = Box::pin(dial(opening.admission.take(), &opening.request));
+    let on_open = opening.opened.take();
     let opened = match unless_terminated(socket, dial).await? {
         Ok(opened) => opened,
         Err(error) => {
+            drop(on_open);
             socket.tell(|batch, slot| report::push_failure(batch, slot, &error));
             return None;
         }
     };
     if !opened.response.is_upgrade() {
+        drop(on_open);
         Box::pin(answer(socket, opened, opening.request.handshake_timeout)).await;
         return None;
     }
@@ -85,6 +90,7 @@ pub(super) async fn open(socket: &Arc<Socket>, opening: &mut Opening) -> Option<
     let (protocol, agreed) = match agreed {
         Ok(agreed) => agreed,
         Err(reason) => {
+            drop(on_open);
             socket.tell(|batch, slot| report::push_bad_upgrade(batch, slot, &opened.response, reason));
             return None;
         }
@@ -103,6 +109,9 @@ pub(super) async fn open(socket: &Arc<Socket>, opening: &mut Opening) -> Option<
     let link = Arc::new(SocketLink::new(tcp, tls, socket.tuning));
     // Before JavaScript hears of it: what it sends in `open` is to go out at once.
     socket.side().link = Some(Arc::clone(&link));
+    if let Some(on_open) = on_open {
+        on_open();
+    }
     socket.tell(|batch, slot| report.push(batch, slot));
     Some(Established { link, agreed, early })
 }

@@ -358,6 +358,7 @@ fn opening(setup: &Setup, port: u16) -> Opening {
         level: 6,
         tells_head: true,
         admission: None,
+        opened: None,
     }
 }
 
