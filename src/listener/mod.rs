@@ -241,8 +241,6 @@ fn machine_config(shared: &Shared, channel: u16) -> MachineConfig {
         keep_alive: config.keep_alive,
         reconnect: config.reconnect.clone(),
         handshake_timeout: config.handshake_timeout,
-        close_timeout: config.close_timeout,
-        token_timeout: config.token_timeout,
         recycle_after: config.recycle_after,
         listen: config.listen.clone(),
         hosts: config.rendezvous_hosts,

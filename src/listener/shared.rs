@@ -13,7 +13,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 
 use super::answers::{Answer, Answers, Says};
-use super::config::{ListenerConfig, Secret};
+use super::config::{CLOSE_TIMEOUT, ListenerConfig, Secret, TOKEN_TIMEOUT};
 use super::dialer::{Dialer, NetworkDialer};
 use super::events::{ListenerEvent, ListenerSink, ListenerState, TokenReason};
 use super::hosts::Questions;
@@ -86,7 +86,7 @@ impl Shared {
             network: Arc::new(NetworkDialer::new(&config)),
             runtime,
             counters: Counters::default(),
-            answers: Answers::new(config.max_concurrent_rejects),
+            answers: Answers::new(),
             inputs,
             wake: Notify::new(),
             inner: Mutex::new(inner),
@@ -126,8 +126,7 @@ impl Shared {
     }
 
     pub(super) fn request_token(&self, channel: u16, refresh: bool, reason: TokenReason) {
-        let patience = self.config.token_timeout;
-        let event = self.lock().broker.request(Instant::now(), patience, (channel, refresh, reason));
+        let event = self.lock().broker.request(Instant::now(), TOKEN_TIMEOUT, (channel, refresh, reason));
         if let Some(event) = event {
             self.emit(event);
         }
@@ -213,7 +212,7 @@ impl Shared {
         }
         let now = Instant::now();
         let since = self.lock().drain_until.map_or(now, |until| until.min(now));
-        self.answers.finish(since + self.config.close_timeout).await;
+        self.answers.finish(since + CLOSE_TIMEOUT).await;
         self.emit(ListenerEvent::Closed);
     }
 

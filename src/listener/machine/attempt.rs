@@ -11,7 +11,7 @@ use super::context::ChannelContext;
 use super::terms::{ChannelAction, LinkId, Tokens, millis};
 use crate::error::{ErrorKind, RelayError};
 use crate::listener::backoff::{Backoff, Rule, rule};
-use crate::listener::config::{ReconnectConfig, Secret};
+use crate::listener::config::{ReconnectConfig, Secret, TOKEN_TIMEOUT};
 use crate::listener::events::{ListenerEvent, TokenReason};
 
 /// A dial is given up by the machine itself if the dialer does not within its own limit.
@@ -124,7 +124,7 @@ impl Attempt {
 
     fn ask(&mut self, refresh: bool, context: &mut ChannelContext) {
         let reason = if refresh { TokenReason::Refused } else { TokenReason::Connect };
-        self.stage = AttemptStage::Asking { again: context.now + context.config.token_timeout, refresh };
+        self.stage = AttemptStage::Asking { again: context.now + TOKEN_TIMEOUT, refresh };
         context.request_token(refresh, reason);
     }
 
