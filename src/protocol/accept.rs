@@ -5,11 +5,9 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::control::{Accept, header};
 use crate::error::{ErrorKind, RelayError};
 use crate::head::Head;
 
-pub use super::address::host_allowed;
 pub use crate::head::is_token;
 
 /// Prefix of every query parameter that belongs to the relay.
@@ -104,23 +102,6 @@ pub fn header_safe(text: &str) -> String {
 /// `application/x-www-form-urlencoded`, as the SDKs encode descriptions.
 fn form_encode(text: &str) -> String {
     url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
-}
-
-/// The subprotocols that the sender offers, in its order, without duplicates and without what is no token.
-pub fn offered_protocols(accept: &Accept) -> Vec<String> {
-    let mut offered: Vec<String> = Vec::new();
-    let text = header(&accept.connect_headers, "sec-websocket-protocol").unwrap_or_default();
-    for name in text.split(',').map(str::trim).filter(|name| is_token(name)) {
-        if !offered.iter().any(|known| known == name) {
-            offered.push(name.to_owned());
-        }
-    }
-    offered
-}
-
-/// The default choice: the first subprotocol offered.
-pub fn first_protocol(accept: &Accept) -> Option<String> {
-    offered_protocols(accept).into_iter().next()
 }
 
 /// True for text that can stand as a header's value: visible ASCII, spaces and tabs.
