@@ -10,23 +10,23 @@ const MAY_USE = {
   sync: [],
   buffers: [],
   error: [],
-  head: ['error'],
+  http: ['error'],
   keep_alive: [],
   stats: [],
   uri: ['error'],
   config: ['error'],
   connection_string: ['error'],
   sas: ['error', 'uri'],
-  protocol: ['error', 'head', 'uri'],
+  protocol: ['error', 'http', 'uri'],
   frame: ['buffers', 'error'],
   fuzz: [],
-  transport: ['error', 'config', 'head'],
-  socket: ['buffers', 'error', 'config', 'frame', 'keep_alive', 'transport', 'stats'],
+  transport: ['error', 'config', 'http'],
+  socket: ['buffers', 'error', 'config', 'frame', 'http', 'keep_alive', 'transport', 'stats'],
   listener: [
     'error',
     'keep_alive',
     'config',
-    'head',
+    'http',
     'uri',
     'sas',
     'connection_string',
@@ -37,7 +37,7 @@ const MAY_USE = {
     'stats'
   ],
   dial: ['error', 'config', 'uri', 'sas', 'protocol', 'transport', 'socket', 'frame', 'stats'],
-  emulator: ['error', 'uri', 'sas', 'protocol'],
+  emulator: ['error', 'http', 'uri', 'sas', 'protocol'],
   node: null
 };
 

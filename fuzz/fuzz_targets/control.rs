@@ -2,8 +2,9 @@
 #![no_main]
 
 use core_under_test::error::ErrorKind;
+use core_under_test::http::headers::is_token;
 use core_under_test::protocol::accept::{
-    first_protocol, is_token, logical_target, offered_protocols, reject_address, rendezvous_head,
+    first_protocol, logical_target, offered_protocols, reject_address, rendezvous_head,
 };
 use core_under_test::protocol::address::{Address, HostPolicy};
 use core_under_test::protocol::control::{self, Accept, ControlMessage};

@@ -5,12 +5,12 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::control::{Accept, header};
+use super::control::Accept;
 use crate::error::{ErrorKind, RelayError};
-use crate::head::Head;
+use crate::http::HeaderLines;
+use crate::http::headers::{is_token, values};
 
 pub use super::address::host_allowed;
-pub use crate::head::is_token;
 
 /// Prefix of every query parameter that belongs to the relay.
 pub const PARAMETER_PREFIX: &str = "sb-hc-";
@@ -109,7 +109,7 @@ fn form_encode(text: &str) -> String {
 /// The subprotocols that the sender offers, in its order, without duplicates and without what is no token.
 pub fn offered_protocols(accept: &Accept) -> Vec<String> {
     let mut offered: Vec<String> = Vec::new();
-    let text = header(&accept.connect_headers, "sec-websocket-protocol").unwrap_or_default();
+    let text = values(&accept.connect_headers, "sec-websocket-protocol").next().unwrap_or_default();
     for name in text.split(',').map(str::trim).filter(|name| is_token(name)) {
         if !offered.iter().any(|known| known == name) {
             offered.push(name.to_owned());
@@ -161,8 +161,8 @@ const RESERVED: &[&str] = &[
 ];
 
 /// The lines that every handshake of a listener begins with.
-pub fn handshake_head(host_header: &str) -> Head {
-    let mut head = Head::default();
+pub fn handshake_head(host_header: &str) -> HeaderLines {
+    let mut head = HeaderLines::default();
     head.push("Host", host_header);
     head.push("Connection", "Upgrade");
     head.push("Upgrade", "websocket");
@@ -181,7 +181,7 @@ pub fn rendezvous_head(
     protocol: Option<&str>,
     extensions: Option<&str>,
     extra: &[String],
-) -> Result<Head, RelayError> {
+) -> Result<HeaderLines, RelayError> {
     let mut head = handshake_head(host_header);
     if let Some(protocol) = protocol {
         if !is_token(protocol) {

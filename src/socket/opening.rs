@@ -18,8 +18,9 @@ use super::link::Link;
 use super::{Ending, Socket};
 use crate::error::{ErrorKind, RelayError};
 use crate::frame::DeflateParams;
+use crate::http::ResponseHead;
 use crate::transport::body::read_body;
-use crate::transport::{self, DialRequest, Opened, ResponseHead};
+use crate::transport::{self, DialRequest, Opened};
 
 /// How a socket is to be opened.
 pub struct Opening {

@@ -10,7 +10,7 @@ use super::*;
 const TOKEN: &str = "sb-hc-token=SharedAccessSignature-hidden";
 
 fn request_to(port: u16) -> DialRequest {
-    let mut head = Head::default();
+    let mut head = HeaderLines::default();
     head.push("Host", "relay");
     head.push("Connection", "Upgrade");
     head.push("Upgrade", "websocket");
