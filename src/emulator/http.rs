@@ -42,7 +42,7 @@ pub async fn read_head(
         match reader.push(&buffer) {
             Ok(Some(done)) => return Ok(done),
             Ok(None) => {}
-            Err(Malformed { code: Malformed::OVERFLOW, .. }) => {
+            Err(Malformed::OVERFLOW) => {
                 return Err(HeadError::Bad(400, "Bad Request - Request Too Long"));
             }
             Err(_) => return Err(HeadError::Bad(400, "Bad Request")),

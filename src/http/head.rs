@@ -94,7 +94,7 @@ impl<H> HeadReader<H> {
                 Ok(Some((head, std::mem::take(&mut self.buffer))))
             }
             None if length < self.max => Ok(None),
-            _ => Err(OVERFLOW),
+            _ => Err(Malformed::OVERFLOW),
         }
     }
 
@@ -197,13 +197,12 @@ fn latin1(bytes: &[u8]) -> String {
     bytes.iter().map(|&byte| char::from(byte)).collect()
 }
 
-const OVERFLOW: Malformed = Malformed::new(Malformed::OVERFLOW, "Header overflow");
 const INVALID_STATUS: Malformed = Malformed::new("HPE_INVALID_STATUS", "Invalid status code");
 
 fn malformed(error: httparse::Error, bytes: &[u8]) -> Malformed {
     use httparse::Error as E;
     match error {
-        E::TooManyHeaders => OVERFLOW,
+        E::TooManyHeaders => Malformed::OVERFLOW,
         E::HeaderName => Malformed::new("HPE_INVALID_HEADER_TOKEN", "Invalid header token"),
         E::HeaderValue => Malformed::new("HPE_INVALID_HEADER_TOKEN", "Invalid header value char"),
         E::NewLine => Malformed::new("HPE_LF_EXPECTED", "Missing expected LF after header value"),

@@ -10,8 +10,8 @@ pub struct Malformed {
 }
 
 impl Malformed {
-    /// The code of a head that is too long.
-    pub const OVERFLOW: &str = "HPE_HEADER_OVERFLOW";
+    /// A head that is too long, or has too many lines.
+    pub const OVERFLOW: Self = Self::new("HPE_HEADER_OVERFLOW", "Header overflow");
 
     pub(super) const fn new(code: &'static str, text: &'static str) -> Self {
         Self { code, text }

@@ -209,7 +209,7 @@ async fn another_status_is_for_the_caller_to_judge() {
     let opened = open(&request_to(port)).await.unwrap();
     assert_eq!(opened.response.status, 404);
     assert_eq!(opened.response.reason, "Endpoint does not exist. TrackingId:1_G2, SystemTracker:x");
-    let mut body = body::read_body(opened.stream, &opened.response, opened.leftover, 1024).unwrap();
+    let mut body = body::read_body(opened.stream, &opened.response, opened.leftover).unwrap();
     let mut text = Vec::new();
     while let Some(chunk) = body.chunk().await.unwrap() {
         text.extend_from_slice(&chunk);
