@@ -2,11 +2,11 @@
 
 const { EventEmitter } = require('node:events');
 
-const { NativeEmulator } = require('./lib/native.js');
+const { NativeEmulator } = require('./lib/shared/native.js');
 const { readOptions } = require('./lib/emulator/options.js');
 const { Faults } = require('./lib/emulator/faults.js');
-const { check, readTable } = require('./lib/checks.js');
-const { fromReport, invalidArgValue } = require('./lib/errors.js');
+const { check, readTable } = require('./lib/shared/checks.js');
+const { fromReport, invalidArgValue } = require('./lib/shared/errors.js');
 
 const URI_OPTIONS = { id: [undefined, check.string], token: [undefined, check.any] };
 const CLOSE_OPTIONS = { force: [false, check.truth] };

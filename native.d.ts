@@ -85,7 +85,7 @@ export declare class NativeEngine {
   bufferedAmount(slot: number): number
   /** Both ends of the connection, as `local remote`; each is empty where it is not known. */
   addresses(slot: number): string
-  /** What the socket has carried, as `lib/socket-stats.js` numbers it. */
+  /** What the socket has carried, as `lib/socket/stats.js` numbers it. */
   socketStats(slot: number, into: Float64Array): void
   /**
    * Frees a slot after its last record; returns the bytes that were still sent to it behind that, and fills in
@@ -154,7 +154,7 @@ export interface ConnectionStringProperties {
 /** A token for `uri` that expires at `expires_at`, in Unix seconds. */
 export declare function createRelayToken(uri: string, keyName: string, key: string, expiresAt: number): string
 
-/** permessage-deflate as `lib/opening.js` writes it: windows are bits, 0 for `false` and 1 for `true`. */
+/** permessage-deflate as `lib/socket/dial.js` writes it: windows are bits, 0 for `false` and 1 for `true`. */
 export interface DeflateOffer {
   serverNoContextTakeover?: boolean
   clientNoContextTakeover?: boolean

@@ -5,17 +5,17 @@ const { once } = require('node:events');
 const { IncomingMessage } = require('node:http');
 const { inspect } = require('node:util');
 
-jest.mock('../lib/listener', () => require('./helpers/fake-engine').listener);
-jest.mock('../lib/relayed-socket', () => require('./helpers/fake-engine').relayedSocket);
+jest.mock('../lib/listener/handle', () => require('./helpers/fake-engine').listener);
+jest.mock('../lib/socket/socket', () => require('./helpers/fake-engine').relayedSocket);
 
 let mockNextTick = process.nextTick;
-jest.mock('../lib/clock', () => ({
-  ...jest.requireActual('../lib/clock'),
+jest.mock('../lib/shared/clock', () => ({
+  ...jest.requireActual('../lib/shared/clock'),
   nextTick: (...args) => mockNextTick(...args)
 }));
 
 const { closeServers, startServer } = require('./helpers/fake-server');
-const { RelayedServer } = require('../lib/relayed-server');
+const { RelayedServer } = require('../lib/listener/server');
 
 const start = (options) => startServer(RelayedServer, options);
 const PROTOCOLS = { headers: { 'Sec-WebSocket-Protocol': 'a, b' } };

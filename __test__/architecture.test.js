@@ -94,19 +94,19 @@ test('only the binding names napi, and only it may hold unsafe code', () => {
   }
 });
 
-test('only lib/native.js loads the addon', () => {
+test('only lib/shared/native.js loads the addon', () => {
   const loaders = ['index.js', 'index.mjs', ...filesUnder('lib', '.js')].filter((file) => {
     const source = readFileSync(path.join(root, file), 'utf8');
     const names = [...source.matchAll(/(?:require\(|from |import\()\s*['"]([^'"]+)['"]/g)].map(
       ([, name]) => name
     );
-    // lib/native.js goes by the same name in its own folder; what counts is the generated file at the root.
+    // lib/shared/native.js goes by the same name in its own folder; what counts is the generated file at the root.
     return names.some((name) => {
       const target = path.posix.join(path.posix.dirname(file), name);
       return target === 'native' || target === 'native.js' || target.endsWith('.node');
     });
   });
-  expect(loaders).toEqual(['lib/native.js']);
+  expect(loaders).toEqual(['lib/shared/native.js']);
 });
 
 test('the fuzz targets are built with the dependencies of the core', () => {

@@ -6,7 +6,7 @@ const { once } = require('node:events');
 
 const { RelayedServer, RelayedWebSocket, connectRelayed, relayedConnect } = require('..');
 const { RelayEmulator } = require('../emulator.js');
-const { getEngine } = require('../lib/engine.js');
+const { getEngine } = require('../lib/engine/engine.js');
 
 const engine = getEngine();
 let relay;

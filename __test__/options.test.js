@@ -2,7 +2,7 @@
 
 const { inspect } = require('node:util');
 
-const { readCredentials, readServerOptions } = require('../lib/options');
+const { readCredentials, readServerOptions } = require('../lib/shared/options');
 
 const SERVER = 'wss://ns.test:443/$hc/hyco?sb-hc-action=listen';
 const read = (options) => readServerOptions({ server: SERVER, token: 'secret-token', ...options }).settings;

@@ -3,12 +3,12 @@
 const EventEmitter = require('node:events');
 const { inspect, inherits } = require('node:util');
 
-jest.mock('../lib/listener', () => require('./helpers/fake-engine').listener);
-jest.mock('../lib/relayed-socket', () => require('./helpers/fake-engine').relayedSocket);
+jest.mock('../lib/listener/handle', () => require('./helpers/fake-engine').listener);
+jest.mock('../lib/socket/socket', () => require('./helpers/fake-engine').relayedSocket);
 
 const { lastListener } = require('./helpers/fake-engine');
 const { URI, closeServers, startServer } = require('./helpers/fake-server');
-const { RelayedServer, createRelayedServer } = require('../lib/relayed-server');
+const { RelayedServer, createRelayedServer } = require('../lib/listener/server');
 
 const { once } = EventEmitter;
 const start = (options) => startServer(RelayedServer, options);

@@ -4,11 +4,11 @@
 
 const { once } = require('node:events');
 
-jest.mock('../lib/listener', () => require('./helpers/fake-engine').listener);
-jest.mock('../lib/relayed-socket', () => require('./helpers/fake-engine').relayedSocket);
+jest.mock('../lib/listener/handle', () => require('./helpers/fake-engine').listener);
+jest.mock('../lib/socket/socket', () => require('./helpers/fake-engine').relayedSocket);
 
 const { closeServers, startServer } = require('./helpers/fake-server');
-const { RelayedServer } = require('../lib/relayed-server');
+const { RelayedServer } = require('../lib/listener/server');
 
 const report = (fields) => ({ code: 'ERR_HYCO_UNAUTHORIZED', message: 'refused', ...fields });
 let warn;

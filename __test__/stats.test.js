@@ -7,7 +7,7 @@ const http = require('node:http');
 
 const WebSocket = require('..');
 const { RelayEmulator } = require('../emulator.js');
-const { Histogram } = require('../lib/histogram');
+const { Histogram } = require('../lib/listener/histogram');
 
 const { RelayedServer, RelayedWebSocket, connectRelayed } = WebSocket;
 

@@ -1,10 +1,10 @@
 'use strict';
 
 /**
- * Stands in for `lib/listener.js` and `lib/relayed-socket.js`: a listener that does what the test says. Use with
+ * Stands in for `lib/listener/handle.js` and `lib/socket/socket.js`: a listener that does what the test says. Use with
  *
- *     jest.mock('../lib/listener', () => require('./helpers/fake-engine').listener);
- *     jest.mock('../lib/relayed-socket', () => require('./helpers/fake-engine').relayedSocket);
+ *     jest.mock('../lib/listener/handle', () => require('./helpers/fake-engine').listener);
+ *     jest.mock('../lib/socket/socket', () => require('./helpers/fake-engine').relayedSocket);
  */
 
 const { EventEmitter } = require('node:events');

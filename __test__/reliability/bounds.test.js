@@ -10,8 +10,8 @@ const path = require('node:path');
 
 const { RawPeer } = require('../helpers/raw-peer.js');
 const { binary } = require('../helpers/frames.js');
-const { readServerOptions } = require('../../lib/options.js');
-const { RelayedWebSocket } = require('../../lib/relayed-socket.js');
+const { readServerOptions } = require('../../lib/shared/options.js');
+const { RelayedWebSocket } = require('../../lib/socket/socket.js');
 
 const root = path.join(__dirname, '..', '..');
 const read = (name) => readFileSync(path.join(root, name), 'utf8');

@@ -1,6 +1,6 @@
 'use strict';
 
-const { REQUIRED, check, readTable } = require('../checks.js');
+const { REQUIRED, check, readTable } = require('../shared/checks.js');
 
 const PATH = { path: [undefined, check.string] };
 const CHANNEL = { ...PATH, id: [undefined, check.string] };

@@ -2,7 +2,7 @@
 
 const { randomBytes } = require('node:crypto');
 
-const { readEmulatorOptions, warnOfMisspelt } = require('../options');
+const { readEmulatorOptions, warnOfMisspelt } = require('../shared/options');
 
 /**
  * Checks the options of `RelayEmulator.start` and fills in the defaults.

@@ -37,7 +37,7 @@ impl EngineOptions {
     }
 }
 
-/// permessage-deflate as `lib/opening.js` writes it: windows are bits, 0 for `false` and 1 for `true`.
+/// permessage-deflate as `lib/socket/dial.js` writes it: windows are bits, 0 for `false` and 1 for `true`.
 #[napi(object)]
 pub struct DeflateOffer {
     pub server_no_context_takeover: Option<bool>,

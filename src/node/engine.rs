@@ -1,4 +1,4 @@
-//! The native end of `lib/engine.js`: slots, deliveries and sends.
+//! The native end of `lib/engine/engine.js`: slots, deliveries and sends.
 
 use std::collections::HashMap;
 use std::iter;
@@ -291,7 +291,7 @@ impl NativeEngine {
         Answer(self.slots.with("addresses", slot, Socket::addresses).unwrap_or_default())
     }
 
-    /// What the socket has carried, as `lib/socket-stats.js` numbers it.
+    /// What the socket has carried, as `lib/socket/stats.js` numbers it.
     #[napi(catch_unwind)]
     pub fn socket_stats(&self, slot: u32, #[napi(ts_arg_type = "Float64Array")] into: Numbers<'_>) {
         self.slots.with("socketStats", slot, |socket| tell(&socket.stats(), into));

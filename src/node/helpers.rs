@@ -1,6 +1,6 @@
 //! The synchronous helpers: URIs, tokens, connection strings.
 //!
-//! lib/helpers.js has checked the types of all arguments; what fails here is the value of one of them, and the
+//! lib/shared/helpers.js has checked the types of all arguments; what fails here is the value of one of them, and the
 //! text of the error is made to follow the argument's name.
 
 use napi::bindgen_prelude::Result;

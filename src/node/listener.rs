@@ -1,4 +1,4 @@
-//! Listeners under slots of the engine: what `lib/listener.js` calls, and where their events go.
+//! Listeners under slots of the engine: what `lib/listener/handle.js` calls, and where their events go.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -94,7 +94,7 @@ pub(super) fn bury(socket: &Socket, cause: Cause) {
     socket.delivery.push(&mut batch, None);
 }
 
-/// What a connection broke of, as `lib/relayed-socket.js` numbers it.
+/// What a connection broke of, as `lib/socket/socket.js` numbers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
     /// Nothing: it was ended in order, or by JavaScript.

@@ -8,11 +8,11 @@
 const WebSocket = require('ws');
 
 const { callAll, streamDestroyed } = require('./callbacks');
-const { nextTick, setImmediate } = require('./clock');
-const { lostByFault } = require('./errors');
-const { Kind } = require('./records');
-const { DEFLATE, SendingSocket } = require('./sending-socket');
-const { Mark } = require('./socket-state');
+const { nextTick, setImmediate } = require('../shared/clock');
+const { lostByFault } = require('../shared/errors');
+const { Kind } = require('../engine/records');
+const { DEFLATE, SendingSocket } = require('./sending');
+const { Mark } = require('./state');
 
 const { CONNECTING, OPEN, CLOSING, CLOSED } = WebSocket;
 const FastBuffer = Buffer[Symbol.species];

@@ -5,18 +5,18 @@
 const EventEmitter = require('node:events');
 const { isIP } = require('node:net');
 
-const { Acceptor } = require('./accept');
-const { check, readTable } = require('./checks');
-const { readConnectionString } = require('./connection-address');
-const { clearTimeout, nextTick, setTimeout } = require('./clock');
+const { Acceptor } = require('./acceptor');
+const { check, readTable } = require('../shared/checks');
+const { readConnectionString } = require('../shared/connection-address');
+const { clearTimeout, nextTick, setTimeout } = require('../shared/clock');
 const { connections } = require('./connections');
-const { Context } = require('./context');
+const { Context } = require('../shared/context');
 const { Control } = require('./control');
-const diagnostics = require('./diagnostics');
-const { invalidArgType, invalidArgValue } = require('./errors');
-const { readServerOptions } = require('./options');
-const { nameAddress } = require('./redact');
-const { showOnly } = require('./shown');
+const diagnostics = require('../shared/diagnostics');
+const { invalidArgType, invalidArgValue } = require('../shared/errors');
+const { readServerOptions } = require('../shared/options');
+const { nameAddress } = require('../shared/redact');
+const { showOnly } = require('../shared/shown');
 
 const RUNNING = 0;
 const CLOSING = 1;

@@ -9,11 +9,11 @@ const { validateHeaderName, validateHeaderValue } = require('node:http');
 const { isIP } = require('node:net');
 const querystring = require('node:querystring');
 
-const { getEngine } = require('./engine');
-const { proxyFor } = require('./environment');
-const { readSocketOptions } = require('./options');
-const { nameAddress } = require('./redact');
-const { socketTlsContext } = require('./tls-context');
+const { getEngine } = require('../engine/engine');
+const { proxyFor } = require('../engine/environment');
+const { readSocketOptions } = require('../shared/options');
+const { nameAddress } = require('../shared/redact');
+const { socketTlsContext } = require('../engine/tls-context');
 
 const VERSIONS = [8, 13];
 /** The header that carries the relay's token. */
@@ -44,7 +44,7 @@ const TOKEN = /^[!#$%&'*+\-.0-9A-Z^_`|a-z~]+$/;
 /**
  * Checks the arguments of the constructor and prepares the dial; sets the socket's `url`.
  *
- * @param {import('./relayed-socket').RelayedWebSocket} socket
+ * @param {import('./socket').RelayedWebSocket} socket
  * @param {string|URL} address
  * @param {string|string[]|object} [protocols]
  * @param {object} [options]
@@ -81,7 +81,7 @@ function prepareRequest(socket, address, protocols, options) {
 /**
  * Prepares the dial that follows a redirect; `null` where the target is not one, which the socket then has reported.
  *
- * @param {import('./relayed-socket').RelayedWebSocket} socket
+ * @param {import('./socket').RelayedWebSocket} socket
  * @param {Prepared} previous
  * @param {string} location
  * @return {?Prepared}

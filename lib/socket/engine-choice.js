@@ -4,10 +4,10 @@
 
 const { validateHeaderValue } = require('node:http');
 
-const { isObject } = require('./checks');
-const { invalidArgValue } = require('./errors');
-const { TOKEN_HEADER, isHome } = require('./opening');
-const { optionsOf } = require('./option-table');
+const { isObject } = require('../shared/checks');
+const { invalidArgValue } = require('../shared/errors');
+const { TOKEN_HEADER, isHome } = require('./dial');
+const { optionsOf } = require('../shared/option-table');
 
 /** Options that only Node's own net, tls and http know: with one of them, ws's engine does the work. */
 const NODE_OPTIONS = Object.keys(optionsOf('node'));

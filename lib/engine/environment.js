@@ -9,8 +9,8 @@ const { readFileSync, readdirSync } = require('node:fs');
 const path = require('node:path');
 const tls = require('node:tls');
 
-const { invalidArgValue } = require('./errors');
-const native = require('./native.js');
+const { invalidArgValue } = require('../shared/errors');
+const native = require('../shared/native.js');
 
 /** Which variable stands for `name`, if any; curl's rule: lower case wins, empty is not set. */
 function nameOf(name) {

@@ -6,9 +6,9 @@ const { EventEmitter } = require('node:events');
 const { IncomingMessage } = require('node:http');
 const { isIP } = require('node:net');
 
-const { redact, redactHeaders } = require('./redact');
-const { logicalTarget } = require('./relay-address');
-const { showOnly } = require('./shown');
+const { redact, redactHeaders } = require('../shared/redact');
+const { logicalTarget } = require('../shared/relay-address');
+const { showOnly } = require('../shared/shown');
 
 /** What programs read of `request.socket`: the sender as the relay sees it. There is no such socket in this process. */
 class SenderSocket {

@@ -37,7 +37,7 @@ function loadError(cause) {
 
 function load() {
   try {
-    return require('../native.js');
+    return require('../../native.js');
   } catch (cause) {
     throw loadError(cause);
   }

@@ -2,11 +2,11 @@
 
 /** The JavaScript handle of a native listener: a slot of the engine whose records are the listener's events. */
 
-const { Context } = require('./context');
-const { getEngine } = require('./engine');
-const { deflateOffer, socketLimits } = require('./opening');
-const { Kind } = require('./records');
-const { tlsContext } = require('./tls-context');
+const { Context } = require('../shared/context');
+const { getEngine } = require('../engine/engine');
+const { deflateOffer, socketLimits } = require('../socket/dial');
+const { Kind } = require('../engine/records');
+const { tlsContext } = require('../engine/tls-context');
 
 class ListenerHandle {
   #engine = getEngine();
@@ -73,7 +73,7 @@ class ListenerHandle {
    * Dials the rendezvous of an offer.
    *
    * @param {number} offerId
-   * @param {import('./relayed-socket').RelayedWebSocket} socket Whose slot the connection gets
+   * @param {import('../socket/socket').RelayedWebSocket} socket Whose slot the connection gets
    * @param {{protocol?: string, headers: string[]}} accept
    * @throws {Error} If the offer is gone or a header line is not one
    */

@@ -2,13 +2,13 @@
 
 /** What a socket has carried: `socket.stats()`. */
 
-const { Kind } = require('./records');
-const { DEFLATE } = require('./sending-socket');
+const { Kind } = require('../engine/records');
+const { DEFLATE } = require('./sending');
 
 const NOTHING = [0, 0, 0, 0, 0, 0, 0, NaN];
 
 /**
- * @param {import('./relayed-socket').RelayedWebSocket} socket
+ * @param {import('./socket').RelayedWebSocket} socket
  * @return {object} See `docs/api.md`
  */
 function socketStats(socket) {

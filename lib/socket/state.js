@@ -46,7 +46,7 @@ class SocketTraits {
 
 /**
  * @param {object} options With their defaults
- * @param {import('./accept').Acceptor} [owner] Who accepts the connections
+ * @param {import('../listener/acceptor').Acceptor} [owner] Who accepts the connections
  * @return {SocketTraits}
  */
 function socketTraits(options, owner) {

@@ -2,17 +2,17 @@
 
 /** `relayedConnect()` and `connectRelayed()`: a sender's connection through the relay. */
 
-const { obey } = require('./abort');
-const { check } = require('./checks');
-const { nextTick, setImmediate } = require('./clock');
-const { isConnectionString, readConnectionString } = require('./connection-address');
-const { invalidArgType, invalidArgValue } = require('./errors');
-const { TOKEN_HEADER, addToken } = require('./opening');
-const { readCredentials, warnOfMisspelt } = require('./options');
-const { releaseHeld } = require('./receiving-socket');
-const { asksFor, splitToken, translate } = require('./relay-address');
-const { RelayedWebSocket } = require('./relayed-socket');
-const { TokenSource } = require('./token-source');
+const { obey } = require('../shared/abort');
+const { check } = require('../shared/checks');
+const { nextTick, setImmediate } = require('../shared/clock');
+const { isConnectionString, readConnectionString } = require('../shared/connection-address');
+const { invalidArgType, invalidArgValue } = require('../shared/errors');
+const { TOKEN_HEADER, addToken } = require('./dial');
+const { readCredentials, warnOfMisspelt } = require('../shared/options');
+const { releaseHeld } = require('./receiving');
+const { asksFor, splitToken, translate } = require('../shared/relay-address');
+const { RelayedWebSocket } = require('./socket');
+const { TokenSource } = require('../shared/token-source');
 
 /** A socket whose token has to be asked for: CONNECTING until it comes, and dialled then. */
 class WaitingSocket extends RelayedWebSocket {

@@ -8,10 +8,10 @@
  * delivery or of the tick. Sockets and listeners are slots, small integers that both sides index their tables with.
  */
 
-const { nextTick, now, setImmediate } = require('./clock');
-const { runOutside } = require('./context');
+const { nextTick, now, setImmediate } = require('../shared/clock');
+const { runOutside } = require('../shared/context');
 const { flushAtExit } = require('./exit');
-const { NativeEngine } = require('./native');
+const { NativeEngine } = require('../shared/native');
 const { FLAG_CHUNK, FLAG_LARGE, Kind, WORDS } = require('./records');
 const { startTrace } = require('./trace');
 const { SLICE, readTuning } = require('./tuning');
@@ -113,7 +113,7 @@ class Engine {
    * Reserves a slot for `owner`, whose `onRecord(kind, detail, payload)` gets the slot's records, in its context. The
    * slot is free again after its `CLOSED` record.
    *
-   * @param {{_context?: import('./context').Context, onRecord: function(number, number, Buffer|number): void}} owner
+   * @param {{_context?: import('../shared/context').Context, onRecord: function(number, number, Buffer|number): void}} owner
    * @return {number}
    */
   open(owner) {

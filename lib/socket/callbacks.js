@@ -2,7 +2,7 @@
 
 /** Calling back those who wait for their bytes to be written. */
 
-const { nextTick } = require('./clock');
+const { nextTick } = require('../shared/clock');
 
 /** Calls back, with errors or without, and then `next`. A callback that throws must not cost the others their turn. */
 function callAll(callbacks, makeError, next, from = 0) {

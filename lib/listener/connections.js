@@ -2,14 +2,14 @@
 
 /** `for await (const [socket, request] of server)`: the connections of a server, one after the other. */
 
-const { setImmediate } = require('./clock');
+const { setImmediate } = require('../shared/clock');
 
 /**
  * Sockets that have not been taken yet are paused, so that no message gets lost while the loop's body is busy; they go
  * on one turn after they were handed over. The loop ends when the server closes, and throws on its `error`.
  *
- * @param {import('./relayed-server').RelayedServer} server
- * @return {AsyncIterator<[import('./relayed-socket').RelayedWebSocket, import('./request').RelayedRequest]>}
+ * @param {import('./server').RelayedServer} server
+ * @return {AsyncIterator<[import('../socket/socket').RelayedWebSocket, import('./request').RelayedRequest]>}
  */
 function connections(server) {
   const ready = [];

@@ -8,18 +8,18 @@
 
 const WebSocket = require('ws');
 
-const { addAsyncDispose, obey } = require('./abort');
-const { nextTick } = require('./clock');
+const { addAsyncDispose, obey } = require('../shared/abort');
+const { nextTick } = require('../shared/clock');
 const { givenOptions, needsNodeSocket, nodeArguments } = require('./engine-choice');
-const { fromReport, systemError } = require('./errors');
-const { finishDial, prepareRequest, prepareRedirect } = require('./opening');
-const { ReceivingSocket, releaseHeld } = require('./receiving-socket');
-const { nameAddress, redact, redactError } = require('./redact');
+const { fromReport, systemError } = require('../shared/errors');
+const { finishDial, prepareRequest, prepareRedirect } = require('./dial');
+const { ReceivingSocket, releaseHeld } = require('./receiving');
+const { nameAddress, redact, redactError } = require('../shared/redact');
 const { createRequest, createResponse } = require('./response');
-const { DEFLATE } = require('./sending-socket');
-const { Mark, Sends, socketTraits } = require('./socket-state');
-const { showOnly } = require('./shown');
-const { socketStats } = require('./socket-stats');
+const { DEFLATE } = require('./sending');
+const { Mark, Sends, socketTraits } = require('./state');
+const { showOnly } = require('../shared/shown');
+const { socketStats } = require('./stats');
 
 const { CONNECTING, OPEN, CLOSING, CLOSED } = WebSocket;
 

@@ -8,14 +8,14 @@
 const WebSocket = require('ws');
 
 const { callAll } = require('./callbacks');
-const { nextTick } = require('./clock');
-const { Context, bindCallback } = require('./context');
-const { NO_BYTES, getEngine } = require('./engine');
+const { nextTick } = require('../shared/clock');
+const { Context, bindCallback } = require('../shared/context');
+const { NO_BYTES, getEngine } = require('../engine/engine');
 const { closePayload, isBlob, toBytes } = require('./payload');
-const { Frame } = require('./records');
-const { redactError } = require('./redact');
-const { SocketFacade } = require('./socket-facade');
-const { Mark, NO_EXTENSIONS, NO_TRAITS, Sends } = require('./socket-state');
+const { Frame } = require('../engine/records');
+const { redactError } = require('../shared/redact');
+const { SocketFacade } = require('./facade');
+const { Mark, NO_EXTENSIONS, NO_TRAITS, Sends } = require('./state');
 
 const { CONNECTING, OPEN, CLOSING, CLOSED } = WebSocket;
 const STATES = ['CONNECTING', 'OPEN', 'CLOSING', 'CLOSED'];

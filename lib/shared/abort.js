@@ -13,7 +13,7 @@ function abortError(signal) {
 /**
  * Ends a socket when `signal` is aborted: with an `AbortError` while it connects, by closing it later.
  *
- * @param {import('./relayed-socket').RelayedWebSocket} socket
+ * @param {import('../socket/socket').RelayedWebSocket} socket
  * @param {AbortSignal} signal
  */
 function obey(socket, signal) {

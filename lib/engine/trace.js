@@ -1,7 +1,7 @@
 'use strict';
 
-const diagnostics = require('./diagnostics');
-const { redact } = require('./redact');
+const diagnostics = require('../shared/diagnostics');
+const { redact } = require('../shared/redact');
 
 /**
  * Brings the engine's own trace to its diagnostics channel, if anybody listens when the engine starts. Otherwise the

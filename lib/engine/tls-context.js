@@ -8,11 +8,11 @@
 const { createHash, createPrivateKey } = require('node:crypto');
 const tls = require('node:tls');
 
-const { readTable } = require('./checks');
+const { readTable } = require('../shared/checks');
 const { trustedRoots, rejectUnauthorizedByDefault } = require('./environment');
-const { invalidValue } = require('./errors');
-const { NativeTlsContext } = require('./native');
-const { SOCKET_TLS } = require('./option-table');
+const { invalidValue } = require('../shared/errors');
+const { NativeTlsContext } = require('../shared/native');
+const { SOCKET_TLS } = require('../shared/option-table');
 
 /** Settings of one program are few; a program that makes new ones for each connection must not grow for ever. */
 const MAX_CONTEXTS = 32;

@@ -4,11 +4,11 @@
 
 const { ClientRequest, IncomingMessage, OutgoingMessage } = require('node:http');
 
-const { markSent } = require('./opening');
-const { redact, redactHeaders } = require('./redact');
-const { showOnly } = require('./shown');
+const { markSent } = require('./dial');
+const { redact, redactHeaders } = require('../shared/redact');
+const { showOnly } = require('../shared/shown');
 
-const { nextTick } = require('./clock');
+const { nextTick } = require('../shared/clock');
 
 /**
  * @param {{version: string, status: number, reason: string, headers: Array<[string, string]>}} head
@@ -66,7 +66,7 @@ showOnly(
  * asked for, to change the headers of what goes out next, and to give the attempt up. The headers are kept by Node's own
  * code, which checks them as it does for any request.
  *
- * @param {import('./relayed-socket').RelayedWebSocket} socket
+ * @param {import('./socket').RelayedWebSocket} socket
  * @param {object} prepared What `prepareRequest()` made
  * @param {boolean} redirected Whether it follows a redirect
  * @return {EventEmitter}

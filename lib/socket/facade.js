@@ -13,7 +13,7 @@ class SocketFacade extends EventEmitter {
   #addresses;
 
   /**
-   * @param {import('./relayed-socket').RelayedWebSocket} socket
+   * @param {import('./socket').RelayedWebSocket} socket
    * @param {{secure: boolean, ended: boolean, gone: boolean}} connection What has become of it so far
    */
   constructor(socket, { secure, ended, gone }) {

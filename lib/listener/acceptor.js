@@ -8,12 +8,12 @@
 
 const { STATUS_CODES } = require('node:http');
 
-const { nextTick, now } = require('./clock');
-const diagnostics = require('./diagnostics');
+const { nextTick, now } = require('../shared/clock');
+const diagnostics = require('../shared/diagnostics');
 const { Histogram } = require('./histogram');
-const { acceptSocket } = require('./relayed-socket');
+const { acceptSocket } = require('../socket/socket');
 const { RelayedRequest, hasHeader } = require('./request');
-const { socketTraits } = require('./socket-state');
+const { socketTraits } = require('../socket/state');
 const { chooseProtocol, verifyClient } = require('./verdict');
 
 /** Rendezvous that are dialled at once. A burst of senders would otherwise be a burst of TLS handshakes. */
@@ -40,10 +40,10 @@ class Offer {
 
 class Acceptor {
   /**
-   * @param {import('./relayed-server').RelayedServer} server Where the events are emitted
+   * @param {import('./server').RelayedServer} server Where the events are emitted
    * @param {object} settings The server's options
    * @param {object} rules Where `verifyClient` and `handleProtocols` stand: programs may change them at any time
-   * @param {import('./context').Context} context The server's
+   * @param {import('../shared/context').Context} context The server's
    * @param {function(): void} onChange Called after an offer was settled or a socket was closed
    */
   constructor(server, settings, rules, context, onChange) {

@@ -5,13 +5,13 @@
  * server's events, state and diagnostics.
  */
 
-const diagnostics = require('./diagnostics');
-const { openListener } = require('./listener');
-const { proxyFor } = require('./environment');
-const { fromReport, lostByFault } = require('./errors');
-const { redact } = require('./redact');
-const { remedyFor } = require('./remedy');
-const { TokenSource } = require('./token-source');
+const diagnostics = require('../shared/diagnostics');
+const { openListener } = require('./handle');
+const { proxyFor } = require('../engine/environment');
+const { fromReport, lostByFault } = require('../shared/errors');
+const { redact } = require('../shared/redact');
+const { remedyFor } = require('../shared/remedy');
+const { TokenSource } = require('../shared/token-source');
 
 /** With reconnecting switched off the first `reconnecting` report is the end; these are for the engine only. */
 const ENGINE_RECONNECT = {
@@ -27,9 +27,9 @@ const NEVER = 2 ** 31 - 1;
 
 class Control {
   /**
-   * @param {import('./relayed-server').RelayedServer} server
+   * @param {import('./server').RelayedServer} server
    * @param {object} settings
-   * @param {import('./accept').Acceptor} acceptor
+   * @param {import('./acceptor').Acceptor} acceptor
    * @param {function(): void} onClosed Called once, after the engine has closed everything
    */
   constructor(server, settings, acceptor, onClosed) {
