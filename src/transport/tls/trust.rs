@@ -9,8 +9,9 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use sha2::{Digest, Sha256};
 
-use super::certificate::{self, Dates, Uses};
+use super::certificate::Certificate;
 use super::failure::CertificateFailure;
+use super::uses::{Dates, Uses};
 
 #[derive(Debug, Default)]
 pub(super) struct Trust {
@@ -37,7 +38,7 @@ impl Trust {
     }
 
     pub(super) fn add(&mut self, certificate: &CertificateDer<'_>) {
-        let Ok(parsed) = certificate::parse(certificate) else { return };
+        let Ok(parsed) = Certificate::parse(certificate) else { return };
         let Ok(uses) = Uses::of(&parsed) else { return };
         self.given.insert(Sha256::digest(certificate).into());
         if uses.may_issue()
