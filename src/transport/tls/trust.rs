@@ -71,7 +71,7 @@ impl Trust {
         now: UnixTime,
     ) -> Result<(), CertificateFailure> {
         let limits = self.anchors.iter().zip(&self.limits).find(|(known, _)| ptr::eq(*known, anchor));
-        // It is always one of them; whatever it were otherwise, it would not be trusted.
+        // It is always one of them; if it were not, it would not be trusted.
         let Some((_, limits)) = limits else {
             return Err(CertificateFailure::rejected("nobody vouches for it"));
         };

@@ -61,7 +61,7 @@ impl Verifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), CertificateFailure> {
-        // Said by a path that ends in an anchor; another one may still do.
+        // What is wrong with a path that ended in an anchor. webpki goes on to look for another one.
         let complaint = OnceCell::new();
         let check = |path: &VerifiedPath<'_>| {
             self.check_path(path, now).map_err(|failure| {
