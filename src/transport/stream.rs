@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::tls::TlsStream;
-use super::tls::records::Session;
+use super::tls::records::TlsSession;
 
 /// A connection, with or without TLS.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub enum DialledStream {
 
 impl DialledStream {
     /// The parts, for somebody who drives TLS himself, and what was decrypted with the last read and not asked for.
-    pub fn into_parts(self) -> (TcpStream, Option<Session>, Vec<u8>) {
+    pub fn into_parts(self) -> (TcpStream, Option<TlsSession>, Vec<u8>) {
         match self {
             DialledStream::Plain(tcp) => (tcp, None, Vec::new()),
             DialledStream::Tls(tls) => {
