@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use crate::error::{ErrorKind, RelayError};
 use crate::protocol::accept::{is_header_value, query_parameter, with_parameter};
 use crate::protocol::address::Address;
+use crate::transport::ProxyRules;
 
 pub use crate::keep_alive::{KeepAlive, KeepAliveMode};
 pub use crate::protocol::address::HostPolicy;
@@ -123,10 +124,8 @@ pub struct ListenerConfig {
     pub tls: Option<Arc<rustls::ClientConfig>>,
     /// Name to verify in the listen host's certificate, if it is not the host.
     pub server_name: Option<String>,
-    /// Proxy for every dial.
-    pub proxy: Option<Arc<crate::transport::Proxy>>,
-    /// Longest response head in bytes.
-    pub max_head: usize,
+    /// Which proxy a dial takes.
+    pub proxy: Option<Arc<ProxyRules>>,
 }
 
 impl ListenerConfig {
@@ -155,7 +154,6 @@ impl ListenerConfig {
             tls: None,
             server_name: None,
             proxy: None,
-            max_head: 64 * 1024,
         })
     }
 

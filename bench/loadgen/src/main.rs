@@ -26,6 +26,9 @@ mod buffers;
 #[allow(dead_code, unused_imports, clippy::wrong_self_convention)]
 #[path = "../../../src/frame/mod.rs"]
 mod frame;
+#[allow(dead_code, unused_imports, unexpected_cfgs)]
+#[path = "../../../src/sync.rs"]
+mod sync;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
