@@ -844,5 +844,4 @@ module.exports.createRelayToken = nativeBinding.createRelayToken
 module.exports.encodeComponent = nativeBinding.encodeComponent
 module.exports.panicOnce = nativeBinding.panicOnce
 module.exports.parseConnectionString = nativeBinding.parseConnectionString
-module.exports.proxyFault = nativeBinding.proxyFault
 module.exports.tokenExpiry = nativeBinding.tokenExpiry

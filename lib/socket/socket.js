@@ -12,7 +12,7 @@ const { addAsyncDispose, obey } = require('../shared/abort');
 const { nextTick } = require('../shared/clock');
 const { givenOptions, needsNodeSocket, nodeArguments } = require('./engine-choice');
 const { fromReport, systemError } = require('../shared/errors');
-const { finishDial, prepareRequest, prepareRedirect } = require('./dial');
+const { finishDial, noteOffer, prepareRequest, prepareRedirect } = require('./dial');
 const { ReceivingSocket, releaseHeld } = require('./receiving');
 const { nameAddress, redact, redactError } = require('../shared/redact');
 const { createRequest, createResponse } = require('./response');
@@ -101,7 +101,8 @@ class RelayedWebSocket extends ReceivingSocket {
     if (request.failure !== undefined) return this._abort(request.failure);
     const slot = this._engine.open(this);
     try {
-      this._engine.native.dial(slot, finishDial(request));
+      const offer = this._engine.native.dial(slot, finishDial(request));
+      if (offer) noteOffer(request, offer);
     } catch (error) {
       // The options did not make it across; nobody else will free the slot.
       this._engine.free(slot);

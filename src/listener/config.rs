@@ -11,7 +11,9 @@ use zeroize::Zeroizing;
 use crate::error::{ErrorKind, RelayError};
 use crate::protocol::accept::{is_header_value, query_parameter, with_parameter};
 use crate::protocol::address::Address;
+use crate::transport::ProxyRules;
 
+pub use crate::keep_alive::{KeepAlive, KeepAliveMode};
 pub use crate::protocol::address::HostPolicy;
 
 /// Control channels that one hybrid connection takes at most.
@@ -62,37 +64,6 @@ pub enum TokenSource {
     Fixed(Secret),
     /// The listen URI carries it (`sb-hc-token`).
     InUri,
-}
-
-/// What is sent to keep the control channel alive.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum KeepAliveMode {
-    /// A WebSocket ping, which the relay answers.
-    #[default]
-    Ping,
-    /// An unsolicited pong, for peers that take pings amiss; nothing answers it.
-    Pong,
-}
-
-/// Keep-alive of the control channel; zero switches a part off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KeepAlive {
-    /// Time between two pings.
-    pub interval: Duration,
-    /// The channel is dead after this long without any inbound frame.
-    pub timeout: Duration,
-    /// What is sent.
-    pub mode: KeepAliveMode,
-}
-
-impl Default for KeepAlive {
-    fn default() -> Self {
-        Self {
-            interval: Duration::from_secs(30),
-            timeout: Duration::from_secs(60),
-            mode: KeepAliveMode::Ping,
-        }
-    }
 }
 
 /// How a lost control channel is restored.
@@ -152,8 +123,8 @@ pub struct ListenerConfig {
     pub tls: Option<Arc<rustls::ClientConfig>>,
     /// Name to verify in the listen host's certificate, if it is not the host.
     pub server_name: Option<String>,
-    /// Proxy for every dial.
-    pub proxy: Option<Arc<crate::transport::Proxy>>,
+    /// Which proxy a dial takes.
+    pub proxy: Option<Arc<ProxyRules>>,
 }
 
 impl ListenerConfig {
