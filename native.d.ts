@@ -266,6 +266,27 @@ export interface ReconnectOptions {
   recycleAfter: number
 }
 
+/** The numbers of the tables that cross. */
+export declare function records(): Records
+
+/** What both sides go by. */
+export interface Records {
+  /** Of a record. */
+  words: number
+  /** Bytes of the block for small payloads. */
+  block: number
+  /** What records say. */
+  kinds: Record<string, number>
+  /** Bits of a record's meta. */
+  flags: Record<string, number>
+  /** Why a drain ended. */
+  ends: Record<string, number>
+  /** Bits of the meta of a frame to send, beside its opcode. */
+  frame: Record<string, number>
+  /** Node's codes for what a connection broke of; empty where there is none. */
+  causes: Array<string>
+}
+
 /** The limits of one socket. */
 export interface SocketLimits {
   maxPayload: number
