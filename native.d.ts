@@ -11,11 +11,8 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
 
 export declare class NativeEmulator {
   constructor()
-  /**
-   * Starts; gives `{"authority", "port"}` or `{"error"}`. `onEvent` gets each event as JSON, the last one of
-   * type `closed`.
-   */
-  start(options: string, onEvent: (event: string) => void): string
+  /** Starts. `onEvent` gets each event as JSON, the last one of type `closed`. */
+  start(options: string, onEvent: (event: string) => void): Place
   /** Begins to stop; the event `closed` tells the end. */
   close(force: boolean): void
   /** Turns the delivery of events on. */
@@ -237,6 +234,14 @@ export declare function panicOnce(name: string): boolean
 /** Takes a connection string apart. */
 export declare function parseConnectionString(text: string): ConnectionStringProperties
 
+/** Where it is reached. */
+export interface Place {
+  /** `host:port`. */
+  authority: string
+  /** The bound port. */
+  port: number
+}
+
 /** Which proxies there are: for `ws:`, for `wss:`, for both where there is no other, and what needs none. */
 export interface ProxyOptions {
   http?: ProxyUrl
@@ -259,6 +264,27 @@ export interface ReconnectOptions {
   retryTerminal: boolean
   ownerDelays: boolean
   recycleAfter: number
+}
+
+/** The numbers of the tables that cross. */
+export declare function records(): Records
+
+/** What both sides go by. */
+export interface Records {
+  /** Of a record. */
+  words: number
+  /** Bytes of the block for small payloads. */
+  block: number
+  /** What records say. */
+  kinds: Record<string, number>
+  /** Bits of a record's meta. */
+  flags: Record<string, number>
+  /** Why a drain ended. */
+  ends: Record<string, number>
+  /** Bits of the meta of a frame to send, beside its opcode. */
+  frame: Record<string, number>
+  /** Node's codes for what a connection broke of; empty where there is none. */
+  causes: Array<string>
 }
 
 /** The limits of one socket. */

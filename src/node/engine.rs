@@ -14,24 +14,18 @@ use super::buffers;
 use super::convert::{self, DialOptions, EngineOptions};
 use super::guard::{attempt, guard};
 use super::listener::Accepting;
+use super::records::outline;
 use super::runtime::IoThread;
 use super::text::Answer;
 use super::trace;
 use crate::error::{ErrorKind, RelayError};
-use crate::frame::{MaskKeys, OpCode};
+use crate::frame::MaskKeys;
 use crate::socket::delivery::{BLOCK, Delivery, RECORD_WORDS};
 use crate::socket::{self, Masking, Outline, Socket, SocketStats, Tuning};
 use crate::sync::unpoisoned;
 
 /// Bytes that may wait for JavaScript, over all sockets, before the IO thread stops reading.
 const DELIVERY_LIMIT: usize = 64 * 1024 * 1024;
-
-const META_OPCODE: u32 = 15;
-const META_FIN: u32 = 16;
-const META_RSV1: u32 = 32;
-const META_COMPRESS: u32 = 64;
-const META_MASK: u32 = 128;
-const META_RECEIPT: u32 = 256;
 
 /// Mutable views, which `#[napi]` takes by alias only.
 type Words<'a> = &'a mut [u32];
@@ -397,24 +391,4 @@ fn tell(stats: &SocketStats, into: &mut [f64]) {
     for (to, from) in into.iter_mut().zip(numbers) {
         *to = from;
     }
-}
-
-fn outline(meta: u32) -> Option<Outline> {
-    let opcode = match meta & META_OPCODE {
-        0 => OpCode::Continuation,
-        1 => OpCode::Text,
-        2 => OpCode::Binary,
-        8 => OpCode::Close,
-        9 => OpCode::Ping,
-        10 => OpCode::Pong,
-        _ => return None,
-    };
-    Some(Outline {
-        opcode,
-        fin: meta & META_FIN != 0,
-        rsv1: meta & META_RSV1 != 0,
-        compress: meta & META_COMPRESS != 0,
-        mask: if meta & META_MASK != 0 { Masking::Random } else { Masking::None },
-        receipt: meta & META_RECEIPT != 0,
-    })
 }
