@@ -24,6 +24,8 @@ use crate::protocol::accept::{header_safe, reject_address};
 use crate::protocol::address::Address;
 use crate::protocol::control::{self, ControlMessage};
 
+/// Answers that are dialled at once.
+const MAX_ANSWERS: usize = 16;
 /// Answers that wait for their turn. Their addresses die after 30 s, so a longer queue helps nobody.
 const MAX_BACKLOG: usize = 1024;
 /// Bytes of the addresses that they hold.
@@ -77,7 +79,7 @@ impl Answers {
             sink,
             runtime,
             limit: config.accept_timeout,
-            slots: Semaphore::new(config.max_concurrent_rejects),
+            slots: Semaphore::new(MAX_ANSWERS),
             places: Arc::new(Semaphore::new(MAX_BACKLOG)),
             room: Arc::new(Semaphore::new(MAX_BACKLOG_BYTES)),
             tasks: TaskTracker::new(),

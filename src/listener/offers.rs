@@ -14,14 +14,15 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::config::ListenerConfig;
-use super::dialer::{NetworkDialer, Target};
+use super::dialer::{NetworkDialer, request_to};
 use super::hosts::Admission;
 use super::latency::LatencyHistogram;
 use super::stats::CountingSink;
 use crate::error::RelayError;
+use crate::http::headers::values;
 use crate::protocol::accept::rendezvous_head;
 use crate::protocol::address::Address;
-use crate::protocol::control::{Accept, header};
+use crate::protocol::control::Accept;
 use crate::sync::unpoisoned;
 use crate::transport::DialRequest;
 
@@ -130,7 +131,8 @@ impl Offers {
             self.sink.counters.rejected.bump();
             return Err(Refused { id, address, told: !crowded });
         }
-        let extensions = header(&accept.connect_headers, "sec-websocket-extensions").map(str::to_owned);
+        let extensions =
+            values(&accept.connect_headers, "sec-websocket-extensions").next().map(str::to_owned);
         let headers: usize =
             accept.connect_headers.iter().map(|(name, value)| name.len() + value.len()).sum();
         let size = accept.address.len() + accept.id.len() + headers + address.target.len();
@@ -284,7 +286,7 @@ pub struct PreparedRendezvous {
     /// What is left of `accept_timeout` for the dial.
     pub remaining: Duration,
     /// What the dial has to wait for, and to obey, if hosts are the owner's to decide.
-    pub admission: Option<Admission>,
+    pub(super) admission: Option<Admission>,
     /// To be told when the connection is open, and dropped when it will not be.
     pub pending: PendingAccept,
     pub(super) dialer: Arc<NetworkDialer>,
@@ -300,21 +302,22 @@ impl fmt::Debug for PreparedRendezvous {
 }
 
 impl PreparedRendezvous {
-    /// The dial of the rendezvous, with the listener's TLS, proxy and what is left of the time.
+    /// The dial of the rendezvous, with the listener's TLS and proxies, what is left of the time and the word on its host.
     ///
     /// `extra` are the program's own `Name: value` lines; those that belong to the handshake are left out.
     ///
     /// # Errors
     /// `InvalidArgument` for a subprotocol that is no token or a line that is no header. Reject the sender then,
-    /// with `Listener::reject_prepared`.
+    /// with `Listener::fail_prepared`.
     pub fn dial_request(
-        &self,
+        &mut self,
         protocol: Option<&str>,
         extensions: Option<&str>,
         extra: &[String],
     ) -> Result<DialRequest, RelayError> {
         let head = rendezvous_head(&self.address.host_header(), protocol, extensions, extra)?;
         let timeout = self.remaining.max(Duration::from_millis(1));
-        Ok(self.dialer.request(Target { address: self.address.clone(), head, timeout }))
+        let request = request_to(self.address.clone(), head, timeout);
+        Ok(DialRequest { admission: self.admission.take(), ..self.dialer.complete(request) })
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 
 use super::answers::Answers;
-use super::config::{ListenerConfig, Secret, TokenSource};
+use super::config::{CLOSE_TIMEOUT, ListenerConfig, Secret, TOKEN_TIMEOUT, TokenSource};
 use super::dialer::{Dialer, NetworkDialer};
 use super::events::{ListenerEvent, ListenerSink, ListenerState, TokenReason};
 use super::machine::{ChannelInput, MachineConfig, Tokens};
@@ -98,8 +98,6 @@ impl Shared {
             keep_alive: config.keep_alive,
             reconnect: config.reconnect.clone(),
             handshake_timeout: config.handshake_timeout,
-            close_timeout: config.close_timeout,
-            token_timeout: config.token_timeout,
             recycle_after: config.recycle_after,
             listen: config.listen.clone(),
             hosts: config.rendezvous_hosts,
@@ -140,8 +138,7 @@ impl Shared {
     }
 
     pub(super) fn request_token(&self, channel: u16, refresh: bool, reason: TokenReason) {
-        let patience = self.config.token_timeout;
-        let event = self.lock().broker.request(Instant::now(), patience, (channel, refresh, reason));
+        let event = self.lock().broker.request(Instant::now(), TOKEN_TIMEOUT, (channel, refresh, reason));
         if let Some(event) = event {
             self.sink.emit(event);
         }
@@ -223,7 +220,7 @@ impl Shared {
             }
         }
         let since = self.lock().closing_since.unwrap_or_else(Instant::now);
-        self.answers.finish(since + self.config.close_timeout).await;
+        self.answers.finish(since + CLOSE_TIMEOUT).await;
         self.lock().closed = true;
         self.sink.emit(ListenerEvent::Closed);
     }

@@ -12,6 +12,7 @@ pub mod guard;
 pub mod helpers;
 pub mod listener;
 mod offer_record;
+pub mod records;
 pub mod runtime;
 mod slots;
 mod text;

@@ -9,7 +9,8 @@
 //!   UTF-8     the texts, one behind the other
 //! ```
 
-use crate::protocol::control::{Accept, header};
+use crate::http::headers::values;
+use crate::protocol::control::Accept;
 
 /// Packs an offer; all numbers are little-endian.
 pub(super) fn pack(id: u64, host: &str, target: &str, accept: &Accept, refused: Option<u16>) -> Vec<u8> {
@@ -26,7 +27,7 @@ pub(super) fn pack(id: u64, host: &str, target: &str, accept: &Accept, refused: 
     number((id >> 32) as u32);
     number(port.into());
     number(refused.unwrap_or_default().into());
-    number(header(connect_headers, "sec-websocket-protocol").is_some().into());
+    number(values(connect_headers, "sec-websocket-protocol").next().is_some().into());
     number(2 * connect_headers.len() as u32);
     // A control message has 256 KiB at most.
     texts().for_each(|text| number(utf16_len(text) as u32));

@@ -1,7 +1,7 @@
 //! The attempt to get the next link: token, dial, and what a failure leads to.
 //!
-//! Of the link that may be up meanwhile it knows no more than that it is (`up`): trouble is the owner's business
-//! sooner if there is none.
+//! Another link may be up meanwhile. All that the attempt knows of it is whether there is one (`up`): only while there is
+//! none does the owner hear of each try.
 
 #![forbid(unsafe_code)]
 
@@ -11,7 +11,7 @@ use super::context::ChannelContext;
 use super::terms::{ChannelAction, LinkId, Tokens, millis};
 use crate::error::{ErrorKind, RelayError};
 use crate::listener::backoff::{Backoff, Rule, rule};
-use crate::listener::config::{ReconnectConfig, Secret};
+use crate::listener::config::{ReconnectConfig, Secret, TOKEN_TIMEOUT};
 use crate::listener::events::{ListenerEvent, TokenReason};
 
 /// A dial is given up by the machine itself if the dialer does not within its own limit.
@@ -124,7 +124,7 @@ impl Attempt {
 
     fn ask(&mut self, refresh: bool, context: &mut ChannelContext) {
         let reason = if refresh { TokenReason::Refused } else { TokenReason::Connect };
-        self.stage = AttemptStage::Asking { again: context.now + context.config.token_timeout, refresh };
+        self.stage = AttemptStage::Asking { again: context.now + TOKEN_TIMEOUT, refresh };
         context.request_token(refresh, reason);
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::context::ChannelContext;
 use super::link::ControlLink;
 use super::terms::{ChannelAction, LinkId};
+use crate::listener::config::CLOSE_TIMEOUT;
 
 /// How long an old link goes on receiving after its replacement is up.
 const OVERLAP: Duration = Duration::from_secs(2);
@@ -97,15 +98,15 @@ impl LeavingLinks {
 
     pub(super) fn run_timers(&mut self, context: &mut ChannelContext) {
         self.0.retain_mut(|leaving| {
-            if leaving.until > context.now {
-                return true;
-            }
-            if leaving.stage != LeavingStage::Overlapping {
+            let due = leaving.until <= context.now;
+            if due && leaving.stage != LeavingStage::Overlapping {
                 context.actions.push(ChannelAction::Drop(leaving.id));
                 return false;
             }
-            leaving.disconnect(context);
-            !context.config.close_timeout.is_zero()
+            if due {
+                leaving.disconnect(context);
+            }
+            true
         });
     }
 }
@@ -114,6 +115,6 @@ impl LeavingLink {
     fn disconnect(&mut self, context: &mut ChannelContext) {
         context.actions.push(ChannelAction::Disconnect(self.id));
         self.stage = LeavingStage::Disconnecting;
-        self.until = context.now + context.config.close_timeout;
+        self.until = context.now + CLOSE_TIMEOUT;
     }
 }

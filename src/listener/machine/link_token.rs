@@ -6,7 +6,7 @@ use super::context::ChannelContext;
 use super::terms::{ChannelAction, LinkId, Tokens};
 use crate::error::{ErrorKind, RelayError};
 use crate::listener::backoff::{Rng, between};
-use crate::listener::config::Secret;
+use crate::listener::config::{Secret, TOKEN_TIMEOUT};
 use crate::listener::events::{ListenerEvent, TokenReason};
 use crate::protocol::control;
 
@@ -80,7 +80,7 @@ impl LinkToken {
             let text = "The token is about to expire and there is nobody to ask for another";
             return context.complain(&RelayError::new(ErrorKind::Token, text));
         }
-        self.next = NextRenewal::Asking { again: context.now + context.config.token_timeout };
+        self.next = NextRenewal::Asking { again: context.now + TOKEN_TIMEOUT };
         context.request_token(false, TokenReason::Renew);
     }
 
@@ -124,7 +124,7 @@ impl LinkToken {
 
     /// A new link is dialled with the new token. Should that fail for good, this one asks for another.
     pub(super) fn leave_to_new_link(&mut self, context: &ChannelContext) {
-        self.next = NextRenewal::At(context.now + context.config.token_timeout);
+        self.next = NextRenewal::At(context.now + TOKEN_TIMEOUT);
     }
 
     /// Puts a new token to use on `link`.
@@ -140,7 +140,7 @@ impl LinkToken {
         self.renewed_at = Some(context.now);
         self.schedule(context);
         context.actions.push(ChannelAction::Send(link, control::renew_token(value.expose())));
-        context.content();
+        context.trouble_is_over();
         let expires_in = life.map(|life| u64::try_from(life.as_millis()).unwrap_or(u64::MAX));
         context.emit(ListenerEvent::TokenRenewed { channel: context.config.channel, expires_in });
     }

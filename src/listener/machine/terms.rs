@@ -33,10 +33,6 @@ pub struct MachineConfig {
     pub reconnect: ReconnectConfig,
     /// Limit of a dial.
     pub handshake_timeout: Duration,
-    /// Limit of the closing handshake.
-    pub close_timeout: Duration,
-    /// Patience with a silent token provider.
-    pub token_timeout: Duration,
     /// Age at which a healthy link is replaced; zero: never.
     pub recycle_after: Duration,
     /// Parallel channels of the listener; their links are of different age, so that nothing recycles them together.

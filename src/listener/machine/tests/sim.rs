@@ -20,8 +20,6 @@ pub fn config() -> MachineConfig {
         keep_alive: KeepAlive::default(),
         reconnect: ReconnectConfig::default(),
         handshake_timeout: seconds(60),
-        close_timeout: seconds(5),
-        token_timeout: seconds(60),
         recycle_after: seconds(23 * 3600),
         channels: 1,
         tokens: Tokens::Provider,
