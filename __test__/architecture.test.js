@@ -64,16 +64,6 @@ const OPEN_CIRCLES = [
   ['src/emulator/namespace.rs', 'src/emulator/namespace/offers.rs', 'src/emulator/namespace/seats.rs'],
   ['src/emulator/request.rs', 'src/emulator/sender.rs', 'src/emulator/server.rs'],
   [
-    'src/listener/answers.rs',
-    'src/listener/hosts.rs',
-    'src/listener/mod.rs',
-    'src/listener/offers.rs',
-    'src/listener/shared.rs',
-    'src/listener/task.rs'
-  ],
-  ['src/node/convert.rs', 'src/node/guard.rs', 'src/node/tls.rs'],
-  ['src/node/engine.rs', 'src/node/listener.rs'],
-  [
     'src/socket/assembling.rs',
     'src/socket/collector.rs',
     'src/socket/driver.rs',

@@ -13,7 +13,7 @@ use super::guard::{attempt, guard};
 use super::records::outline;
 use super::runtime::IoThread;
 use super::slots::Slots;
-use super::text::Answer;
+use super::text::TextResult;
 use super::thrown::thrown;
 use super::trace;
 use crate::error::{ErrorKind, RelayError};
@@ -163,11 +163,11 @@ impl NativeEngine {
     /// Opens a connection under `slot`; its records say what comes of it. Returns the offer of permessage-deflate where
     /// it was left to us to write.
     #[napi(ts_return_type = "string | null", catch_unwind)]
-    pub fn dial(&mut self, slot: u32, options: DialOptions) -> Result<Option<Answer>> {
+    pub fn dial(&mut self, slot: u32, options: DialOptions) -> Result<Option<TextResult>> {
         attempt("dial", || {
             let (opening, limits, offer) = convert::opening(options)?;
             self.slots.open(slot, Arc::new(limits), opening);
-            Ok(offer.map(Answer))
+            Ok(offer.map(TextResult))
         })
     }
 
@@ -238,8 +238,8 @@ impl NativeEngine {
 
     /// Both ends of the connection, as `local remote`; each is empty where it is not known.
     #[napi(ts_return_type = "string", catch_unwind)]
-    pub fn addresses(&self, slot: u32) -> Answer {
-        Answer(self.slots.with("addresses", slot, Socket::addresses).unwrap_or_default())
+    pub fn addresses(&self, slot: u32) -> TextResult {
+        TextResult(self.slots.with("addresses", slot, Socket::addresses).unwrap_or_default())
     }
 
     /// What the socket has carried, as `lib/socket/stats.js` numbers it.
