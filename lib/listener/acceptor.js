@@ -124,8 +124,9 @@ class Acceptor {
   /** The engine has turned a sender away that was neither let in nor rejected: it was too late, or the server closes. */
   turnedAway(id, statusCode) {
     const offer = this.pending.get(id);
-    if (offer !== undefined && offer.socket === undefined)
-      {this.settle(offer, 'rejected', refusal(statusCode));}
+    if (offer !== undefined && offer.socket === undefined) {
+      this.settle(offer, 'rejected', refusal(statusCode));
+    }
   }
 
   /** The engine has ended: of those who still wait nothing is heard any more. */
