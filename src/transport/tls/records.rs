@@ -14,7 +14,7 @@
 //! | decrypted | 2.0  | 1.4   | 1.1    | 1.1   |
 //! | encrypted | 1.3  | 1.2   | 1.2    | 1.1   |
 //!
-//! Both at once, on the two cores of a machine that others used too, took 1.3 times as long as here. With ChaCha20 the
+//! Both at once, on the two cores of a machine that others used too, took 1.2 to 1.35 times as long. With ChaCha20 the
 //! factors are smaller (1.04 to 1.8), because the cipher takes more of the time.
 
 #![forbid(unsafe_code)]
