@@ -91,8 +91,7 @@ const OPEN_CIRCLES = [
     'src/transport/tls/records.rs',
     'src/transport/tls/records/reader.rs',
     'src/transport/tls/records/writer.rs'
-  ],
-  ['src/uri.rs', 'src/uri/legacy.rs']
+  ]
 ];
 
 const OPEN_NAMES = new Set(
