@@ -2,6 +2,7 @@
 #![no_main]
 
 use core_under_test::error::ErrorKind;
+use core_under_test::http::headers::is_token;
 use core_under_test::protocol::accept::{logical_target, reject_address, rendezvous_head};
 use core_under_test::protocol::address::{Address, HostPolicy};
 use core_under_test::protocol::control::{self, Accept, ControlMessage};

@@ -12,11 +12,11 @@ use super::engine::NativeEngine;
 use super::guard::{attempt, guard};
 use super::tls::NativeTlsContext;
 use crate::frame::{DeflateOptions, negotiation};
+use crate::http::headers::values;
 use crate::listener::{
     HostPolicy, KeepAlive, KeepAliveMode, Listener, ListenerConfig, ListenerEvent, ListenerSink,
     ReconnectConfig, Secret, TokenSource,
 };
-use crate::protocol::control;
 use crate::socket::delivery::{Batch, Delivery, Kind};
 use crate::socket::{Compression, Opening, SocketOptions};
 
@@ -128,7 +128,7 @@ impl NativeEngine {
         let Accepting { listener, options, deflate, level } = &*accepting;
         let Some(rendezvous) = listener.accept(offer as u64) else { return Ok(false) };
         let answer = deflate.and_then(|options| {
-            let offer = control::header(&rendezvous.accept.connect_headers, "sec-websocket-extensions")?;
+            let offer = values(&rendezvous.accept.connect_headers, "sec-websocket-extensions").next()?;
             // An offer that cannot be met is one that is not taken up: the sender goes on without.
             negotiation::answer(offer, &options).ok().flatten()
         });

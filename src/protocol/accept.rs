@@ -6,9 +6,8 @@
 use percent_encoding::percent_decode_str;
 
 use crate::error::{ErrorKind, RelayError};
-use crate::head::Head;
-
-pub use crate::head::is_token;
+use crate::http::HeaderLines;
+use crate::http::headers::is_token;
 
 /// Prefix of every query parameter that belongs to the relay.
 pub const PARAMETER_PREFIX: &str = "sb-hc-";
@@ -142,8 +141,8 @@ const RESERVED: &[&str] = &[
 ];
 
 /// The lines that every handshake of a listener begins with.
-pub fn handshake_head(host_header: &str) -> Head {
-    let mut head = Head::default();
+pub fn handshake_head(host_header: &str) -> HeaderLines {
+    let mut head = HeaderLines::default();
     head.push("Host", host_header);
     head.push("Connection", "Upgrade");
     head.push("Upgrade", "websocket");
@@ -162,7 +161,7 @@ pub fn rendezvous_head(
     protocol: Option<&str>,
     extensions: Option<&str>,
     extra: &[String],
-) -> Result<Head, RelayError> {
+) -> Result<HeaderLines, RelayError> {
     let mut head = handshake_head(host_header);
     if let Some(protocol) = protocol {
         if !is_token(protocol) {

@@ -20,7 +20,7 @@ use super::delivery::LARGE;
 use super::outgoing::Outgoing;
 use crate::buffers;
 use crate::frame::{Decoder, FrameError};
-use crate::transport::tls::records::Session;
+use crate::transport::tls::records::TlsSession;
 
 /// What a record carries at most: an incomplete one may come before what is received.
 const RECORD: usize = 16 * 1024;
@@ -31,7 +31,7 @@ const SLICES: usize = 16;
 pub struct Link {
     tcp: TcpStream,
     /// Boxed, for plain connections need not carry its size.
-    tls: Option<Box<Session>>,
+    tls: Option<Box<TlsSession>>,
     tuning: Tuning,
 }
 
@@ -68,7 +68,7 @@ impl From<FrameError> for ReadError {
 
 impl Link {
     /// Takes over a stream whose handshakes are done.
-    pub fn new(tcp: TcpStream, tls: Option<Session>, tuning: Tuning) -> Self {
+    pub fn new(tcp: TcpStream, tls: Option<TlsSession>, tuning: Tuning) -> Self {
         Self { tcp, tls: tls.map(Box::new), tuning }
     }
 
@@ -107,7 +107,7 @@ impl Link {
         Ok(true)
     }
 
-    fn write_tls(&self, tls: &Session, queue: &mut Outgoing) -> io::Result<bool> {
+    fn write_tls(&self, tls: &TlsSession, queue: &mut Outgoing) -> io::Result<bool> {
         let mut writer = tls.writer();
         while writer.flush(|slices| self.send(slices))? {
             queue.settle();
@@ -192,7 +192,7 @@ impl Link {
 
     fn read_tls(
         &self,
-        tls: &Session,
+        tls: &TlsSession,
         room: usize,
         scratch: &mut Scratch,
         decoder: &mut Decoder,

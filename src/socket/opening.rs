@@ -18,8 +18,9 @@ use super::link::Link;
 use super::{Ending, Socket};
 use crate::error::{ErrorKind, RelayError};
 use crate::frame::DeflateParams;
+use crate::http::ResponseHead;
 use crate::transport::body::read_body;
-use crate::transport::{self, DialRequest, Opened, ResponseHead};
+use crate::transport::{self, DialRequest, Opened};
 
 /// How a socket is to be opened.
 pub struct Opening {
@@ -168,7 +169,7 @@ async fn answer(socket: &Arc<Socket>, opened: Opened, limit: Option<Duration>) {
         return;
     }
     // A body that cannot be read is no different from one that breaks off.
-    let Ok(mut body) = read_body(opened.stream, &opened.response, opened.leftover, usize::MAX) else {
+    let Ok(mut body) = read_body(opened.stream, &opened.response, opened.leftover) else {
         return;
     };
     // What is here already is the reader's, even where the attempt has been given up meanwhile.

@@ -21,7 +21,7 @@ use tokio_rustls::server::TlsStream;
 use super::delivery::{BLOCK, DrainEnd, FLAG_CHUNK, FLAG_LARGE, RECORD_WORDS};
 use super::*;
 use crate::frame::{self, DeflateOptions};
-use crate::head::Head;
+use crate::http::HeaderLines;
 use crate::transport::{self, DialRequest, TlsOptions};
 
 mod compression;
@@ -330,7 +330,7 @@ static IDENTITY: LazyLock<Identity> = LazyLock::new(|| {
 });
 
 fn opening(setup: &Setup, port: u16) -> Opening {
-    let mut head = Head::default();
+    let mut head = HeaderLines::default();
     for (name, value) in [("Host", "peer"), ("Connection", "Upgrade"), ("Upgrade", "websocket")] {
         head.push(name, value);
     }
