@@ -107,15 +107,16 @@ fn authorize(
 ) -> Result<Authorized, Refusal> {
     // Only senders may address what lies below a hybrid connection.
     let entity = namespace.entity(&target.path, right == Right::Listen);
-    let no_endpoint = || Refusal::new(404, "Endpoint does not exist.");
     if right == Right::Send && entity.as_ref().is_some_and(|(_, required)| !required) {
-        return entity.map(|(path, _)| Authorized { path, expires_at: None }).ok_or_else(no_endpoint);
+        return entity
+            .map(|(path, _)| Authorized { path, expires_at: None })
+            .ok_or_else(Refusal::no_endpoint);
     }
     let expires_at = match token {
         Some(token) => Some(namespace.verify(token, host, &target.path, right)?),
         None => None,
     };
-    let (path, _) = entity.ok_or_else(no_endpoint)?;
+    let (path, _) = entity.ok_or_else(Refusal::no_endpoint)?;
     if expires_at.is_none() {
         return Err(Refusal::new(401, "MissingToken: Relay security token is required."));
     }

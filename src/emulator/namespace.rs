@@ -4,16 +4,16 @@
 
 #![forbid(unsafe_code)]
 
+pub mod channel;
 mod faults;
-mod offers;
-mod seats;
+pub mod offers;
+pub mod seats;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
-use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -21,35 +21,18 @@ use tokio_util::sync::CancellationToken;
 use super::auth::{self, Policy};
 use super::event::{Event, Stats, Totals};
 use super::fault::{Action, Plans, Signals};
-use super::http::Upgrade;
+use super::http::{self, Upgrade};
 use super::options::{EmulatorOptions, HybridConnectionOptions, Right};
 use super::protocol::Response;
 use super::refusal::{Refusal, guid, unix_now};
 use super::stream::Connection;
 use super::target::segments;
 
-use offers::Queue;
-
 use crate::sync::unpoisoned;
-pub use offers::{Listener, Message, Queued};
-pub use seats::{PipeSeat, Seat, Waiting};
+use channel::{Ending, Listener};
 
 /// Who is told of events.
 pub type Observer = Arc<dyn Fn(&Event) + Send + Sync>;
-
-/// How the relay ends a session.
-#[derive(Debug, Clone)]
-pub enum Ending {
-    /// With a closing handshake.
-    Close(u16, String),
-    /// By cutting the connection.
-    Cut {
-        /// Half a frame is left behind.
-        mid_frame: bool,
-        /// RST instead of FIN.
-        reset: bool,
-    },
-}
 
 struct Entity {
     path: String,
@@ -167,6 +150,26 @@ impl Namespace {
         format!("{text} TrackingId:{}", self.tracking_id())
     }
 
+    /// Answers with a refusal and ends the connection.
+    pub async fn refuse(&self, mut connection: Connection, path: &str, refusal: &Refusal) {
+        let resource = format!("{}{path}", connection.authority);
+        let reason = refusal.reason(self.front_end, &resource);
+        if refusal.tracked {
+            self.count(|totals| &mut totals.refused);
+        }
+        self.emit(&Event::Refused {
+            target: path.to_owned(),
+            status: refusal.status,
+            reason: reason.clone(),
+        });
+        let mut headers = Vec::new();
+        if refusal.status == 426 {
+            headers.push(("Sec-WebSocket-Version".to_owned(), "13".to_owned()));
+        }
+        let _ = http::respond(&mut connection.stream, refusal.status, &reason, &headers, b"").await;
+        connection.finish().await;
+    }
+
     /// Adds or replaces a hybrid connection.
     pub fn add(&self, options: HybridConnectionOptions) {
         let key = segments(&options.path).join("/");
@@ -237,69 +240,6 @@ impl Namespace {
         self.state().plans.delay_of(action)
     }
 
-    /// Registers a control channel until the seat is dropped.
-    ///
-    /// # Errors
-    /// The hybrid connection has as many as it admits, or is gone.
-    pub fn register(self: &Arc<Self>, path: &str, id: String, authority: String) -> Result<Seat, Refusal> {
-        let max = self.options.max_listeners;
-        let (queue, inbox) = Queue::new();
-        let (endings, ends) = mpsc::unbounded_channel();
-        let mut guard = self.state();
-        let state = &mut *guard;
-        let entity = state.entities.get_mut(&segments(path).join("/")).ok_or_else(no_endpoint)?;
-        if entity.listeners.iter().filter(|own| !own.is_closing()).count() >= max {
-            return Err(Refusal::new(
-                403,
-                format!("QuotaExceeded: MaximumListenersPerEndpoint quota of {max} was exceeded."),
-            ));
-        }
-        let key = state.next_key;
-        state.next_key += 1;
-        state.totals.listeners += 1;
-        let path = entity.path.clone();
-        entity.listeners.push(Listener {
-            key,
-            id: id.clone(),
-            authority,
-            queue,
-            endings,
-            ending: Arc::default(),
-        });
-        drop(guard);
-        self.roster.send_replace(());
-        Ok(Seat { namespace: Arc::clone(self), key, path, id, messages: inbox, endings: ends })
-    }
-
-    /// The listeners of `path` that `eligible` admits, in random order.
-    ///
-    /// # Errors
-    /// There is none.
-    pub fn listeners(&self, path: &str, eligible: impl Fn(&str) -> bool) -> Result<Vec<Listener>, Refusal> {
-        let mut guard = self.state();
-        let state = &mut *guard;
-        let entity = state.entities.get(&segments(path).join("/")).ok_or_else(no_endpoint)?;
-        if entity.listeners.is_empty() {
-            return Err(Refusal::new(404, "There are no listeners connected for the endpoint."));
-        }
-        let mut chosen: Vec<_> = entity.listeners.iter().filter(|own| eligible(&own.id)).cloned().collect();
-        if chosen.is_empty() {
-            return Err(Refusal::new(
-                404,
-                "None of the connected listeners meet the AllowedListeners/DisallowedListeners criteria.",
-            ));
-        }
-        chosen.shuffle(&mut state.random);
-        Ok(chosen)
-    }
-
-    /// Opens a rendezvous address; its secret goes into the address, the guard closes it.
-    pub fn open_rendezvous(self: &Arc<Self>, pending: Pending) -> Waiting {
-        let secret = guid().replace('-', "");
-        self.state().pending.insert(secret.clone(), pending);
-        Waiting { namespace: Arc::clone(self), secret, request: None }
-    }
-
     /// Uses up the rendezvous address of `secret`; `admit` may look first and refuse without using it up.
     ///
     /// # Errors
@@ -328,17 +268,6 @@ impl Namespace {
         waiting.is_some_and(|waiting| waiting.send(response).is_ok())
     }
 
-    /// Enters an established rendezvous until the guard is dropped.
-    pub fn enter_pipe(self: &Arc<Self>, path: &str) -> PipeSeat {
-        let (orders, endings) = mpsc::unbounded_channel();
-        let mut state = self.state();
-        let key = state.next_key;
-        state.next_key += 1;
-        state.totals.rendezvous += 1;
-        state.pipes.insert(key, (path.to_owned(), orders));
-        PipeSeat { namespace: Arc::clone(self), key, endings }
-    }
-
     /// Ends everything that is established; whoever still waits is let go.
     pub fn end_all(&self) {
         let ending = Ending::Close(1001, self.close_reason("The relay is shutting down."));
@@ -364,8 +293,24 @@ impl Namespace {
     }
 }
 
-fn no_endpoint() -> Refusal {
-    Refusal::new(404, "Endpoint does not exist.")
+impl State {
+    fn control(&self, path: Option<&str>) -> impl Iterator<Item = &Listener> {
+        let wanted = path.map(|path| segments(path).join("/"));
+        let meant = move |key: &str| wanted.as_deref().is_none_or(|wanted| wanted == key);
+        self.entities.iter().filter(move |(key, _)| meant(key)).flat_map(|(_, own)| &own.listeners)
+    }
+
+    fn end_control(&self, path: Option<&str>, id: Option<&str>, ending: &Ending) -> usize {
+        let meant = self.control(path).filter(|own| id.is_none_or(|id| own.id.eq_ignore_ascii_case(id)));
+        meant.filter(|own| own.end(ending.clone())).count()
+    }
+
+    fn end_pipes(&self, path: Option<&str>, ending: &Ending) -> usize {
+        let wanted = path.map(segments);
+        let meant = |own: &str| wanted.as_ref().is_none_or(|wanted| *wanted == segments(own));
+        let pipes = self.pipes.values().filter(|(own, _)| meant(own));
+        pipes.filter(|(_, orders)| orders.send(ending.clone()).is_ok()).count()
+    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,9 @@ use tokio::sync::{Notify, watch};
 
 use super::fault::Signals;
 use super::frame::{self, Decoder, Sink, Violation};
-use super::namespace::{Ending, Namespace, PipeSeat};
+use super::namespace::Namespace;
+use super::namespace::channel::Ending;
+use super::namespace::seats::PipeSeat;
 use super::stream::{self, Connection, Stream};
 
 use crate::sync::unpoisoned;

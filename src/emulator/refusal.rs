@@ -21,6 +21,11 @@ impl Refusal {
         Self { status, text: text.into(), tracked: true }
     }
 
+    /// There is no such hybrid connection.
+    pub fn no_endpoint() -> Self {
+        Self::new(404, "Endpoint does not exist.")
+    }
+
     /// The verdict of a listener, which the sender gets word for word.
     pub fn verbatim(status: u16, text: impl Into<String>) -> Self {
         Self { status, text: text.into(), tracked: false }

@@ -16,12 +16,12 @@ use super::admission::TOKEN_HEADER;
 use super::event::Event;
 use super::fault::Action;
 use super::http::{self, Body, BodyLength, Head};
-use super::namespace::{Listener, Message, Namespace, Pending, Verdict};
+use super::namespace::channel::{Listener, Message};
+use super::namespace::offers::{eligible, rendezvous_address};
+use super::namespace::{Namespace, Pending, Verdict};
 use super::protocol::{self, Headers, RequestDetails, Response};
 use super::refusal::Refusal;
 use super::request_leg::RequestLeg;
-use super::sender::{eligible, rendezvous_address};
-use super::server::refuse;
 use super::stream::Connection;
 use super::target::Target;
 
@@ -69,7 +69,7 @@ pub async fn run(
 
     let length = match BodyLength::of(head) {
         Ok(length) => length,
-        Err(text) => return refuse(namespace, connection, &target.path, &Refusal::new(400, text)).await,
+        Err(text) => return namespace.refuse(connection, &target.path, &Refusal::new(400, text)).await,
     };
     let mut left_out = HOP_BY_HOP.to_vec();
     left_out.extend(["Host", "Expect", TOKEN_HEADER]);
@@ -83,7 +83,7 @@ pub async fn run(
     let mut request = Request { namespace, head, target, path, id, headers, body, inline: None, time };
     if let Err(refusal) = request.exchange(&mut connection, length).await {
         match refusal {
-            Some(refusal) => return refuse(namespace, connection, &target.path, &refusal).await,
+            Some(refusal) => return namespace.refuse(connection, &target.path, &refusal).await,
             // The head of a response is already out: only the end of the connection can tell of the failure.
             None => return,
         }

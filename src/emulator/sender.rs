@@ -13,47 +13,18 @@ use super::admission::TOKEN_HEADER;
 use super::event::Event;
 use super::fault::{Action, Hold};
 use super::http::{Head, Upgrade};
-use super::namespace::{Listener, Message, Namespace, Pending, Verdict};
+use super::namespace::channel::{Listener, Message};
+use super::namespace::offers::{eligible, rendezvous_address};
+use super::namespace::{Namespace, Pending, Verdict};
 use super::pipe;
 use super::protocol::{self, Headers};
+use super::refusal;
 use super::refusal::Refusal;
-use super::server::refuse;
 use super::stream::Connection;
 use super::target::Target;
-use super::{auth, refusal};
 
 /// What a sender may say before its handshake is answered.
 const MAX_EARLY: usize = 64 * 1024;
-
-/// The address at which `listener` meets whoever waits behind `secret`.
-pub fn rendezvous_address(
-    namespace: &Namespace,
-    listener: &Listener,
-    target: &Target,
-    action: &str,
-    id: &str,
-    secret: &str,
-) -> String {
-    let scheme = if namespace.options.tls.is_some() { "wss" } else { "ws" };
-    let host = namespace.options.public_host.as_deref().unwrap_or(&listener.authority);
-    let query = target.query.as_deref().map(|query| format!("{query}&")).unwrap_or_default();
-    format!(
-        "{scheme}://{host}/$hc{}?{query}sb-hc-action={action}&sb-hc-id={}&sb-hc-rendezvous={secret}",
-        target.path,
-        auth::encode_component(id)
-    )
-}
-
-/// Tells whether a listener may be chosen, by the headers in which a sender names some.
-pub fn eligible(head: &Head) -> impl Fn(&str) -> bool {
-    let allowed =
-        head.get("Microsoft-Relay-AllowedListeners").map(|_| head.list("Microsoft-Relay-AllowedListeners"));
-    let disallowed = head.list("Microsoft-Relay-DisallowedListeners");
-    move |id| {
-        let is_it = |other: &String| other.eq_ignore_ascii_case(id);
-        allowed.as_ref().is_none_or(|list| list.iter().any(is_it)) && !disallowed.iter().any(is_it)
-    }
-}
 
 /// Runs an admitted sender to its end.
 pub async fn run(
@@ -87,7 +58,7 @@ pub async fn run(
                 let (status, reason) = (refusal.status, refusal.text.clone());
                 namespace.emit(&Event::Rejected { path, id, status, reason });
             }
-            refuse(namespace, connection, &target.path, &refusal).await;
+            namespace.refuse(connection, &target.path, &refusal).await;
         }
     }
 }
@@ -191,7 +162,7 @@ async fn join(
     let seat = namespace.enter_pipe(&path);
     if sender_upgrade.accept(&mut sender.stream, protocol, extensions).await.is_err() {
         let refusal = Refusal::new(403, "The sender is gone.");
-        return refuse(namespace, listener, &path, &refusal).await;
+        return namespace.refuse(listener, &path, &refusal).await;
     }
     if listener_upgrade.accept(&mut listener.stream, protocol, extensions).await.is_err() {
         return;

@@ -11,7 +11,6 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
 use super::admission::{self, Admission};
-use super::event::Event;
 use super::fault::Action;
 use super::http::{self, Head, HeadError};
 use super::namespace::{Namespace, Verdict};
@@ -77,11 +76,11 @@ async fn open(
         Ok(Ok(head)) => head,
         Ok(Err(HeadError::Gone)) => return None,
         Ok(Err(HeadError::Bad(status, text))) => {
-            refuse(namespace, connection, "", &Refusal::verbatim(status, text)).await;
+            namespace.refuse(connection, "", &Refusal::verbatim(status, text)).await;
             return None;
         }
         Err(_) => {
-            refuse(namespace, connection, "", &Refusal::verbatim(408, "Request Timeout")).await;
+            namespace.refuse(connection, "", &Refusal::verbatim(408, "Request Timeout")).await;
             return None;
         }
     };
@@ -89,7 +88,7 @@ async fn open(
         connection.authority = host;
     }
     let Some(target) = Target::parse(&head.target) else {
-        refuse(namespace, connection, "", &Refusal::verbatim(400, "Bad Request - Invalid URL")).await;
+        namespace.refuse(connection, "", &Refusal::verbatim(400, "Bad Request - Invalid URL")).await;
         return None;
     };
     let action = admission::action_of(&target).unwrap_or(Action::Connect);
@@ -104,7 +103,7 @@ async fn open(
     match admitted {
         Ok(admission) => Some((connection, head, target, admission)),
         Err(refusal) => {
-            refuse(namespace, connection, &target.path, &refusal).await;
+            namespace.refuse(connection, &target.path, &refusal).await;
             None
         }
     }
@@ -136,7 +135,7 @@ async fn hand_over(
                         control::run(namespace, connection, &target.path, seat, expires_at).await;
                     }
                 }
-                Err(refusal) => refuse(namespace, connection, &target.path, &refusal).await,
+                Err(refusal) => namespace.refuse(connection, &target.path, &refusal).await,
             }
         }
         Admission::Connect { path, upgrade } => {
@@ -146,7 +145,7 @@ async fn hand_over(
             let verdict = Verdict::Accepted { connection: Box::new(connection), upgrade };
             if let Err(Verdict::Accepted { connection, .. }) = pending.verdict.send(verdict) {
                 let refusal = Refusal::new(403, "The sender is gone.");
-                refuse(namespace, *connection, &target.path, &refusal).await;
+                namespace.refuse(*connection, &target.path, &refusal).await;
             }
         }
         Admission::Reject { pending, verdict } => {
@@ -159,24 +158,4 @@ async fn hand_over(
             request::run(namespace, connection, &head, &target, path, consumed).await;
         }
     }
-}
-
-/// Answers with a refusal and ends the connection.
-pub async fn refuse(namespace: &Namespace, mut connection: Connection, path: &str, refusal: &Refusal) {
-    let resource = format!("{}{path}", connection.authority);
-    let reason = refusal.reason(namespace.front_end, &resource);
-    if refusal.tracked {
-        namespace.count(|totals| &mut totals.refused);
-    }
-    namespace.emit(&Event::Refused {
-        target: path.to_owned(),
-        status: refusal.status,
-        reason: reason.clone(),
-    });
-    let mut headers = Vec::new();
-    if refusal.status == 426 {
-        headers.push(("Sec-WebSocket-Version".to_owned(), "13".to_owned()));
-    }
-    let _ = http::respond(&mut connection.stream, refusal.status, &reason, &headers, b"").await;
-    connection.finish().await;
 }

@@ -1,12 +1,12 @@
-//! Carries out faults, and ends what is established.
+//! Carries out faults.
 
 #![forbid(unsafe_code)]
 
 use std::time::{Duration, Instant};
 
-use super::{Ending, Listener, Message, Namespace, State};
+use super::Namespace;
+use super::channel::{Ending, Message};
 use crate::emulator::fault::{Fault, Hold, Plans, Signals, Silence};
-use crate::emulator::target::segments;
 
 impl Namespace {
     /// Carries out a fault and says how many connections it struck.
@@ -68,25 +68,5 @@ impl Namespace {
                 signal(|signals| *signals = Signals::default())
             }
         }
-    }
-}
-
-impl State {
-    pub(super) fn control(&self, path: Option<&str>) -> impl Iterator<Item = &Listener> {
-        let wanted = path.map(|path| segments(path).join("/"));
-        let meant = move |key: &str| wanted.as_deref().is_none_or(|wanted| wanted == key);
-        self.entities.iter().filter(move |(key, _)| meant(key)).flat_map(|(_, own)| &own.listeners)
-    }
-
-    pub(super) fn end_control(&self, path: Option<&str>, id: Option<&str>, ending: &Ending) -> usize {
-        let meant = self.control(path).filter(|own| id.is_none_or(|id| own.id.eq_ignore_ascii_case(id)));
-        meant.filter(|own| own.end(ending.clone())).count()
-    }
-
-    pub(super) fn end_pipes(&self, path: Option<&str>, ending: &Ending) -> usize {
-        let wanted = path.map(segments);
-        let meant = |own: &str| wanted.as_ref().is_none_or(|wanted| *wanted == segments(own));
-        let pipes = self.pipes.values().filter(|(own, _)| meant(own));
-        pipes.filter(|(_, orders)| orders.send(ending.clone()).is_ok()).count()
     }
 }

@@ -6,15 +6,71 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Ending, Namespace, Queued};
+use super::channel::{Ending, Listener, Queue, Queued};
+use super::{Namespace, Pending};
 use crate::emulator::event::Event;
 use crate::emulator::protocol::Response;
+use crate::emulator::refusal::{Refusal, guid};
 use crate::emulator::target::segments;
+
+impl Namespace {
+    /// Registers a control channel until the seat is dropped.
+    ///
+    /// # Errors
+    /// The hybrid connection has as many as it admits, or is gone.
+    pub fn register(self: &Arc<Self>, path: &str, id: String, authority: String) -> Result<Seat, Refusal> {
+        let max = self.options.max_listeners;
+        let (queue, inbox) = Queue::new();
+        let (endings, ends) = mpsc::unbounded_channel();
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let entity = state.entities.get_mut(&segments(path).join("/")).ok_or_else(Refusal::no_endpoint)?;
+        if entity.listeners.iter().filter(|own| !own.is_closing()).count() >= max {
+            return Err(Refusal::new(
+                403,
+                format!("QuotaExceeded: MaximumListenersPerEndpoint quota of {max} was exceeded."),
+            ));
+        }
+        let key = state.next_key;
+        state.next_key += 1;
+        state.totals.listeners += 1;
+        let path = entity.path.clone();
+        entity.listeners.push(Listener {
+            key,
+            id: id.clone(),
+            authority,
+            queue,
+            endings,
+            ending: Arc::default(),
+        });
+        drop(guard);
+        self.roster.send_replace(());
+        Ok(Seat { namespace: Arc::clone(self), key, path, id, messages: inbox, endings: ends })
+    }
+
+    /// Opens a rendezvous address; its secret goes into the address, the guard closes it.
+    pub fn open_rendezvous(self: &Arc<Self>, pending: Pending) -> Waiting {
+        let secret = guid().replace('-', "");
+        self.state().pending.insert(secret.clone(), pending);
+        Waiting { namespace: Arc::clone(self), secret, request: None }
+    }
+
+    /// Enters an established rendezvous until the guard is dropped.
+    pub fn enter_pipe(self: &Arc<Self>, path: &str) -> PipeSeat {
+        let (orders, endings) = mpsc::unbounded_channel();
+        let mut state = self.state();
+        let key = state.next_key;
+        state.next_key += 1;
+        state.totals.rendezvous += 1;
+        state.pipes.insert(key, (path.to_owned(), orders));
+        PipeSeat { namespace: Arc::clone(self), key, endings }
+    }
+}
 
 /// A registered control channel.
 pub struct Seat {
-    pub(super) namespace: Arc<Namespace>,
-    pub(super) key: u64,
+    namespace: Arc<Namespace>,
+    key: u64,
     /// The hybrid connection, as it was named when made.
     pub path: String,
     /// The id under which it registered.
@@ -39,10 +95,10 @@ impl Drop for Seat {
 
 /// An open rendezvous address.
 pub struct Waiting {
-    pub(super) namespace: Arc<Namespace>,
+    namespace: Arc<Namespace>,
     /// What makes the address unguessable.
     pub secret: String,
-    pub(super) request: Option<String>,
+    request: Option<String>,
 }
 
 impl Waiting {
@@ -67,8 +123,8 @@ impl Drop for Waiting {
 
 /// An established rendezvous.
 pub struct PipeSeat {
-    pub(super) namespace: Arc<Namespace>,
-    pub(super) key: u64,
+    namespace: Arc<Namespace>,
+    key: u64,
     /// How to end.
     pub endings: mpsc::UnboundedReceiver<Ending>,
 }
