@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::event::Event;
 use super::fault::Signals;
-use super::frame::{self, Decoder, Sink};
+use super::frames::{close_payload, put_frame};
 use super::namespace::Namespace;
 use super::namespace::channel::{Ending, Message, Queued};
 use super::namespace::seats::Seat;
@@ -20,9 +20,10 @@ use super::options::Right;
 use super::protocol::{self, FromListener, Response};
 use super::refusal::unix_now;
 use super::stream::{self, Connection, Stream};
+use crate::frame::{Decoder, DecoderOptions, NO_STATUS, OpCode, Payload, Role, Sink};
 
 /// The longest text and the longest body that a control channel carries.
-const MAX_MESSAGE: usize = 256 * 1024;
+const MAX_MESSAGE: u64 = 256 * 1024;
 /// Pongs that wait for a client which does not read; beyond it the newest are dropped.
 const MAX_PONGS: usize = 64;
 
@@ -33,44 +34,6 @@ enum Reply {
         /// It answers the client's close frame, or there will be none, so the session ends once it is out.
         answer: bool,
     },
-}
-
-/// Collects messages, which here are small.
-#[derive(Default)]
-struct Inbox {
-    opcode: u8,
-    last: bool,
-    message: Vec<u8>,
-    complete: Vec<(u8, Vec<u8>)>,
-    controls: Vec<(u8, Vec<u8>)>,
-    too_long: bool,
-}
-
-impl Sink for Inbox {
-    fn begin(&mut self, first: u8, length: u64) {
-        if first & 0x0f != frame::CONTINUATION {
-            self.opcode = first & 0x0f;
-            self.message.clear();
-        }
-        self.last = first & frame::FIN != 0;
-        self.too_long |= length.saturating_add(self.message.len() as u64) > MAX_MESSAGE as u64;
-    }
-
-    fn payload(&mut self, bytes: &[u8]) {
-        if !self.too_long {
-            self.message.extend_from_slice(bytes);
-        }
-    }
-
-    fn end(&mut self) {
-        if self.last {
-            self.complete.push((self.opcode, std::mem::take(&mut self.message)));
-        }
-    }
-
-    fn control(&mut self, opcode: u8, payload: &[u8]) {
-        self.controls.push((opcode, payload.to_vec()));
-    }
 }
 
 struct Session<'a> {
@@ -85,6 +48,9 @@ struct Session<'a> {
     awaiting_body: Option<Response>,
     /// Set once a close frame was queued: when to stop waiting for the client's.
     closing: Option<Instant>,
+    /// That was before the bytes at hand were read, so a close frame in them answers it.
+    asked: bool,
+    answered: bool,
 }
 
 /// Runs the channel to its end; `target` is the path that it was dialled with.
@@ -109,6 +75,8 @@ pub async fn run(
         expiry: None,
         awaiting_body: None,
         closing: None,
+        asked: false,
+        answered: false,
     };
     session.expires(expires_at);
     namespace.emit(&Event::Listener { path: seat.path.clone(), id: seat.id.clone() });
@@ -145,8 +113,8 @@ impl Session<'_> {
         self.expiry = Instant::now().checked_add(Duration::from_secs(left).saturating_add(grace));
     }
 
-    fn close(&mut self, code: u16, reason: &str) {
-        self.say_goodbye(frame::close_payload(code, reason), false);
+    fn end(&mut self, code: u16, reason: &str) {
+        self.say_goodbye(close_payload(code, reason), false);
     }
 
     fn say_goodbye(&mut self, payload: Vec<u8>, answer: bool) {
@@ -163,15 +131,17 @@ impl Session<'_> {
         endings: &mut mpsc::UnboundedReceiver<Ending>,
         mut signals: watch::Receiver<Signals>,
     ) -> End {
-        let mut decoder = Decoder::new(false);
-        let mut inbox = Inbox::default();
+        // A text that is no UTF-8 is as malformed as one that is no JSON.
+        let options =
+            DecoderOptions { max_payload: MAX_MESSAGE, skip_utf8: true, ..DecoderOptions::new(Role::Server) };
+        let mut decoder = Decoder::new(options);
         let day = match self.namespace.options.recycle_after {
             0 => None,
             ms => Instant::now().checked_add(Duration::from_millis(ms)),
         };
         let mut buffer = vec![0; 16 * 1024];
         // What came with the handshake is read first.
-        if self.feed(&mut early, &mut decoder, &mut inbox) {
+        if self.feed(&mut early, &mut decoder) {
             return End::Closed;
         }
         drop(early);
@@ -187,19 +157,19 @@ impl Session<'_> {
                 // Without anybody left who could order an end, this arm rests.
                 Some(ending) = endings.recv() => match ending {
                     Ending::Close(code, reason) => {
-                        self.close(code, &reason);
+                        self.end(code, &reason);
                         continue;
                     }
                     Ending::Cut { reset, .. } => return End::Cut { reset },
                 },
                 () = at(self.expiry), if self.closing.is_none() && !silent => {
                     let reason = self.namespace.close_reason("ExpiredToken: The token is expired.");
-                    self.close(1008, &reason);
+                    self.end(1008, &reason);
                     continue;
                 }
                 () = at(day), if self.closing.is_none() && !silent => {
                     let reason = self.namespace.close_reason("InternalServerError: NameRenewalFailed.");
-                    self.close(1011, &reason);
+                    self.end(1011, &reason);
                     continue;
                 }
                 () = at(self.closing), if self.closing.is_some() && !silent => return End::Closed,
@@ -208,66 +178,24 @@ impl Session<'_> {
                     Ok(count) => count,
                 },
             };
-            if self.feed(buffer.get_mut(..count).unwrap_or_default(), &mut decoder, &mut inbox) {
+            if self.feed(buffer.get_mut(..count).unwrap_or_default(), &mut decoder) {
                 return End::Closed;
             }
         }
     }
 
-    /// Handles some bytes; true once the client has answered our close frame. Nothing is kept beyond the message that is
-    /// not complete yet.
-    fn feed(&mut self, bytes: &mut [u8], decoder: &mut Decoder, inbox: &mut Inbox) -> bool {
-        let fed = decoder.feed(bytes, inbox);
-        if inbox.too_long {
-            self.close(1009, "The message is too long for the control channel.");
-        }
-        let answered = self.take(inbox);
-        if let Err(violation) = fed {
+    /// Handles some bytes; true once the client has answered our close frame.
+    fn feed(&mut self, bytes: &mut [u8], decoder: &mut Decoder) -> bool {
+        self.asked = self.closing.is_some();
+        if let Err(error) = decoder.decode(bytes, self) {
             // Who breaks the rules can't be asked for a close frame of his own: this is the end once ours is out.
-            self.say_goodbye(frame::close_payload(1002, violation), true);
+            self.say_goodbye(close_payload(error.status, &error.message), true);
         }
-        answered
+        self.answered
     }
 
-    /// Handles what was read; true once the client has answered our close frame.
-    fn take(&mut self, inbox: &mut Inbox) -> bool {
-        let was_closing = self.closing.is_some();
-        // Nothing comes behind a close frame, so messages come first.
-        for (opcode, message) in std::mem::take(&mut inbox.complete) {
-            if self.closing.is_none() {
-                self.message(opcode, message);
-            }
-        }
-        for (opcode, payload) in std::mem::take(&mut inbox.controls) {
-            match opcode {
-                frame::PING => {
-                    self.namespace.count(|totals| &mut totals.pings);
-                    self.namespace.emit(&Event::Ping { path: self.path.clone(), id: self.id.clone() });
-                    if !self.namespace.signals.borrow().swallow_pongs && self.replies.capacity() > 2 {
-                        let _ = self.replies.try_send(Reply::Pong(payload));
-                    }
-                }
-                frame::CLOSE => {
-                    if was_closing {
-                        return true;
-                    }
-                    self.say_goodbye(payload, true);
-                }
-                _ => {}
-            }
-        }
-        false
-    }
-
-    fn message(&mut self, opcode: u8, message: Vec<u8>) {
-        if opcode == frame::BINARY {
-            if let Some(mut response) = self.awaiting_body.take() {
-                response.body = message;
-                self.namespace.respond(response);
-            }
-            return;
-        }
-        match protocol::parse(&message) {
+    fn text(&mut self, text: &[u8]) {
+        match protocol::parse(text) {
             FromListener::RenewToken(token) => self.renew(&token),
             FromListener::Response(response) if response.has_body => self.awaiting_body = Some(response),
             FromListener::Response(response) => {
@@ -276,7 +204,7 @@ impl Session<'_> {
             FromListener::Unknown => {}
             FromListener::Malformed => {
                 let reason = self.namespace.close_reason("The message is not valid.");
-                self.close(1008, &reason);
+                self.end(1008, &reason);
             }
         }
     }
@@ -290,9 +218,43 @@ impl Session<'_> {
             }
             Err(refusal) => {
                 let reason = self.namespace.close_reason(&refusal.text);
-                self.close(1008, &reason);
+                self.end(1008, &reason);
             }
         }
+    }
+}
+
+impl Sink for Session<'_> {
+    fn message(&mut self, binary: bool, payload: Payload<'_>, _fragments: &[u32]) {
+        if self.closing.is_some() {
+            return;
+        }
+        if !binary {
+            self.text(&payload);
+        } else if let Some(mut response) = self.awaiting_body.take() {
+            response.body = payload.to_vec();
+            self.namespace.respond(response);
+        }
+    }
+
+    fn ping(&mut self, payload: &[u8]) {
+        self.namespace.count(|totals| &mut totals.pings);
+        self.namespace.emit(&Event::Ping { path: self.path.clone(), id: self.id.clone() });
+        if !self.namespace.signals.borrow().swallow_pongs && self.replies.capacity() > 2 {
+            let _ = self.replies.try_send(Reply::Pong(payload.to_vec()));
+        }
+    }
+
+    fn pong(&mut self, _payload: &[u8]) {}
+
+    fn close(&mut self, code: u16, reason: &[u8]) {
+        self.answered = self.asked;
+        let payload = match str::from_utf8(reason) {
+            Ok("") if code == NO_STATUS => Vec::new(),
+            Ok(reason) => close_payload(code, reason),
+            Err(_) => close_payload(1002, "A close reason is not UTF-8"),
+        };
+        self.say_goodbye(payload, true);
     }
 }
 
@@ -318,9 +280,9 @@ async fn write(
         tokio::select! {
             biased;
             Some(reply) = replies.recv() => match reply {
-                Reply::Pong(payload) => frame::put_frame(&mut out, frame::PONG, &payload),
+                Reply::Pong(payload) => put_frame(&mut out, OpCode::Pong, &payload),
                 Reply::Close { payload, answer } => {
-                    frame::put_frame(&mut out, frame::CLOSE, &payload);
+                    put_frame(&mut out, OpCode::Close, &payload);
                     closing = Some(answer);
                     // Nothing follows a close frame: what is queued is for another channel.
                     messages.close();
@@ -328,14 +290,14 @@ async fn write(
                 }
             },
             Some((message, _share)) = messages.recv() => match message {
-                Message::Text(text) => frame::put_frame(&mut out, frame::TEXT, text.as_bytes()),
+                Message::Text(text) => put_frame(&mut out, OpCode::Text, text.as_bytes()),
                 Message::Offer(text, sent) => {
-                    frame::put_frame(&mut out, frame::TEXT, text.as_bytes());
+                    put_frame(&mut out, OpCode::Text, text.as_bytes());
                     told = Some(sent);
                 }
                 Message::WithBody(text, body) => {
-                    frame::put_frame(&mut out, frame::TEXT, text.as_bytes());
-                    frame::put_frame(&mut out, frame::BINARY, &body);
+                    put_frame(&mut out, OpCode::Text, text.as_bytes());
+                    put_frame(&mut out, OpCode::Binary, &body);
                 }
             },
             else => return,

@@ -8,7 +8,7 @@
 //!     sender    a sender: offered to a listener, joined by pipe
 //!     request   an HTTP request and its response
 //!  namespace    what all of them share; fault: planned misbehaviour; event: what is told and counted
-//!  frame, http, target, protocol, refusal, stream   the formats
+//!  frames, http, target, protocol, refusal, stream   the formats
 //! ```
 //!
 //! No client code comes in here, and this code uses none of the client's: each side is the other's oracle.
@@ -20,7 +20,7 @@ pub mod auth;
 pub mod control;
 pub mod event;
 pub mod fault;
-pub mod frame;
+pub mod frames;
 pub mod http;
 pub mod namespace;
 pub mod options;

@@ -13,12 +13,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::{Notify, watch};
 
 use super::fault::Signals;
-use super::frame::{self, Decoder, Sink, Violation};
+use super::frames::{close_code, close_payload, put_frame};
 use super::namespace::Namespace;
 use super::namespace::channel::Ending;
 use super::namespace::seats::PipeSeat;
 use super::stream::{self, Connection, Stream};
 
+use crate::frame::header::Header;
+use crate::frame::{self, FrameError, FramePiece, FrameReader, OpCode, Role};
 use crate::sync::unpoisoned;
 
 const CHUNK: usize = 64 * 1024;
@@ -46,39 +48,12 @@ impl Leg {
     }
 
     fn close_code(&self) -> u16 {
-        self.received_close().map_or(1006, |payload| frame::close_reason(&payload).0)
+        self.received_close().map_or(1006, |payload| close_code(&payload))
     }
 
     /// True while a frame of ours may be put in.
     fn open(&self) -> bool {
         !self.sent_close.load(Ordering::Relaxed) && !self.mid_frame.load(Ordering::Relaxed)
-    }
-}
-
-/// Collects what one read brought.
-struct Forward {
-    out: Vec<u8>,
-    ping: Option<Vec<u8>>,
-    close: Option<Vec<u8>>,
-}
-
-impl Sink for Forward {
-    fn begin(&mut self, first: u8, length: u64) {
-        frame::put_head(&mut self.out, first, length);
-    }
-
-    fn payload(&mut self, bytes: &[u8]) {
-        self.out.extend_from_slice(bytes);
-    }
-
-    fn end(&mut self) {}
-
-    fn control(&mut self, opcode: u8, payload: &[u8]) {
-        match opcode {
-            frame::PING => self.ping = Some(payload.to_vec()),
-            frame::CLOSE => self.close = Some(payload.to_vec()),
-            _ => {}
-        }
     }
 }
 
@@ -91,7 +66,7 @@ enum End {
     /// The destination is gone.
     TargetLost,
     /// The source broke the rules.
-    Violation(Violation),
+    Violation(FrameError),
 }
 
 struct Direction<'a> {
@@ -100,8 +75,9 @@ struct Direction<'a> {
     /// The close code for the target where codes are not carried across.
     documented_code: u16,
     carry_close_codes: bool,
-    decoder: Decoder,
-    forward: Forward,
+    frames: FrameReader,
+    /// What is to be sent on.
+    out: Vec<u8>,
     signals: watch::Receiver<Signals>,
 }
 
@@ -120,17 +96,17 @@ impl Direction<'_> {
             }
         }
         loop {
-            if !self.decoder.in_payload()
+            if !self.frames.in_payload()
                 && let Some(payload) = self.target.take_ping()
             {
-                frame::put_frame(&mut self.forward.out, frame::PONG, &payload);
+                put_frame(&mut self.out, OpCode::Pong, &payload);
                 if self.write(writer).await.is_err() {
                     return End::TargetLost;
                 }
             }
             let read = tokio::select! {
                 read = reader.read(&mut buffer) => read,
-                () = self.target.pinged.notified(), if !self.decoder.in_payload() => continue,
+                () = self.target.pinged.notified(), if !self.frames.in_payload() => continue,
             };
             let Ok(count @ 1..) = read else {
                 let _ = self.signals.wait_for(|signals| !signals.silence.data).await;
@@ -146,22 +122,34 @@ impl Direction<'_> {
     /// Sends on what was read.
     async fn pass(&mut self, bytes: &mut [u8], writer: &mut WriteHalf<Stream>) -> Option<End> {
         let _ = self.signals.wait_for(|signals| !signals.silence.data).await;
-        let broken = self.decoder.feed(bytes, &mut self.forward).err();
-        if let Some(payload) = self.forward.ping.take()
+        let (mut rest, mut ping, mut close) = (bytes, None, None);
+        let broken = loop {
+            match self.frames.next(&mut rest) {
+                Ok(Some(FramePiece::Head(Header { opcode, fin, rsv1, len, .. }))) => {
+                    frame::encode_head(&mut self.out, opcode, fin, rsv1, None, len as usize);
+                }
+                Ok(Some(FramePiece::Payload(bytes))) => self.out.extend_from_slice(bytes),
+                Ok(Some(FramePiece::Control(OpCode::Ping, payload))) => ping = Some(payload),
+                Ok(Some(FramePiece::Control(OpCode::Close, payload))) => close = Some(payload),
+                Ok(Some(FramePiece::Control(..))) => {}
+                Ok(None) => break None,
+                Err(error) => break Some(error),
+            }
+        };
+        if let Some(payload) = ping
             && !self.signals.borrow().swallow_pongs
         {
             *unpoisoned(self.source.ping.lock()) = Some(payload);
             self.source.pinged.notify_one();
         }
-        let close = self.forward.close.take();
         if let Some(payload) = &close {
             let sent_on = match self.target.received_close() {
                 // An answer: the first to close hears its own code back unless the answer's is carried.
                 Some(own) if !self.carry_close_codes => own,
-                None if !self.carry_close_codes => frame::close_payload(self.documented_code, ""),
+                None if !self.carry_close_codes => close_payload(self.documented_code, ""),
                 _ => payload.clone(),
             };
-            frame::put_frame(&mut self.forward.out, frame::CLOSE, &sent_on);
+            put_frame(&mut self.out, OpCode::Close, &sent_on);
             let mut received = unpoisoned(self.source.received_close.lock());
             *received = Some(payload.clone());
         }
@@ -179,10 +167,10 @@ impl Direction<'_> {
         let _ = self.signals.wait_for(|signals| !signals.silence.data).await;
         // Whoever drops this future halfway finds the leg marked as unusable.
         self.target.mid_frame.store(true, Ordering::Relaxed);
-        writer.write_all(&self.forward.out).await?;
+        writer.write_all(&self.out).await?;
         writer.flush().await?;
-        self.target.mid_frame.store(self.decoder.in_payload(), Ordering::Relaxed);
-        self.forward.out.clear();
+        self.target.mid_frame.store(self.frames.in_payload(), Ordering::Relaxed);
+        self.out.clear();
         Ok(())
     }
 }
@@ -201,7 +189,7 @@ enum Outcome {
     /// One leg is gone.
     Lost(Side),
     /// One leg broke the rules.
-    Violation(Side, Violation),
+    Violation(Side, FrameError),
     /// The relay was told to.
     Ordered(Ending),
 }
@@ -220,8 +208,8 @@ pub async fn run(
         target,
         documented_code,
         carry_close_codes: namespace.options.carry_close_codes,
-        decoder: Decoder::new(extended),
-        forward: Forward { out: Vec::with_capacity(CHUNK + 64), ping: None, close: None },
+        frames: FrameReader::new(Role::Server, extended),
+        out: Vec::with_capacity(CHUNK + 64),
         signals: namespace.signals.subscribe(),
     };
     let mut up = direction(&sender_leg, &listener_leg, 1001);
@@ -278,21 +266,21 @@ pub async fn run(
         }
         // A loss is never dressed as an answer: what was on its way is lost too.
         Outcome::Lost(Side::Sender) => {
-            let to_listener = Some(frame::close_payload(1001, "The sender is gone."));
+            let to_listener = Some(close_payload(1001, "The sender is gone."));
             tokio::join!(sender.finish(None), listener.finish(to_listener));
         }
         Outcome::Lost(Side::Listener) => {
             tokio::join!(listener.finish(None), sender.finish(None));
         }
         Outcome::Violation(side, violation) => {
-            let broken = Some(frame::close_payload(1002, violation));
-            let other = Some(frame::close_payload(1001, "The peer broke the protocol."));
+            let broken = Some(close_payload(1002, &violation.message));
+            let other = Some(close_payload(1001, "The peer broke the protocol."));
             let (to_sender, to_listener) =
                 if side == Side::Sender { (broken, other) } else { (other, broken) };
             tokio::join!(sender.finish(to_sender), listener.finish(to_listener));
         }
         Outcome::Ordered(Ending::Close(code, text)) => {
-            let payload = Some(frame::close_payload(code, &text));
+            let payload = Some(close_payload(code, &text));
             tokio::join!(sender.finish(payload.clone()), listener.finish(payload));
         }
         Outcome::Ordered(Ending::Cut { mid_frame, reset }) => {
@@ -322,21 +310,20 @@ impl Half<'_> {
     async fn finish(mut self, close: Option<Vec<u8>>) {
         if let Some(payload) = close.filter(|_| self.leg.open()) {
             let mut out = Vec::new();
-            frame::put_frame(&mut out, frame::CLOSE, &payload);
+            put_frame(&mut out, OpCode::Close, &payload);
             let goodbye = async {
                 self.writer.write_all(&out).await?;
                 self.writer.flush().await?;
                 if self.leg.received_close().is_none() {
                     let mut sink = vec![0; 4096];
-                    let mut decoder = Decoder::new(true);
-                    let mut heard = Forward { out: Vec::new(), ping: None, close: None };
-                    while !decoder.closed() {
+                    let mut frames = FrameReader::new(Role::Server, true);
+                    while !frames.is_finished() {
                         let count = self.reader.read(&mut sink).await?;
-                        let bytes = sink.get_mut(..count).unwrap_or_default();
-                        if count == 0 || decoder.feed(bytes, &mut heard).is_err() {
+                        let mut bytes = sink.get_mut(..count).unwrap_or_default();
+                        if count == 0 {
                             break;
                         }
-                        heard.out.clear();
+                        while let Ok(Some(_)) = frames.next(&mut bytes) {}
                     }
                 }
                 std::io::Result::Ok(())
@@ -350,7 +337,7 @@ impl Half<'_> {
     async fn cut(mut self, mid_frame: bool, reset: bool) {
         if mid_frame && self.leg.open() {
             let mut out = Vec::new();
-            frame::put_head(&mut out, frame::FIN | frame::BINARY, 1000);
+            frame::encode_head(&mut out, OpCode::Binary, true, false, None, 1000);
             out.extend_from_slice(&[0; 10]);
             let write = async {
                 self.writer.write_all(&out).await?;
