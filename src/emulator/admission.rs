@@ -7,7 +7,7 @@ use super::http::{Head, Upgrade};
 use super::namespace::{Namespace, Pending};
 use super::options::Right;
 use super::refusal::Refusal;
-use super::target::Target;
+use crate::protocol::target::RequestTarget;
 
 /// The header in which all SDKs send their token.
 pub const TOKEN_HEADER: &str = "ServiceBusAuthorization";
@@ -54,11 +54,11 @@ pub enum Admission {
 }
 
 /// What `target` comes for, before anything is checked.
-pub fn action_of(target: &Target) -> Option<Action> {
+pub fn action_of(target: &RequestTarget<'_>) -> Option<Action> {
     if !target.hybrid {
         return Some(Action::Request);
     }
-    match target.get("action") {
+    match target.parameter("action").as_deref() {
         Some("listen") => Some(Action::Listen),
         None | Some("connect") => Some(Action::Connect),
         Some("accept") => Some(Action::Accept),
@@ -71,7 +71,12 @@ pub fn action_of(target: &Target) -> Option<Action> {
 ///
 /// # Errors
 /// The refusal to answer with.
-pub fn admit(namespace: &Namespace, head: &Head, target: &Target, host: &str) -> Result<Admission, Refusal> {
+pub fn admit(
+    namespace: &Namespace,
+    head: &Head,
+    target: &RequestTarget<'_>,
+    host: &str,
+) -> Result<Admission, Refusal> {
     if !target.hybrid {
         return admit_request(namespace, head, target, host);
     }
@@ -100,20 +105,20 @@ struct Authorized {
 
 fn authorize(
     namespace: &Namespace,
-    target: &Target,
+    target: &RequestTarget<'_>,
     host: &str,
     token: Option<&str>,
     right: Right,
 ) -> Result<Authorized, Refusal> {
     // Only senders may address what lies below a hybrid connection.
-    let entity = namespace.entity(&target.path, right == Right::Listen);
+    let entity = namespace.entity(target.path, right == Right::Listen);
     if right == Right::Send && entity.as_ref().is_some_and(|(_, required)| !required) {
         return entity
             .map(|(path, _)| Authorized { path, expires_at: None })
             .ok_or_else(Refusal::no_endpoint);
     }
     let expires_at = match token {
-        Some(token) => Some(namespace.verify(token, host, &target.path, right)?),
+        Some(token) => Some(namespace.verify(token, host, target.path, right)?),
         None => None,
     };
     let (path, _) = entity.ok_or_else(Refusal::no_endpoint)?;
@@ -123,40 +128,41 @@ fn authorize(
     Ok(Authorized { path, expires_at })
 }
 
-fn token(head: &Head, target: &Target) -> Option<String> {
-    target.get("token").map(str::to_owned).or_else(|| head.get(TOKEN_HEADER))
+fn token(head: &Head, target: &RequestTarget<'_>) -> Option<String> {
+    target.parameter("token").or_else(|| head.get(TOKEN_HEADER))
 }
 
 fn admit_rendezvous(
     namespace: &Namespace,
-    target: &Target,
+    target: &RequestTarget<'_>,
     action: Action,
     upgrade: Upgrade,
 ) -> Result<Admission, Refusal> {
-    let secret = target.get("rendezvous");
+    let secret = target.parameter("rendezvous");
     if action == Action::Accept
-        && let Some(status) = target.get("statusCode")
+        && let Some(status) = target.parameter("statusCode")
     {
         let status = status.parse().ok().filter(|status| (200..=999).contains(status));
         let status = status.ok_or_else(|| Refusal::new(400, "The sb-hc-statusCode is not valid."))?;
-        let text = target.get("statusDescription").unwrap_or_default();
-        let pending = namespace.claim(secret, action, |_| Ok(()))?;
+        let text = target.parameter("statusDescription").unwrap_or_default();
+        let pending = namespace.claim(secret.as_deref(), action, |_| Ok(()))?;
         return Ok(Admission::Reject { pending, verdict: Refusal::verbatim(status, text) });
     }
-    let pending = namespace.claim(secret, action, |pending| match upgrade.protocols.as_slice() {
-        _ if action == Action::Request => Ok(()),
-        [] => Ok(()),
-        [one] if pending.protocols.contains(one) => Ok(()),
-        [_] => Err(Refusal::new(400, "The sender did not offer this subprotocol.")),
-        _ => Err(Refusal::new(400, "A listener must choose one subprotocol.")),
-    })?;
+    let pending =
+        namespace.claim(secret.as_deref(), action, |pending| match upgrade.protocols.as_slice() {
+            _ if action == Action::Request => Ok(()),
+            [] => Ok(()),
+            [one] if pending.protocols.contains(one) => Ok(()),
+            [_] => Err(Refusal::new(400, "The sender did not offer this subprotocol.")),
+            _ => Err(Refusal::new(400, "A listener must choose one subprotocol.")),
+        })?;
     Ok(Admission::Accept { pending, upgrade })
 }
 
 fn admit_request(
     namespace: &Namespace,
     head: &Head,
-    target: &Target,
+    target: &RequestTarget<'_>,
     host: &str,
 ) -> Result<Admission, Refusal> {
     if head.method == "CONNECT" {
@@ -164,7 +170,7 @@ fn admit_request(
     }
     let mut token = token(head, target);
     let mut consumed = false;
-    if token.is_none() && namespace.entity(&target.path, false).is_some_and(|(_, required)| required) {
+    if token.is_none() && namespace.entity(target.path, false).is_some_and(|(_, required)| required) {
         token = head.get("Authorization");
         consumed = token.is_some();
     }

@@ -17,13 +17,11 @@ use super::namespace::Namespace;
 use super::namespace::channel::{Ending, Message, Queued};
 use super::namespace::seats::Seat;
 use super::options::Right;
-use super::protocol::{self, FromListener, Response};
 use super::refusal::unix_now;
 use super::stream::{self, Connection, Stream};
 use crate::frame::{Decoder, DecoderOptions, NO_STATUS, OpCode, Payload, Role, Sink};
+use crate::protocol::control::{MAX_MESSAGE, Response, parse_listener_message};
 
-/// The longest text and the longest body that a control channel carries.
-const MAX_MESSAGE: u64 = 256 * 1024;
 /// Pongs that wait for a client which does not read; beyond it the newest are dropped.
 const MAX_PONGS: usize = 64;
 
@@ -132,8 +130,11 @@ impl Session<'_> {
         mut signals: watch::Receiver<Signals>,
     ) -> End {
         // A text that is no UTF-8 is as malformed as one that is no JSON.
-        let options =
-            DecoderOptions { max_payload: MAX_MESSAGE, skip_utf8: true, ..DecoderOptions::new(Role::Server) };
+        let options = DecoderOptions {
+            max_payload: MAX_MESSAGE as u64,
+            skip_utf8: true,
+            ..DecoderOptions::new(Role::Server)
+        };
         let mut decoder = Decoder::new(options);
         let day = match self.namespace.options.recycle_after {
             0 => None,
@@ -195,16 +196,17 @@ impl Session<'_> {
     }
 
     fn text(&mut self, text: &[u8]) {
-        match protocol::parse(text) {
-            FromListener::RenewToken(token) => self.renew(&token),
-            FromListener::Response(response) if response.has_body => self.awaiting_body = Some(response),
-            FromListener::Response(response) => {
-                self.namespace.respond(response);
-            }
-            FromListener::Unknown => {}
-            FromListener::Malformed => {
-                let reason = self.namespace.close_reason("The message is not valid.");
-                self.end(1008, &reason);
+        let Some(message) = parse_listener_message(text) else {
+            let reason = self.namespace.close_reason("The message is not valid.");
+            return self.end(1008, &reason);
+        };
+        if let Some(renewal) = message.renew_token {
+            self.renew(&renewal.token);
+        } else if let Some(response) = message.response {
+            if response.body {
+                self.awaiting_body = Some(response);
+            } else {
+                self.namespace.respond(response, Vec::new());
             }
         }
     }
@@ -231,9 +233,8 @@ impl Sink for Session<'_> {
         }
         if !binary {
             self.text(&payload);
-        } else if let Some(mut response) = self.awaiting_body.take() {
-            response.body = payload.to_vec();
-            self.namespace.respond(response);
+        } else if let Some(response) = self.awaiting_body.take() {
+            self.namespace.respond(response, payload.to_vec());
         }
     }
 

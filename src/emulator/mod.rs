@@ -8,7 +8,7 @@
 //!     sender    a sender: offered to a listener, joined by pipe
 //!     request   an HTTP request and its response
 //!  namespace    what all of them share; fault: planned misbehaviour; event: what is told and counted
-//!  frames, http, target, protocol, refusal, stream   the formats
+//!  entity_path, frames, http, refusal, stream         the formats
 //! ```
 //!
 //! No client code comes in here, and this code uses none of the client's: each side is the other's oracle.
@@ -18,6 +18,7 @@
 pub mod admission;
 pub mod auth;
 pub mod control;
+pub mod entity_path;
 pub mod event;
 pub mod fault;
 pub mod frames;
@@ -25,14 +26,12 @@ pub mod http;
 pub mod namespace;
 pub mod options;
 pub mod pipe;
-pub mod protocol;
 pub mod refusal;
 pub mod request;
 pub mod request_leg;
 pub mod sender;
 pub mod server;
 pub mod stream;
-pub mod target;
 
 use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;

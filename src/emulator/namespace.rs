@@ -18,17 +18,20 @@ use rand::{RngExt, SeedableRng};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::auth::{self, Policy};
+use super::auth;
+use super::entity_path::segments;
 use super::event::{Event, Stats, Totals};
 use super::fault::{Action, Plans, Signals};
 use super::http::{self, Upgrade};
 use super::options::{EmulatorOptions, HybridConnectionOptions, Right};
-use super::protocol::Response;
-use super::refusal::{Refusal, guid, unix_now};
+use super::refusal::{Refusal, unix_now};
 use super::stream::Connection;
-use super::target::segments;
 
+use crate::protocol::control::Response;
+use crate::sas;
 use crate::sync::unpoisoned;
+use crate::uri::push_component;
+use crate::uuid::random_uuid;
 use channel::{Ending, Listener};
 
 /// Who is told of events.
@@ -67,9 +70,8 @@ pub struct Pending {
 
 struct State {
     entities: BTreeMap<String, Entity>,
-    policies: Vec<Policy>,
     pending: HashMap<String, Pending>,
-    responses: HashMap<String, oneshot::Sender<Response>>,
+    responses: HashMap<String, oneshot::Sender<(Response, Vec<u8>)>>,
     pipes: HashMap<u64, (String, mpsc::UnboundedSender<Ending>)>,
     plans: Plans,
     totals: Totals,
@@ -101,7 +103,6 @@ impl Namespace {
         let random = options.seed.map_or_else(rand::make_rng, StdRng::seed_from_u64);
         let state = State {
             entities: BTreeMap::new(),
-            policies: options.shared_access_policies.iter().map(Policy::new).collect(),
             pending: HashMap::new(),
             responses: HashMap::new(),
             pipes: HashMap::new(),
@@ -142,7 +143,7 @@ impl Namespace {
 
     /// A tracking id of this front end.
     pub fn tracking_id(&self) -> String {
-        format!("{}_G{}", guid(), self.front_end)
+        format!("{}_G{}", random_uuid(), self.front_end)
     }
 
     /// `text` with a tracking id, short enough for a close reason.
@@ -220,14 +221,16 @@ impl Namespace {
             hosts.extend(loopback);
         }
         let demand = auth::Demand { hosts: &hosts, path, right, now: unix_now() };
-        auth::verify(&self.state().policies, token, &demand)
+        auth::verify(&self.options.shared_access_policies, token, &demand)
     }
 
     /// Makes a token for `uri` by one of the rules.
     pub fn sign(&self, uri: &str, key_name: &str, expires_at: i64) -> Option<String> {
         let options = &self.options.shared_access_policies;
         let policy = options.iter().find(|policy| policy.key_name == key_name)?;
-        auth::sign(uri, key_name, &policy.key, expires_at)
+        let mut name = String::new();
+        push_component(&mut name, key_name);
+        Some(sas::sign_resource(uri, &name, &policy.key, expires_at))
     }
 
     /// The refusal planned for `action`, if any.
@@ -262,10 +265,10 @@ impl Namespace {
         state.pending.remove(secret).ok_or_else(gone)
     }
 
-    /// Delivers a listener's `response`; false where nobody waits for it any more.
-    pub fn respond(&self, response: Response) -> bool {
+    /// Delivers a listener's `response` and its body; false where nobody waits for it any more.
+    pub fn respond(&self, response: Response, body: Vec<u8>) -> bool {
         let waiting = self.state().responses.remove(&response.request_id);
-        waiting.is_some_and(|waiting| waiting.send(response).is_ok())
+        waiting.is_some_and(|waiting| waiting.send((response, body)).is_ok())
     }
 
     /// Ends everything that is established; whoever still waits is let go.

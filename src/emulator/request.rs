@@ -19,11 +19,11 @@ use super::http::{self, Body, BodyLength, Head};
 use super::namespace::channel::{Listener, Message};
 use super::namespace::offers::{eligible, rendezvous_address};
 use super::namespace::{Namespace, Pending, Verdict};
-use super::protocol::{self, Headers, RequestDetails, Response};
 use super::refusal::Refusal;
 use super::request_leg::RequestLeg;
 use super::stream::Connection;
-use super::target::Target;
+use crate::protocol::control::{self, Headers, Request, RequestHead, Response, parse_listener_message};
+use crate::protocol::target::RequestTarget;
 
 /// What fits on the control channel.
 const MAX_INLINE: usize = 64 * 1024;
@@ -40,10 +40,10 @@ const HOP_BY_HOP: [&str; 9] = [
     "Close",
 ];
 
-struct Request<'a> {
+struct HttpExchange<'a> {
     namespace: &'a Arc<Namespace>,
     head: &'a Head,
-    target: &'a Target,
+    target: &'a RequestTarget<'a>,
     path: String,
     id: String,
     headers: Headers,
@@ -58,7 +58,7 @@ pub async fn run(
     namespace: &Arc<Namespace>,
     mut connection: Connection,
     head: &Head,
-    target: &Target,
+    target: &RequestTarget<'_>,
     path: String,
     consumed: bool,
 ) {
@@ -69,7 +69,7 @@ pub async fn run(
 
     let length = match BodyLength::of(head) {
         Ok(length) => length,
-        Err(text) => return namespace.refuse(connection, &target.path, &Refusal::new(400, text)).await,
+        Err(text) => return namespace.refuse(connection, target.path, &Refusal::new(400, text)).await,
     };
     let mut left_out = HOP_BY_HOP.to_vec();
     left_out.extend(["Host", "Expect", TOKEN_HEADER]);
@@ -79,11 +79,11 @@ pub async fn run(
     let mut headers = head.pairs(&left_out);
     add_via(&mut headers, &connection.authority);
     let time = Duration::from_millis(namespace.options.response_timeout);
-    let (body, headers) = (Body::new(length), Headers(headers));
-    let mut request = Request { namespace, head, target, path, id, headers, body, inline: None, time };
-    if let Err(refusal) = request.exchange(&mut connection, length).await {
+    let body = Body::new(length);
+    let mut exchange = HttpExchange { namespace, head, target, path, id, headers, body, inline: None, time };
+    if let Err(refusal) = exchange.run(&mut connection, length).await {
         match refusal {
-            Some(refusal) => return namespace.refuse(connection, &target.path, &refusal).await,
+            Some(refusal) => return namespace.refuse(connection, target.path, &refusal).await,
             // The head of a response is already out: only the end of the connection can tell of the failure.
             None => return,
         }
@@ -91,15 +91,15 @@ pub async fn run(
     connection.finish().await;
 }
 
-impl Request<'_> {
+impl HttpExchange<'_> {
     /// Offers the request and sends the response to `sender`.
-    async fn exchange(&mut self, sender: &mut Connection, length: BodyLength) -> Result<(), Option<Refusal>> {
+    async fn run(&mut self, sender: &mut Connection, length: BodyLength) -> Result<(), Option<Refusal>> {
         // Without a listener there is no point in reading a body.
         self.namespace.listeners(&self.path, eligible(self.head)).map_err(Some)?;
         if length != BodyLength::None && self.head.lists("expect", "100-continue") {
             let _ = sender.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await;
         }
-        let head_size: usize = self.headers.0.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let head_size: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
         self.inline = match length {
             BodyLength::None if head_size <= MAX_INLINE => Some(Vec::new()),
             BodyLength::Known(size) if size.saturating_add(head_size as u64) <= MAX_INLINE as u64 => {
@@ -122,9 +122,9 @@ impl Request<'_> {
             let address =
                 rendezvous_address(self.namespace, own, self.target, "request", &self.id, &waiting.secret);
             match &self.inline {
-                None => Message::Text(protocol::request(&address, &self.id, None)),
-                Some(body) if body.is_empty() => Message::Text(self.describe(&address, sender)),
-                Some(body) => Message::WithBody(self.describe(&address, sender), body.clone()),
+                None => Message::Text(self.offer_of(address, None)),
+                Some(body) if body.is_empty() => Message::Text(self.describe(address, sender)),
+                Some(body) => Message::WithBody(self.describe(address, sender), body.clone()),
             }
         };
         let offered = timeout(self.time, self.namespace.offer(&self.path, eligible(self.head), offer)).await;
@@ -139,11 +139,10 @@ impl Request<'_> {
             }
         };
         match timeout(self.time, answered).await.map_err(|_| late())?? {
-            Answer::Here(response) => {
+            Answer::Here((response, body)) => {
                 let headers = self.response_headers(&response, &sender.authority);
-                let bodiless = self.head.method == "HEAD" || matches!(response.status, 204 | 304);
-                let body: &[u8] = if bodiless { &[] } else { &response.body };
                 let (status, text) = check_status(&response)?;
+                let body: &[u8] = if self.is_bodiless(status) { &[] } else { &body };
                 http::respond(&mut sender.stream, status, text, &headers, body).await.map_err(|_| None)
             }
             Answer::There(Verdict::Accepted { connection, upgrade }) => {
@@ -156,16 +155,20 @@ impl Request<'_> {
         }
     }
 
-    fn describe(&self, address: &str, sender: &Connection) -> String {
-        let request_target = self.target.logical();
-        let details = RequestDetails {
-            request_target: &request_target,
-            method: &self.head.method,
-            request_headers: &self.headers,
+    /// The long form of the `request`, which says all but the body.
+    fn describe(&self, address: String, sender: &Connection) -> String {
+        let head = RequestHead {
+            method: self.head.method.clone(),
+            target: self.target.logical(),
+            headers: self.headers.clone(),
+            remote_endpoint: Some((sender.peer.ip().to_string(), sender.peer.port())),
             body: self.inline.as_ref().is_none_or(|body| !body.is_empty()),
-            remote_endpoint: sender.peer,
         };
-        protocol::request(address, &self.id, Some(details))
+        self.offer_of(address, Some(head))
+    }
+
+    fn offer_of(&self, address: String, head: Option<RequestHead>) -> String {
+        control::request(Request { id: self.id.clone(), address: Some(address), head })
     }
 
     async fn read_body(&mut self, sender: &mut Connection) -> Option<Vec<u8>> {
@@ -188,7 +191,7 @@ impl Request<'_> {
         let gone = |_| Some(Refusal::new(502, "The listener closed the rendezvous."));
         let late = |_| Some(Refusal::new(504, "The listener did not respond in time."));
         if self.inline.is_none() {
-            let text = self.describe("", sender);
+            let text = self.describe(String::new(), sender);
             leg.send_text(&text).await.map_err(gone)?;
             let mut first = true;
             loop {
@@ -202,13 +205,12 @@ impl Request<'_> {
             }
         }
         let text = timeout(self.time, leg.next_text()).await.map_err(late)?.map_err(gone)?;
-        let protocol::FromListener::Response(response) = protocol::parse(&text) else {
+        let Some(response) = parse_listener_message(&text).and_then(|message| message.response) else {
             return Err(Some(Refusal::new(502, "The response of the listener is not valid.")));
         };
         let (status, text) = check_status(&response)?;
         let mut headers = self.response_headers(&response, &sender.authority);
-        let bodiless = self.head.method == "HEAD" || matches!(status, 204 | 304);
-        if !response.has_body || bodiless {
+        if !response.body || self.is_bodiless(status) {
             return http::respond(&mut sender.stream, status, text, &headers, b"").await.map_err(|_| None);
         }
         // Without chunks, for HTTP/1.0, the end of the connection is the end of the body.
@@ -240,10 +242,14 @@ impl Request<'_> {
         }
     }
 
+    fn is_bodiless(&self, status: u16) -> bool {
+        self.head.method == "HEAD" || matches!(status, 204 | 304)
+    }
+
     fn response_headers(&self, response: &Response, authority: &str) -> Vec<(String, String)> {
         let ends_here = |name: &str| HOP_BY_HOP.iter().any(|own| own.eq_ignore_ascii_case(name));
         let mut headers: Vec<_> =
-            response.headers.iter().filter(|(name, _)| !ends_here(name)).cloned().collect();
+            response.response_headers.iter().filter(|(name, _)| !ends_here(name)).cloned().collect();
         add_via(&mut headers, authority);
         headers
     }
@@ -251,16 +257,16 @@ impl Request<'_> {
 
 enum Answer {
     /// On the control channel.
-    Here(Response),
+    Here((Response, Vec<u8>)),
     /// On a rendezvous.
     There(Verdict),
 }
 
 fn check_status(response: &Response) -> Result<(u16, &str), Option<Refusal>> {
-    if response.status < 200 {
+    if response.status_code < 200 {
         return Err(Some(Refusal::new(502, "The status of the listener's response is not valid.")));
     }
-    Ok((response.status, &response.description))
+    Ok((response.status_code, &response.status_description))
 }
 
 fn add_via(headers: &mut Vec<(String, String)>, authority: &str) {

@@ -17,11 +17,10 @@ use super::namespace::channel::{Listener, Message};
 use super::namespace::offers::{eligible, rendezvous_address};
 use super::namespace::{Namespace, Pending, Verdict};
 use super::pipe;
-use super::protocol::{self, Headers};
-use super::refusal;
 use super::refusal::Refusal;
 use super::stream::Connection;
-use super::target::Target;
+use crate::protocol::control::{self, Accept};
+use crate::protocol::target::RequestTarget;
 
 /// What a sender may say before its handshake is answered.
 const MAX_EARLY: usize = 64 * 1024;
@@ -31,14 +30,14 @@ pub async fn run(
     namespace: &Arc<Namespace>,
     mut connection: Connection,
     head: &Head,
-    target: &Target,
+    target: &RequestTarget<'_>,
     path: String,
     upgrade: Upgrade,
 ) {
     namespace.count(|totals| &mut totals.senders);
-    let id = match target.get("id") {
+    let id = match target.parameter("id") {
         Some(own) => format!("{own}_G{}", namespace.front_end),
-        None => format!("{}_G{}", refusal::guid(), namespace.front_end),
+        None => namespace.tracking_id(),
     };
     namespace.emit(&Event::Sender { path: path.clone(), id: id.clone() });
 
@@ -58,7 +57,7 @@ pub async fn run(
                 let (status, reason) = (refusal.status, refusal.text.clone());
                 namespace.emit(&Event::Rejected { path, id, status, reason });
             }
-            namespace.refuse(connection, &target.path, &refusal).await;
+            namespace.refuse(connection, target.path, &refusal).await;
         }
     }
 }
@@ -68,7 +67,7 @@ async fn meet(
     namespace: &Arc<Namespace>,
     peer: SocketAddr,
     head: &Head,
-    target: &Target,
+    target: &RequestTarget<'_>,
     path: &str,
     id: &str,
     upgrade: &Upgrade,
@@ -93,14 +92,20 @@ async fn meet(
             expires: Instant::now() + lifetime,
             verdict,
         });
-        let headers = Headers(head.pairs(&[TOKEN_HEADER]));
+        let headers = head.pairs(&[TOKEN_HEADER]);
         loop {
             let mut told = None;
             let offer = |listener: &Listener| {
                 let address = rendezvous_address(namespace, listener, target, "accept", id, &waiting.secret);
                 let (sent, left) = oneshot::channel();
                 told = Some(left);
-                Message::Offer(protocol::accept(&address, id, &headers, peer), sent)
+                let accept = Accept {
+                    address,
+                    id: id.to_owned(),
+                    connect_headers: headers.clone(),
+                    remote_endpoint: Some((peer.ip().to_string(), peer.port())),
+                };
+                Message::Offer(control::accept(accept), sent)
             };
             if !namespace.offer(path, eligible(head), offer).await? {
                 return Err(none());

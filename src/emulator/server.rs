@@ -16,8 +16,9 @@ use super::http::{self, Head, HeadError};
 use super::namespace::{Namespace, Verdict};
 use super::refusal::Refusal;
 use super::stream::{Connection, Stream};
-use super::target::Target;
 use super::{control, request, sender};
+use crate::protocol::target::RequestTarget;
+use crate::uuid::random_uuid;
 
 /// Serves until the namespace closes.
 pub async fn serve(
@@ -39,25 +40,41 @@ pub async fn serve(
             },
         };
         let (namespace, tls) = (Arc::clone(&namespace), tls.clone());
-        tasks.spawn(async move {
-            let opened = tokio::select! {
-                () = namespace.closing.cancelled() => return,
-                opened = open(&namespace, tls, stream, peer) => opened,
-            };
-            if let Some((connection, head, target, admission)) = opened {
-                hand_over(&namespace, connection, head, target, admission).await;
-            }
-        });
+        tasks.spawn(async move { attend(&namespace, tls, stream, peer).await });
     }
 }
 
-/// TLS, head, planned faults, admission; a refusal is answered here.
+/// One connection, to its end.
+async fn attend(namespace: &Arc<Namespace>, tls: Option<TlsAcceptor>, tcp: TcpStream, peer: SocketAddr) {
+    let opened = tokio::select! {
+        () = namespace.closing.cancelled() => return,
+        opened = open(namespace, tls, tcp, peer) => opened,
+    };
+    let Some((mut connection, head)) = opened else { return };
+    if let Some(host) = head.get("host").filter(|host| sensible(host)) {
+        connection.authority = host;
+    }
+    let Some(target) = RequestTarget::parse(&head.target) else {
+        let refusal = Refusal::verbatim(400, "Bad Request - Invalid URL");
+        return namespace.refuse(connection, "", &refusal).await;
+    };
+    let admitted = tokio::select! {
+        () = namespace.closing.cancelled() => return,
+        admitted = admit(namespace, &head, &target, &connection.authority) => admitted,
+    };
+    match admitted {
+        Ok(admission) => hand_over(namespace, connection, &head, &target, admission).await,
+        Err(refusal) => namespace.refuse(connection, target.path, &refusal).await,
+    }
+}
+
+/// TLS and head; what is no request is answered here.
 async fn open(
-    namespace: &Arc<Namespace>,
+    namespace: &Namespace,
     tls: Option<TlsAcceptor>,
     tcp: TcpStream,
     peer: SocketAddr,
-) -> Option<(Connection, Head, Target, Admission)> {
+) -> Option<(Connection, Head)> {
     let _ = tcp.set_nodelay(true);
     loud(namespace).await;
     let time = Duration::from_millis(namespace.options.handshake_timeout);
@@ -72,40 +89,31 @@ async fn open(
     let authority = namespace.authority.clone();
     let mut connection = Connection { stream, early: Vec::new(), peer, authority };
     let reading = Head::read(&mut connection.stream, &mut connection.early, namespace.options.max_head);
-    let head = match tokio::time::timeout_at(deadline, reading).await {
-        Ok(Ok(head)) => head,
+    let refusal = match tokio::time::timeout_at(deadline, reading).await {
+        Ok(Ok(head)) => return Some((connection, head)),
         Ok(Err(HeadError::Gone)) => return None,
-        Ok(Err(HeadError::Bad(status, text))) => {
-            namespace.refuse(connection, "", &Refusal::verbatim(status, text)).await;
-            return None;
-        }
-        Err(_) => {
-            namespace.refuse(connection, "", &Refusal::verbatim(408, "Request Timeout")).await;
-            return None;
-        }
+        Ok(Err(HeadError::Bad(status, text))) => Refusal::verbatim(status, text),
+        Err(_) => Refusal::verbatim(408, "Request Timeout"),
     };
-    if let Some(host) = head.get("host").filter(|host| sensible(host)) {
-        connection.authority = host;
-    }
-    let Some(target) = Target::parse(&head.target) else {
-        namespace.refuse(connection, "", &Refusal::verbatim(400, "Bad Request - Invalid URL")).await;
-        return None;
-    };
-    let action = admission::action_of(&target).unwrap_or(Action::Connect);
+    namespace.refuse(connection, "", &refusal).await;
+    None
+}
+
+/// Planned faults, then the checks.
+async fn admit(
+    namespace: &Namespace,
+    head: &Head,
+    target: &RequestTarget<'_>,
+    host: &str,
+) -> Result<Admission, Refusal> {
+    let action = admission::action_of(target).unwrap_or(Action::Connect);
     if let Some(delay) = namespace.planned_delay(action) {
         tokio::time::sleep(delay).await;
     }
     loud(namespace).await;
-    let admitted = match namespace.planned_refusal(action) {
+    match namespace.planned_refusal(action) {
         Some(refusal) => Err(refusal),
-        None => admission::admit(namespace, &head, &target, &connection.authority),
-    };
-    match admitted {
-        Ok(admission) => Some((connection, head, target, admission)),
-        Err(refusal) => {
-            namespace.refuse(connection, &target.path, &refusal).await;
-            None
-        }
+        None => admission::admit(namespace, head, target, host),
     }
 }
 
@@ -122,30 +130,30 @@ async fn loud(namespace: &Namespace) {
 async fn hand_over(
     namespace: &Arc<Namespace>,
     mut connection: Connection,
-    head: Head,
-    target: Target,
+    head: &Head,
+    target: &RequestTarget<'_>,
     admission: Admission,
 ) {
     match admission {
         Admission::Listen { path, expires_at, upgrade } => {
-            let id = target.get("id").map_or_else(super::refusal::guid, str::to_owned);
+            let id = target.parameter("id").unwrap_or_else(random_uuid);
             match namespace.register(&path, id, connection.authority.clone()) {
                 Ok(seat) => {
                     if upgrade.accept(&mut connection.stream, None, None).await.is_ok() {
-                        control::run(namespace, connection, &target.path, seat, expires_at).await;
+                        control::run(namespace, connection, target.path, seat, expires_at).await;
                     }
                 }
-                Err(refusal) => namespace.refuse(connection, &target.path, &refusal).await,
+                Err(refusal) => namespace.refuse(connection, target.path, &refusal).await,
             }
         }
         Admission::Connect { path, upgrade } => {
-            sender::run(namespace, connection, &head, &target, path, upgrade).await;
+            sender::run(namespace, connection, head, target, path, upgrade).await;
         }
         Admission::Accept { pending, upgrade } => {
             let verdict = Verdict::Accepted { connection: Box::new(connection), upgrade };
             if let Err(Verdict::Accepted { connection, .. }) = pending.verdict.send(verdict) {
                 let refusal = Refusal::new(403, "The sender is gone.");
-                namespace.refuse(*connection, &target.path, &refusal).await;
+                namespace.refuse(*connection, target.path, &refusal).await;
             }
         }
         Admission::Reject { pending, verdict } => {
@@ -155,7 +163,7 @@ async fn hand_over(
             connection.finish().await;
         }
         Admission::Request { path, consumed } => {
-            request::run(namespace, connection, &head, &target, path, consumed).await;
+            request::run(namespace, connection, head, target, path, consumed).await;
         }
     }
 }

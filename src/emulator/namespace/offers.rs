@@ -6,28 +6,27 @@ use rand::seq::SliceRandom;
 
 use super::Namespace;
 use super::channel::{Listener, Message};
-use crate::emulator::auth;
+use crate::emulator::entity_path::segments;
 use crate::emulator::http::Head;
 use crate::emulator::refusal::Refusal;
-use crate::emulator::target::{Target, segments};
+use crate::protocol::target::RequestTarget;
+use crate::uri::push_component;
 
 /// The address at which `listener` meets whoever waits behind `secret`.
 pub fn rendezvous_address(
     namespace: &Namespace,
     listener: &Listener,
-    target: &Target,
+    target: &RequestTarget<'_>,
     action: &str,
     id: &str,
     secret: &str,
 ) -> String {
     let scheme = if namespace.options.tls.is_some() { "wss" } else { "ws" };
     let host = namespace.options.public_host.as_deref().unwrap_or(&listener.authority);
-    let query = target.query.as_deref().map(|query| format!("{query}&")).unwrap_or_default();
-    format!(
-        "{scheme}://{host}/$hc{}?{query}sb-hc-action={action}&sb-hc-id={}&sb-hc-rendezvous={secret}",
-        target.path,
-        auth::encode_component(id)
-    )
+    let query = target.user_query().map(|query| format!("{query}&")).unwrap_or_default();
+    let mut address = format!("{scheme}://{host}/$hc{}?{query}sb-hc-action={action}&sb-hc-id=", target.path);
+    push_component(&mut address, id);
+    address + "&sb-hc-rendezvous=" + secret
 }
 
 /// Tells whether a listener may be chosen, by the headers in which a sender names some.

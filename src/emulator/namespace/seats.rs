@@ -8,10 +8,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::channel::{Ending, Listener, Queue, Queued};
 use super::{Namespace, Pending};
+use crate::emulator::entity_path::segments;
 use crate::emulator::event::Event;
-use crate::emulator::protocol::Response;
-use crate::emulator::refusal::{Refusal, guid};
-use crate::emulator::target::segments;
+use crate::emulator::refusal::Refusal;
+use crate::protocol::control::Response;
+use crate::uuid::random_uuid;
 
 impl Namespace {
     /// Registers a control channel until the seat is dropped.
@@ -50,7 +51,7 @@ impl Namespace {
 
     /// Opens a rendezvous address; its secret goes into the address, the guard closes it.
     pub fn open_rendezvous(self: &Arc<Self>, pending: Pending) -> Waiting {
-        let secret = guid().replace('-', "");
+        let secret = random_uuid().replace('-', "");
         self.state().pending.insert(secret.clone(), pending);
         Waiting { namespace: Arc::clone(self), secret, request: None }
     }
@@ -103,7 +104,7 @@ pub struct Waiting {
 
 impl Waiting {
     /// Also waits for a `response` to the request `id` on the control channel.
-    pub fn expect_response(&mut self, id: &str) -> oneshot::Receiver<Response> {
+    pub fn expect_response(&mut self, id: &str) -> oneshot::Receiver<(Response, Vec<u8>)> {
         let (answer, response) = oneshot::channel();
         self.namespace.state().responses.insert(id.to_owned(), answer);
         self.request = Some(id.to_owned());

@@ -95,16 +95,15 @@ fn a_response_finds_its_request_once() {
     let mut response = waiting.expect_response("r");
     let answer = |id: &str| Response {
         request_id: id.into(),
-        status: 200,
-        description: String::new(),
-        headers: Vec::new(),
-        has_body: false,
-        body: Vec::new(),
+        status_code: 200,
+        status_description: String::new(),
+        response_headers: Vec::new(),
+        body: false,
     };
-    assert!(!namespace.respond(answer("other")));
-    assert!(namespace.respond(answer("r")));
-    assert!(!namespace.respond(answer("r")));
-    assert_eq!(response.try_recv().unwrap().request_id, "r");
+    assert!(!namespace.respond(answer("other"), Vec::new()));
+    assert!(namespace.respond(answer("r"), Vec::new()));
+    assert!(!namespace.respond(answer("r"), Vec::new()));
+    assert_eq!(response.try_recv().unwrap().0.request_id, "r");
 }
 
 #[test]
