@@ -2,7 +2,7 @@
 
 use super::entity_path::segments;
 use super::options::{PolicyOptions, Right};
-use super::refusal::{Refusal, timestamp};
+use super::refusal::{RelayRefusal, timestamp};
 use crate::sas;
 
 /// What somebody asks for.
@@ -38,8 +38,8 @@ pub fn host_name(authority: &str) -> &str {
 ///
 /// # Errors
 /// 401 for a token that is not good here, 403 for a good one whose rule lacks the right.
-pub fn verify(policies: &[PolicyOptions], text: &str, demand: &Demand<'_>) -> Result<i64, Refusal> {
-    let malformed = || Refusal::new(401, "MalformedToken: The token is malformed.");
+pub fn verify(policies: &[PolicyOptions], text: &str, demand: &Demand<'_>) -> Result<i64, RelayRefusal> {
+    let malformed = || RelayRefusal::new(401, "MalformedToken: The token is malformed.");
     let token = sas::parse(text).map_err(|_| malformed())?;
     let (host, scope) = audience(&token.resource).ok_or_else(malformed)?;
 
@@ -49,19 +49,22 @@ pub fn verify(policies: &[PolicyOptions], text: &str, demand: &Demand<'_>) -> Re
         .filter(|policy| token.is_of_rule(&policy.key_name))
         .filter(|policy| policy.path.as_deref().is_none_or(|path| scope.starts_with(&segments(path))))
         .find(|policy| token.is_signed_with(&policy.key))
-        .ok_or_else(|| Refusal::new(401, "InvalidSignature: The token has an invalid signature."))?;
+        .ok_or_else(|| RelayRefusal::new(401, "InvalidSignature: The token has an invalid signature."))?;
 
     if token.expires_at <= demand.now {
         let at = timestamp(token.expires_at);
-        return Err(Refusal::new(401, format!("ExpiredToken: The token is expired. Expiration time: {at}.")));
+        return Err(RelayRefusal::new(
+            401,
+            format!("ExpiredToken: The token is expired. Expiration time: {at}."),
+        ));
     }
     let known = demand.hosts.iter().any(|own| host_name(own).eq_ignore_ascii_case(&host));
     if !known || !segments(demand.path).starts_with(&scope) {
-        return Err(Refusal::new(401, "InvalidAudience: The token was issued for another resource."));
+        return Err(RelayRefusal::new(401, "InvalidAudience: The token was issued for another resource."));
     }
     let right = demand.right;
     if !policy.rights.iter().any(|own| *own == right || *own == Right::Manage) {
-        return Err(Refusal::new(
+        return Err(RelayRefusal::new(
             403,
             format!("Unauthorized access. '{right:?}' claim(s) are required to perform this operation."),
         ));

@@ -10,22 +10,22 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::event::Event;
+use super::event::RelayEvent;
 use super::fault::Signals;
 use super::frames::{close_payload, put_frame};
 use super::namespace::Namespace;
-use super::namespace::channel::{Ending, Message, Queued};
-use super::namespace::seats::Seat;
+use super::namespace::channel::{ChannelMessage, EndOrder, QueuedMessage};
+use super::namespace::seats::ListenerSeat;
 use super::options::Right;
 use super::refusal::unix_now;
-use super::stream::{self, Connection, Stream};
+use super::stream::{self, InboundConnection, InboundStream};
 use crate::frame::{Decoder, DecoderOptions, NO_STATUS, OpCode, Payload, Role, Sink};
 use crate::protocol::control::{MAX_MESSAGE, Response, parse_listener_message};
 
 /// Pongs that wait for a client which does not read; beyond it the newest are dropped.
 const MAX_PONGS: usize = 64;
 
-enum Reply {
+enum ChannelReply {
     Pong(Vec<u8>),
     Close {
         payload: Vec<u8>,
@@ -34,13 +34,13 @@ enum Reply {
     },
 }
 
-struct Session<'a> {
+struct ControlSession<'a> {
     namespace: &'a Arc<Namespace>,
     authority: &'a str,
     target: &'a str,
     path: String,
     id: String,
-    replies: mpsc::Sender<Reply>,
+    replies: mpsc::Sender<ChannelReply>,
     expiry: Option<Instant>,
     /// A response whose body is the next binary message.
     awaiting_body: Option<Response>,
@@ -54,16 +54,16 @@ struct Session<'a> {
 /// Runs the channel to its end; `target` is the path that it was dialled with.
 pub async fn run(
     namespace: &Arc<Namespace>,
-    connection: Connection,
+    connection: InboundConnection,
     target: &str,
-    mut seat: Seat,
+    mut seat: ListenerSeat,
     expires_at: i64,
 ) {
-    let Connection { stream, early, authority, .. } = connection;
+    let InboundConnection { stream, early, authority, .. } = connection;
     let (mut reader, mut writer) = tokio::io::split(stream);
     // Room for both close frames stays free of pongs.
     let (replies, outgoing) = mpsc::channel(MAX_PONGS + 2);
-    let mut session = Session {
+    let mut session = ControlSession {
         namespace,
         authority: &authority,
         target,
@@ -77,24 +77,24 @@ pub async fn run(
         answered: false,
     };
     session.expires(expires_at);
-    namespace.emit(&Event::Listener { path: seat.path.clone(), id: seat.id.clone() });
+    namespace.emit(&RelayEvent::Listener { path: seat.path.clone(), id: seat.id.clone() });
     let signals = namespace.signals.subscribe();
     let end = {
         let writing = write(&mut writer, &mut seat.messages, outgoing, signals.clone());
         tokio::pin!(writing);
         tokio::select! {
             end = session.read(&mut reader, early, &mut seat.endings, signals) => end,
-            () = &mut writing => End::Gone,
+            () = &mut writing => ControlEnd::Gone,
         }
     };
     drop(seat);
     match end {
-        End::Cut { reset } => stream::cut(reader, writer, reset),
-        End::Closed | End::Gone => stream::finish(reader, writer).await,
+        ControlEnd::Cut { reset } => stream::cut(reader, writer, reset),
+        ControlEnd::Closed | ControlEnd::Gone => stream::finish(reader, writer).await,
     }
 }
 
-enum End {
+enum ControlEnd {
     /// Both sides said goodbye, or the time for it is over.
     Closed,
     /// The client is gone.
@@ -104,7 +104,7 @@ enum End {
     },
 }
 
-impl Session<'_> {
+impl ControlSession<'_> {
     fn expires(&mut self, expires_at: i64) {
         let left = u64::try_from(expires_at.saturating_sub(unix_now())).unwrap_or_default();
         let grace = Duration::from_millis(self.namespace.options.token_grace);
@@ -117,18 +117,18 @@ impl Session<'_> {
 
     fn say_goodbye(&mut self, payload: Vec<u8>, answer: bool) {
         if self.closing.is_none() {
-            let _ = self.replies.try_send(Reply::Close { payload, answer });
+            let _ = self.replies.try_send(ChannelReply::Close { payload, answer });
             self.closing = Some(Instant::now() + self.namespace.options.close_time());
         }
     }
 
     async fn read(
         &mut self,
-        reader: &mut ReadHalf<Stream>,
+        reader: &mut ReadHalf<InboundStream>,
         mut early: Vec<u8>,
-        endings: &mut mpsc::UnboundedReceiver<Ending>,
+        endings: &mut mpsc::UnboundedReceiver<EndOrder>,
         mut signals: watch::Receiver<Signals>,
-    ) -> End {
+    ) -> ControlEnd {
         // A text that is no UTF-8 is as malformed as one that is no JSON.
         let options = DecoderOptions {
             max_payload: MAX_MESSAGE as u64,
@@ -143,7 +143,7 @@ impl Session<'_> {
         let mut buffer = vec![0; 16 * 1024];
         // What came with the handshake is read first.
         if self.feed(&mut early, &mut decoder) {
-            return End::Closed;
+            return ControlEnd::Closed;
         }
         drop(early);
         loop {
@@ -153,15 +153,15 @@ impl Session<'_> {
                 biased;
                 changed = signals.changed() => match changed {
                     Ok(()) => continue,
-                    Err(_) => return End::Gone,
+                    Err(_) => return ControlEnd::Gone,
                 },
                 // Without anybody left who could order an end, this arm rests.
                 Some(ending) = endings.recv() => match ending {
-                    Ending::Close(code, reason) => {
+                    EndOrder::Close(code, reason) => {
                         self.end(code, &reason);
                         continue;
                     }
-                    Ending::Cut { reset, .. } => return End::Cut { reset },
+                    EndOrder::Cut { reset, .. } => return ControlEnd::Cut { reset },
                 },
                 () = at(self.expiry), if self.closing.is_none() && !silent => {
                     let reason = self.namespace.close_reason("ExpiredToken: The token is expired.");
@@ -173,14 +173,14 @@ impl Session<'_> {
                     self.end(1011, &reason);
                     continue;
                 }
-                () = at(self.closing), if self.closing.is_some() && !silent => return End::Closed,
+                () = at(self.closing), if self.closing.is_some() && !silent => return ControlEnd::Closed,
                 read = reader.read(&mut buffer), if !silent => match read {
-                    Ok(0) | Err(_) => return End::Gone,
+                    Ok(0) | Err(_) => return ControlEnd::Gone,
                     Ok(count) => count,
                 },
             };
             if self.feed(buffer.get_mut(..count).unwrap_or_default(), &mut decoder) {
-                return End::Closed;
+                return ControlEnd::Closed;
             }
         }
     }
@@ -216,7 +216,7 @@ impl Session<'_> {
             Ok(expires_at) => {
                 self.expires(expires_at);
                 self.namespace.count(|totals| &mut totals.renewals);
-                self.namespace.emit(&Event::Renewed { path: self.path.clone(), id: self.id.clone() });
+                self.namespace.emit(&RelayEvent::Renewed { path: self.path.clone(), id: self.id.clone() });
             }
             Err(refusal) => {
                 let reason = self.namespace.close_reason(&refusal.text);
@@ -226,7 +226,7 @@ impl Session<'_> {
     }
 }
 
-impl Sink for Session<'_> {
+impl Sink for ControlSession<'_> {
     fn message(&mut self, binary: bool, payload: Payload<'_>, _fragments: &[u32]) {
         if self.closing.is_some() {
             return;
@@ -240,9 +240,9 @@ impl Sink for Session<'_> {
 
     fn ping(&mut self, payload: &[u8]) {
         self.namespace.count(|totals| &mut totals.pings);
-        self.namespace.emit(&Event::Ping { path: self.path.clone(), id: self.id.clone() });
+        self.namespace.emit(&RelayEvent::Ping { path: self.path.clone(), id: self.id.clone() });
         if !self.namespace.signals.borrow().swallow_pongs && self.replies.capacity() > 2 {
-            let _ = self.replies.try_send(Reply::Pong(payload.to_vec()));
+            let _ = self.replies.try_send(ChannelReply::Pong(payload.to_vec()));
         }
     }
 
@@ -269,9 +269,9 @@ async fn at(time: Option<Instant>) {
 /// Writes what is queued. Returns when the connection fails or the last word is said; after a close frame of
 /// ours it writes nothing more and leaves the end to the reader.
 async fn write(
-    writer: &mut WriteHalf<Stream>,
-    messages: &mut mpsc::Receiver<Queued>,
-    mut replies: mpsc::Receiver<Reply>,
+    writer: &mut WriteHalf<InboundStream>,
+    messages: &mut mpsc::Receiver<QueuedMessage>,
+    mut replies: mpsc::Receiver<ChannelReply>,
     mut signals: watch::Receiver<Signals>,
 ) {
     let mut out = Vec::new();
@@ -281,8 +281,8 @@ async fn write(
         tokio::select! {
             biased;
             Some(reply) = replies.recv() => match reply {
-                Reply::Pong(payload) => put_frame(&mut out, OpCode::Pong, &payload),
-                Reply::Close { payload, answer } => {
+                ChannelReply::Pong(payload) => put_frame(&mut out, OpCode::Pong, &payload),
+                ChannelReply::Close { payload, answer } => {
                     put_frame(&mut out, OpCode::Close, &payload);
                     closing = Some(answer);
                     // Nothing follows a close frame: what is queued is for another channel.
@@ -291,12 +291,12 @@ async fn write(
                 }
             },
             Some((message, _share)) = messages.recv() => match message {
-                Message::Text(text) => put_frame(&mut out, OpCode::Text, text.as_bytes()),
-                Message::Offer(text, sent) => {
+                ChannelMessage::Text(text) => put_frame(&mut out, OpCode::Text, text.as_bytes()),
+                ChannelMessage::Offer(text, sent) => {
                     put_frame(&mut out, OpCode::Text, text.as_bytes());
                     told = Some(sent);
                 }
-                Message::WithBody(text, body) => {
+                ChannelMessage::WithBody(text, body) => {
                     put_frame(&mut out, OpCode::Text, text.as_bytes());
                     put_frame(&mut out, OpCode::Binary, &body);
                 }

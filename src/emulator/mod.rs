@@ -42,7 +42,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::error::{ErrorKind, RelayError, SystemError, system_code};
-use event::{Event, Stats};
+use event::{RelayEvent, RelayStats};
 use fault::Fault;
 use namespace::{Namespace, Observer};
 use options::{EmulatorOptions, HybridConnectionOptions};
@@ -87,7 +87,7 @@ impl RelayEmulator {
             let work = move || {
                 runtime.block_on(run(&namespace, listener, tls, abort));
                 runtime.shutdown_background();
-                namespace.emit(&Event::Closed);
+                namespace.emit(&RelayEvent::Closed);
             };
             std::thread::Builder::new().name("hyco-emulator".into()).spawn(work).map_err(failed)?
         };
@@ -126,11 +126,11 @@ impl RelayEmulator {
     }
 
     /// A snapshot.
-    pub fn stats(&self) -> Stats {
+    pub fn stats(&self) -> RelayStats {
         self.namespace.stats()
     }
 
-    /// Begins to stop; `force` without goodbyes. The observer hears [`Event::Closed`] when all is down.
+    /// Begins to stop; `force` without goodbyes. The observer hears [`RelayEvent::Closed`] when all is down.
     pub fn close(&self, force: bool) {
         if force {
             self.abort.cancel();

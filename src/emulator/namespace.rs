@@ -20,59 +20,59 @@ use tokio_util::sync::CancellationToken;
 
 use super::auth;
 use super::entity_path::segments;
-use super::event::{Event, Stats, Totals};
-use super::fault::{Action, Plans, Signals};
+use super::event::{RelayEvent, RelayStats, Totals};
+use super::fault::{Plans, RequestedAction, Signals};
 use super::http::{self, Upgrade};
 use super::options::{EmulatorOptions, HybridConnectionOptions, Right};
-use super::refusal::{Refusal, unix_now};
-use super::stream::Connection;
+use super::refusal::{RelayRefusal, unix_now};
+use super::stream::InboundConnection;
 
 use crate::protocol::control::Response;
 use crate::sas;
 use crate::sync::unpoisoned;
 use crate::uri::push_component;
 use crate::uuid::random_uuid;
-use channel::{Ending, Listener};
+use channel::{ChannelHandle, EndOrder};
 
 /// Who is told of events.
-pub type Observer = Arc<dyn Fn(&Event) + Send + Sync>;
+pub type Observer = Arc<dyn Fn(&RelayEvent) + Send + Sync>;
 
 struct Entity {
     path: String,
     requires_client_authorization: bool,
-    listeners: Vec<Listener>,
+    listeners: Vec<ChannelHandle>,
 }
 
 /// What a sender learns.
-pub enum Verdict {
+pub enum RendezvousVerdict {
     /// A listener dialled the rendezvous; its handshake is not answered yet.
     Accepted {
         /// The listener's connection.
-        connection: Box<Connection>,
+        connection: Box<InboundConnection>,
         /// Its handshake.
         upgrade: Upgrade,
     },
     /// A listener said no.
-    Rejected(Refusal),
+    Rejected(RelayRefusal),
 }
 
 /// Who waits behind a rendezvous address.
 pub struct Pending {
     /// What the address is for.
-    pub action: Action,
+    pub action: RequestedAction,
     /// The subprotocols that the sender offered.
     pub protocols: Vec<String>,
     /// When the address expires.
     pub expires: Instant,
     /// Where the verdict goes.
-    pub verdict: oneshot::Sender<Verdict>,
+    pub verdict: oneshot::Sender<RendezvousVerdict>,
 }
 
-struct State {
+struct NamespaceState {
     entities: BTreeMap<String, Entity>,
     pending: HashMap<String, Pending>,
     responses: HashMap<String, oneshot::Sender<(Response, Vec<u8>)>>,
-    pipes: HashMap<u64, (String, mpsc::UnboundedSender<Ending>)>,
+    pipes: HashMap<u64, (String, mpsc::UnboundedSender<EndOrder>)>,
     plans: Plans,
     totals: Totals,
     random: StdRng,
@@ -93,7 +93,7 @@ pub struct Namespace {
     pub signals: watch::Sender<Signals>,
     /// Changes whenever a control channel comes or goes.
     roster: watch::Sender<()>,
-    state: Mutex<State>,
+    state: Mutex<NamespaceState>,
     observer: Observer,
 }
 
@@ -101,7 +101,7 @@ impl Namespace {
     /// The namespace that `options` describe, reachable as `authority`.
     pub fn new(options: EmulatorOptions, authority: String, observer: Observer) -> Self {
         let random = options.seed.map_or_else(rand::make_rng, StdRng::seed_from_u64);
-        let state = State {
+        let state = NamespaceState {
             entities: BTreeMap::new(),
             pending: HashMap::new(),
             responses: HashMap::new(),
@@ -127,12 +127,12 @@ impl Namespace {
         namespace
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, NamespaceState> {
         unpoisoned(self.state.lock())
     }
 
     /// Tells the observer.
-    pub fn emit(&self, event: &Event) {
+    pub fn emit(&self, event: &RelayEvent) {
         (self.observer)(event);
     }
 
@@ -152,13 +152,13 @@ impl Namespace {
     }
 
     /// Answers with a refusal and ends the connection.
-    pub async fn refuse(&self, mut connection: Connection, path: &str, refusal: &Refusal) {
+    pub async fn refuse(&self, mut connection: InboundConnection, path: &str, refusal: &RelayRefusal) {
         let resource = format!("{}{path}", connection.authority);
         let reason = refusal.reason(self.front_end, &resource);
         if refusal.tracked {
             self.count(|totals| &mut totals.refused);
         }
-        self.emit(&Event::Refused {
+        self.emit(&RelayEvent::Refused {
             target: path.to_owned(),
             status: refusal.status,
             reason: reason.clone(),
@@ -184,7 +184,7 @@ impl Namespace {
     /// Removes a hybrid connection and closes what hangs on it with 1001, as the service does.
     pub fn remove(&self, path: &str) -> bool {
         let key = segments(path).join("/");
-        let ending = Ending::Close(1001, self.close_reason("The endpoint was deleted."));
+        let ending = EndOrder::Close(1001, self.close_reason("The endpoint was deleted."));
         let mut state = self.state();
         let Some(entity) = state.entities.remove(&key) else { return false };
         for listener in &entity.listeners {
@@ -212,7 +212,7 @@ impl Namespace {
     ///
     /// # Errors
     /// The token does not admit.
-    pub fn verify(&self, token: &str, host: &str, path: &str, right: Right) -> Result<i64, Refusal> {
+    pub fn verify(&self, token: &str, host: &str, path: &str, right: Right) -> Result<i64, RelayRefusal> {
         let host = auth::host_name(host);
         let mut hosts = vec![host, self.authority.as_str()];
         hosts.extend(self.options.public_host.as_deref());
@@ -234,12 +234,12 @@ impl Namespace {
     }
 
     /// The refusal planned for `action`, if any.
-    pub fn planned_refusal(&self, action: Action) -> Option<Refusal> {
+    pub fn planned_refusal(&self, action: RequestedAction) -> Option<RelayRefusal> {
         self.state().plans.take_refusal(action)
     }
 
     /// The delay planned for `action`, if any.
-    pub fn planned_delay(&self, action: Action) -> Option<Duration> {
+    pub fn planned_delay(&self, action: RequestedAction) -> Option<Duration> {
         self.state().plans.delay_of(action)
     }
 
@@ -250,16 +250,16 @@ impl Namespace {
     pub fn claim(
         &self,
         secret: Option<&str>,
-        action: Action,
-        admit: impl FnOnce(&Pending) -> Result<(), Refusal>,
-    ) -> Result<Pending, Refusal> {
-        let gone = || Refusal::new(403, "The rendezvous address is not valid or has expired.");
+        action: RequestedAction,
+        admit: impl FnOnce(&Pending) -> Result<(), RelayRefusal>,
+    ) -> Result<Pending, RelayRefusal> {
+        let gone = || RelayRefusal::new(403, "The rendezvous address is not valid or has expired.");
         let mut state = self.state();
         let secret = secret.ok_or_else(gone)?;
         let pending = state.pending.get(secret).filter(|pending| pending.expires > Instant::now());
         let pending = pending.ok_or_else(gone)?;
         if pending.action != action {
-            return Err(Refusal::new(400, "The action does not belong to this address."));
+            return Err(RelayRefusal::new(400, "The action does not belong to this address."));
         }
         admit(pending)?;
         state.pending.remove(secret).ok_or_else(gone)
@@ -273,7 +273,7 @@ impl Namespace {
 
     /// Ends everything that is established; whoever still waits is let go.
     pub fn end_all(&self) {
-        let ending = Ending::Close(1001, self.close_reason("The relay is shutting down."));
+        let ending = EndOrder::Close(1001, self.close_reason("The relay is shutting down."));
         let mut state = self.state();
         state.end_control(None, None, &ending);
         state.end_pipes(None, &ending);
@@ -282,11 +282,11 @@ impl Namespace {
     }
 
     /// A snapshot.
-    pub fn stats(&self) -> Stats {
+    pub fn stats(&self) -> RelayStats {
         let state = self.state();
         let paths: BTreeMap<_, _> =
             state.entities.values().map(|own| (own.path.clone(), own.listeners.len())).collect();
-        Stats {
+        RelayStats {
             listeners: paths.values().sum(),
             senders: state.pipes.len(),
             pending: state.pending.len(),
@@ -296,19 +296,19 @@ impl Namespace {
     }
 }
 
-impl State {
-    fn control(&self, path: Option<&str>) -> impl Iterator<Item = &Listener> {
+impl NamespaceState {
+    fn control(&self, path: Option<&str>) -> impl Iterator<Item = &ChannelHandle> {
         let wanted = path.map(|path| segments(path).join("/"));
         let meant = move |key: &str| wanted.as_deref().is_none_or(|wanted| wanted == key);
         self.entities.iter().filter(move |(key, _)| meant(key)).flat_map(|(_, own)| &own.listeners)
     }
 
-    fn end_control(&self, path: Option<&str>, id: Option<&str>, ending: &Ending) -> usize {
+    fn end_control(&self, path: Option<&str>, id: Option<&str>, ending: &EndOrder) -> usize {
         let meant = self.control(path).filter(|own| id.is_none_or(|id| own.id.eq_ignore_ascii_case(id)));
         meant.filter(|own| own.end(ending.clone())).count()
     }
 
-    fn end_pipes(&self, path: Option<&str>, ending: &Ending) -> usize {
+    fn end_pipes(&self, path: Option<&str>, ending: &EndOrder) -> usize {
         let wanted = path.map(segments);
         let meant = |own: &str| wanted.as_ref().is_none_or(|wanted| *wanted == segments(own));
         let pipes = self.pipes.values().filter(|(own, _)| meant(own));

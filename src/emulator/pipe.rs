@@ -15,9 +15,9 @@ use tokio::sync::{Notify, watch};
 use super::fault::Signals;
 use super::frames::{close_code, close_payload, put_frame};
 use super::namespace::Namespace;
-use super::namespace::channel::Ending;
+use super::namespace::channel::EndOrder;
 use super::namespace::seats::PipeSeat;
-use super::stream::{self, Connection, Stream};
+use super::stream::{self, InboundConnection, InboundStream};
 
 use crate::frame::header::Header;
 use crate::frame::{self, FrameError, FramePiece, FrameReader, OpCode, Role};
@@ -27,7 +27,7 @@ const CHUNK: usize = 64 * 1024;
 
 /// What both directions know about one leg.
 #[derive(Default)]
-struct Leg {
+struct PipeLeg {
     /// The latest ping that is to be answered.
     ping: Mutex<Option<Vec<u8>>>,
     pinged: Notify,
@@ -38,7 +38,7 @@ struct Leg {
     mid_frame: AtomicBool,
 }
 
-impl Leg {
+impl PipeLeg {
     fn take_ping(&self) -> Option<Vec<u8>> {
         unpoisoned(self.ping.lock()).take()
     }
@@ -58,7 +58,7 @@ impl Leg {
 }
 
 /// How a direction ended.
-enum End {
+enum DirectionEnd {
     /// The source sent a close frame, which was sent on.
     Closed,
     /// The source is gone.
@@ -69,9 +69,9 @@ enum End {
     Violation(FrameError),
 }
 
-struct Direction<'a> {
-    source: &'a Leg,
-    target: &'a Leg,
+struct PipeDirection<'a> {
+    source: &'a PipeLeg,
+    target: &'a PipeLeg,
     /// The close code for the target where codes are not carried across.
     documented_code: u16,
     carry_close_codes: bool,
@@ -81,13 +81,13 @@ struct Direction<'a> {
     signals: watch::Receiver<Signals>,
 }
 
-impl Direction<'_> {
+impl PipeDirection<'_> {
     async fn run(
         &mut self,
-        reader: &mut ReadHalf<Stream>,
-        writer: &mut WriteHalf<Stream>,
+        reader: &mut ReadHalf<InboundStream>,
+        writer: &mut WriteHalf<InboundStream>,
         early: Vec<u8>,
-    ) -> End {
+    ) -> DirectionEnd {
         let mut buffer = vec![0; CHUNK];
         if !early.is_empty() {
             let mut early = early;
@@ -101,7 +101,7 @@ impl Direction<'_> {
             {
                 put_frame(&mut self.out, OpCode::Pong, &payload);
                 if self.write(writer).await.is_err() {
-                    return End::TargetLost;
+                    return DirectionEnd::TargetLost;
                 }
             }
             let read = tokio::select! {
@@ -110,7 +110,7 @@ impl Direction<'_> {
             };
             let Ok(count @ 1..) = read else {
                 let _ = self.signals.wait_for(|signals| !signals.silence.data).await;
-                return End::SourceLost;
+                return DirectionEnd::SourceLost;
             };
             let bytes = buffer.get_mut(..count).unwrap_or_default();
             if let Some(end) = self.pass(bytes, writer).await {
@@ -120,7 +120,11 @@ impl Direction<'_> {
     }
 
     /// Sends on what was read.
-    async fn pass(&mut self, bytes: &mut [u8], writer: &mut WriteHalf<Stream>) -> Option<End> {
+    async fn pass(
+        &mut self,
+        bytes: &mut [u8],
+        writer: &mut WriteHalf<InboundStream>,
+    ) -> Option<DirectionEnd> {
         let _ = self.signals.wait_for(|signals| !signals.silence.data).await;
         let (mut rest, mut ping, mut close) = (bytes, None, None);
         let broken = loop {
@@ -154,16 +158,16 @@ impl Direction<'_> {
             *received = Some(payload.clone());
         }
         if self.write(writer).await.is_err() {
-            return Some(End::TargetLost);
+            return Some(DirectionEnd::TargetLost);
         }
         if close.is_some() {
             self.target.sent_close.store(true, Ordering::Relaxed);
-            return Some(End::Closed);
+            return Some(DirectionEnd::Closed);
         }
-        broken.map(End::Violation)
+        broken.map(DirectionEnd::Violation)
     }
 
-    async fn write(&mut self, writer: &mut WriteHalf<Stream>) -> std::io::Result<()> {
+    async fn write(&mut self, writer: &mut WriteHalf<InboundStream>) -> std::io::Result<()> {
         let _ = self.signals.wait_for(|signals| !signals.silence.data).await;
         // Whoever drops this future halfway finds the leg marked as unusable.
         self.target.mid_frame.store(true, Ordering::Relaxed);
@@ -177,33 +181,33 @@ impl Direction<'_> {
 
 /// Which leg.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
+enum PipeSide {
     Sender,
     Listener,
 }
 
 /// Why the pipe ended as a whole.
-enum Outcome {
+enum PipeOutcome {
     /// The closing handshake is complete, or its time is over.
     Closed,
     /// One leg is gone.
-    Lost(Side),
+    Lost(PipeSide),
     /// One leg broke the rules.
-    Violation(Side, FrameError),
+    Violation(PipeSide, FrameError),
     /// The relay was told to.
-    Ordered(Ending),
+    Ordered(EndOrder),
 }
 
 /// Pipes until the end; gives the close codes that the sender and the listener sent, 1006 for none.
 pub async fn run(
     namespace: &Arc<Namespace>,
-    sender: Connection,
-    listener: Connection,
+    sender: InboundConnection,
+    listener: InboundConnection,
     extended: bool,
     mut seat: PipeSeat,
 ) -> (u16, u16) {
-    let (sender_leg, listener_leg) = (Leg::default(), Leg::default());
-    let direction = |source, target, documented_code| Direction {
+    let (sender_leg, listener_leg) = (PipeLeg::default(), PipeLeg::default());
+    let direction = |source, target, documented_code| PipeDirection {
         source,
         target,
         documented_code,
@@ -222,90 +226,90 @@ pub async fn run(
         let down = down.run(&mut listener_reader, &mut sender_writer, listener.early);
         tokio::pin!(up, down);
         let (source, end) = tokio::select! {
-            end = &mut up => (Side::Sender, Ok(end)),
-            end = &mut down => (Side::Listener, Ok(end)),
-            ending = seat.endings.recv() => (Side::Sender, Err(ending)),
+            end = &mut up => (PipeSide::Sender, Ok(end)),
+            end = &mut down => (PipeSide::Listener, Ok(end)),
+            ending = seat.endings.recv() => (PipeSide::Sender, Err(ending)),
         };
         match end {
-            Ok(End::Closed) => {
+            Ok(DirectionEnd::Closed) => {
                 // The other side may still finish what it is sending before it answers.
                 let answer = async {
                     match source {
-                        Side::Sender => down.await,
-                        Side::Listener => up.await,
+                        PipeSide::Sender => down.await,
+                        PipeSide::Listener => up.await,
                     }
                 };
                 tokio::select! {
                     end = answer => match (source, end) {
-                        (_, End::Closed) => Outcome::Closed,
-                        (first, End::Violation(violation)) => Outcome::Violation(first.other(), violation),
-                        (first, End::SourceLost) => Outcome::Lost(first.other()),
-                        (first, End::TargetLost) => Outcome::Lost(first),
+                        (_, DirectionEnd::Closed) => PipeOutcome::Closed,
+                        (first, DirectionEnd::Violation(violation)) => PipeOutcome::Violation(first.other(), violation),
+                        (first, DirectionEnd::SourceLost) => PipeOutcome::Lost(first.other()),
+                        (first, DirectionEnd::TargetLost) => PipeOutcome::Lost(first),
                     },
-                    () = tokio::time::sleep(namespace.options.close_time()) => Outcome::Closed,
-                    Some(ending) = seat.endings.recv() => Outcome::Ordered(ending),
+                    () = tokio::time::sleep(namespace.options.close_time()) => PipeOutcome::Closed,
+                    Some(ending) = seat.endings.recv() => PipeOutcome::Ordered(ending),
                 }
             }
-            Ok(End::SourceLost) => Outcome::Lost(source),
-            Ok(End::TargetLost) => Outcome::Lost(source.other()),
-            Ok(End::Violation(violation)) => Outcome::Violation(source, violation),
-            Err(Some(ending)) => Outcome::Ordered(ending),
-            Err(None) => Outcome::Lost(Side::Sender),
+            Ok(DirectionEnd::SourceLost) => PipeOutcome::Lost(source),
+            Ok(DirectionEnd::TargetLost) => PipeOutcome::Lost(source.other()),
+            Ok(DirectionEnd::Violation(violation)) => PipeOutcome::Violation(source, violation),
+            Err(Some(ending)) => PipeOutcome::Ordered(ending),
+            Err(None) => PipeOutcome::Lost(PipeSide::Sender),
         }
     };
 
     drop(seat);
     let codes = (sender_leg.close_code(), listener_leg.close_code());
-    let sender = Half { leg: &sender_leg, reader: sender_reader, writer: sender_writer };
-    let listener = Half { leg: &listener_leg, reader: listener_reader, writer: listener_writer };
+    let sender = PipeHalf { leg: &sender_leg, reader: sender_reader, writer: sender_writer };
+    let listener = PipeHalf { leg: &listener_leg, reader: listener_reader, writer: listener_writer };
     match outcome {
-        Outcome::Closed => {
+        PipeOutcome::Closed => {
             // Whoever sent a close frame and got no answer gets his own code back.
             let (to_sender, to_listener) = (sender_leg.received_close(), listener_leg.received_close());
             tokio::join!(sender.finish(to_sender), listener.finish(to_listener));
         }
         // A loss is never dressed as an answer: what was on its way is lost too.
-        Outcome::Lost(Side::Sender) => {
+        PipeOutcome::Lost(PipeSide::Sender) => {
             let to_listener = Some(close_payload(1001, "The sender is gone."));
             tokio::join!(sender.finish(None), listener.finish(to_listener));
         }
-        Outcome::Lost(Side::Listener) => {
+        PipeOutcome::Lost(PipeSide::Listener) => {
             tokio::join!(listener.finish(None), sender.finish(None));
         }
-        Outcome::Violation(side, violation) => {
+        PipeOutcome::Violation(side, violation) => {
             let broken = Some(close_payload(1002, &violation.message));
             let other = Some(close_payload(1001, "The peer broke the protocol."));
             let (to_sender, to_listener) =
-                if side == Side::Sender { (broken, other) } else { (other, broken) };
+                if side == PipeSide::Sender { (broken, other) } else { (other, broken) };
             tokio::join!(sender.finish(to_sender), listener.finish(to_listener));
         }
-        Outcome::Ordered(Ending::Close(code, text)) => {
+        PipeOutcome::Ordered(EndOrder::Close(code, text)) => {
             let payload = Some(close_payload(code, &text));
             tokio::join!(sender.finish(payload.clone()), listener.finish(payload));
         }
-        Outcome::Ordered(Ending::Cut { mid_frame, reset }) => {
+        PipeOutcome::Ordered(EndOrder::Cut { mid_frame, reset }) => {
             tokio::join!(sender.cut(mid_frame, reset), listener.cut(mid_frame, reset));
         }
     }
     codes
 }
 
-impl Side {
+impl PipeSide {
     fn other(self) -> Self {
         match self {
-            Side::Sender => Side::Listener,
-            Side::Listener => Side::Sender,
+            PipeSide::Sender => PipeSide::Listener,
+            PipeSide::Listener => PipeSide::Sender,
         }
     }
 }
 
-struct Half<'a> {
-    leg: &'a Leg,
-    reader: ReadHalf<Stream>,
-    writer: WriteHalf<Stream>,
+struct PipeHalf<'a> {
+    leg: &'a PipeLeg,
+    reader: ReadHalf<InboundStream>,
+    writer: WriteHalf<InboundStream>,
 }
 
-impl Half<'_> {
+impl PipeHalf<'_> {
     /// Says goodbye where that is still possible, leaves time for an answer, and ends the connection.
     async fn finish(mut self, close: Option<Vec<u8>>) {
         if let Some(payload) = close.filter(|_| self.leg.open()) {

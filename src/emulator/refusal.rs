@@ -8,7 +8,7 @@ use crate::uuid::random_uuid;
 
 /// A handshake or a request that is not admitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct RelayRefusal {
     /// The HTTP status.
     pub status: u16,
     /// The text, ending in a full stop.
@@ -17,7 +17,7 @@ pub struct Refusal {
     pub tracked: bool,
 }
 
-impl Refusal {
+impl RelayRefusal {
     /// A refusal of the service's own.
     pub fn new(status: u16, text: impl Into<String>) -> Self {
         Self { status, text: text.into(), tracked: true }
@@ -72,14 +72,14 @@ mod tests {
 
     #[test]
     fn a_reason_carries_a_tracking_id_and_a_time() {
-        let reason = Refusal::new(404, "Endpoint does not exist.").reason(7, "127.0.0.1:80/hyco");
+        let reason = RelayRefusal::new(404, "Endpoint does not exist.").reason(7, "127.0.0.1:80/hyco");
         assert!(reason.starts_with("Endpoint does not exist. TrackingId:"), "{reason}");
         assert!(reason.contains("_G7, SystemTracker:sb://127.0.0.1:80/hyco, Timestamp:20"), "{reason}");
     }
 
     #[test]
     fn a_verdict_goes_out_word_for_word_and_header_safe() {
-        assert_eq!(Refusal::verbatim(418, "no\r\ntea ü").reason(0, ""), "no??tea ?");
+        assert_eq!(RelayRefusal::verbatim(418, "no\r\ntea ü").reason(0, ""), "no??tea ?");
     }
 
     #[test]

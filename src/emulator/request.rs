@@ -13,15 +13,15 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::admission::TOKEN_HEADER;
-use super::event::Event;
-use super::fault::Action;
+use super::event::RelayEvent;
+use super::fault::RequestedAction;
 use super::http::{self, Body, BodyLength, Head};
-use super::namespace::channel::{Listener, Message};
+use super::namespace::channel::{ChannelHandle, ChannelMessage};
 use super::namespace::offers::{eligible, rendezvous_address};
-use super::namespace::{Namespace, Pending, Verdict};
-use super::refusal::Refusal;
+use super::namespace::{Namespace, Pending, RendezvousVerdict};
+use super::refusal::RelayRefusal;
 use super::request_leg::RequestLeg;
-use super::stream::Connection;
+use super::stream::InboundConnection;
 use crate::protocol::control::{self, Headers, Request, RequestHead, Response, parse_listener_message};
 use crate::protocol::target::RequestTarget;
 
@@ -56,7 +56,7 @@ struct HttpExchange<'a> {
 /// Runs an admitted request to its end.
 pub async fn run(
     namespace: &Arc<Namespace>,
-    mut connection: Connection,
+    mut connection: InboundConnection,
     head: &Head,
     target: &RequestTarget<'_>,
     path: String,
@@ -65,11 +65,11 @@ pub async fn run(
     namespace.count(|totals| &mut totals.requests);
     let id = namespace.tracking_id();
     let method = head.method.clone();
-    namespace.emit(&Event::Request { path: path.clone(), id: id.clone(), method });
+    namespace.emit(&RelayEvent::Request { path: path.clone(), id: id.clone(), method });
 
     let length = match BodyLength::of(head) {
         Ok(length) => length,
-        Err(text) => return namespace.refuse(connection, target.path, &Refusal::new(400, text)).await,
+        Err(text) => return namespace.refuse(connection, target.path, &RelayRefusal::new(400, text)).await,
     };
     let mut left_out = HOP_BY_HOP.to_vec();
     left_out.extend(["Host", "Expect", TOKEN_HEADER]);
@@ -93,7 +93,11 @@ pub async fn run(
 
 impl HttpExchange<'_> {
     /// Offers the request and sends the response to `sender`.
-    async fn run(&mut self, sender: &mut Connection, length: BodyLength) -> Result<(), Option<Refusal>> {
+    async fn run(
+        &mut self,
+        sender: &mut InboundConnection,
+        length: BodyLength,
+    ) -> Result<(), Option<RelayRefusal>> {
         // Without a listener there is no point in reading a body.
         self.namespace.listeners(&self.path, eligible(self.head)).map_err(Some)?;
         if length != BodyLength::None && self.head.lists("expect", "100-continue") {
@@ -110,21 +114,21 @@ impl HttpExchange<'_> {
 
         let (verdict, met) = oneshot::channel();
         let mut waiting = self.namespace.open_rendezvous(Pending {
-            action: Action::Request,
+            action: RequestedAction::Request,
             protocols: Vec::new(),
             expires: Instant::now() + self.time,
             verdict,
         });
         let response = waiting.expect_response(&self.id);
-        let late = || Some(Refusal::new(504, "The listener did not respond in time."));
-        let away = || Some(Refusal::new(502, "The listener did not respond."));
-        let offer = |own: &Listener| {
+        let late = || Some(RelayRefusal::new(504, "The listener did not respond in time."));
+        let away = || Some(RelayRefusal::new(502, "The listener did not respond."));
+        let offer = |own: &ChannelHandle| {
             let address =
                 rendezvous_address(self.namespace, own, self.target, "request", &self.id, &waiting.secret);
             match &self.inline {
-                None => Message::Text(self.offer_of(address, None)),
-                Some(body) if body.is_empty() => Message::Text(self.describe(address, sender)),
-                Some(body) => Message::WithBody(self.describe(address, sender), body.clone()),
+                None => ChannelMessage::Text(self.offer_of(address, None)),
+                Some(body) if body.is_empty() => ChannelMessage::Text(self.describe(address, sender)),
+                Some(body) => ChannelMessage::WithBody(self.describe(address, sender), body.clone()),
             }
         };
         let offered = timeout(self.time, self.namespace.offer(&self.path, eligible(self.head), offer)).await;
@@ -133,30 +137,30 @@ impl HttpExchange<'_> {
         }
         let answered = async {
             tokio::select! {
-                Ok(response) = response => Ok(Answer::Here(response)),
-                Ok(verdict) = met => Ok(Answer::There(verdict)),
+                Ok(response) = response => Ok(ResponseWay::Here(response)),
+                Ok(verdict) = met => Ok(ResponseWay::There(verdict)),
                 else => Err(away()),
             }
         };
         match timeout(self.time, answered).await.map_err(|_| late())?? {
-            Answer::Here((response, body)) => {
+            ResponseWay::Here((response, body)) => {
                 let headers = self.response_headers(&response, &sender.authority);
                 let (status, text) = check_status(&response)?;
                 let body: &[u8] = if self.is_bodiless(status) { &[] } else { &body };
                 http::respond(&mut sender.stream, status, text, &headers, body).await.map_err(|_| None)
             }
-            Answer::There(Verdict::Accepted { connection, upgrade }) => {
+            ResponseWay::There(RendezvousVerdict::Accepted { connection, upgrade }) => {
                 let mut leg = RequestLeg::open(*connection, &upgrade).await.map_err(|_| away())?;
                 let result = self.over_leg(sender, &mut leg).await;
                 leg.close(if result.is_ok() { 1000 } else { 1001 }).await;
                 result
             }
-            Answer::There(Verdict::Rejected(refusal)) => Err(Some(refusal)),
+            ResponseWay::There(RendezvousVerdict::Rejected(refusal)) => Err(Some(refusal)),
         }
     }
 
     /// The long form of the `request`, which says all but the body.
-    fn describe(&self, address: String, sender: &Connection) -> String {
+    fn describe(&self, address: String, sender: &InboundConnection) -> String {
         let head = RequestHead {
             method: self.head.method.clone(),
             target: self.target.logical(),
@@ -171,7 +175,7 @@ impl HttpExchange<'_> {
         control::request(Request { id: self.id.clone(), address: Some(address), head })
     }
 
-    async fn read_body(&mut self, sender: &mut Connection) -> Option<Vec<u8>> {
+    async fn read_body(&mut self, sender: &mut InboundConnection) -> Option<Vec<u8>> {
         let mut all = Vec::new();
         loop {
             let next = self.body.next(&mut sender.stream, &mut sender.early);
@@ -185,11 +189,11 @@ impl HttpExchange<'_> {
     /// Sends the request, unless the listener has it, and relays the response.
     async fn over_leg(
         &mut self,
-        sender: &mut Connection,
+        sender: &mut InboundConnection,
         leg: &mut RequestLeg,
-    ) -> Result<(), Option<Refusal>> {
-        let gone = |_| Some(Refusal::new(502, "The listener closed the rendezvous."));
-        let late = |_| Some(Refusal::new(504, "The listener did not respond in time."));
+    ) -> Result<(), Option<RelayRefusal>> {
+        let gone = |_| Some(RelayRefusal::new(502, "The listener closed the rendezvous."));
+        let late = |_| Some(RelayRefusal::new(504, "The listener did not respond in time."));
         if self.inline.is_none() {
             let text = self.describe(String::new(), sender);
             leg.send_text(&text).await.map_err(gone)?;
@@ -206,7 +210,7 @@ impl HttpExchange<'_> {
         }
         let text = timeout(self.time, leg.next_text()).await.map_err(late)?.map_err(gone)?;
         let Some(response) = parse_listener_message(&text).and_then(|message| message.response) else {
-            return Err(Some(Refusal::new(502, "The response of the listener is not valid.")));
+            return Err(Some(RelayRefusal::new(502, "The response of the listener is not valid.")));
         };
         let (status, text) = check_status(&response)?;
         let mut headers = self.response_headers(&response, &sender.authority);
@@ -255,16 +259,16 @@ impl HttpExchange<'_> {
     }
 }
 
-enum Answer {
+enum ResponseWay {
     /// On the control channel.
     Here((Response, Vec<u8>)),
     /// On a rendezvous.
-    There(Verdict),
+    There(RendezvousVerdict),
 }
 
-fn check_status(response: &Response) -> Result<(u16, &str), Option<Refusal>> {
+fn check_status(response: &Response) -> Result<(u16, &str), Option<RelayRefusal>> {
     if response.status_code < 200 {
-        return Err(Some(Refusal::new(502, "The status of the listener's response is not valid.")));
+        return Err(Some(RelayRefusal::new(502, "The status of the listener's response is not valid.")));
     }
     Ok((response.status_code, &response.status_description))
 }

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::frames::{close_payload, put_frame};
 use super::http::Upgrade;
-use super::stream::Connection;
+use super::stream::InboundConnection;
 use crate::frame::{self, FramePiece, FrameReader, OpCode, Role};
 
 const MAX_TEXT: usize = 256 * 1024;
@@ -17,7 +17,7 @@ const MAX_TEXT: usize = 256 * 1024;
 /// How much is read at a time.
 const READ: usize = 16 * 1024;
 
-enum Part {
+enum LegPart {
     Text(Vec<u8>),
     Binary(Vec<u8>),
     BinaryEnd,
@@ -26,7 +26,7 @@ enum Part {
 
 /// An open rendezvous.
 pub struct RequestLeg {
-    connection: Connection,
+    connection: InboundConnection,
     /// How much of the connection's early bytes, which all further ones join, is used up.
     used: usize,
     frames: FrameReader,
@@ -42,7 +42,7 @@ impl RequestLeg {
     ///
     /// # Errors
     /// The listener is gone.
-    pub async fn open(mut connection: Connection, upgrade: &Upgrade) -> io::Result<Self> {
+    pub async fn open(mut connection: InboundConnection, upgrade: &Upgrade) -> io::Result<Self> {
         upgrade.accept(&mut connection.stream, None, None).await?;
         let frames = FrameReader::new(Role::Server, false);
         let text = Vec::new();
@@ -76,7 +76,7 @@ impl RequestLeg {
     /// The listener is gone, or sends something else.
     pub async fn next_text(&mut self) -> io::Result<Vec<u8>> {
         match self.next().await? {
-            Part::Text(text) => Ok(text),
+            LegPart::Text(text) => Ok(text),
             _ => Err(io::ErrorKind::InvalidData.into()),
         }
     }
@@ -87,8 +87,8 @@ impl RequestLeg {
     /// The listener is gone, or sends something else.
     pub async fn next_piece(&mut self) -> io::Result<Option<Vec<u8>>> {
         match self.next().await? {
-            Part::Binary(bytes) => Ok(Some(bytes)),
-            Part::BinaryEnd => Ok(None),
+            LegPart::Binary(bytes) => Ok(Some(bytes)),
+            LegPart::BinaryEnd => Ok(None),
             _ => Err(io::ErrorKind::InvalidData.into()),
         }
     }
@@ -99,7 +99,7 @@ impl RequestLeg {
         put_frame(&mut out, OpCode::Close, &close_payload(code, ""));
         let goodbye = async {
             self.write(&out).await?;
-            while !matches!(self.next().await?, Part::Close) {}
+            while !matches!(self.next().await?, LegPart::Close) {}
             io::Result::Ok(())
         };
         let _ = tokio::time::timeout(Duration::from_secs(1), goodbye).await;
@@ -111,11 +111,11 @@ impl RequestLeg {
         self.connection.stream.flush().await
     }
 
-    async fn next(&mut self) -> io::Result<Part> {
+    async fn next(&mut self) -> io::Result<LegPart> {
         loop {
             if std::mem::take(&mut self.ended) {
                 let text = std::mem::take(&mut self.text);
-                return Ok(if self.is_text { Part::Text(text) } else { Part::BinaryEnd });
+                return Ok(if self.is_text { LegPart::Text(text) } else { LegPart::BinaryEnd });
             }
             let mut unread = self.connection.early.get_mut(self.used..).unwrap_or_default();
             let before = unread.len();
@@ -132,7 +132,7 @@ impl RequestLeg {
                 Some(FramePiece::Payload(bytes)) => {
                     self.ended = self.last && !self.frames.in_payload();
                     if !self.is_text {
-                        return Ok(Part::Binary(bytes.to_vec()));
+                        return Ok(LegPart::Binary(bytes.to_vec()));
                     }
                     if self.text.len() + bytes.len() > MAX_TEXT {
                         return Err(io::ErrorKind::InvalidData.into());
@@ -144,7 +144,7 @@ impl RequestLeg {
                     put_frame(&mut out, OpCode::Pong, &payload);
                     self.write(&out).await?;
                 }
-                Some(FramePiece::Control(OpCode::Close, _)) => return Ok(Part::Close),
+                Some(FramePiece::Control(OpCode::Close, _)) => return Ok(LegPart::Close),
                 Some(FramePiece::Control(..)) => {}
                 None => {
                     self.connection.early.clear();

@@ -10,12 +10,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
-use super::admission::{self, Admission};
-use super::fault::Action;
+use super::admission::{self, AdmittedAs};
+use super::fault::RequestedAction;
 use super::http::{self, Head, HeadError};
-use super::namespace::{Namespace, Verdict};
-use super::refusal::Refusal;
-use super::stream::{Connection, Stream};
+use super::namespace::{Namespace, RendezvousVerdict};
+use super::refusal::RelayRefusal;
+use super::stream::{InboundConnection, InboundStream};
 use super::{control, request, sender};
 use crate::protocol::target::RequestTarget;
 use crate::uuid::random_uuid;
@@ -55,7 +55,7 @@ async fn attend(namespace: &Arc<Namespace>, tls: Option<TlsAcceptor>, tcp: TcpSt
         connection.authority = host;
     }
     let Some(target) = RequestTarget::parse(&head.target) else {
-        let refusal = Refusal::verbatim(400, "Bad Request - Invalid URL");
+        let refusal = RelayRefusal::verbatim(400, "Bad Request - Invalid URL");
         return namespace.refuse(connection, "", &refusal).await;
     };
     let admitted = tokio::select! {
@@ -74,7 +74,7 @@ async fn open(
     tls: Option<TlsAcceptor>,
     tcp: TcpStream,
     peer: SocketAddr,
-) -> Option<(Connection, Head)> {
+) -> Option<(InboundConnection, Head)> {
     let _ = tcp.set_nodelay(true);
     loud(namespace).await;
     let time = Duration::from_millis(namespace.options.handshake_timeout);
@@ -82,18 +82,18 @@ async fn open(
     let stream = match tls {
         Some(tls) => {
             let handshake = tokio::time::timeout_at(deadline, tls.accept(tcp)).await;
-            Stream::Tls(Box::new(handshake.ok()?.ok()?))
+            InboundStream::Tls(Box::new(handshake.ok()?.ok()?))
         }
-        None => Stream::Plain(tcp),
+        None => InboundStream::Plain(tcp),
     };
     let authority = namespace.authority.clone();
-    let mut connection = Connection { stream, early: Vec::new(), peer, authority };
+    let mut connection = InboundConnection { stream, early: Vec::new(), peer, authority };
     let reading = Head::read(&mut connection.stream, &mut connection.early, namespace.options.max_head);
     let refusal = match tokio::time::timeout_at(deadline, reading).await {
         Ok(Ok(head)) => return Some((connection, head)),
         Ok(Err(HeadError::Gone)) => return None,
-        Ok(Err(HeadError::Bad(status, text))) => Refusal::verbatim(status, text),
-        Err(_) => Refusal::verbatim(408, "Request Timeout"),
+        Ok(Err(HeadError::Bad(status, text))) => RelayRefusal::verbatim(status, text),
+        Err(_) => RelayRefusal::verbatim(408, "Request Timeout"),
     };
     namespace.refuse(connection, "", &refusal).await;
     None
@@ -105,8 +105,8 @@ async fn admit(
     head: &Head,
     target: &RequestTarget<'_>,
     host: &str,
-) -> Result<Admission, Refusal> {
-    let action = admission::action_of(target).unwrap_or(Action::Connect);
+) -> Result<AdmittedAs, RelayRefusal> {
+    let action = admission::action_of(target).unwrap_or(RequestedAction::Connect);
     if let Some(delay) = namespace.planned_delay(action) {
         tokio::time::sleep(delay).await;
     }
@@ -129,13 +129,13 @@ async fn loud(namespace: &Namespace) {
 
 async fn hand_over(
     namespace: &Arc<Namespace>,
-    mut connection: Connection,
+    mut connection: InboundConnection,
     head: &Head,
     target: &RequestTarget<'_>,
-    admission: Admission,
+    admission: AdmittedAs,
 ) {
     match admission {
-        Admission::Listen { path, expires_at, upgrade } => {
+        AdmittedAs::Listen { path, expires_at, upgrade } => {
             let id = target.parameter("id").unwrap_or_else(random_uuid);
             match namespace.register(&path, id, connection.authority.clone()) {
                 Ok(seat) => {
@@ -146,23 +146,23 @@ async fn hand_over(
                 Err(refusal) => namespace.refuse(connection, target.path, &refusal).await,
             }
         }
-        Admission::Connect { path, upgrade } => {
+        AdmittedAs::Connect { path, upgrade } => {
             sender::run(namespace, connection, head, target, path, upgrade).await;
         }
-        Admission::Accept { pending, upgrade } => {
-            let verdict = Verdict::Accepted { connection: Box::new(connection), upgrade };
-            if let Err(Verdict::Accepted { connection, .. }) = pending.verdict.send(verdict) {
-                let refusal = Refusal::new(403, "The sender is gone.");
+        AdmittedAs::Accept { pending, upgrade } => {
+            let verdict = RendezvousVerdict::Accepted { connection: Box::new(connection), upgrade };
+            if let Err(RendezvousVerdict::Accepted { connection, .. }) = pending.verdict.send(verdict) {
+                let refusal = RelayRefusal::new(403, "The sender is gone.");
                 namespace.refuse(*connection, target.path, &refusal).await;
             }
         }
-        Admission::Reject { pending, verdict } => {
-            let _ = pending.verdict.send(Verdict::Rejected(verdict));
+        AdmittedAs::Reject { pending, verdict } => {
+            let _ = pending.verdict.send(RendezvousVerdict::Rejected(verdict));
             // 410 is how success is told here, so it is no refusal of ours.
             let _ = http::respond(&mut connection.stream, 410, "Gone", &[], b"").await;
             connection.finish().await;
         }
-        Admission::Request { path, consumed } => {
+        AdmittedAs::Request { path, consumed } => {
             request::run(namespace, connection, head, target, path, consumed).await;
         }
     }

@@ -79,11 +79,11 @@ pub fn as_endpoint<S: Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     #[derive(Serialize)]
-    struct Both<'a> {
+    struct EndpointFields<'a> {
         address: &'a str,
         port: u16,
     }
-    endpoint.as_ref().map(|(address, port)| Both { address, port: *port }).serialize(serializer)
+    endpoint.as_ref().map(|(address, port)| EndpointFields { address, port: *port }).serialize(serializer)
 }
 
 /// An HTTP status. The protocol guide calls it a number and prints it as a string.

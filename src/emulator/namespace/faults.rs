@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use super::Namespace;
-use super::channel::{Ending, Message};
+use super::channel::{ChannelMessage, EndOrder};
 use crate::emulator::fault::{Fault, Hold, Plans, Signals, Silence};
 
 impl Namespace {
@@ -17,22 +17,25 @@ impl Namespace {
         };
         match fault {
             Fault::DropControl { path, id, reset } => {
-                let ending = Ending::Cut { mid_frame: false, reset };
+                let ending = EndOrder::Cut { mid_frame: false, reset };
                 self.state().end_control(path.as_deref(), id.as_deref(), &ending)
             }
             Fault::CloseControl { path, id, code, reason } => {
-                let ending = Ending::Close(code, self.close_reason(&reason));
+                let ending = EndOrder::Close(code, self.close_reason(&reason));
                 self.state().end_control(path.as_deref(), id.as_deref(), &ending)
             }
             Fault::SendControl { path, text } => {
                 let state = self.state();
-                state.control(path.as_deref()).filter(|own| own.send(Message::Text(text.clone()))).count()
+                state
+                    .control(path.as_deref())
+                    .filter(|own| own.send(ChannelMessage::Text(text.clone())))
+                    .count()
             }
             Fault::CutRendezvous { path, mid_frame, reset } => {
-                self.state().end_pipes(path.as_deref(), &Ending::Cut { mid_frame, reset })
+                self.state().end_pipes(path.as_deref(), &EndOrder::Cut { mid_frame, reset })
             }
             Fault::CloseRendezvous { path, code, reason } => {
-                self.state().end_pipes(path.as_deref(), &Ending::Close(code, reason))
+                self.state().end_pipes(path.as_deref(), &EndOrder::Close(code, reason))
             }
             Fault::ExpireRendezvous => {
                 let mut state = self.state();

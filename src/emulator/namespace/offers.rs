@@ -5,17 +5,17 @@
 use rand::seq::SliceRandom;
 
 use super::Namespace;
-use super::channel::{Listener, Message};
+use super::channel::{ChannelHandle, ChannelMessage};
 use crate::emulator::entity_path::segments;
 use crate::emulator::http::Head;
-use crate::emulator::refusal::Refusal;
+use crate::emulator::refusal::RelayRefusal;
 use crate::protocol::target::RequestTarget;
 use crate::uri::push_component;
 
 /// The address at which `listener` meets whoever waits behind `secret`.
 pub fn rendezvous_address(
     namespace: &Namespace,
-    listener: &Listener,
+    listener: &ChannelHandle,
     target: &RequestTarget<'_>,
     action: &str,
     id: &str,
@@ -45,16 +45,20 @@ impl Namespace {
     ///
     /// # Errors
     /// There is none.
-    pub fn listeners(&self, path: &str, eligible: impl Fn(&str) -> bool) -> Result<Vec<Listener>, Refusal> {
+    pub fn listeners(
+        &self,
+        path: &str,
+        eligible: impl Fn(&str) -> bool,
+    ) -> Result<Vec<ChannelHandle>, RelayRefusal> {
         let mut guard = self.state();
         let state = &mut *guard;
-        let entity = state.entities.get(&segments(path).join("/")).ok_or_else(Refusal::no_endpoint)?;
+        let entity = state.entities.get(&segments(path).join("/")).ok_or_else(RelayRefusal::no_endpoint)?;
         if entity.listeners.is_empty() {
-            return Err(Refusal::new(404, "There are no listeners connected for the endpoint."));
+            return Err(RelayRefusal::new(404, "There are no listeners connected for the endpoint."));
         }
         let mut chosen: Vec<_> = entity.listeners.iter().filter(|own| eligible(&own.id)).cloned().collect();
         if chosen.is_empty() {
-            return Err(Refusal::new(
+            return Err(RelayRefusal::new(
                 404,
                 "None of the connected listeners meet the AllowedListeners/DisallowedListeners criteria.",
             ));
@@ -74,8 +78,8 @@ impl Namespace {
         &self,
         path: &str,
         eligible: impl Fn(&str) -> bool,
-        mut message: impl FnMut(&Listener) -> Message,
-    ) -> Result<bool, Refusal> {
+        mut message: impl FnMut(&ChannelHandle) -> ChannelMessage,
+    ) -> Result<bool, RelayRefusal> {
         let mut roster = self.roster.subscribe();
         let mut waits = false;
         loop {

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::channel::{Ending, Listener, Queue, Queued};
+use super::channel::{ChannelHandle, ChannelQueue, EndOrder, QueuedMessage};
 use super::{Namespace, Pending};
 use crate::emulator::entity_path::segments;
-use crate::emulator::event::Event;
-use crate::emulator::refusal::Refusal;
+use crate::emulator::event::RelayEvent;
+use crate::emulator::refusal::RelayRefusal;
 use crate::protocol::control::Response;
 use crate::uuid::random_uuid;
 
@@ -19,15 +19,21 @@ impl Namespace {
     ///
     /// # Errors
     /// The hybrid connection has as many as it admits, or is gone.
-    pub fn register(self: &Arc<Self>, path: &str, id: String, authority: String) -> Result<Seat, Refusal> {
+    pub fn register(
+        self: &Arc<Self>,
+        path: &str,
+        id: String,
+        authority: String,
+    ) -> Result<ListenerSeat, RelayRefusal> {
         let max = self.options.max_listeners;
-        let (queue, inbox) = Queue::new();
+        let (queue, inbox) = ChannelQueue::new();
         let (endings, ends) = mpsc::unbounded_channel();
         let mut guard = self.state();
         let state = &mut *guard;
-        let entity = state.entities.get_mut(&segments(path).join("/")).ok_or_else(Refusal::no_endpoint)?;
+        let entity =
+            state.entities.get_mut(&segments(path).join("/")).ok_or_else(RelayRefusal::no_endpoint)?;
         if entity.listeners.iter().filter(|own| !own.is_closing()).count() >= max {
-            return Err(Refusal::new(
+            return Err(RelayRefusal::new(
                 403,
                 format!("QuotaExceeded: MaximumListenersPerEndpoint quota of {max} was exceeded."),
             ));
@@ -36,7 +42,7 @@ impl Namespace {
         state.next_key += 1;
         state.totals.listeners += 1;
         let path = entity.path.clone();
-        entity.listeners.push(Listener {
+        entity.listeners.push(ChannelHandle {
             key,
             id: id.clone(),
             authority,
@@ -46,14 +52,14 @@ impl Namespace {
         });
         drop(guard);
         self.roster.send_replace(());
-        Ok(Seat { namespace: Arc::clone(self), key, path, id, messages: inbox, endings: ends })
+        Ok(ListenerSeat { namespace: Arc::clone(self), key, path, id, messages: inbox, endings: ends })
     }
 
     /// Opens a rendezvous address; its secret goes into the address, the guard closes it.
-    pub fn open_rendezvous(self: &Arc<Self>, pending: Pending) -> Waiting {
+    pub fn open_rendezvous(self: &Arc<Self>, pending: Pending) -> RendezvousSeat {
         let secret = random_uuid().replace('-', "");
         self.state().pending.insert(secret.clone(), pending);
-        Waiting { namespace: Arc::clone(self), secret, request: None }
+        RendezvousSeat { namespace: Arc::clone(self), secret, request: None }
     }
 
     /// Enters an established rendezvous until the guard is dropped.
@@ -69,7 +75,7 @@ impl Namespace {
 }
 
 /// A registered control channel.
-pub struct Seat {
+pub struct ListenerSeat {
     namespace: Arc<Namespace>,
     key: u64,
     /// The hybrid connection, as it was named when made.
@@ -77,12 +83,12 @@ pub struct Seat {
     /// The id under which it registered.
     pub id: String,
     /// What to send.
-    pub messages: mpsc::Receiver<Queued>,
+    pub messages: mpsc::Receiver<QueuedMessage>,
     /// How to end.
-    pub endings: mpsc::UnboundedReceiver<Ending>,
+    pub endings: mpsc::UnboundedReceiver<EndOrder>,
 }
 
-impl Drop for Seat {
+impl Drop for ListenerSeat {
     fn drop(&mut self) {
         let key = segments(&self.path).join("/");
         if let Some(entity) = self.namespace.state().entities.get_mut(&key) {
@@ -90,19 +96,19 @@ impl Drop for Seat {
         }
         self.namespace.roster.send_replace(());
         let (path, id) = (self.path.clone(), self.id.clone());
-        self.namespace.emit(&Event::ListenerClosed { path, id });
+        self.namespace.emit(&RelayEvent::ListenerClosed { path, id });
     }
 }
 
 /// An open rendezvous address.
-pub struct Waiting {
+pub struct RendezvousSeat {
     namespace: Arc<Namespace>,
     /// What makes the address unguessable.
     pub secret: String,
     request: Option<String>,
 }
 
-impl Waiting {
+impl RendezvousSeat {
     /// Also waits for a `response` to the request `id` on the control channel.
     pub fn expect_response(&mut self, id: &str) -> oneshot::Receiver<(Response, Vec<u8>)> {
         let (answer, response) = oneshot::channel();
@@ -112,7 +118,7 @@ impl Waiting {
     }
 }
 
-impl Drop for Waiting {
+impl Drop for RendezvousSeat {
     fn drop(&mut self) {
         let mut state = self.namespace.state();
         state.pending.remove(&self.secret);
@@ -127,7 +133,7 @@ pub struct PipeSeat {
     namespace: Arc<Namespace>,
     key: u64,
     /// How to end.
-    pub endings: mpsc::UnboundedReceiver<Ending>,
+    pub endings: mpsc::UnboundedReceiver<EndOrder>,
 }
 
 impl Drop for PipeSeat {
