@@ -14,6 +14,7 @@ const MAY_USE = {
   keep_alive: [],
   stats: [],
   uri: ['error'],
+  uuid: [],
   config: ['error'],
   connection_string: ['error'],
   sas: ['error', 'uri'],
@@ -34,10 +35,11 @@ const MAY_USE = {
     'transport',
     'socket',
     'frame',
-    'stats'
+    'stats',
+    'uuid'
   ],
   dial: ['error', 'config', 'uri', 'sas', 'protocol', 'transport', 'socket', 'frame', 'stats'],
-  emulator: ['error', 'http', 'uri', 'sas', 'protocol'],
+  emulator: ['error', 'http', 'uri', 'sas', 'protocol', 'frame', 'uuid'],
   node: null
 };
 
