@@ -11,11 +11,8 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
 
 export declare class NativeEmulator {
   constructor()
-  /**
-   * Starts; gives `{"authority", "port"}` or `{"error"}`. `onEvent` gets each event as JSON, the last one of
-   * type `closed`.
-   */
-  start(options: string, onEvent: (event: string) => void): string
+  /** Starts. `onEvent` gets each event as JSON, the last one of type `closed`. */
+  start(options: string, onEvent: (event: string) => void): Place
   /** Begins to stop; the event `closed` tells the end. */
   close(force: boolean): void
   /** Turns the delivery of events on. */
@@ -42,8 +39,8 @@ export declare class NativeEngine {
   unref(): void
   /**
    * Moves up to `rows` records into `table` and their payloads into `intake`, which no program ever sees, and from
-   * there into `block`, from `from` on. Returns `used * 8192 + count * 4 + how it ended` (0 empty, 1 table full,
-   * 2 block full, 3 chunk).
+   * there into `block`, from `from` on. Returns three numbers in one: why it ended in the lowest two bits (0 empty,
+   * 1 table full, 2 block full, 3 chunk), the count of records in the next eleven, then that of bytes in `block`.
    */
   drain(table: Uint32Array, intake: Uint8Array, block: Uint8Array, from: number, rows: number): number
   /** The chunk that the next records are about, after a drain that ended with 3. */
@@ -56,12 +53,13 @@ export declare class NativeEngine {
   send(slot: number, meta: number, payload: Uint8Array): void
   /** Sends one frame under a masking key of the user's. */
   sendKeyed(slot: number, meta: number, payload: Uint8Array, key: number): void
-  /** Opens a connection under `slot`; its records say what comes of it. */
-  dial(slot: number, options: DialOptions): void
+  /**
+   * Opens a connection under `slot`; its records say what comes of it. Returns the offer of permessage-deflate where
+   * it was left to us to write.
+   */
+  dial(slot: number, options: DialOptions): string | null
   /** Delivers what the core traces under `slot`, as records of JSON. */
   trace(slot: number): void
-  /** The value of the header that offers permessage-deflate. */
-  deflateOffer(offer: DeflateOffer): string
   /**
    * Starts the clock of the closing handshake, in milliseconds; with `end`, our side ends once everything is
    * written.
@@ -126,8 +124,8 @@ export declare class NativeTlsContext {
 /** `uri` with such a token in its query. */
 export declare function appendRelayToken(uri: string, keyName: string, key: string, expiresAt: number): string
 
-/** The URL of the proxy that the variables prescribe for a destination. */
-export declare function chooseProxy(variables: ProxyVariables, secure: boolean, host: string, port: number): string | null
+/** The URL of the proxy that a destination needs, if any; fails where it cannot be used. */
+export declare function chooseProxy(proxies: ProxyOptions, secure: boolean, host: string, port: number): string | null
 
 /** A connection string, taken apart. The names are those of @azure/service-bus. */
 export interface ConnectionStringProperties {
@@ -175,7 +173,7 @@ export interface DialOptions {
   deflate?: DeflateOffer
   serverName?: string
   tls?: NativeTlsContext
-  proxy?: string
+  proxy?: ProxyOptions
   handshakeTimeout: number
   limits: SocketLimits
 }
@@ -213,7 +211,7 @@ export interface ListenOptions {
   asksHosts: boolean
   tls?: NativeTlsContext
   serverName?: string
-  proxy?: string
+  proxy?: ProxyOptions
   /** Of the sockets that it accepts. */
   limits: SocketLimits
   /** Whether, and how, those compress. */
@@ -236,19 +234,26 @@ export declare function panicOnce(name: string): boolean
 /** Takes a connection string apart. */
 export declare function parseConnectionString(text: string): ConnectionStringProperties
 
-/** What is wrong with the URL of a proxy: "its port …". Nothing if it can be used. */
-export declare function proxyFault(url: string): string | null
+/** Where it is reached. */
+export interface Place {
+  /** `host:port`. */
+  authority: string
+  /** The bound port. */
+  port: number
+}
 
-/** The proxy variables of the environment; empty is not set. */
-export interface ProxyVariables {
-  /** For `ws:`. */
-  http: string
-  /** For `wss:`. */
-  https: string
-  /** Where the other two are not set. */
-  all: string
-  /** What needs no proxy. */
+/** Which proxies there are: for `ws:`, for `wss:`, for both where there is no other, and what needs none. */
+export interface ProxyOptions {
+  http?: ProxyUrl
+  https?: ProxyUrl
+  all?: ProxyUrl
   no: string
+}
+
+/** A proxy's URL, and what the user knows it by. */
+export interface ProxyUrl {
+  name: string
+  url: string
 }
 
 /** Times in milliseconds. */
@@ -259,6 +264,27 @@ export interface ReconnectOptions {
   retryTerminal: boolean
   ownerDelays: boolean
   recycleAfter: number
+}
+
+/** The numbers of the tables that cross. */
+export declare function records(): Records
+
+/** What both sides go by. */
+export interface Records {
+  /** Of a record. */
+  words: number
+  /** Bytes of the block for small payloads. */
+  block: number
+  /** What records say. */
+  kinds: Record<string, number>
+  /** Bits of a record's meta. */
+  flags: Record<string, number>
+  /** Why a drain ended. */
+  ends: Record<string, number>
+  /** Bits of the meta of a frame to send, beside its opcode. */
+  frame: Record<string, number>
+  /** Node's codes for what a connection broke of; empty where there is none. */
+  causes: Array<string>
 }
 
 /** The limits of one socket. */

@@ -119,7 +119,7 @@ class FakeSocket extends EventEmitter {
     this.dialled = request;
   }
 
-  _abandon(error) {
+  _abort(error) {
     this.readyState = 2;
     process.nextTick(() => {
       this.emit('error', error);

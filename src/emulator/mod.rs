@@ -8,7 +8,7 @@
 //!     sender    a sender: offered to a listener, joined by pipe
 //!     request   an HTTP request and its response
 //!  namespace    what all of them share; fault: planned misbehaviour; event: what is told and counted
-//!  frame, http, target, protocol, refusal, stream   the formats
+//!  entity_path, frames, http, refusal, stream         the formats
 //! ```
 //!
 //! No client code comes in here, and this code uses none of the client's: each side is the other's oracle.
@@ -18,21 +18,20 @@
 pub mod admission;
 pub mod auth;
 pub mod control;
+pub mod entity_path;
 pub mod event;
 pub mod fault;
-pub mod frame;
+pub mod frames;
 pub mod http;
 pub mod namespace;
 pub mod options;
 pub mod pipe;
-pub mod protocol;
 pub mod refusal;
 pub mod request;
 pub mod request_leg;
 pub mod sender;
 pub mod server;
 pub mod stream;
-pub mod target;
 
 use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
@@ -43,7 +42,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::error::{ErrorKind, RelayError, SystemError, system_code};
-use event::{Event, Stats};
+use event::{RelayEvent, RelayStats};
 use fault::Fault;
 use namespace::{Namespace, Observer};
 use options::{EmulatorOptions, HybridConnectionOptions};
@@ -88,7 +87,7 @@ impl RelayEmulator {
             let work = move || {
                 runtime.block_on(run(&namespace, listener, tls, abort));
                 runtime.shutdown_background();
-                namespace.emit(&Event::Closed);
+                namespace.emit(&RelayEvent::Closed);
             };
             std::thread::Builder::new().name("hyco-emulator".into()).spawn(work).map_err(failed)?
         };
@@ -127,11 +126,11 @@ impl RelayEmulator {
     }
 
     /// A snapshot.
-    pub fn stats(&self) -> Stats {
+    pub fn stats(&self) -> RelayStats {
         self.namespace.stats()
     }
 
-    /// Begins to stop; `force` without goodbyes. The observer hears [`Event::Closed`] when all is down.
+    /// Begins to stop; `force` without goodbyes. The observer hears [`RelayEvent::Closed`] when all is down.
     pub fn close(&self, force: bool) {
         if force {
             self.abort.cancel();

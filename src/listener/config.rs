@@ -11,7 +11,9 @@ use zeroize::Zeroizing;
 use crate::error::{ErrorKind, RelayError};
 use crate::protocol::accept::{is_header_value, query_parameter, with_parameter};
 use crate::protocol::address::Address;
+use crate::transport::ProxyRules;
 
+pub use crate::keep_alive::{KeepAlive, KeepAliveMode};
 pub use crate::protocol::address::HostPolicy;
 
 /// Control channels that one hybrid connection takes at most.
@@ -62,37 +64,6 @@ pub enum TokenSource {
     Fixed(Secret),
     /// The listen URI carries it (`sb-hc-token`).
     InUri,
-}
-
-/// What is sent to keep the control channel alive.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum KeepAliveMode {
-    /// A WebSocket ping, which the relay answers.
-    #[default]
-    Ping,
-    /// An unsolicited pong, for peers that take pings amiss; nothing answers it.
-    Pong,
-}
-
-/// Keep-alive of the control channel; zero switches a part off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KeepAlive {
-    /// Time between two pings.
-    pub interval: Duration,
-    /// The channel is dead after this long without any inbound frame.
-    pub timeout: Duration,
-    /// What is sent.
-    pub mode: KeepAliveMode,
-}
-
-impl Default for KeepAlive {
-    fn default() -> Self {
-        Self {
-            interval: Duration::from_secs(30),
-            timeout: Duration::from_secs(60),
-            mode: KeepAliveMode::Ping,
-        }
-    }
 }
 
 /// How a lost control channel is restored.
@@ -152,8 +123,8 @@ pub struct ListenerConfig {
     pub tls: Option<Arc<rustls::ClientConfig>>,
     /// Name to verify in the listen host's certificate, if it is not the host.
     pub server_name: Option<String>,
-    /// Proxy for every dial.
-    pub proxy: Option<Arc<crate::transport::Proxy>>,
+    /// Which proxy a dial takes.
+    pub proxy: Option<Arc<ProxyRules>>,
 }
 
 impl ListenerConfig {
@@ -224,7 +195,7 @@ impl ListenerConfig {
         let own = self.id.as_deref().and_then(|id| id.split('_').next()).filter(|id| !id.is_empty());
         match own {
             Some(id) if channel == 0 => id.to_owned(),
-            _ => random_uuid(),
+            _ => crate::uuid::random_uuid(),
         }
     }
 }
@@ -255,13 +226,6 @@ pub(super) fn check_token(token: &str) -> Result<(), RelayError> {
     Ok(())
 }
 
-/// A version 4 UUID.
-fn random_uuid() -> String {
-    let bits = (rand::random::<u128>() & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
-    let hex = format!("{bits:032x}");
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -285,15 +249,6 @@ mod tests {
         assert_eq!(config.token, TokenSource::InUri);
         assert!(!format!("{config:?}").contains("s3cret"));
         assert!(!format!("{:?}", Secret::new("s3cret")).contains("s3cret"));
-    }
-
-    #[test]
-    fn makes_random_version_4_uuids() {
-        let (a, b) = (random_uuid(), random_uuid());
-        assert_ne!(a, b);
-        assert_eq!(a.len(), 36);
-        assert_eq!(a.as_bytes()[14], b'4');
-        assert!(b"89ab".contains(&a.as_bytes()[19]));
     }
 
     #[test]

@@ -51,6 +51,17 @@ fn checks_what_was_signed_elsewhere() {
 }
 
 #[test]
+fn knows_a_rule_by_each_spelling_of_its_name() {
+    for (spelled, name) in
+        [("a+b", "a+b"), ("a+b", "a b"), ("a%20b", "a b"), ("a%2Bb", "a+b"), ("50%", "50%")]
+    {
+        let token = parse(&format!("SharedAccessSignature sr=a&sig=c2VjcmV0&se=1&skn={spelled}")).unwrap();
+        assert!(token.is_of_rule(name), "{spelled}");
+        assert!(!token.is_of_rule("other"));
+    }
+}
+
+#[test]
 fn refuses_malformed_tokens_without_quoting_them() {
     let whole = "SharedAccessSignature sr=a&sig=c2VjcmV0&se=1&skn=k";
     assert!(parse(whole).is_ok());
