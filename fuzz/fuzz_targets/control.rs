@@ -22,7 +22,7 @@ fuzz_target!(|text: &str| match control::parse(text) {
 });
 
 fn follow(accept: &Accept) {
-    let again = control::parse(&control::accept(accept.clone()));
+    let again = control::parse(&control::accept(accept));
     assert!(again.is_ok_and(|again| again == ControlMessage::Accept(accept.clone())));
     assert!(offered_protocols(accept).iter().all(|name| is_token(name)));
     let _ = RequestTarget::of_address(&accept.address).logical();
