@@ -154,11 +154,6 @@ pub fn parse(token: &str) -> Result<ParsedToken, RelayError> {
     })
 }
 
-/// True if `token` is a well-formed signature made with `key`. Says nothing about its expiry or its resource.
-pub fn verify(token: &str, key: &str) -> bool {
-    parse(token).is_ok_and(|token| token.is_signed_with(key))
-}
-
 /// When `token` expires, in Unix seconds: a signature's `se`, or the `exp` of a JSON Web Token.
 pub fn expiry_of(token: &str) -> Option<i64> {
     let token = token.trim();

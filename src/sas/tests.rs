@@ -2,6 +2,10 @@ use super::*;
 use proptest::prelude::*;
 use serde::Deserialize;
 
+fn verify(token: &str, key: &str) -> bool {
+    parse(token).is_ok_and(|token| token.is_signed_with(key))
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Vector {
