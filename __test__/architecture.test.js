@@ -16,14 +16,15 @@ const CRATE = {
   buffers: ['sync'],
   http: ['error'],
   uri: ['error'],
+  uuid: [],
   connection_string: ['error'],
   sas: ['error', 'sync', 'uri'],
   protocol: ['error', 'http'],
   frame: ['buffers'],
   transport: ['error', 'http', 'sync'],
   socket: ['buffers', 'error', 'frame', 'http', 'keep_alive', 'sync', 'transport'],
-  listener: ['error', 'http', 'keep_alive', 'protocol', 'sas', 'sync', 'transport'],
-  emulator: ['error', 'http', 'sync'],
+  listener: ['error', 'http', 'keep_alive', 'protocol', 'sas', 'sync', 'transport', 'uuid'],
+  emulator: ['error', 'frame', 'http', 'protocol', 'sas', 'sync', 'uri', 'uuid'],
   node: [
     'buffers',
     'connection_string',
@@ -31,6 +32,7 @@ const CRATE = {
     'error',
     'frame',
     'http',
+    'keep_alive',
     'listener',
     'protocol',
     'sas',
@@ -49,8 +51,8 @@ const SCRIPTS = {
   socket: ['engine', 'shared'],
   listener: ['engine', 'shared', 'socket'],
   emulator: ['shared'],
-  'emulator.js': ['emulator', 'shared'],
-  cli: ['emulator.js', 'engine', 'listener', 'shared', 'socket', 'ws'],
+  'emulator.js': ['emulator'],
+  cli: ['emulator', 'engine', 'listener', 'shared', 'socket', 'ws'],
   'index.js': ['listener', 'shared', 'socket', 'ws']
 };
 
@@ -61,38 +63,13 @@ const SAME_NAME = {};
 // STILL OPEN: what is not as it should be yet. Each entry that is done with goes; none may come.
 
 const OPEN_CIRCLES = [
-  ['src/emulator/namespace.rs', 'src/emulator/namespace/offers.rs', 'src/emulator/namespace/seats.rs'],
-  ['src/emulator/request.rs', 'src/emulator/sender.rs', 'src/emulator/server.rs'],
-  [
-    'src/listener/answers.rs',
-    'src/listener/hosts.rs',
-    'src/listener/mod.rs',
-    'src/listener/offers.rs',
-    'src/listener/shared.rs',
-    'src/listener/task.rs'
-  ],
+  ['src/listener/answers.rs', 'src/listener/hosts.rs', 'src/listener/offers.rs', 'src/listener/shared.rs'],
+  ['src/listener/mod.rs', 'src/listener/task.rs'],
   ['src/node/convert.rs', 'src/node/guard.rs', 'src/node/tls.rs'],
-  ['src/node/engine.rs', 'src/node/listener.rs'],
-  [
-    'src/socket/assembling.rs',
-    'src/socket/collector.rs',
-    'src/socket/driver.rs',
-    'src/socket/ends.rs',
-    'src/socket/link.rs',
-    'src/socket/mod.rs',
-    'src/socket/opening.rs',
-    'src/socket/pulse.rs',
-    'src/socket/tally.rs'
-  ],
-  ['src/socket/delivery.rs', 'src/socket/delivery/batch.rs', 'src/socket/delivery/turns.rs']
+  ['src/node/engine.rs', 'src/node/listener.rs']
 ];
 
-const OPEN_NAMES = new Set(
-  (
-    'Admission Answer Connection Decoder End Ending Endpoint Fields IoThread KeepAlive Listener Message Queue Request ' +
-    'Response Side Sink Socket State Stats Target TlsOptions Waiting'
-  ).split(' ')
-);
+const OPEN_NAMES = new Set(['Answer', 'Fields', 'Socket']);
 // ---------------------------------------------------------------------------------------------------------------------
 
 function filesUnder(folder, extension) {
