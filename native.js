@@ -844,6 +844,5 @@ module.exports.createRelayToken = nativeBinding.createRelayToken
 module.exports.encodeComponent = nativeBinding.encodeComponent
 module.exports.panicOnce = nativeBinding.panicOnce
 module.exports.parseConnectionString = nativeBinding.parseConnectionString
-module.exports.proxyFault = nativeBinding.proxyFault
 module.exports.records = nativeBinding.records
 module.exports.tokenExpiry = nativeBinding.tokenExpiry

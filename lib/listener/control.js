@@ -7,7 +7,6 @@
 
 const diagnostics = require('../shared/diagnostics');
 const { openListener } = require('./handle');
-const { proxyFor } = require('../engine/environment');
 const { fromReport, lostByFault } = require('../shared/errors');
 const { redact } = require('../shared/redact');
 const { remedyFor } = require('../shared/remedy');
@@ -55,8 +54,6 @@ class Control {
 
   config() {
     const { settings } = this;
-    const { hostname, port, protocol } = new URL(settings.uri);
-    const secure = protocol === 'wss:';
     const reconnect = settings.reconnect ?? ENGINE_RECONNECT;
     return {
       uri: settings.uri,
@@ -68,13 +65,7 @@ class Control {
       acceptTimeout: settings.acceptTimeout || NEVER,
       controlChannels: settings.controlChannels,
       tls: settings.tls,
-      proxy:
-        proxyFor(
-          settings.proxy,
-          secure,
-          hostname.replace(/^\[|\]$/g, ''),
-          Number(port) || (secure ? 443 : 80)
-        ) ?? null,
+      proxy: settings.proxy,
       asksHosts: settings.rendezvousHosts !== undefined,
       sockets: settings
     };

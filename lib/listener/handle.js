@@ -4,6 +4,7 @@
 
 const { Context } = require('../shared/context');
 const { getEngine } = require('../engine/engine');
+const { proxiesFor } = require('../engine/environment');
 const { deflateOffer, socketLimits } = require('../socket/dial');
 const { Kind } = require('../engine/records');
 const { tlsContext } = require('../engine/tls-context');
@@ -23,7 +24,7 @@ class ListenerHandle {
     const { keepAlive, tls, sockets, ...rest } = config;
     const options = {
       ...rest,
-      proxy: config.proxy ?? undefined,
+      proxy: proxiesFor(config.proxy),
       keepAlive: keepAlive ? { ...keepAlive, pong: keepAlive.mode === 'pong' } : undefined,
       tls: secure ? tlsContext(tls ?? {}, 'options.tls.') : undefined,
       serverName: tls?.servername,

@@ -10,7 +10,7 @@ const WebSocket = require('ws');
 const { obey } = require('../shared/abort');
 const { nextTick } = require('../shared/clock');
 const { fromReport, plainError } = require('../shared/errors');
-const { finishDial, prepareRequest, prepareRedirect } = require('./dial');
+const { finishDial, noteOffer, prepareRequest, prepareRedirect } = require('./dial');
 const { ReceivingSocket, releaseHeld } = require('./receiving');
 const { createRequest, createResponse } = require('./response');
 const { DEFLATE } = require('./sending');
@@ -66,7 +66,8 @@ class NativeSocket extends ReceivingSocket {
     if (request.failure !== undefined) return this._abort(request.failure);
     const slot = this._engine.open(this);
     try {
-      this._engine.native.dial(slot, finishDial(request));
+      const offer = this._engine.native.dial(slot, finishDial(request));
+      if (offer) noteOffer(request, offer);
     } catch (error) {
       // The options did not make it across; nobody else will free the slot.
       this._engine.free(slot);

@@ -11,7 +11,7 @@ use napi_derive::napi;
 use tokio::runtime::Handle;
 
 use super::buffers;
-use super::convert::{self, DeflateOffer, DialOptions, EngineOptions};
+use super::convert::{self, DialOptions, EngineOptions};
 use super::guard::{attempt, guard};
 use super::listener::Accepting;
 use super::records::outline;
@@ -198,13 +198,14 @@ impl NativeEngine {
         });
     }
 
-    /// Opens a connection under `slot`; its records say what comes of it.
-    #[napi(catch_unwind)]
-    pub fn dial(&mut self, slot: u32, options: DialOptions) -> Result<()> {
+    /// Opens a connection under `slot`; its records say what comes of it. Returns the offer of permessage-deflate where
+    /// it was left to us to write.
+    #[napi(ts_return_type = "string | null", catch_unwind)]
+    pub fn dial(&mut self, slot: u32, options: DialOptions) -> Result<Option<Answer>> {
         attempt("dial", || {
-            let (opening, limits) = convert::opening(options)?;
+            let (opening, limits, offer) = convert::opening(options)?;
             self.open(slot, Arc::new(limits), opening);
-            Ok(())
+            Ok(offer.map(Answer))
         })
     }
 
@@ -215,12 +216,6 @@ impl NativeEngine {
             trace::subscribe(&self.delivery(), slot);
             Ok(())
         })
-    }
-
-    /// The value of the header that offers permessage-deflate.
-    #[napi(catch_unwind)]
-    pub fn deflate_offer(&self, offer: DeflateOffer) -> Result<String> {
-        attempt("deflateOffer", || Ok(convert::deflate_offer(&offer)))
     }
 
     /// Starts the clock of the closing handshake, in milliseconds; with `end`, our side ends once everything is

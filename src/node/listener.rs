@@ -7,18 +7,20 @@ use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use zeroize::Zeroizing;
 
-use super::convert::{self, DeflateOffer, KeepAliveOptions, SocketLimits};
+use super::convert::{self, DeflateOffer, KeepAliveOptions, ProxyOptions, SocketLimits};
 use super::engine::NativeEngine;
 use super::guard::{attempt, guard};
 use super::tls::NativeTlsContext;
 use crate::frame::{DeflateOptions, negotiation};
+use crate::http::headers::values;
 use crate::listener::{
     HostPolicy, KeepAlive, KeepAliveMode, Listener, ListenerConfig, ListenerEvent, ListenerSink,
     ReconnectConfig, Secret, TokenSource,
 };
-use crate::protocol::control;
+use crate::protocol::address::Address;
 use crate::socket::delivery::{Batch, Delivery, Kind};
 use crate::socket::{Compression, Opening, SocketOptions};
+use crate::transport::NamedProxy;
 
 /// Times in milliseconds.
 #[napi(object)]
@@ -47,7 +49,7 @@ pub struct ListenOptions {
     pub asks_hosts: bool,
     pub tls: Option<Reference<NativeTlsContext>>,
     pub server_name: Option<String>,
-    pub proxy: Option<String>,
+    pub proxy: Option<ProxyOptions>,
     /// Of the sockets that it accepts.
     pub limits: SocketLimits,
     /// Whether, and how, those compress.
@@ -126,9 +128,9 @@ impl NativeEngine {
     ) -> Result<bool> {
         let Some(accepting) = self.accepting(slot) else { return Ok(false) };
         let Accepting { listener, options, deflate, level } = &*accepting;
-        let Some(rendezvous) = listener.accept(offer as u64) else { return Ok(false) };
+        let Some(mut rendezvous) = listener.accept(offer as u64) else { return Ok(false) };
         let answer = deflate.and_then(|options| {
-            let offer = control::header(&rendezvous.accept.connect_headers, "sec-websocket-extensions")?;
+            let offer = values(&rendezvous.accept.connect_headers, "sec-websocket-extensions").next()?;
             // An offer that cannot be met is one that is not taken up: the sender goes on without.
             negotiation::answer(offer, &options).ok().flatten()
         });
@@ -149,7 +151,6 @@ impl NativeEngine {
             compression: answer.map(Compression::Answer),
             level: *level,
             tells_head: false,
-            admission: rendezvous.admission,
         };
         self.open(socket, Arc::clone(options), opening);
         Ok(true)
@@ -230,7 +231,6 @@ impl NativeEngine {
 
     fn listener_config(&self, options: ListenOptions) -> Result<ListenerConfig> {
         let thrown = |error| convert::thrown(&error);
-        let proxy = options.proxy.as_deref().map(convert::parse_proxy).transpose()?;
         let mut config = ListenerConfig::new(&options.uri).map_err(thrown)?;
         config.token =
             options.token.map_or(TokenSource::Provider, |token| TokenSource::Fixed(Secret::new(token)));
@@ -262,7 +262,12 @@ impl NativeEngine {
         }
         config.tls = options.tls.map(|context| context.config());
         config.server_name = options.server_name;
-        config.proxy = proxy;
+        config.proxy = options.proxy.map(convert::proxy_rules);
+        // The owner hears at once of a proxy that cannot be used.
+        if let Some(rules) = &config.proxy {
+            let Address { secure, host, port, .. } = &config.listen;
+            rules.choose(*secure, host, *port).map(NamedProxy::read).transpose().map_err(thrown)?;
+        }
         Ok(config)
     }
 }
