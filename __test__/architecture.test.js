@@ -49,8 +49,8 @@ const SCRIPTS = {
   socket: ['engine', 'shared'],
   listener: ['engine', 'shared', 'socket'],
   emulator: ['shared'],
-  'emulator.js': ['emulator', 'shared'],
-  cli: ['emulator.js', 'engine', 'listener', 'shared', 'socket', 'ws'],
+  'emulator.js': ['emulator'],
+  cli: ['emulator', 'engine', 'listener', 'shared', 'socket', 'ws'],
   'index.js': ['listener', 'shared', 'socket', 'ws']
 };
 
