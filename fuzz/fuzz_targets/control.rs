@@ -20,7 +20,7 @@ fuzz_target!(|text: &str| match control::parse(text) {
 });
 
 fn follow(accept: &Accept) {
-    let again = control::parse(&control::accept(accept.clone()));
+    let again = control::parse(&control::accept(accept));
     assert!(again.is_ok_and(|again| again == ControlMessage::Accept(accept.clone())));
     let _ = RequestTarget::of_address(&accept.address).logical();
 

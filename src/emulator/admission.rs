@@ -43,7 +43,7 @@ pub enum AdmittedAs {
     Reject {
         /// Who waits there.
         pending: Pending,
-        /// What to tell him.
+        /// What the sender is told.
         verdict: RelayRefusal,
     },
     /// A plain HTTP request.

@@ -1,5 +1,5 @@
-//! A listener's control channel: offers go out, renewals and responses come in, until the token or the day is
-//! over.
+//! A listener's control channel: offers go out, renewals and responses come in, until the token expires or the channel
+//! is as old as the service lets one become.
 
 #![forbid(unsafe_code)]
 
@@ -29,7 +29,7 @@ enum ChannelReply {
     Pong(Vec<u8>),
     Close {
         payload: Vec<u8>,
-        /// It answers the client's close frame, or there will be none, so the session ends once it is out.
+        /// The client's close frame came already, or none is to be expected: the session ends once this one is out.
         answer: bool,
     },
 }
@@ -46,7 +46,7 @@ struct ControlSession<'a> {
     awaiting_body: Option<Response>,
     /// Set once a close frame was queued: when to stop waiting for the client's.
     closing: Option<Instant>,
-    /// That was before the bytes at hand were read, so a close frame in them answers it.
+    /// Our close frame was queued before the bytes at hand were read: a close frame in them answers it.
     asked: bool,
     answered: bool,
 }
@@ -61,7 +61,7 @@ pub async fn run(
 ) {
     let InboundConnection { stream, early, authority, .. } = connection;
     let (mut reader, mut writer) = tokio::io::split(stream);
-    // Room for both close frames stays free of pongs.
+    // Pongs leave room for two close frames.
     let (replies, outgoing) = mpsc::channel(MAX_PONGS + 2);
     let mut session = ControlSession {
         namespace,
@@ -136,7 +136,7 @@ impl ControlSession<'_> {
             ..DecoderOptions::new(Role::Server)
         };
         let mut decoder = Decoder::new(options);
-        let day = match self.namespace.options.recycle_after {
+        let recycled = match self.namespace.options.recycle_after {
             0 => None,
             ms => Instant::now().checked_add(Duration::from_millis(ms)),
         };
@@ -155,7 +155,7 @@ impl ControlSession<'_> {
                     Ok(()) => continue,
                     Err(_) => return ControlEnd::Gone,
                 },
-                // Without anybody left who could order an end, this arm rests.
+                // Disabled once nobody is left who could order an end.
                 Some(ending) = endings.recv() => match ending {
                     EndOrder::Close(code, reason) => {
                         self.end(code, &reason);
@@ -168,7 +168,7 @@ impl ControlSession<'_> {
                     self.end(1008, &reason);
                     continue;
                 }
-                () = at(day), if self.closing.is_none() && !silent => {
+                () = at(recycled), if self.closing.is_none() && !silent => {
                     let reason = self.namespace.close_reason("InternalServerError: NameRenewalFailed.");
                     self.end(1011, &reason);
                     continue;
@@ -189,7 +189,7 @@ impl ControlSession<'_> {
     fn feed(&mut self, bytes: &mut [u8], decoder: &mut Decoder) -> bool {
         self.asked = self.closing.is_some();
         if let Err(error) = decoder.decode(bytes, self) {
-            // Who breaks the rules can't be asked for a close frame of his own: this is the end once ours is out.
+            // No close frame is expected from a client that breaks the rules: the session ends once ours is out.
             self.say_goodbye(close_payload(error.status, &error.message), true);
         }
         self.answered
@@ -266,8 +266,8 @@ async fn at(time: Option<Instant>) {
     }
 }
 
-/// Writes what is queued. Returns when the connection fails or the last word is said; after a close frame of
-/// ours it writes nothing more and leaves the end to the reader.
+/// Writes what is queued. Returns when the connection fails, or after a close frame that needs no answer; after one
+/// that does it writes nothing more and waits for the reader to end the session.
 async fn write(
     writer: &mut WriteHalf<InboundStream>,
     messages: &mut mpsc::Receiver<QueuedMessage>,
@@ -308,7 +308,7 @@ async fn write(
             return;
         }
         if let Some(told) = told {
-            // The sender may be gone.
+            // Whoever made the offer may be gone.
             let _ = told.send(());
         }
         match closing {

@@ -1,6 +1,6 @@
 //! What the relay knows: hybrid connections, their listeners, who waits for a rendezvous, planned faults.
 //!
-//! One lock, held for lookups only and never across an await; so the JavaScript thread may ask and order too.
+//! One lock, held for lookups only and never across an await, because JavaScript's thread takes it, too.
 
 #![forbid(unsafe_code)]
 

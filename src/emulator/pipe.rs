@@ -264,11 +264,11 @@ pub async fn run(
     let listener = PipeHalf { leg: &listener_leg, reader: listener_reader, writer: listener_writer };
     match outcome {
         PipeOutcome::Closed => {
-            // Whoever sent a close frame and got no answer gets his own code back.
+            // A leg that closed and got no answer in time gets its own code back.
             let (to_sender, to_listener) = (sender_leg.received_close(), listener_leg.received_close());
             tokio::join!(sender.finish(to_sender), listener.finish(to_listener));
         }
-        // A loss is never dressed as an answer: what was on its way is lost too.
+        // The listener is told that its sender is gone; a sender sees its connection end without a close frame.
         PipeOutcome::Lost(PipeSide::Sender) => {
             let to_listener = Some(close_payload(1001, "The sender is gone."));
             tokio::join!(sender.finish(None), listener.finish(to_listener));

@@ -27,10 +27,10 @@ enum LegPart {
 /// An open rendezvous.
 pub struct RequestLeg {
     connection: InboundConnection,
-    /// How much of the connection's early bytes, which all further ones join, is used up.
+    /// `connection.early` has what was read last; this much of it is used up.
     used: usize,
     frames: FrameReader,
-    /// The message at hand: its kind, its text so far, and whether its last frame came, and is complete.
+    /// The message at hand: its kind, its text so far, whether its last frame has begun, and has ended.
     is_text: bool,
     text: Vec<u8>,
     last: bool,
@@ -59,7 +59,7 @@ impl RequestLeg {
         self.write(&out).await
     }
 
-    /// Sends the next fragment of a binary message; nothing ends it.
+    /// Sends the next fragment of a binary message; `None` ends it.
     ///
     /// # Errors
     /// The listener is gone.

@@ -82,7 +82,7 @@ async fn meet(
             "None of the connected listeners accepted the connection within the allowed timeout.",
         )
     };
-    // Nobody to ask is told at once, held back or not.
+    // Without a listener the answer comes at once, even while accepts are held back.
     namespace.listeners(path, eligible(head))?;
     let meeting = async {
         held(namespace).await;
@@ -94,26 +94,26 @@ async fn meet(
             expires: Instant::now() + lifetime,
             verdict,
         });
-        let headers = merged(&head.headers, &[TOKEN_HEADER]);
+        let mut accept = Accept {
+            address: String::new(),
+            id: id.to_owned(),
+            connect_headers: merged(&head.headers, &[TOKEN_HEADER]),
+            remote_endpoint: Some((peer.ip().to_string(), peer.port())),
+        };
         loop {
             let mut told = None;
             let offer = |listener: &ChannelHandle| {
-                let address = rendezvous_address(namespace, listener, target, "accept", id, &waiting.secret);
+                accept.address =
+                    rendezvous_address(namespace, listener, target, "accept", id, &waiting.secret);
                 let (sent, left) = oneshot::channel();
                 told = Some(left);
-                let accept = Accept {
-                    address,
-                    id: id.to_owned(),
-                    connect_headers: headers.clone(),
-                    remote_endpoint: Some((peer.ip().to_string(), peer.port())),
-                };
-                ChannelMessage::Offer(control::accept(accept), sent)
+                ChannelMessage::Offer(control::accept(&accept), sent)
             };
             if !namespace.offer(path, eligible(head), offer).await? {
                 return Err(none());
             }
             let Some(left) = told else { return Err(none()) };
-            // If it never left the relay, for its channel ended, the next one may have it.
+            // If it never left the relay, because its channel ended, the next listener is asked.
             if left.await.is_ok() {
                 return wait.await.map_err(|_| none());
             }

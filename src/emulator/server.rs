@@ -163,7 +163,7 @@ async fn hand_over(
         }
         AdmittedAs::Reject { pending, verdict } => {
             let _ = pending.verdict.send(RendezvousVerdict::Rejected(verdict));
-            // 410 is how success is told here, so it is no refusal of ours.
+            // 410 is the protocol's answer to a rejection that was delivered, so it does not count as a refusal.
             let _ = http::respond(&mut connection.stream, 410, "Gone", &[], b"").await;
             connection.finish().await;
         }

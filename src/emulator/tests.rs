@@ -28,6 +28,16 @@ fn start(options: EmulatorOptions) -> (RelayEmulator, mpsc::Receiver<RelayEvent>
     (RelayEmulator::start(options, Arc::new(observer)).expect("a loopback port is free"), seen)
 }
 
+/// Closes the relay; what it told, up to its last word.
+fn close(relay: &RelayEmulator, events: &mpsc::Receiver<RelayEvent>) -> Vec<RelayEvent> {
+    relay.close(false);
+    let mut told = Vec::new();
+    while told.last() != Some(&RelayEvent::Closed) {
+        told.push(events.recv_timeout(Duration::from_secs(20)).expect("the relay stops"));
+    }
+    told
+}
+
 /// Every test ends within a time that only a hang can reach.
 fn block<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -94,8 +104,7 @@ fn a_conversation_from_listen_to_close() {
         assert!(end.is_none());
         assert_eq!(answer.unwrap().unwrap(), Message::Close(Some(goodbye)));
     });
-    relay.join();
-    let names: Vec<_> = events.iter().collect();
+    let names = close(&relay, &events);
     assert!(
         matches!(
             names.as_slice(),
@@ -255,8 +264,7 @@ fn closing_says_goodbye_and_force_does_not() {
             };
             assert_eq!(code, (!force).then_some(1001));
         });
-        relay.join();
-        assert_eq!(events.iter().last(), Some(RelayEvent::Closed));
+        assert_eq!(close(&relay, &events).last(), Some(&RelayEvent::Closed));
     }
 }
 

@@ -7,8 +7,8 @@ use napi::bindgen_prelude::*;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 
-use super::convert;
 use super::guard::attempt;
+use super::thrown::thrown;
 use crate::emulator::RelayEmulator;
 use crate::emulator::event::RelayEvent;
 use crate::emulator::options::EmulatorOptions;
@@ -76,8 +76,7 @@ impl NativeEmulator {
                 *callback = None;
             }
         };
-        let relay =
-            RelayEmulator::start(options, Arc::new(observer)).map_err(|error| convert::thrown(&error))?;
+        let relay = RelayEmulator::start(options, Arc::new(observer)).map_err(|error| thrown(&error))?;
         let place = Place { authority: relay.authority().to_owned(), port: relay.address().port() };
         self.relay = Some(relay);
         Ok(place)
@@ -159,6 +158,6 @@ fn lock(slot: &Slot) -> std::sync::MutexGuard<'_, Option<Callback>> {
 fn parse<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|error| {
         let message = format!("Invalid JSON at {}:{}", error.line(), error.column());
-        convert::thrown(&RelayError::new(ErrorKind::Internal, message))
+        thrown(&RelayError::new(ErrorKind::Internal, message))
     })
 }

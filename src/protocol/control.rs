@@ -189,24 +189,28 @@ pub fn parse(text: &str) -> Result<ControlMessage, RelayError> {
 }
 
 /// The message that offers a sender.
-pub fn accept(accept: Accept) -> String {
-    write(&Envelope::Accept(accept))
+pub fn accept(accept: &Accept) -> String {
+    #[derive(Serialize)]
+    struct AcceptText<'a> {
+        accept: &'a Accept,
+    }
+    write(&AcceptText { accept })
 }
 
 /// The message that hands on an HTTP request.
 pub fn request(request: Request) -> String {
-    write(&Envelope::Request(request.into()))
+    #[derive(Serialize)]
+    struct RequestText {
+        request: RawRequest,
+    }
+    write(&RequestText { request: request.into() })
 }
 
 /// The top-level object: the first known command counts, everything else is skipped.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 enum Envelope {
     Accept(Accept),
     Request(RawRequest),
-    #[serde(skip)]
     Unknown(String),
-    #[serde(skip)]
     Empty,
 }
 

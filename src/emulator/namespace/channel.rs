@@ -23,7 +23,7 @@ pub enum EndOrder {
 pub enum ChannelMessage {
     /// A text frame.
     Text(String),
-    /// A text frame, and whom to tell that it is out; whoever drops the message unsent lets the other side know, too.
+    /// A text frame, and whom to tell that it is out; a message that is dropped unsent drops that end.
     Offer(String, oneshot::Sender<()>),
     /// A text frame and the binary frame that belongs to it.
     WithBody(String, Vec<u8>),
@@ -78,7 +78,7 @@ pub struct ChannelHandle {
     pub authority: String,
     pub(super) queue: ChannelQueue,
     pub(super) endings: mpsc::UnboundedSender<EndOrder>,
-    /// The relay has decided to end it, be it that its task does not know yet.
+    /// Set once the relay has decided to end it, which is before its task hears of it.
     pub(super) ending: Arc<AtomicBool>,
 }
 
@@ -93,8 +93,8 @@ impl ChannelHandle {
         self.ending.load(Ordering::Relaxed) || self.queue.messages.is_closed()
     }
 
-    /// Ends it. From here on it is closing: a sender that comes now must not depend on which task is the first.
-    /// False for one that is gone.
+    /// Ends it; false for one that is gone. It counts as closing from here on, so that a sender which comes now is never
+    /// offered to it.
     pub fn end(&self, ending: EndOrder) -> bool {
         self.ending.store(true, Ordering::Relaxed);
         self.endings.send(ending).is_ok()

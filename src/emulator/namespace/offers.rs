@@ -97,7 +97,7 @@ impl Namespace {
             if !std::mem::replace(&mut waits, true) {
                 self.count(|totals| &mut totals.waited);
             }
-            // The sender lives as long as the namespace does.
+            // Cannot fail: the namespace has the other end.
             let _ = roster.changed().await;
         }
     }

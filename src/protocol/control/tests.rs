@@ -147,7 +147,7 @@ fn an_accept_keeps_the_order_and_case_of_headers() {
         remote_endpoint: Some(("127.0.0.1".into(), 7)),
     };
     assert_eq!(
-        accept(told),
+        accept(&told),
         r#"{"accept":{"address":"ws://h/$hc/p?x","id":"id_G1","connectHeaders":{"X-B":"1","a":"\"2\""},"remoteEndpoint":{"address":"127.0.0.1","port":7}}}"#
     );
 }
@@ -286,7 +286,7 @@ proptest! {
             // What is passed on can be read there, and says the same.
             Ok(ControlMessage::Accept(told)) => {
                 prop_assert!(!told.address.is_empty());
-                prop_assert_eq!(accept_of(&accept(told.clone())), told);
+                prop_assert_eq!(accept_of(&accept(&told)), told);
             }
             Ok(ControlMessage::Request(told)) => {
                 prop_assert!(told.head.is_some() || told.address.is_some());
