@@ -2,13 +2,13 @@
 
 // The export of ws with the relay on it, as hyco-ws has it. ws's own export is left alone.
 
-const { RelayError } = require('./lib/errors.js');
-const helpers = require('./lib/helpers.js');
-const { connectRelayed, relayedConnect } = require('./lib/relayed-connect.js');
-const { RelayedServer, createRelayedServer } = require('./lib/relayed-server.js');
-const { RelayedWebSocket } = require('./lib/relayed-socket.js');
-const WebSocket = require('./lib/websocket.js');
-const aliases = require('./lib/ws1-aliases.js');
+const { RelayError } = require('./lib/shared/errors.js');
+const helpers = require('./lib/shared/helpers.js');
+const { connectRelayed, relayedConnect } = require('./lib/socket/connect.js');
+const { RelayedServer, createRelayedServer } = require('./lib/listener/server.js');
+const { RelayedWebSocket } = require('./lib/socket/socket.js');
+const WebSocket = require('./lib/ws/websocket.js');
+const aliases = require('./lib/ws/ws1-aliases.js');
 
 module.exports = Object.assign(WebSocket, aliases, helpers, {
   RelayError,

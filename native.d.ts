@@ -11,11 +11,8 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
 
 export declare class NativeEmulator {
   constructor()
-  /**
-   * Starts; gives `{"authority", "port"}` or `{"error"}`. `onEvent` gets each event as JSON, the last one of
-   * type `closed`.
-   */
-  start(options: string, onEvent: (event: string) => void): string
+  /** Starts. `onEvent` gets each event as JSON, the last one of type `closed`. */
+  start(options: string, onEvent: (event: string) => void): Place
   /** Begins to stop; the event `closed` tells the end. */
   close(force: boolean): void
   /** Turns the delivery of events on. */
@@ -42,8 +39,8 @@ export declare class NativeEngine {
   unref(): void
   /**
    * Moves up to `rows` records into `table` and their payloads into `intake`, which no program ever sees, and from
-   * there into `block`, from `from` on. Returns `used * 8192 + count * 4 + how it ended` (0 empty, 1 table full,
-   * 2 block full, 3 chunk).
+   * there into `block`, from `from` on. Returns three numbers in one: why it ended in the lowest two bits (0 empty,
+   * 1 table full, 2 block full, 3 chunk), the count of records in the next eleven, then that of bytes in `block`.
    */
   drain(table: Uint32Array, intake: Uint8Array, block: Uint8Array, from: number, rows: number): number
   /** The chunk that the next records are about, after a drain that ended with 3. */
@@ -56,12 +53,13 @@ export declare class NativeEngine {
   send(slot: number, meta: number, payload: Uint8Array): void
   /** Sends one frame under a masking key of the user's. */
   sendKeyed(slot: number, meta: number, payload: Uint8Array, key: number): void
-  /** Opens a connection under `slot`; its records say what comes of it. */
-  dial(slot: number, options: DialOptions): void
+  /**
+   * Opens a connection under `slot`; its records say what comes of it. Returns the offer of permessage-deflate where
+   * it was left to us to write.
+   */
+  dial(slot: number, options: DialOptions): string | null
   /** Delivers what the core traces under `slot`, as records of JSON. */
   trace(slot: number): void
-  /** The value of the header that offers permessage-deflate. */
-  deflateOffer(offer: DeflateOffer): string
   /**
    * Starts the clock of the closing handshake, in milliseconds; with `end`, our side ends once everything is
    * written.
@@ -85,7 +83,7 @@ export declare class NativeEngine {
   bufferedAmount(slot: number): number
   /** Both ends of the connection, as `local remote`; each is empty where it is not known. */
   addresses(slot: number): string
-  /** What the socket has carried, as `lib/socket-stats.js` numbers it. */
+  /** What the socket has carried, as `lib/socket/stats.js` numbers it. */
   socketStats(slot: number, into: Float64Array): void
   /**
    * Frees a slot after its last record; returns the bytes that were still sent to it behind that, and fills in
@@ -94,28 +92,40 @@ export declare class NativeEngine {
   release(slot: number, into: Float64Array): number
   /** What is alive. */
   liveCounts(): LiveCounts
-  /** Starts a listener under `slot`; its events arrive as records. */
-  listen(slot: number, options: ListenOptions): void
+}
+
+/**
+ * A listener, and what the sockets that it accepts have in common. After its `closed` event there is nothing left that
+ * its methods could do; its counters stay what they were.
+ */
+export declare class NativeListener {
+  /** Starts a listener whose events arrive as records of `slot`. */
+  constructor(engine: NativeEngine, slot: number, options: ListenOptions)
   /** Dials the rendezvous of an offer under `socket`. False if the offer is gone. */
-  acceptOffer(slot: number, offer: number, socket: number, protocol?: string | undefined | null, headers?: Array<string> | undefined | null): boolean
-  /** Turns a sender away through the relay. */
-  rejectOffer(slot: number, offer: number, status: number, reason: string): void
+  accept(offer: number, socket: number, protocol?: string | undefined | null, headers?: Array<string> | undefined | null): boolean
+  /** Turns a sender away through the relay. False if the offer is gone. */
+  reject(offer: number, status: number, reason: string): boolean
+  /** The same with 500, for a sender that could not be let in for a fault on this side. */
+  failOffer(offer: number): void
+  /** An open connection has gone, which counts for `maxConnections`. */
+  left(): void
   /** Answers a `host` event. */
-  admitHost(slot: number, question: number, admitted: boolean): void
+  admitHost(question: number, admitted: boolean): void
   /** Answers a `token` event. */
-  provideToken(slot: number, token: string): void
+  provideToken(token: string): void
   /** Answers a `token` event with a failure. */
-  failToken(slot: number, message: string): void
+  failToken(message: string): void
   /** Puts a new token to use. */
-  updateToken(slot: number, token: string): void
+  updateToken(token: string): void
   /** Names the delay of the retry that was announced, in milliseconds. */
-  retryIn(slot: number, channel: number, delay: number): void
-  /** Takes the listener down; its `closed` event says when that is done. */
-  closeListener(slot: number, drain: number): void
+  retryIn(channel: number, delay: number): void
+  /**
+   * Takes the listener down, with `drain` once all who are here have been let in or not; its `closed` event says when
+   * that is done.
+   */
+  close(drain: boolean): void
   /** The listener's counters as JSON. */
-  listenerStats(slot: number): string
-  /** Frees the slot after the `closed` event. */
-  releaseListener(slot: number): void
+  stats(): string
 }
 
 /** Trust, identity and the sessions to resume. Connections that use it keep what they need of it. */
@@ -126,8 +136,8 @@ export declare class NativeTlsContext {
 /** `uri` with such a token in its query. */
 export declare function appendRelayToken(uri: string, keyName: string, key: string, expiresAt: number): string
 
-/** The URL of the proxy that the variables prescribe for a destination. */
-export declare function chooseProxy(variables: ProxyVariables, secure: boolean, host: string, port: number): string | null
+/** The URL of the proxy that a destination needs, if any; fails where it cannot be used. */
+export declare function chooseProxy(proxies: ProxyOptions, secure: boolean, host: string, port: number): string | null
 
 /** A connection string, taken apart. The names are those of @azure/service-bus. */
 export interface ConnectionStringProperties {
@@ -154,7 +164,7 @@ export interface ConnectionStringProperties {
 /** A token for `uri` that expires at `expires_at`, in Unix seconds. */
 export declare function createRelayToken(uri: string, keyName: string, key: string, expiresAt: number): string
 
-/** permessage-deflate as `lib/opening.js` writes it: windows are bits, 0 for `false` and 1 for `true`. */
+/** permessage-deflate as `lib/socket/dial.js` writes it: windows are bits, 0 for `false` and 1 for `true`. */
 export interface DeflateOffer {
   serverNoContextTakeover?: boolean
   clientNoContextTakeover?: boolean
@@ -175,7 +185,7 @@ export interface DialOptions {
   deflate?: DeflateOffer
   serverName?: string
   tls?: NativeTlsContext
-  proxy?: string
+  proxy?: ProxyOptions
   handshakeTimeout: number
   limits: SocketLimits
 }
@@ -203,7 +213,9 @@ export interface ListenOptions {
   uri: string
   token?: string
   id?: string
+  /** Limits; 0 is none. */
   maxPending: number
+  maxConnections: number
   keepAlive?: KeepAliveOptions
   reconnect: ReconnectOptions
   handshakeTimeout: number
@@ -213,7 +225,7 @@ export interface ListenOptions {
   asksHosts: boolean
   tls?: NativeTlsContext
   serverName?: string
-  proxy?: string
+  proxy?: ProxyOptions
   /** Of the sockets that it accepts. */
   limits: SocketLimits
   /** Whether, and how, those compress. */
@@ -236,19 +248,26 @@ export declare function panicOnce(name: string): boolean
 /** Takes a connection string apart. */
 export declare function parseConnectionString(text: string): ConnectionStringProperties
 
-/** What is wrong with the URL of a proxy: "its port …". Nothing if it can be used. */
-export declare function proxyFault(url: string): string | null
+/** Where it is reached. */
+export interface Place {
+  /** `host:port`. */
+  authority: string
+  /** The bound port. */
+  port: number
+}
 
-/** The proxy variables of the environment; empty is not set. */
-export interface ProxyVariables {
-  /** For `ws:`. */
-  http: string
-  /** For `wss:`. */
-  https: string
-  /** Where the other two are not set. */
-  all: string
-  /** What needs no proxy. */
+/** Which proxies there are: for `ws:`, for `wss:`, for both where there is no other, and what needs none. */
+export interface ProxyOptions {
+  http?: ProxyUrl
+  https?: ProxyUrl
+  all?: ProxyUrl
   no: string
+}
+
+/** A proxy's URL, and what the user knows it by. */
+export interface ProxyUrl {
+  name: string
+  url: string
 }
 
 /** Times in milliseconds. */
@@ -259,6 +278,27 @@ export interface ReconnectOptions {
   retryTerminal: boolean
   ownerDelays: boolean
   recycleAfter: number
+}
+
+/** The numbers of the tables that cross. */
+export declare function records(): Records
+
+/** What both sides go by. */
+export interface Records {
+  /** Of a record. */
+  words: number
+  /** Bytes of the block for small payloads. */
+  block: number
+  /** What records say. */
+  kinds: Record<string, number>
+  /** Bits of a record's meta. */
+  flags: Record<string, number>
+  /** Why a drain ended. */
+  ends: Record<string, number>
+  /** Bits of the meta of a frame to send, beside its opcode. */
+  frame: Record<string, number>
+  /** Node's codes for what a connection broke of; empty where there is none. */
+  causes: Array<string>
 }
 
 /** The limits of one socket. */

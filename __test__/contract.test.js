@@ -10,7 +10,7 @@ const WebSocket = require('ws');
 const { DIFFERENCES } = require('./contract/differences');
 const { perform } = require('./contract/stage');
 const { patience } = require('./helpers/patience');
-const { RelayedWebSocket } = require('../lib/relayed-socket');
+const { RelayedWebSocket } = require('../lib/socket/socket');
 
 const TOPICS = [
   'opening',
@@ -27,7 +27,7 @@ const TOPICS = [
   'tls'
 ];
 
-const OURS = "require('./lib/relayed-socket').RelayedWebSocket";
+const OURS = "require('./lib/socket/socket').RelayedWebSocket";
 
 // A scenario that is stuck is cut off by the stage, which says more.
 jest.setTimeout(10_000 * patience);

@@ -5,11 +5,11 @@ const diagnosticsChannel = require('node:diagnostics_channel');
 const path = require('node:path');
 const { inspect } = require('node:util');
 
-jest.mock('../lib/listener', () => require('./helpers/fake-engine').listener);
-jest.mock('../lib/relayed-socket', () => require('./helpers/fake-engine').relayedSocket);
+jest.mock('../lib/listener/handle', () => require('./helpers/fake-engine').listener);
+jest.mock('../lib/socket/socket', () => require('./helpers/fake-engine').relayedSocket);
 
 const { closeServers, startServer } = require('./helpers/fake-server');
-const { RelayedServer } = require('../lib/relayed-server');
+const { RelayedServer } = require('../lib/listener/server');
 
 const NAMES = [
   'server:connecting',
@@ -72,7 +72,7 @@ test('everything that happens is published, with the server and without its secr
 
 test('NODE_DEBUG=hyco-ws prints what is published', () => {
   const script = `
-    const { publish } = require(${JSON.stringify(path.join(__dirname, '../lib/diagnostics'))});
+    const { publish } = require(${JSON.stringify(path.join(__dirname, '../lib/shared/diagnostics'))});
     publish('accept:rejected', { server: { path: '/hyco' }, statusCode: 401, reason: 'sb-hc-token=SECRET', request: { id: 't', url: '/x' } });
     publish('server:error', { server: { path: '/hyco' }, error: Object.assign(new Error('lost'), { code: 'E' }) });
     process.stdout.write('done');

@@ -6,7 +6,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 
 const WebSocket = require('..');
-const { optionsOf } = require('../lib/option-table');
+const { optionsOf } = require('../lib/shared/option-table');
 
 const root = path.join(__dirname, '..');
 const read = (name) => fs.readFileSync(path.join(root, name), 'utf8');
@@ -188,7 +188,7 @@ test('every error code of the types', () => {
 });
 
 test('every error code of the sources', () => {
-  const text = sources('src', '.rs') + sources('lib', '.js') + read('emulator.js');
+  const text = sources('src', '.rs') + sources('lib', '.js');
   const codes = new Set(text.match(/\bERR_(HYCO|INVALID_ARG)_[A-Z_]*[A-Z]\b/g));
   expect([...codes].filter((code) => !words.has(code))).toEqual([]);
 });
@@ -216,7 +216,7 @@ test.each(['RelayedServerStats', 'LatencyHistogram', 'RelayedSocketStats'])('eve
 });
 
 test('every diagnostics channel', () => {
-  const list = /const NAMES = \[([^\]]*)\]/.exec(read('lib/diagnostics.js'))[1];
+  const list = /const NAMES = \[([^\]]*)\]/.exec(read('lib/shared/diagnostics.js'))[1];
   for (const [, name] of list.matchAll(/'([^']+)'/g)) expect(words).toContain(`hyco-ws-rs:${name}`);
 });
 

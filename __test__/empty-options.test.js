@@ -7,8 +7,8 @@ const http = require('node:http');
 
 const { RelayedServer, RelayedWebSocket, WebSocketServer, relayedConnect } = require('..');
 const { RelayEmulator } = require('../emulator.js');
-const { optionsOf } = require('../lib/option-table');
-const { readEmulatorOptions, readServerOptions, readSocketOptions } = require('../lib/options');
+const { optionsOf } = require('../lib/shared/option-table');
+const { readEmulatorOptions, readServerOptions, readSocketOptions } = require('../lib/shared/options');
 
 /** All options of a reader, each `value`, and one that is none. */
 const all = (reader, value) =>

@@ -12,10 +12,10 @@ const { Worker } = require('node:worker_threads');
 
 const { WebSocketServer } = require('ws');
 
-const { getEngine } = require('../lib/engine');
-const { readSocketOptions } = require('../lib/options');
-const { RelayedWebSocket, acceptSocket } = require('../lib/relayed-socket');
-const { socketTraits } = require('../lib/socket-state');
+const { getEngine } = require('../lib/engine/engine');
+const { readSocketOptions } = require('../lib/shared/options');
+const { RelayedWebSocket, acceptSocket } = require('../lib/socket/socket');
+const { socketTraits } = require('../lib/socket/state');
 
 const root = join(__dirname, '..');
 const cleanups = [];
@@ -54,7 +54,7 @@ function connect(url, options) {
 
 /** Runs `body` in a process of its own, where `url` and `connect()` are known; resolves with how it ended. */
 function run(url, body) {
-  const code = `const { RelayedWebSocket } = require('./lib/relayed-socket');
+  const code = `const { RelayedWebSocket } = require('./lib/socket/socket');
     const url = ${JSON.stringify(url)};
     const connect = () => new RelayedWebSocket(url, { perMessageDeflate: false });
     ${body}`;
@@ -113,7 +113,7 @@ describe('the process', () => {
        const open = [];
        for (let copy = 0; copy < 20; copy++) {
          for (const file of Object.keys(require.cache)) if (!file.includes('node_modules')) delete require.cache[file];
-         const { RelayedWebSocket } = require('./lib/relayed-socket');
+         const { RelayedWebSocket } = require('./lib/socket/socket');
          open.push(new RelayedWebSocket(url));
        }
        Promise.all(open.map((socket) => new Promise((resolve) => socket.on('open', resolve)))).then(() => {
@@ -262,10 +262,16 @@ describe('slots', () => {
       handshakeTimeout: 0,
       limits: { maxPayload: 0, maxFragments: 0, skipUtf8: false, highWater: 1 << 20, maxBacklog: 0 }
     };
-    const listener = { accept: (id, socket) => engine.native.dial(socket._slot, dial) };
+    const listener = {
+      accept(id, slot) {
+        engine.native.dial(slot, dial);
+        return true;
+      }
+    };
     const error = await new Promise((resolve) => {
       acceptSocket(listener, 1, {
         address: 'ws://relay/',
+        headers: [],
         traits: socketTraits(readSocketOptions(), { fail: (_, error) => resolve(error) })
       });
     });
@@ -412,7 +418,7 @@ describe('flow', () => {
 describe('worker threads', () => {
   test('may be terminated amid traffic', async () => {
     const url = await serve(echo);
-    const code = `const { RelayedWebSocket } = require(${JSON.stringify(join(root, 'lib/relayed-socket'))});
+    const code = `const { RelayedWebSocket } = require(${JSON.stringify(join(root, 'lib/socket/socket'))});
       const { parentPort } = require('node:worker_threads');
       for (let i = 0; i < 5; i++) {
         const socket = new RelayedWebSocket(${JSON.stringify(url)}, { perMessageDeflate: false });

@@ -6,7 +6,7 @@ const os = require('node:os');
 const path = require('node:path');
 const tls = require('node:tls');
 
-const { proxyFor, rejectUnauthorizedByDefault, trustedRoots } = require('../lib/environment');
+const { proxyFor, rejectUnauthorizedByDefault, trustedRoots } = require('../lib/engine/environment');
 
 const NAMES = ['http_proxy', 'https_proxy', 'all_proxy', 'no_proxy'];
 const saved = { ...process.env };
@@ -133,7 +133,7 @@ test('NODE_EXTRA_CA_CERTS adds to them', () => {
   tls.getCACertificates = undefined;
   process.env.NODE_EXTRA_CA_CERTS = file;
   try {
-    jest.isolateModules(() => expect(require('../lib/environment').trustedRoots()).toContain(extra));
+    jest.isolateModules(() => expect(require('../lib/engine/environment').trustedRoots()).toContain(extra));
   } finally {
     tls.getCACertificates = native;
     delete process.env.NODE_EXTRA_CA_CERTS;
@@ -216,7 +216,7 @@ describe("OpenSSL's own store", () => {
     const extra = tls.getCACertificates?.('extra') ?? [];
     try {
       jest.isolateModules(() => {
-        const { trustedRoots: roots } = require('../lib/environment');
+        const { trustedRoots: roots } = require('../lib/engine/environment');
         expect(roots()).toEqual([fs.readFileSync(fixture, 'latin1').trim(), ...extra]);
         expect(roots()).toBe(roots());
       });
@@ -236,7 +236,7 @@ test('NODE_EXTRA_CA_CERTS that cannot be read is a warning, once, and the others
   const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
   try {
     jest.isolateModules(() => {
-      const { trustedRoots: roots } = require('../lib/environment');
+      const { trustedRoots: roots } = require('../lib/engine/environment');
       expect(roots()).toEqual(tls.rootCertificates);
       expect(roots()).toBe(roots());
     });

@@ -5,7 +5,7 @@ const path = require('node:path');
 const { inspect } = require('node:util');
 
 const { RelayError } = require('..');
-const { fromReport } = require('../lib/errors.js');
+const { fromReport } = require('../lib/shared/errors.js');
 
 test('a refusal of the relay', () => {
   const error = fromReport({
@@ -58,7 +58,7 @@ test('elsewhere the failure of the system is the cause', () => {
 
 test('two copies of the package agree on instanceof', () => {
   jest.isolateModules(() => {
-    const { RelayError: Other } = require('../lib/errors.js');
+    const { RelayError: Other } = require('../lib/shared/errors.js');
     expect(Other).not.toBe(RelayError);
     expect(new Other('x')).toBeInstanceOf(RelayError);
     expect(new RelayError('x')).toBeInstanceOf(Other);
@@ -75,7 +75,7 @@ test('an addon that does not load is explained', () => {
     const Module = require('node:module');
     const resolve = Module._resolveFilename;
     Module._resolveFilename = function (request, ...rest) {
-      if (request === '../native.js') throw new Error('dlopen failed');
+      if (request === '../../native.js') throw new Error('dlopen failed');
       return resolve.call(this, request, ...rest);
     };
     try {

@@ -14,8 +14,8 @@ const root = join(__dirname, '..');
 
 /** Opens `ROUNDS` sockets, 32 at a time, and ends them in turn in every way; prints resident memory now and then. */
 const PROGRAM = `
-  const { RelayedWebSocket } = require('./lib/relayed-socket');
-  const { getEngine } = require('./lib/engine');
+  const { RelayedWebSocket } = require('./lib/socket/socket');
+  const { getEngine } = require('./lib/engine/engine');
   const [url, rounds] = [process.argv[1], Number(process.argv[2])];
   const resident = [];
   let begun = 0;

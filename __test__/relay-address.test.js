@@ -1,7 +1,7 @@
 'use strict';
 
-const { logicalTarget, splitToken, translate } = require('../lib/relay-address');
-const { redact } = require('../lib/redact');
+const { logicalTarget, splitToken, translate } = require('../lib/shared/relay-address');
+const { redact } = require('../lib/shared/redact');
 
 test.each([
   ['wss://g1.test:443/$hc/hyco?sb-hc-action=accept&sb-hc-id=1', '/hyco'],

@@ -1,11 +1,11 @@
 'use strict';
 
-jest.mock('../lib/listener', () => require('./helpers/fake-engine').listener);
-jest.mock('../lib/relayed-socket', () => require('./helpers/fake-engine').relayedSocket);
-jest.mock('../lib/helpers', () => ({ createRelayToken: (...args) => args.join('|') }));
+jest.mock('../lib/listener/handle', () => require('./helpers/fake-engine').listener);
+jest.mock('../lib/socket/socket', () => require('./helpers/fake-engine').relayedSocket);
+jest.mock('../lib/shared/helpers', () => ({ createRelayToken: (...args) => args.join('|') }));
 
 const { FakeSocket } = require('./helpers/fake-engine');
-const { relayedConnect } = require('../lib/relayed-connect');
+const { relayedConnect } = require('../lib/socket/connect');
 
 const URI = 'wss://ns.test:443/$hc/hyco?sb-hc-action=connect';
 const headersOf = (socket) => socket.arguments.options.headers;

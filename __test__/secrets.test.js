@@ -12,10 +12,10 @@ const ws = require('ws');
 
 const { RelayedServer, RelayedWebSocket, connectRelayed, relayedConnect } = require('..');
 const { RelayEmulator } = require('../emulator.js');
-const { fromReport } = require('../lib/errors');
-const { isHome } = require('../lib/opening');
-const { nameAddress, redact, redactError, redactHeaders } = require('../lib/redact');
-const { TokenSource } = require('../lib/token-source');
+const { fromReport } = require('../lib/shared/errors');
+const { isHome } = require('../lib/socket/dial');
+const { nameAddress, redact, redactError, redactHeaders } = require('../lib/shared/redact');
+const { TokenSource } = require('../lib/shared/token-source');
 const { RawPeer } = require('./helpers/raw-peer');
 
 const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';

@@ -4,11 +4,11 @@
 
 const { once } = require('node:events');
 
-jest.mock('../lib/listener', () => require('./helpers/fake-engine').listener);
-jest.mock('../lib/relayed-socket', () => require('./helpers/fake-engine').relayedSocket);
+jest.mock('../lib/listener/handle', () => require('./helpers/fake-engine').listener);
+jest.mock('../lib/socket/socket', () => require('./helpers/fake-engine').relayedSocket);
 
 const { closeServers, startServer } = require('./helpers/fake-server');
-const { RelayedServer } = require('../lib/relayed-server');
+const { RelayedServer } = require('../lib/listener/server');
 
 const report = (fields) => ({ code: 'ERR_HYCO_UNAUTHORIZED', message: 'refused', ...fields });
 let warn;
@@ -99,5 +99,5 @@ test('nobody is warned of an end, which is an error', async () => {
   expect(() => other.listener.event('error', { terminal: true, error: report() })).toThrow('refused');
   expect(warn).not.toHaveBeenCalled();
   if (server.state !== 'closed') await once(server, 'close');
-  expect(listener.closes).toBe(1);
+  expect(listener.closes).toEqual(['drain']);
 });

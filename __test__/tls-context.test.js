@@ -9,7 +9,7 @@ const https = require('node:https');
 const path = require('node:path');
 
 const { RelayedServer, RelayedWebSocket, WebSocketServer, relayedConnect } = require('..');
-const { tlsContext } = require('../lib/tls-context');
+const { tlsContext } = require('../lib/engine/tls-context');
 
 const pem = (name, kind) => readFileSync(path.join(__dirname, 'fixtures', `${name}-${kind}.pem`), 'utf8');
 const cert = pem('loopback', 'cert');
@@ -148,7 +148,7 @@ test.each(UNUSABLE)(
 );
 
 test('what is no context is not taken for one', () => {
-  const { NativeEngine } = require('../lib/native');
+  const { NativeEngine } = require('../lib/shared/native');
   const engine = new NativeEngine(() => {}, {
     directWrite: true,
     directRead: true,

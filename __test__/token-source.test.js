@@ -2,12 +2,12 @@
 
 const { inspect } = require('node:util');
 
-jest.mock('../lib/helpers', () => ({
+jest.mock('../lib/shared/helpers', () => ({
   createRelayToken: (uri, keyName, key, lifetime) =>
     `SharedAccessSignature ${uri}|${keyName}|${key}|${lifetime}`
 }));
 
-const { SCOPE, TokenSource } = require('../lib/token-source');
+const { SCOPE, TokenSource } = require('../lib/shared/token-source');
 
 const uri = 'wss://ns.test/$hc/hyco';
 const failureOf = (settings, timeout) =>

@@ -10,7 +10,7 @@ const URI = 'wss://ns.test:443/$hc/hyco?sb-hc-action=listen';
 const servers = new Map();
 
 /**
- * @param {typeof import('../../lib/relayed-server').RelayedServer} RelayedServer
+ * @param {typeof import('../../lib/listener/server').RelayedServer} RelayedServer
  * @param {object} [options]
  * @return {{server: object, listener: object}}
  */

@@ -10,8 +10,8 @@ const path = require('node:path');
 
 const { RawPeer } = require('../helpers/raw-peer.js');
 const { binary } = require('../helpers/frames.js');
-const { readServerOptions } = require('../../lib/options.js');
-const { RelayedWebSocket } = require('../../lib/relayed-socket.js');
+const { readServerOptions } = require('../../lib/shared/options.js');
+const { RelayedWebSocket } = require('../../lib/socket/socket.js');
 
 const root = path.join(__dirname, '..', '..');
 const read = (name) => readFileSync(path.join(root, name), 'utf8');
@@ -23,7 +23,9 @@ const FLOW = 'src/socket/tests/flow.rs';
 /** By row: the tests that show how it behaves at its bound, as file and name. Of the others only the values are checked. */
 const SHOWN_BY = {
   'senders that wait for a verdict': [
-    ['__test__/accept.test.js', 'beyond maxPendingAccepts senders get 503']
+    [CHANNELS, 'thousands_of_accepts_at_once_stay_bounded'],
+    [CHANNELS, 'a_sender_that_is_being_dialled_is_still_among_the_pending_ones'],
+    ['__test__/reliability/closing.test.js', 'beyond maxPendingAccepts gets 503, and the others get in']
   ],
   'rendezvous that are dialled at once': [
     ['__test__/accept.test.js', 'waits for its dial while 64 others are dialled']

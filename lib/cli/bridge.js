@@ -2,13 +2,13 @@
 
 const { pipeline } = require('node:stream');
 
-const { createWebSocketStream } = require('../websocket.js');
+const { createWebSocketStream } = require('../ws/websocket.js');
 
 /**
  * Carries the bytes of a stream over a socket, both ways. The end of either is the end of both: WebSockets have no half
  * of a connection.
  *
- * @param {import('../relayed-socket.js').RelayedWebSocket} socket Open, and paused until now
+ * @param {import('../socket/socket.js').RelayedWebSocket} socket Open, and paused until now
  * @param {import('node:stream').Duplex} stream
  * @returns {Promise<void>} fulfilled when both are done, whatever ended them
  */

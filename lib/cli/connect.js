@@ -43,7 +43,7 @@ async function run(args) {
   if (!(wait >= 0 && wait < 2 ** 31)) throw usage('--wait takes a number of seconds');
   const local = values.local === undefined ? undefined : readEndpoint(values.local, 'local');
   const { uri, options } = await readTarget(values, 'connect');
-  const { connectRelayed } = require('../relayed-connect.js');
+  const { connectRelayed } = require('../socket/connect.js');
   const dial = () => connectRelayed(uri, { ...options, keepAlive: true });
 
   if (local !== undefined) return forward(local, dial, values.json);
@@ -57,7 +57,7 @@ async function run(args) {
 
 /** Bytes out, bytes in; the listener's end is the end. */
 async function carry(socket) {
-  const { createWebSocketStream } = require('../websocket.js');
+  const { createWebSocketStream } = require('../ws/websocket.js');
   const duplex = createWebSocketStream(socket);
   // Cut off when the listener has closed; that is told below, if it is a failure.
   pipeline(process.stdin, duplex).catch(() => {});

@@ -2,9 +2,9 @@
 
 const { parseArgs } = require('node:util');
 
-const { proxyFor } = require('../environment.js');
-const { nameAddress, redact } = require('../redact.js');
-const { remedyFor } = require('../remedy.js');
+const { proxyFor } = require('../engine/environment.js');
+const { nameAddress, redact } = require('../shared/redact.js');
+const { remedyFor } = require('../shared/remedy.js');
 const { paint, printJson, waiting } = require('./output.js');
 const { askClock, openTcp, openTls, openTunnel, resolveName } = require('./probe.js');
 const { TARGET_HELP, TARGET_OPTIONS, readTarget } = require('./target.js');
@@ -128,13 +128,13 @@ async function checkClock(socket, host) {
 
 /** What can be seen of the token without asking anybody. */
 async function checkToken(uri, options) {
-  const { TokenSource } = require('../token-source.js');
+  const { TokenSource } = require('../shared/token-source.js');
   const { token, credential, key } = options;
   if (token === undefined && credential === undefined && key === undefined) {
     return { result: 'skipped', text: 'none is given; only some hybrid connections let senders in without' };
   }
   const text = await new TokenSource({ ...options, uri }).get();
-  const { tokenExpiry } = require('../native.js');
+  const { tokenExpiry } = require('../shared/native.js');
   const expiry = tokenExpiry(text) ?? undefined;
   const scope = /(?:^|[ &])sr=([^&]*)/.exec(text)?.[1];
   const resource =
@@ -160,7 +160,7 @@ function checkScope(resource, uri) {
 
 async function reach(uri, options, action) {
   if (action === 'listen') return listenOnce(uri, options);
-  const { connectRelayed } = require('../relayed-connect.js');
+  const { connectRelayed } = require('../socket/connect.js');
   try {
     const socket = await connectRelayed(uri, { ...options, handshakeTimeout: 30_000 });
     socket.on('error', () => {});
@@ -174,7 +174,7 @@ async function reach(uri, options, action) {
 }
 
 async function listenOnce(uri, options) {
-  const { RelayedServer } = require('../relayed-server.js');
+  const { RelayedServer } = require('../listener/server.js');
   const server = new RelayedServer({ ...options, server: uri, reconnect: false, verifyClient: () => false });
   try {
     await new Promise((resolve, reject) => server.once('listening', resolve).once('error', reject));

@@ -1,6 +1,6 @@
 'use strict';
 
-const { redact } = require('../redact.js');
+const { redact } = require('../shared/redact.js');
 
 /** One module a subcommand: `{ summary, help, run(args) }`, where `run` resolves to the exit code. */
 const COMMANDS = {

@@ -4,7 +4,7 @@ const { connect } = require('node:net');
 const { parseArgs } = require('node:util');
 
 const { bridge } = require('./bridge.js');
-const { redact } = require('../redact.js');
+const { redact } = require('../shared/redact.js');
 const { note, plain, printJson, stopped } = require('./output.js');
 const { TARGET_HELP, TARGET_OPTIONS, readEndpoint, readTarget } = require('./target.js');
 
@@ -36,7 +36,7 @@ async function run(args) {
   const { values } = parseArgs({ args, options: OPTIONS, strict: true });
   const to = values.to === undefined ? undefined : readEndpoint(values.to, 'to');
   const { uri, options } = await readTarget(values, 'listen');
-  const { RelayedServer } = require('../relayed-server.js');
+  const { RelayedServer } = require('../listener/server.js');
 
   const tell = values.json
     ? (event, fields = {}) => printJson({ event, ...fields })

@@ -2,7 +2,7 @@
 
 /** What the commands print: results on stdout, what happens on stderr; colours only where somebody sees them. */
 
-const { redact } = require('../redact.js');
+const { redact } = require('../shared/redact.js');
 
 const COLOURS = { red: 31, green: 32, yellow: 33, grey: 90 };
 

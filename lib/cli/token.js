@@ -34,7 +34,7 @@ async function run(args) {
   if (options.key === undefined) {
     throw usage('A token needs a SAS rule and its key: SB_HC_KEYRULE, SB_HC_KEY');
   }
-  const { createRelayToken } = require('../helpers.js');
+  const { createRelayToken } = require('../shared/helpers.js');
   const token = createRelayToken(uri, options.keyName, options.key, seconds);
   if (values.json) {
     const fields = new URLSearchParams(token.slice(token.indexOf(' ') + 1));

@@ -6,7 +6,7 @@ mod assembly;
 
 use std::cell::Cell;
 
-use self::assembly::{Body, Message};
+use self::assembly::{PartialFrame, PartialMessage};
 use super::header::{self, Expect, Header};
 use super::{
     DEFAULT_LARGE, FrameError, Inflate, MAX_HEADER, MAX_MESSAGE, NO_STATUS, OpCode, Payload, Role, Sink,
@@ -58,9 +58,9 @@ pub struct Decoder {
     head: [u8; MAX_HEADER],
     head_len: u8,
     /// The frame whose payload is arriving.
-    body: Option<Box<Body>>,
+    body: Option<Box<PartialFrame>>,
     /// The message of which at least one frame is complete.
-    message: Option<Box<Message>>,
+    message: Option<Box<PartialMessage>>,
     inflate: Option<Box<Inflate>>,
 }
 
@@ -316,14 +316,14 @@ impl Decoder {
             }
             _ => Vec::new(),
         };
-        let mut body = Box::new(Body::new(header, buf));
+        let mut body = Box::new(PartialFrame::new(header, buf));
         body.append(bytes);
         self.body = Some(body);
     }
 
     fn complete_body(&mut self, sink: &mut impl Sink) -> Result<(), FrameError> {
         let Some(body) = self.body.take() else { return Ok(()) };
-        let Body { header, buf, start, .. } = *body;
+        let PartialFrame { header, buf, start, .. } = *body;
         if header.opcode.is_control() {
             return self.control(header.opcode, &buf, sink);
         }
@@ -334,7 +334,7 @@ impl Decoder {
         if self.message.is_none() && header.fin {
             return self.deliver(header.opcode, buf, &[], sink);
         }
-        let message = self.message.get_or_insert_with(|| Box::new(Message::new(&header)));
+        let message = self.message.get_or_insert_with(|| Box::new(PartialMessage::new(&header)));
         message.data = buf;
         message.note(&header, start);
         self.end_fragment(&header, sink)
@@ -350,7 +350,7 @@ impl Decoder {
             sink.message(header.opcode == OpCode::Binary, Payload::Borrowed(payload), &[]);
             return Ok(());
         }
-        let message = self.message.get_or_insert_with(|| Box::new(Message::new(header)));
+        let message = self.message.get_or_insert_with(|| Box::new(PartialMessage::new(header)));
         let before = message.data.len();
         match &mut self.inflate {
             Some(inflate) if message.compressed => {
@@ -367,7 +367,7 @@ impl Decoder {
             return Ok(());
         }
         let Some(message) = self.message.take() else { return Ok(()) };
-        let Message { opcode, data, lengths, .. } = *message;
+        let PartialMessage { opcode, data, lengths, .. } = *message;
         self.deliver(opcode, data, &lengths, sink)
     }
 
@@ -420,14 +420,7 @@ impl Decoder {
             OpCode::Ping => sink.ping(payload),
             OpCode::Pong => sink.pong(payload),
             _ => {
-                let (code, reason) = match payload.split_first_chunk::<2>() {
-                    Some((code, reason)) => (u16::from_be_bytes(*code), reason),
-                    None => (NO_STATUS, payload),
-                };
-                if !payload.is_empty() && !is_valid_close_code(code) {
-                    let what = format_args!("invalid status code {code}");
-                    return Err(FrameError::invalid("WS_ERR_INVALID_CLOSE_CODE", what));
-                }
+                let (code, reason) = read_close(payload)?;
                 self.check_text(OpCode::Text, reason)?;
                 self.finish();
                 sink.close(code, reason);
@@ -452,6 +445,16 @@ impl Decoder {
         self.message = None;
         self.inflate = None;
     }
+}
+
+/// Status and reason of a close frame; [`NO_STATUS`] for an empty one.
+pub(super) fn read_close(payload: &[u8]) -> Result<(u16, &[u8]), FrameError> {
+    let Some((code, reason)) = payload.split_first_chunk() else { return Ok((NO_STATUS, payload)) };
+    let code = u16::from_be_bytes(*code);
+    if is_valid_close_code(code) {
+        return Ok((code, reason));
+    }
+    Err(FrameError::invalid("WS_ERR_INVALID_CLOSE_CODE", format_args!("invalid status code {code}")))
 }
 
 fn effective_payload(limit: u64) -> u64 {

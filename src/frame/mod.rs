@@ -3,7 +3,7 @@
 //! ```text
 //!  bytes ──> Decoder ──> Sink         header ── what a frame's first bytes may say
 //!                │                    mask   ── XOR, and the source of keys
-//!             Inflate
+//!             Inflate                 pieces ── frames for who passes them on, without messages
 //!  payload ──> Deflate ──> encode ──> bytes   negotiation ── which parameters both contexts get
 //! ```
 //!
@@ -24,22 +24,19 @@ pub mod encoder;
 pub mod header;
 pub mod mask;
 pub mod negotiation;
+pub mod pieces;
 pub mod sink;
 
 pub use decoder::{Decoder, DecoderOptions, most_held};
 pub use deflate::{Deflate, Inflate};
-pub use encoder::{
-    CloseError, ClosePayload, close_payload, encode, encode_compressed, encode_head, encode_part, frame_len,
-};
+pub use encoder::{encode, encode_head, encode_part, frame_len};
 pub use mask::MaskKeys;
 pub use negotiation::{DeflateOptions, DeflateParams, WindowBits};
+pub use pieces::{FramePiece, FrameReader};
 pub use sink::{Payload, Sink};
 
 /// Largest payload of a control frame.
 pub const MAX_CONTROL_PAYLOAD: usize = 125;
-
-/// Largest reason of a close frame.
-pub const MAX_CLOSE_REASON: usize = MAX_CONTROL_PAYLOAD - 2;
 
 /// Longest header: two bytes, a 64-bit length and a masking key.
 pub const MAX_HEADER: usize = 14;

@@ -11,11 +11,18 @@ use zeroize::Zeroizing;
 use crate::error::{ErrorKind, RelayError};
 use crate::protocol::accept::{is_header_value, query_parameter, with_parameter};
 use crate::protocol::address::Address;
+use crate::transport::ProxyRules;
 
+pub use crate::keep_alive::{KeepAlive, KeepAliveMode};
 pub use crate::protocol::address::HostPolicy;
 
 /// Control channels that one hybrid connection takes at most.
 pub const MAX_CHANNELS: u16 = 25;
+
+/// Limit of a control channel's closing handshake.
+pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A token provider that is silent this long is reported and asked again.
+pub(super) const TOKEN_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Longest text of the relay, in characters, that an error repeats.
 pub(super) const MAX_TEXT: usize = 512;
@@ -57,37 +64,6 @@ pub enum TokenSource {
     Fixed(Secret),
     /// The listen URI carries it (`sb-hc-token`).
     InUri,
-}
-
-/// What is sent to keep the control channel alive.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum KeepAliveMode {
-    /// A WebSocket ping, which the relay answers.
-    #[default]
-    Ping,
-    /// An unsolicited pong, for peers that take pings amiss; nothing answers it.
-    Pong,
-}
-
-/// Keep-alive of the control channel; zero switches a part off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KeepAlive {
-    /// Time between two pings.
-    pub interval: Duration,
-    /// The channel is dead after this long without any inbound frame.
-    pub timeout: Duration,
-    /// What is sent.
-    pub mode: KeepAliveMode,
-}
-
-impl Default for KeepAlive {
-    fn default() -> Self {
-        Self {
-            interval: Duration::from_secs(30),
-            timeout: Duration::from_secs(60),
-            mode: KeepAliveMode::Ping,
-        }
-    }
 }
 
 /// How a lost control channel is restored.
@@ -135,28 +111,22 @@ pub struct ListenerConfig {
     pub handshake_timeout: Duration,
     /// Limit of verdict and rendezvous dial together; also of a rejection.
     pub accept_timeout: Duration,
-    /// Limit of the control channel's closing handshake.
-    pub close_timeout: Duration,
-    /// A token provider that is silent this long is reported and asked again.
-    pub token_timeout: Duration,
     /// A healthy control channel is replaced at this age, before the service recycles it (24 h); zero: never.
     pub recycle_after: Duration,
     /// Parallel control channels, 1 to 25.
     pub control_channels: u16,
-    /// Offers that may wait for a verdict; beyond them senders get 503.
+    /// Senders that may wait for a verdict or their rendezvous; beyond them they get 503.
     pub max_pending_accepts: usize,
-    /// Rejections and short-form requests that are dialled at once.
-    pub max_concurrent_rejects: usize,
+    /// The same with those that are open: the owner tells when they have gone.
+    pub max_connections: usize,
     /// Which hosts the relay may send us to.
     pub rendezvous_hosts: HostPolicy,
     /// TLS settings; absent for `ws:`.
     pub tls: Option<Arc<rustls::ClientConfig>>,
     /// Name to verify in the listen host's certificate, if it is not the host.
     pub server_name: Option<String>,
-    /// Proxy for every dial.
-    pub proxy: Option<Arc<crate::transport::Proxy>>,
-    /// Longest response head in bytes.
-    pub max_head: usize,
+    /// Which proxy a dial takes.
+    pub proxy: Option<Arc<ProxyRules>>,
 }
 
 impl ListenerConfig {
@@ -175,17 +145,14 @@ impl ListenerConfig {
             reconnect: ReconnectConfig::default(),
             handshake_timeout: Duration::from_secs(60),
             accept_timeout: Duration::from_secs(20),
-            close_timeout: Duration::from_secs(5),
-            token_timeout: Duration::from_secs(60),
             recycle_after: Duration::from_secs(23 * 3600),
             control_channels: 1,
             max_pending_accepts: 256,
-            max_concurrent_rejects: 16,
+            max_connections: usize::MAX,
             rendezvous_hosts: HostPolicy::ParentDomain,
             tls: None,
             server_name: None,
             proxy: None,
-            max_head: 64 * 1024,
         })
     }
 
@@ -195,12 +162,10 @@ impl ListenerConfig {
     /// `InvalidArgument` for an id or a token that cannot stand in a handshake.
     pub(super) fn checked(mut self) -> Result<Self, RelayError> {
         self.control_channels = self.control_channels.clamp(1, MAX_CHANNELS);
-        self.max_concurrent_rejects = self.max_concurrent_rejects.max(1);
-        for limit in [&mut self.handshake_timeout, &mut self.accept_timeout, &mut self.token_timeout] {
+        for limit in [&mut self.handshake_timeout, &mut self.accept_timeout] {
             // Zero is "off": to the timers, long enough.
             *limit = if limit.is_zero() { LONG } else { (*limit).min(LONG) };
         }
-        self.close_timeout = self.close_timeout.min(LONG);
         self.recycle_after = self.recycle_after.min(LONG);
         // A channel that counts as stable from the start would be dialled again at once for ever.
         self.reconnect.stable_after = self.reconnect.stable_after.clamp(STABLE_MIN, LONG);
@@ -233,7 +198,7 @@ impl ListenerConfig {
         let own = self.id.as_deref().and_then(|id| id.split('_').next()).filter(|id| !id.is_empty());
         match own {
             Some(id) if channel == 0 => id.to_owned(),
-            _ => random_uuid(),
+            _ => crate::uuid::random_uuid(),
         }
     }
 }
@@ -264,13 +229,6 @@ pub(super) fn check_token(token: &str) -> Result<(), RelayError> {
     Ok(())
 }
 
-/// A version 4 UUID.
-fn random_uuid() -> String {
-    let bits = (rand::random::<u128>() & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
-    let hex = format!("{bits:032x}");
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -294,15 +252,6 @@ mod tests {
         assert_eq!(config.token, TokenSource::InUri);
         assert!(!format!("{config:?}").contains("s3cret"));
         assert!(!format!("{:?}", Secret::new("s3cret")).contains("s3cret"));
-    }
-
-    #[test]
-    fn makes_random_version_4_uuids() {
-        let (a, b) = (random_uuid(), random_uuid());
-        assert_ne!(a, b);
-        assert_eq!(a.len(), 36);
-        assert_eq!(a.as_bytes()[14], b'4');
-        assert!(b"89ab".contains(&a.as_bytes()[19]));
     }
 
     #[test]

@@ -1,16 +1,16 @@
 //! The synchronous helpers: URIs, tokens, connection strings.
 //!
-//! lib/helpers.js has checked the types of all arguments; what fails here is the value of one of them, and the
+//! lib/shared/helpers.js has checked the types of all arguments; what fails here is the value of one of them, and the
 //! text of the error is made to follow the argument's name.
 
 use napi::bindgen_prelude::Result;
 use napi_derive::napi;
 use zeroize::Zeroizing;
 
-use super::convert::thrown;
+use super::convert::{self, ProxyOptions};
 use super::guard::attempt;
-use super::text::{Answer, Text};
-use crate::transport::proxy;
+use super::text::{Text, TextResult};
+use super::thrown::thrown;
 use crate::{connection_string, sas, uri};
 
 /// A token for `uri` that expires at `expires_at`, in Unix seconds.
@@ -19,10 +19,10 @@ use crate::{connection_string, sas, uri};
     ts_return_type = "string",
     catch_unwind
 )]
-pub fn create_relay_token(uri: Text, key_name: Text, key: Text, expires_at: i64) -> Result<Answer> {
+pub fn create_relay_token(uri: Text, key_name: Text, key: Text, expires_at: i64) -> Result<TextResult> {
     let key = Zeroizing::new(key.0);
     attempt("createRelayToken", || {
-        sas::sign(&uri.0, &key_name.0, &key, expires_at).map(Answer).map_err(|error| thrown(&error))
+        sas::sign(&uri.0, &key_name.0, &key, expires_at).map(TextResult).map_err(|error| thrown(&error))
     })
 }
 
@@ -32,22 +32,22 @@ pub fn create_relay_token(uri: Text, key_name: Text, key: Text, expires_at: i64)
     ts_return_type = "string",
     catch_unwind
 )]
-pub fn append_relay_token(uri: Text, key_name: Text, key: Text, expires_at: i64) -> Result<Answer> {
+pub fn append_relay_token(uri: Text, key_name: Text, key: Text, expires_at: i64) -> Result<TextResult> {
     let key = Zeroizing::new(key.0);
     attempt("appendRelayToken", || {
         sas::sign_and_append(&uri.0, &key_name.0, &key, expires_at)
-            .map(Answer)
+            .map(TextResult)
             .map_err(|error| thrown(&error))
     })
 }
 
 /// `text` as JavaScript's `encodeURIComponent` writes it.
 #[napi(ts_args_type = "text: string", ts_return_type = "string", catch_unwind)]
-pub fn encode_component(text: Text) -> Result<Answer> {
+pub fn encode_component(text: Text) -> Result<TextResult> {
     attempt("encodeComponent", || {
         let mut encoded = String::with_capacity(text.0.len() * 2);
         uri::push_component(&mut encoded, &text.0);
-        Ok(Answer(encoded))
+        Ok(TextResult(encoded))
     })
 }
 
@@ -58,37 +58,15 @@ pub fn token_expiry(token: String) -> Result<Option<i64>> {
     attempt("tokenExpiry", || Ok(sas::expiry_of(&token)))
 }
 
-/// The proxy variables of the environment; empty is not set.
-#[napi(object)]
-pub struct ProxyVariables {
-    /// For `ws:`.
-    pub http: String,
-    /// For `wss:`.
-    pub https: String,
-    /// Where the other two are not set.
-    pub all: String,
-    /// What needs no proxy.
-    pub no: String,
-}
-
-/// The URL of the proxy that the variables prescribe for a destination.
+/// The URL of the proxy that a destination needs, if any; fails where it cannot be used.
 #[napi(catch_unwind)]
-pub fn choose_proxy(
-    variables: ProxyVariables,
-    secure: bool,
-    host: String,
-    port: u16,
-) -> Result<Option<String>> {
-    let ProxyVariables { http, https, all, no } = variables;
-    let variables = proxy::ProxyEnv { http, https, all, no };
-    attempt("chooseProxy", || Ok(proxy::choose(&variables, secure, &host, port).map(str::to_owned)))
-}
-
-/// What is wrong with the URL of a proxy: "its port …". Nothing if it can be used.
-#[napi(catch_unwind)]
-pub fn proxy_fault(url: String) -> Result<Option<&'static str>> {
-    let url = Zeroizing::new(url);
-    attempt("proxyFault", || Ok(proxy::fault(&url)))
+pub fn choose_proxy(proxies: ProxyOptions, secure: bool, host: String, port: u16) -> Result<Option<String>> {
+    attempt("chooseProxy", || {
+        let rules = convert::proxy_rules(proxies);
+        let Some(proxy) = rules.choose(secure, &host, port) else { return Ok(None) };
+        proxy.read().map_err(|error| thrown(&error))?;
+        Ok(Some(proxy.url.trim().to_owned()))
+    })
 }
 
 /// A connection string, taken apart. The names are those of @azure/service-bus.

@@ -9,7 +9,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber, subscriber};
 
-use crate::socket::delivery::{Batch, Delivery, Kind};
+use crate::socket::delivery::{Delivery, Kind};
 use crate::sync::unpoisoned;
 
 /// The environments that listen, and their slots.
@@ -35,7 +35,7 @@ impl Subscriber for Bridge {
     }
 
     fn event(&self, event: &Event<'_>) {
-        let mut fields = Fields::default();
+        let mut fields = TraceFields::default();
         event.record(&mut fields);
         let metadata = event.metadata();
         let place = metadata.target().split_once("::").map_or("", |(_, place)| place);
@@ -47,9 +47,7 @@ impl Subscriber for Bridge {
         let listeners = unpoisoned(LISTENERS.lock()).clone();
         for (delivery, slot) in listeners {
             if let Some(delivery) = delivery.upgrade().filter(|delivery| !delivery.overflows()) {
-                let mut batch = Batch::default();
-                batch.push(slot, Kind::Listener, 0, &json);
-                delivery.push(&mut batch, None);
+                delivery.push_one(|batch| batch.push(slot, Kind::Listener, 0, &json));
             }
         }
     }
@@ -67,9 +65,9 @@ impl Subscriber for Bridge {
 
 /// An event's fields as JSON.
 #[derive(Default)]
-struct Fields(Map<String, Value>);
+struct TraceFields(Map<String, Value>);
 
-impl Visit for Fields {
+impl Visit for TraceFields {
     fn record_bool(&mut self, field: &Field, value: bool) {
         self.0.insert(field.name().into(), value.into());
     }

@@ -8,18 +8,16 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use serde::Serialize;
-use tokio::sync::oneshot;
-
 use super::compression::{Agreed, Compression};
-use super::delivery::{Batch, Delivery, Kind};
-use super::driver::push;
-use super::link::Link;
-use super::{Ending, Socket};
-use crate::error::{ErrorKind, RelayError};
-use crate::frame::DeflateParams;
+use super::delivery::{Batch, Kind};
+use super::ends::Ends;
+use super::handle::Socket;
+use super::link::SocketLink;
+use super::report::{self, OpenReport};
+use super::send_side::WantedEnd;
+use crate::error::ErrorKind;
 use crate::transport::body::read_body;
-use crate::transport::{self, DialRequest, Opened, ResponseHead};
+use crate::transport::{self, DialRequest, Opened};
 
 /// How a socket is to be opened.
 pub struct Opening {
@@ -33,97 +31,49 @@ pub struct Opening {
     pub level: u8,
     /// Whether JavaScript wants the head of an answer that opens the socket.
     pub tells_head: bool,
-    /// Word on whether to dial at all, which the dial waits for within its own limit; `None`: at once.
-    pub admission: Option<oneshot::Receiver<Result<(), RelayError>>>,
+    /// Called when the connection is open, or dropped when there will be none: before JavaScript hears of either.
+    pub opened: Option<Box<dyn FnOnce() + Send>>,
 }
 
 /// A connection whose handshake is done.
-pub(super) struct Connection {
-    pub(super) link: Arc<Link>,
+pub(super) struct Established {
+    pub(super) link: Arc<SocketLink>,
     /// The compression that was agreed.
     pub(super) agreed: Option<Agreed>,
+    /// How hard to compress, 0 to 9.
+    pub(super) level: u8,
     /// Bytes that came with the handshake's answer.
     pub(super) early: Vec<u8>,
 }
 
-/// The head of an answer and what was agreed, as JavaScript gets it.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct OpenReport<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    response: Option<&'a ResponseHead>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    protocol: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    extensions: Option<DeflateParams>,
-    forgets: bool,
-    secure: bool,
-}
-
-impl OpenReport<'_> {
-    /// Whether there is nothing that JavaScript does not take for granted.
-    fn is_plain(&self) -> bool {
-        self.response.is_none() && self.protocol.is_none() && self.extensions.is_none() && !self.secure
-    }
-}
-
-/// An answer that is not an upgrade, and what it means where the relay gave it.
-#[derive(Serialize)]
-struct AnswerReport<'a> {
-    response: &'a ResponseHead,
-    error: crate::error::ErrorReport<'a>,
-}
-
-#[derive(Serialize)]
-struct FailReport<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    response: Option<&'a ResponseHead>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    handshake: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<crate::error::ErrorReport<'a>>,
-}
-
-/// Dials, once that is allowed.
-async fn dial(
-    admission: Option<oneshot::Receiver<Result<(), RelayError>>>,
-    request: &DialRequest,
-) -> Result<Opened, RelayError> {
-    let Some(admission) = admission else { return transport::open(request).await };
-    let admitted = async {
-        // Whoever goes away without an answer has not said yes.
-        let lost = |_| Err(RelayError::new(ErrorKind::Aborted, "Nobody decided whether to dial"));
-        admission.await.unwrap_or_else(lost)?;
-        transport::open(request).await
-    };
-    transport::within(request.handshake_timeout, admitted).await
-}
-
 /// Opens; `None` where no WebSocket came of it, which has then been reported.
-pub(super) async fn open(socket: &Arc<Socket>, opening: &mut Opening) -> Option<Connection> {
-    let dial = Box::pin(dial(opening.admission.take(), &opening.request));
-    let opened = match unless_terminated(socket, dial).await? {
+pub(super) async fn open(socket: &Arc<Socket>, opening: Opening) -> Option<Established> {
+    let Opening { mut request, protocols, compression, level, tells_head, opened: on_open } = opening;
+    let limit = request.handshake_timeout;
+    let opened = match unless_terminated(socket, Box::pin(transport::open(&mut request))).await? {
         Ok(opened) => opened,
         Err(error) => {
-            report_failure(socket, None, None, Some(&error));
+            drop(on_open);
+            socket.tell(|batch, slot| report::push_failure(batch, slot, &error));
             return None;
         }
     };
     if !opened.response.is_upgrade() {
-        Box::pin(answer(socket, opened, opening.request.handshake_timeout)).await;
+        drop(on_open);
+        Box::pin(answer(socket, opened, limit)).await;
         return None;
     }
-    let offered = opening.compression.is_some();
-    let checked = transport::check_upgrade(&opened.response, &opened.key, &opening.protocols, offered);
+    let checked = transport::check_upgrade(&opened.response, &opened.key, &protocols, compression.is_some());
     let agreed = checked.and_then(|negotiated| {
-        let answer = opening.compression.as_ref().zip(negotiated.extensions.as_deref());
+        let answer = compression.as_ref().zip(negotiated.extensions.as_deref());
         let agreed = answer.map(|(compression, header)| compression.agree(header)).transpose()?;
         Ok((negotiated.protocol, agreed))
     });
     let (protocol, agreed) = match agreed {
         Ok(agreed) => agreed,
         Err(reason) => {
-            report_failure(socket, Some(&opened.response), Some(reason), None);
+            drop(on_open);
+            socket.tell(|batch, slot| report::push_bad_upgrade(batch, slot, &opened.response, reason));
             return None;
         }
     };
@@ -131,34 +81,31 @@ pub(super) async fn open(socket: &Arc<Socket>, opening: &mut Opening) -> Option<
     let mut early = opened.leftover;
     early.extend(decrypted);
     let report = OpenReport {
-        response: opening.tells_head.then_some(&opened.response),
+        response: tells_head.then_some(&opened.response),
         protocol: protocol.as_deref(),
         extensions: agreed.map(|agreed| agreed.params),
         forgets: agreed.is_some_and(|agreed| agreed.forgets()),
         secure: tls.is_some(),
     };
-    socket.note_ends(tcp.local_addr().ok(), tcp.peer_addr().ok());
-    let link = Arc::new(Link::new(tcp, tls, socket.tuning));
+    let _ = socket.ends.set(Ends::new(tcp.local_addr().ok(), tcp.peer_addr().ok()));
+    let link = Arc::new(SocketLink::new(tcp, tls, socket.tuning));
     // Before JavaScript hears of it: what it sends in `open` is to go out at once.
     socket.side().link = Some(Arc::clone(&link));
-    if report.is_plain() {
-        socket.delivery.push_one(socket.slot, Kind::Open, 0, &[]);
-    } else {
-        push_json(&socket.delivery, socket.slot, Kind::Open, &report);
+    if let Some(on_open) = on_open {
+        on_open();
     }
-    Some(Connection { link, agreed, early })
+    socket.tell(|batch, slot| report.push(batch, slot));
+    Some(Established { link, agreed, level, early })
 }
 
 /// The server answered, but not with an upgrade. JavaScript says whether it wants the body.
 /// As in ws, `limit` is the handshake's, and holds for each wait for a piece of it.
 async fn answer(socket: &Arc<Socket>, opened: Opened, limit: Option<Duration>) {
-    let refusal = RelayError::refused(opened.response.status, &opened.response.reason);
-    let report = AnswerReport { response: &opened.response, error: refusal.report() };
-    push_json(&socket.delivery, socket.slot, Kind::Response, &report);
+    socket.tell(|batch, slot| report::push_answer(batch, slot, &opened.response));
     let asked = poll_fn(|cx| {
         socket.task.register(cx.waker());
         let side = socket.side();
-        if side.wants_body || side.ending != Ending::No {
+        if side.wants_body || side.ending != WantedEnd::No {
             Poll::Ready(side.wants_body)
         } else {
             Poll::Pending
@@ -168,7 +115,7 @@ async fn answer(socket: &Arc<Socket>, opened: Opened, limit: Option<Duration>) {
         return;
     }
     // A body that cannot be read is no different from one that breaks off.
-    let Ok(mut body) = read_body(opened.stream, &opened.response, opened.leftover, usize::MAX) else {
+    let Ok(mut body) = read_body(opened.stream, &opened.response, opened.leftover) else {
         return;
     };
     // What is here already is the reader's, even where the attempt has been given up meanwhile.
@@ -186,19 +133,19 @@ async fn answer(socket: &Arc<Socket>, opened: Opened, limit: Option<Duration>) {
             Some(Ok(Some(chunk))) => push_body(socket, chunk),
             Some(Ok(None)) => done = true,
             Some(Err(error)) if error.kind == ErrorKind::Timeout => {
-                return report_failure(socket, None, None, Some(&error));
+                return socket.tell(|batch, slot| report::push_failure(batch, slot, &error));
             }
             None | Some(Err(_)) => return,
         }
     }
-    socket.delivery.push_one(socket.slot, Kind::BodyEnd, 0, &[]);
+    socket.tell(|batch, slot| batch.push(slot, Kind::BodyEnd, 0, &[]));
 }
 
 fn push_body(socket: &Arc<Socket>, chunk: Vec<u8>) {
     if !chunk.is_empty() {
         let mut batch = Batch::default();
         batch.push_owned(socket.slot, Kind::Body, 0, chunk);
-        push(socket, &mut batch);
+        socket.deliver(&mut batch);
     }
 }
 
@@ -206,28 +153,10 @@ fn push_body(socket: &Arc<Socket>, chunk: Vec<u8>) {
 async fn unless_terminated<F: Future>(socket: &Socket, mut future: Pin<Box<F>>) -> Option<F::Output> {
     poll_fn(|cx| {
         socket.task.register(cx.waker());
-        if socket.side().ending == Ending::Terminate {
+        if socket.side().ending == WantedEnd::Terminate {
             return Poll::Ready(None);
         }
         future.as_mut().poll(cx).map(Some)
     })
     .await
-}
-
-fn report_failure(
-    socket: &Socket,
-    response: Option<&ResponseHead>,
-    handshake: Option<&str>,
-    error: Option<&RelayError>,
-) {
-    let report = FailReport { response, handshake, error: error.map(RelayError::report) };
-    push_json(&socket.delivery, socket.slot, Kind::Failed, &report);
-}
-
-fn push_json(delivery: &Delivery, slot: u32, kind: Kind, value: &impl Serialize) {
-    // Strings and numbers only: this cannot fail, and an empty payload would still be a valid record.
-    let json = serde_json::to_vec(value).unwrap_or_default();
-    let mut batch = Batch::default();
-    batch.push_owned(slot, kind, 0, json);
-    delivery.push(&mut batch, None);
 }

@@ -4,8 +4,8 @@
 //! while: it takes a step only when every task waits.
 
 use std::collections::VecDeque;
-use std::sync::LazyLock;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use rcgen::{CertificateParams, KeyPair};
@@ -15,13 +15,15 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::delivery::{BLOCK, DrainEnd, FLAG_CHUNK, FLAG_LARGE, RECORD_WORDS};
+use super::delivery::{BLOCK, Delivery, DrainEnd, FLAG_CHUNK, FLAG_LARGE, Kind, RECORD_WORDS};
 use super::*;
-use crate::frame::{self, DeflateOptions};
-use crate::head::Head;
+use crate::frame::{self, DeflateOptions, MaskKeys, OpCode};
+use crate::http::HeaderLines;
+use crate::keep_alive::{KeepAlive, KeepAliveMode};
 use crate::transport::{self, DialRequest, TlsOptions};
 
 mod compression;
@@ -330,7 +332,7 @@ static IDENTITY: LazyLock<Identity> = LazyLock::new(|| {
 });
 
 fn opening(setup: &Setup, port: u16) -> Opening {
-    let mut head = Head::default();
+    let mut head = HeaderLines::default();
     for (name, value) in [("Host", "peer"), ("Connection", "Upgrade"), ("Upgrade", "websocket")] {
         head.push(name, value);
     }
@@ -347,7 +349,7 @@ fn opening(setup: &Setup, port: u16) -> Opening {
         server_name: None,
         proxy: None,
         handshake_timeout: None,
-        max_head: transport::DEFAULT_MAX_HEAD,
+        admission: None,
     };
     Opening {
         request,
@@ -355,7 +357,7 @@ fn opening(setup: &Setup, port: u16) -> Opening {
         compression: setup.deflate.map(Compression::Offer),
         level: 6,
         tells_head: true,
-        admission: None,
+        opened: None,
     }
 }
 

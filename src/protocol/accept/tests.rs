@@ -1,36 +1,6 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::protocol::control::{ControlMessage, parse};
-
-fn accept_with(protocols: Option<&str>) -> Accept {
-    let headers = protocols.map(|p| serde_json::json!({ "sec-websocket-protocol": p })).unwrap_or_default();
-    let text =
-        serde_json::json!({ "accept": { "address": "wss://h/", "connectHeaders": headers } }).to_string();
-    match parse(&text) {
-        Ok(ControlMessage::Accept(accept)) => accept,
-        other => panic!("{other:?}"),
-    }
-}
-
-#[test]
-fn the_program_sees_neither_infix_nor_relay_parameters() {
-    for (address, expected) in [
-        ("wss://h:443/$hc/hyco?sb-hc-action=accept&sb-hc-id=1", "/hyco"),
-        ("wss://h/$hc/hyco/sub/path?a=1&sb-hc-action=accept&b=%20&SB-HC-ID=1", "/hyco/sub/path?a=1&b=%20"),
-        ("wss://h/$hc/hyco?sb%2Dhc%2Dtoken=x&a", "/hyco?a"),
-        ("wss://h/$hc/hyco?sb-hc-flag&sb-hc-action=accept", "/hyco?sb-hc-flag"),
-        ("wss://h/$hc/hyco?&&&&sb-hc-action=accept", "/hyco?&&&"),
-        ("wss://h/%24hc/hyco", "/hyco"),
-        ("wss://h/$hcx/hyco?x=1#f", "/$hcx/hyco?x=1"),
-        ("wss://h/$hc", "/"),
-        ("wss://h?sb-hc-id=1", "/"),
-        ("wss://h", "/"),
-        ("", "/"),
-    ] {
-        assert_eq!(logical_target(address), expected, "{address}");
-    }
-}
 
 #[test]
 fn a_rejection_uses_the_guides_spelling_and_form_encoding() {
@@ -57,14 +27,6 @@ fn parameters_are_added_found_and_removed() {
     assert_eq!(query_parameter("/x", "sb-hc-id"), None);
     assert_eq!(without_parameter("/x?y=1&sb-hc-token=7&z", "sb-hc-token"), "/x?y=1&z");
     assert_eq!(without_parameter("/x?sb-hc-token=7", "sb-hc-token"), "/x");
-}
-
-#[test]
-fn the_first_offered_subprotocol_is_trimmed_and_checked() {
-    assert_eq!(first_protocol(&accept_with(Some(" b , a"))).as_deref(), Some("b"));
-    assert_eq!(offered_protocols(&accept_with(Some("a,, b,a, c d, \u{fc}"))), ["a", "b"]);
-    assert_eq!(first_protocol(&accept_with(Some(""))), None);
-    assert_eq!(first_protocol(&accept_with(None)), None);
 }
 
 #[test]
@@ -104,17 +66,8 @@ fn the_head_of_a_rendezvous_is_the_handshakes_own() {
 proptest! {
     #[test]
     fn never_panics(text in "\\PC*", status in any::<u16>()) {
-        let _ = logical_target(&text);
         let _ = parse_header_line(&text);
         let _ = reject_address(&text, status, &text);
-    }
-
-    #[test]
-    fn no_relay_parameter_is_left(pairs in proptest::collection::vec("(sb-hc-|SB-hc-|)[a-z]{1,4}=[a-z]{0,3}", 0..6)) {
-        let target = logical_target(&format!("wss://h/$hc/x?{}", pairs.join("&")));
-        prop_assert!(!target.to_ascii_lowercase().contains("sb-hc-"));
-        let own = pairs.iter().filter(|pair| !pair.to_ascii_lowercase().starts_with("sb-hc-")).count();
-        prop_assert_eq!(target.matches('=').count(), own);
     }
 
     #[test]

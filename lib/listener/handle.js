@@ -1,0 +1,96 @@
+'use strict';
+
+/**
+ * Starts a native listener and receives its records. What the listener is told, it is told through `native`, at any time:
+ * one that has ended has nothing left to do.
+ */
+
+const { Context } = require('../shared/context');
+const { getEngine } = require('../engine/engine');
+const { proxiesFor } = require('../engine/environment');
+const { deflateOffer, socketLimits } = require('../socket/dial');
+const native = require('../shared/native');
+const { OfferRecord } = require('./offer-record');
+const { Kind } = require('../engine/records');
+const { tlsContext } = require('../engine/tls-context');
+
+class ListenerHandle {
+  #engine = getEngine();
+  #slot;
+  #owner;
+  #referenced = true;
+  #closed = false;
+
+  constructor(config, owner) {
+    this._context = owner.context;
+    this.#owner = owner;
+    this.#slot = this.#engine.open(this);
+    try {
+      this.native = new native.NativeListener(this.#engine.native, this.#slot, nativeOptions(config));
+    } catch (error) {
+      this.#engine.free(this.#slot);
+      throw error;
+    }
+    this.#engine.ref();
+  }
+
+  /** @private One event, from the engine, in a context of its own: each may be about another sender. */
+  onRecord(kind, detail, payload) {
+    new Context().runInAsyncScope(this.#tell, this, kind, payload);
+  }
+
+  #tell(kind, payload) {
+    if (kind === Kind.OFFER) return this.#owner.onOffer(new OfferRecord(payload));
+    const lost = kind === Kind.LOST;
+    const event = lost ? { type: 'closed' } : JSON.parse(payload);
+    if (event.type === 'closed') {
+      if (this.#closed) return;
+      this.#closed = true;
+      // Where events are missing, others may follow: the listener has to end, and nobody else gets that slot.
+      if (lost) this.native.close(false);
+      else this.#engine.free(this.#slot);
+      if (this.#referenced) this.#engine.unref();
+    }
+    this.#owner.onListenerEvent(event);
+  }
+
+  /** Keeps the process alive while the listener is up. */
+  ref() {
+    if (this.#referenced) return;
+    this.#referenced = true;
+    if (!this.#closed) this.#engine.ref();
+  }
+
+  unref() {
+    if (!this.#referenced) return;
+    this.#referenced = false;
+    if (!this.#closed) this.#engine.unref();
+  }
+}
+
+function nativeOptions({ keepAlive, tls, sockets, ...rest }) {
+  const secure = /^(wss|https|sb):/i.test(rest.uri);
+  return {
+    ...rest,
+    proxy: proxiesFor(rest.proxy),
+    keepAlive: keepAlive ? { ...keepAlive, pong: keepAlive.mode === 'pong' } : undefined,
+    tls: secure ? tlsContext(tls ?? {}, 'options.tls.') : undefined,
+    serverName: tls?.servername,
+    limits: socketLimits(sockets),
+    deflate: sockets.perMessageDeflate ? deflateOffer(sockets.perMessageDeflate) : undefined
+  };
+}
+
+/**
+ * Starts a listener.
+ *
+ * @param {object} config What `NativeListener` takes, with TLS settings as ws has them under `tls`, and the options of the
+ *     sockets under `sockets`
+ * @param {{context: Context, onOffer: function(OfferRecord): void, onListenerEvent: function(object): void}} owner
+ * @return {ListenerHandle}
+ */
+function openListener(config, owner) {
+  return new ListenerHandle(config, owner);
+}
+
+module.exports = { openListener };

@@ -1,0 +1,155 @@
+'use strict';
+
+/** The request of a relayed sender, as `connection` listeners and `verifyClient` get it. */
+
+const { EventEmitter } = require('node:events');
+const { IncomingMessage } = require('node:http');
+const { isIP } = require('node:net');
+
+const { redact, redactHeaders } = require('../shared/redact');
+const { showOnly } = require('../shared/shown');
+
+/** What programs read of `request.socket`: the sender as the relay sees it. There is no such socket in this process. */
+class SenderSocket {
+  /**
+   * @param {string} address Empty if it is not known
+   * @param {number} port
+   * @param {boolean} secure
+   */
+  constructor(address, port, secure) {
+    this.remoteAddress = address || undefined;
+    this.remotePort = address ? port : undefined;
+    const family = isIP(address);
+    this.remoteFamily = family === 0 ? undefined : `IPv${family}`;
+    this.encrypted = secure;
+    this.readable = this.writable = false;
+    this.destroyed = false;
+  }
+
+  address() {
+    return {};
+  }
+
+  /** There is nothing here to time out, to tune or to destroy. */
+  setTimeout() {
+    return this;
+  }
+
+  setNoDelay() {
+    return this;
+  }
+
+  setKeepAlive() {
+    return this;
+  }
+
+  destroy() {
+    return this;
+  }
+
+  end() {
+    return this;
+  }
+}
+
+// An emitter that has no use for its constructor: what that sets up, the first listener sets up too.
+Object.setPrototypeOf(SenderSocket.prototype, EventEmitter.prototype);
+
+/** Whether headers are made when somebody looks at them. */
+let headersCanWait = true;
+
+/** The offer, until then. */
+const kRecord = Symbol('hyco-ws-rs.record');
+const kLines = Symbol('hyco-ws-rs.lines');
+
+/**
+ * A real `http.IncomingMessage`, so that code written for ws finds all it knows: `url`, `headers`, `rawHeaders`,
+ * `headersDistinct`, `socket`. It is a finished stream with no body.
+ *
+ * - `url`: path and query without `/$hc` and the `sb-hc-*` parameters
+ * - `id`: the tracking id of this connection
+ * - `relay`: `{ id, host }`, the tracking id and the relay's gateway that the connection runs through
+ */
+class RelayedRequest extends IncomingMessage {
+  /** @param {import('./offer-record').OfferRecord} record */
+  constructor(record) {
+    const { address, trackingId, host } = record;
+    super(new SenderSocket(record.remoteAddress, record.port, /^(wss|https):/i.test(address)));
+    this.method = 'GET';
+    this.url = record.target;
+    this.httpVersion = '1.1';
+    this.httpVersionMajor = 1;
+    this.httpVersionMinor = 1;
+    this.id = trackingId;
+    this.relay = Object.freeze({ id: trackingId, host });
+    this._read = endBody;
+    this[kRecord] = record;
+    if (!headersCanWait) this._makeHeaders();
+    this.complete = true;
+  }
+
+  /** Most programs never look at them. */
+  _makeHeaders() {
+    const record = this[kRecord];
+    if (record === undefined) return;
+    this[kRecord] = undefined;
+    const lines = record.headerLines();
+    this.rawHeaders = lines;
+    // Node's own joining rules; the method has no public name, and takes what is complete for trailers.
+    const { complete } = this;
+    this.complete = false;
+    this._addHeaderLines(lines, lines.length);
+    this.complete = complete;
+  }
+
+  get rawHeaders() {
+    this._makeHeaders();
+    return this[kLines];
+  }
+
+  set rawHeaders(lines) {
+    this[kLines] = lines;
+  }
+
+  get headers() {
+    this._makeHeaders();
+    return super.headers;
+  }
+
+  set headers(headers) {
+    super.headers = headers;
+  }
+
+  get headersDistinct() {
+    this._makeHeaders();
+    return super.headersDistinct;
+  }
+
+  set headersDistinct(headers) {
+    super.headersDistinct = headers;
+  }
+}
+
+// Where they are properties of each request, as under some runtimes, nothing tells that they are looked at.
+const probe = new RelayedRequest({ headerLines: () => [] });
+headersCanWait = !['rawHeaders', 'headers', 'headersDistinct'].some((name) => Object.hasOwn(probe, name));
+
+showOnly(
+  RelayedRequest.prototype,
+  ({ method, url, id, headers, socket }) => ({
+    method,
+    url: redact(url ?? ''),
+    id,
+    remoteAddress: socket?.remoteAddress,
+    remotePort: socket?.remotePort,
+    headers: redactHeaders(headers ?? {})
+  }),
+  'RelayedRequest'
+);
+
+/** There is no body: whoever reads finds its end. */
+function endBody() {
+  this.push(null);
+}
+
+module.exports = { RelayedRequest };

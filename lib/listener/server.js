@@ -1,0 +1,338 @@
+'use strict';
+
+/** `RelayedServer`: ws's `WebSocketServer` for a listener that the relay, and not a port of this machine, reaches. */
+
+const EventEmitter = require('node:events');
+const { isIP } = require('node:net');
+
+const { Acceptor } = require('./acceptor');
+const { check, readTable } = require('../shared/checks');
+const { readConnectionString } = require('../shared/connection-address');
+const { clearTimeout, nextTick, setTimeout } = require('../shared/clock');
+const { connections } = require('./connections');
+const { Context } = require('../shared/context');
+const { Control } = require('./control');
+const diagnostics = require('../shared/diagnostics');
+const { invalidArgType, invalidArgValue } = require('../shared/errors');
+const { readServerOptions } = require('../shared/options');
+const { nameAddress } = require('../shared/redact');
+const { showOnly } = require('../shared/shown');
+
+const RUNNING = 0;
+const CLOSING = 1;
+const CLOSED = 2;
+
+const kInner = Symbol('hyco-ws-rs.server');
+
+/**
+ * Listens on a hybrid connection. May be called without `new`, as hyco-ws's class; for that, and for classes of the
+ * old kind that inherit from it, it is a function.
+ *
+ * Events: `connecting(info)`, `listening()` each time that the control channel is up, `reconnecting(info)`,
+ * `offline(error)`, `headers(lines, request)`, `connection(socket, request)`, `rendezvousError(error, request)`,
+ * `error(error)`, `close(server)`.
+ *
+ * @param {object} options See `docs/api.md`
+ * @param {string|URL} options.server The URI to listen on
+ * @param {string|function(): (string|Promise<string>)} [options.token] A token, or a function that gets one; or
+ * @param {string} [options.keyName] the name of a SAS rule and
+ * @param {string|string[]} [options.key] its key (or the primary and the secondary one); or
+ * @param {{getToken: function}} [options.credential] a credential of `@azure/identity`
+ * @param {function} [onConnection] A listener for `connection`
+ * @throws {TypeError} for options that are missing or wrong
+ */
+function RelayedServer(options, onConnection) {
+  if (!(this instanceof RelayedServer)) return new RelayedServer(options, onConnection);
+  EventEmitter.call(this);
+
+  const { settings, options: shown, unknown } = readServerOptions(options);
+  if (onConnection !== undefined && onConnection !== null) {
+    if (typeof onConnection !== 'function') throw invalidArgType('onConnection', 'a function', onConnection);
+    this.on('connection', onConnection);
+  }
+  const inner = {
+    phase: RUNNING,
+    settings,
+    context: new Context(),
+    acceptor: undefined,
+    control: undefined,
+    closing: undefined,
+    timer: undefined,
+    onAbort: () => this.close()
+  };
+  Object.defineProperty(this, kInner, { value: inner });
+  const check = () => checkClosed(this, inner);
+  inner.acceptor = new Acceptor(this, settings, shown, inner.context, check);
+
+  this.options = shown;
+  this.path = settings.path ?? entityPath(settings.uri);
+  if (settings.clientTracking) this.clients = inner.acceptor.sockets;
+  if (unknown.length > 0) {
+    diagnostics.publish('options:unknown', { server: this, options: 'RelayedServer', names: unknown });
+  }
+  inner.control = new Control(this, settings, inner.acceptor, check);
+
+  const { signal } = settings;
+  if (signal?.aborted) nextTick(inner.onAbort);
+  else signal?.addEventListener('abort', inner.onAbort, { once: true });
+}
+
+/** The methods, written as a class; its constructor is never called. */
+class Methods extends EventEmitter {
+  /** The URI as it was given, embedded token included: not for printing. */
+  get listenUri() {
+    return this[kInner].settings.server;
+  }
+
+  /** `'connecting'`, `'online'`, `'reconnecting'`, `'offline'`, `'closing'` or `'closed'`. */
+  get state() {
+    const { phase, control } = this[kInner];
+    if (phase === CLOSED) return 'closed';
+    if (phase === CLOSING) return 'closing';
+    return control === undefined ? 'connecting' : control.state;
+  }
+
+  /** Whether senders can reach this server now. */
+  get listening() {
+    return this.state === 'online';
+  }
+
+  /** hyco-ws's name for "`close()` has been called". */
+  get closeRequested() {
+    return this[kInner].phase !== RUNNING;
+  }
+
+  /**
+   * Where the server listens: host and port of the relay. `family` is `'relay'` for a name, and as in `net` for an
+   * address. `null` once the server is closed.
+   *
+   * @return {?{address: string, family: string, port: number}}
+   */
+  address() {
+    const { phase, settings } = this[kInner];
+    if (phase === CLOSED) return null;
+    const { hostname, port, protocol } = new URL(settings.uri);
+    const address = hostname.replace(/^\[|\]$/g, '');
+    const family = isIP(address) === 0 ? 'relay' : `IPv${isIP(address)}`;
+    return { address, family, port: Number(port) || (protocol === 'ws:' ? 80 : 443) };
+  }
+
+  /**
+   * Stops listening and closes the clients with 1001 (unless `clientTracking` is off: then they are left alone).
+   *
+   * With `drain`, connections that are being accepted and clients that are open may finish, for at most `timeout`; new
+   * senders get 503. Without, `timeout` is when clients that do not answer are dropped (`closeTimeout` is the default).
+   * Aborting `signal` drops at once whatever is left.
+   *
+   * @param {{drain?: boolean, timeout?: number, signal?: AbortSignal}|function(Error=): void} [options] Or the callback
+   * @param {function(Error=): void} [cb] Called when everything is closed; with an error if it was before
+   * @return {Promise<void>} Fulfilled when everything is closed
+   */
+  close(options, cb) {
+    const inner = this[kInner];
+    if (typeof options === 'function') {
+      cb = options;
+      options = undefined;
+    }
+    const { drain, timeout, signal } = readCloseOptions(options);
+    if (cb !== undefined && cb !== null && typeof cb !== 'function') {
+      throw invalidArgType('cb', 'a function', cb);
+    }
+    if (inner.phase === CLOSED) {
+      if (cb) nextTick(cb, new Error('The server is not running'));
+      return Promise.resolve();
+    }
+    if (cb) this.once('close', () => cb());
+    if (inner.phase === RUNNING) {
+      inner.phase = CLOSING;
+      inner.settings.signal?.removeEventListener('abort', inner.onAbort);
+      inner.closing = new Promise((resolve) => (inner.resolve = resolve));
+    }
+    if (drain) {
+      inner.control.close(true);
+      if (timeout > 0) setTimer(inner, () => closeNow(this, inner), timeout);
+    } else {
+      closeNow(this, inner, timeout);
+    }
+    if (signal !== undefined) dropOn(signal, this, inner);
+    checkClosed(this, inner);
+    return inner.closing;
+  }
+
+  /** Lets the listener keep the process alive, which it does from the start. */
+  ref() {
+    this[kInner].control.ref();
+    return this;
+  }
+
+  /** Lets the process end although the listener is up. */
+  unref() {
+    this[kInner].control.unref();
+    return this;
+  }
+
+  /**
+   * Brings a new token to the control channel at once, or restarts a listener that went offline over the old one. It
+   * also takes the place of a token that was given as a string.
+   *
+   * @param {string} token
+   */
+  updateToken(token) {
+    if (typeof token !== 'string') throw invalidArgType('token', 'a string', token);
+    if (token === '') throw invalidArgValue('token', 'it must not be empty');
+    if (this[kInner].phase !== RUNNING) throw new Error('The server is not running');
+    this[kInner].control.updateToken(token);
+  }
+
+  /**
+   * Numbers since the server was made; times in milliseconds.
+   *
+   * @return {object}
+   */
+  stats() {
+    const { acceptor, control } = this[kInner];
+    return {
+      ...JSON.parse(control.native.stats()),
+      // As far as the program has been told.
+      pendingAccepts: acceptor.pending.size,
+      connections: acceptor.sockets.size
+    };
+  }
+
+  /** `for await (const [socket, request] of server)`. */
+  [Symbol.asyncIterator]() {
+    return connections(this);
+  }
+}
+
+showOnly(Methods.prototype, (server) => {
+  // The prototype itself.
+  if (server[kInner] === undefined) return {};
+  const { acceptor, settings } = server[kInner];
+  return {
+    state: server.state,
+    listenUri: nameAddress(settings.server),
+    id: settings.id,
+    connections: acceptor.sockets.size,
+    pendingAccepts: acceptor.pending.size
+  };
+});
+
+if (Symbol.asyncDispose !== undefined) {
+  Object.defineProperty(Methods.prototype, Symbol.asyncDispose, {
+    value() {
+      return this.close();
+    },
+    configurable: true,
+    writable: true
+  });
+}
+
+RelayedServer.prototype = Methods.prototype;
+Object.defineProperty(RelayedServer.prototype, 'constructor', { value: RelayedServer });
+Object.setPrototypeOf(RelayedServer, EventEmitter);
+
+/**
+ * A server at the hybrid connection that a connection string names, with its credentials.
+ *
+ * @param {string} connectionString
+ * @param {object} [options] As for the constructor; `path` is the hybrid connection where the string has no EntityPath
+ * @param {function} [onConnection]
+ * @return {RelayedServer}
+ * @throws {TypeError} for a connection string or options that are wrong
+ */
+RelayedServer.fromConnectionString = function fromConnectionString(connectionString, options, onConnection) {
+  if (typeof options === 'function') {
+    onConnection = options;
+    options = undefined;
+  }
+  if (options !== undefined && options !== null && typeof options !== 'object') {
+    throw invalidArgType('options', 'an object', options);
+  }
+  const read = readConnectionString(connectionString, 'listen', options ?? {});
+  return new this({ ...read.options, server: read.uri }, onConnection);
+};
+
+const CLOSE_OPTIONS = {
+  drain: [false, check.boolean],
+  timeout: [undefined, check.number(0, 2 ** 31 - 1)],
+  signal: [undefined, check.signal]
+};
+
+function readCloseOptions(options) {
+  if (options !== undefined && options !== null && typeof options !== 'object') {
+    throw invalidArgType('options', 'an object or a function', options);
+  }
+  return readTable(CLOSE_OPTIONS, options ?? {}, 'options.');
+}
+
+/** Waits no longer for clients once `signal` is aborted. */
+function dropOn(signal, server, inner) {
+  const drop = () => {
+    if (inner.phase === CLOSING) closeNow(server, inner, 0);
+  };
+  if (signal.aborted) {
+    drop();
+    return;
+  }
+  signal.addEventListener('abort', drop, { once: true });
+  server.once('close', () => signal.removeEventListener('abort', drop));
+}
+
+function setTimer(inner, fn, delay) {
+  clearTimeout(inner.timer);
+  inner.timer = setTimeout(fn, delay);
+  // Sockets and control channel keep the process alive while they close, if they are meant to.
+  inner.timer.unref?.();
+}
+
+/** Closes what is open and turns away what waits. */
+function closeNow(server, inner, timeout) {
+  const { acceptor, control } = inner;
+  acceptor.closing = true;
+  clearTimeout(inner.timer);
+  control.close(false);
+  if (server.clients !== undefined) {
+    for (const socket of [...acceptor.sockets]) socket.close(1001);
+    if (timeout !== undefined) {
+      const terminate = () => [...acceptor.sockets].forEach((socket) => socket.terminate());
+      if (timeout === 0) terminate();
+      else setTimer(inner, terminate, timeout);
+    }
+  }
+}
+
+/** Ends the closing, once nothing is open or on its way any more. */
+function checkClosed(server, inner) {
+  const { acceptor, control, phase } = inner;
+  if (phase !== CLOSING || !control?.closed || acceptor.pending.size > 0) return;
+  if (server.clients !== undefined && acceptor.sockets.size > 0) return;
+  inner.phase = CLOSED;
+  clearTimeout(inner.timer);
+  nextTick(() => {
+    diagnostics.publish('server:close', { server });
+    inner.resolve();
+    inner.context.runInAsyncScope(server.emit, server, 'close', server);
+  });
+}
+
+/** `/hyco` of `wss://namespace/$hc/hyco?…`. */
+function entityPath(uri) {
+  return new URL(uri).pathname.replace(/^\/(\$|%24)hc(?=\/|$)/i, '') || '/';
+}
+
+/**
+ * Makes a server and subscribes `fn` to its `connection`.
+ *
+ * @param {object} options The options of `RelayedServer`
+ * @param {function} [fn]
+ * @return {RelayedServer}
+ */
+function createRelayedServer(options, fn) {
+  const server = new RelayedServer(options);
+  // As in hyco-ws, anything but a function is ignored.
+  if (typeof fn === 'function') server.on('connection', fn);
+  return server;
+}
+
+module.exports = { RelayedServer, createRelayedServer };

@@ -1,0 +1,54 @@
+'use strict';
+
+/** `AbortSignal`s and `await using`, for sockets. */
+
+/** The error that Node's own functions give. */
+function abortError(signal) {
+  const error = new Error('The operation was aborted', { cause: signal.reason });
+  error.name = 'AbortError';
+  error.code = 'ABORT_ERR';
+  return error;
+}
+
+/**
+ * Ends a socket when `signal` is aborted: with an `AbortError` while it connects, by closing it later.
+ *
+ * @param {import('../socket/socket').RelayedWebSocket} socket
+ * @param {AbortSignal} signal
+ */
+function obey(socket, signal) {
+  const onAbort = () => {
+    if (socket.readyState === socket.CONNECTING) socket._abort(abortError(signal));
+    else socket.close(1001);
+  };
+  if (signal.aborted) {
+    onAbort();
+    return;
+  }
+  signal.addEventListener('abort', onAbort, { once: true });
+  socket.once('close', () => signal.removeEventListener('abort', onAbort));
+}
+
+/**
+ * `await using socket = …`: closes it and waits until it is closed.
+ *
+ * @param {object} prototype Of a class of sockets
+ */
+function addAsyncDispose(prototype) {
+  if (Symbol.asyncDispose === undefined) return;
+  Object.defineProperty(prototype, Symbol.asyncDispose, {
+    value() {
+      if (this.readyState === this.CLOSED) return Promise.resolve();
+      return new Promise((resolve) => {
+        this.once('close', () => resolve());
+        // One that is still connecting says that it was closed too early, which is what was wanted.
+        this.on('error', () => {});
+        this.close();
+      });
+    },
+    configurable: true,
+    writable: true
+  });
+}
+
+module.exports = { addAsyncDispose, obey };

@@ -1,0 +1,31 @@
+'use strict';
+
+/** Calling back those who wait for their bytes to be written. */
+
+const { nextTick } = require('../shared/clock');
+
+/** Calls back, with errors or without, and then `next`. A callback that throws must not cost the others their turn. */
+function callAll(callbacks, makeError, next, from = 0) {
+  let at = from;
+  let threw = true;
+  try {
+    while (at < callbacks.length) {
+      const callback = callbacks[at++];
+      if (typeof callback !== 'function') continue;
+      callback(makeError());
+    }
+    threw = false;
+  } finally {
+    if (threw) nextTick(callAll, callbacks, makeError, next, at);
+  }
+  next?.();
+}
+
+/** What a Node stream tells those whose write it will not do any more. */
+function streamDestroyed() {
+  const error = new Error('Cannot call write after a stream was destroyed');
+  error.code = 'ERR_STREAM_DESTROYED';
+  return error;
+}
+
+module.exports = { callAll, streamDestroyed };
