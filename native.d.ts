@@ -92,28 +92,40 @@ export declare class NativeEngine {
   release(slot: number, into: Float64Array): number
   /** What is alive. */
   liveCounts(): LiveCounts
-  /** Starts a listener under `slot`; its events arrive as records. */
-  listen(slot: number, options: ListenOptions): void
+}
+
+/**
+ * A listener, and what the sockets that it accepts have in common. After its `closed` event there is nothing left that
+ * its methods could do; its counters stay what they were.
+ */
+export declare class NativeListener {
+  /** Starts a listener whose events arrive as records of `slot`. */
+  constructor(engine: NativeEngine, slot: number, options: ListenOptions)
   /** Dials the rendezvous of an offer under `socket`. False if the offer is gone. */
-  acceptOffer(slot: number, offer: number, socket: number, protocol?: string | undefined | null, headers?: Array<string> | undefined | null): boolean
-  /** Turns a sender away through the relay. */
-  rejectOffer(slot: number, offer: number, status: number, reason: string): void
+  accept(offer: number, socket: number, protocol?: string | undefined | null, headers?: Array<string> | undefined | null): boolean
+  /** Turns a sender away through the relay. False if the offer is gone. */
+  reject(offer: number, status: number, reason: string): boolean
+  /** The same with 500, for a sender that could not be let in for a fault on this side. */
+  failOffer(offer: number): void
+  /** An open connection has gone, which counts for `maxConnections`. */
+  left(): void
   /** Answers a `host` event. */
-  admitHost(slot: number, question: number, admitted: boolean): void
+  admitHost(question: number, admitted: boolean): void
   /** Answers a `token` event. */
-  provideToken(slot: number, token: string): void
+  provideToken(token: string): void
   /** Answers a `token` event with a failure. */
-  failToken(slot: number, message: string): void
+  failToken(message: string): void
   /** Puts a new token to use. */
-  updateToken(slot: number, token: string): void
+  updateToken(token: string): void
   /** Names the delay of the retry that was announced, in milliseconds. */
-  retryIn(slot: number, channel: number, delay: number): void
-  /** Takes the listener down; its `closed` event says when that is done. */
-  closeListener(slot: number, drain: number): void
+  retryIn(channel: number, delay: number): void
+  /**
+   * Takes the listener down, with `drain` once all who are here have been let in or not; its `closed` event says when
+   * that is done.
+   */
+  close(drain: boolean): void
   /** The listener's counters as JSON. */
-  listenerStats(slot: number): string
-  /** Frees the slot after the `closed` event. */
-  releaseListener(slot: number): void
+  stats(): string
 }
 
 /** Trust, identity and the sessions to resume. Connections that use it keep what they need of it. */
@@ -201,7 +213,9 @@ export interface ListenOptions {
   uri: string
   token?: string
   id?: string
+  /** Limits; 0 is none. */
   maxPending: number
+  maxConnections: number
   keepAlive?: KeepAliveOptions
   reconnect: ReconnectOptions
   handshakeTimeout: number

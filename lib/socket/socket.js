@@ -70,7 +70,7 @@ showOnly(RelayedWebSocket.prototype, (socket) => {
 /**
  * Makes the socket of an offered connection and dials its rendezvous.
  *
- * @param {object} listener The listener's handle
+ * @param {object} listener The native one
  * @param {number} offerId
  * @param {object} accept
  * @param {string} accept.address
@@ -80,17 +80,18 @@ showOnly(RelayedWebSocket.prototype, (socket) => {
  *     when the socket is OPEN, before its `open`, and `closed()` before its `close`; or `fail()` if the rendezvous
  *     fails, and the socket emits nothing then
  * @param {object} accept.offer What those get
- * @return {RelayedWebSocket}
+ * @return {RelayedWebSocket|undefined} Nothing if the offer is gone
  */
 function acceptSocket(listener, offerId, accept) {
   const socket = new RelayedWebSocket(ACCEPTED, accept);
+  const { protocol, headers } = accept;
+  let taken = false;
   try {
-    listener.accept(offerId, socket, accept);
-  } catch (error) {
-    socket._dropSlot();
-    throw error;
+    taken = listener.accept(offerId, socket._slot, protocol, headers.length > 0 ? headers : undefined);
+  } finally {
+    if (!taken) socket._dropSlot();
   }
-  return socket;
+  return taken ? socket : undefined;
 }
 
 module.exports = { RelayedWebSocket, acceptSocket };

@@ -7,7 +7,9 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use crate::error::RelayError;
+use crate::http::headers::HeaderList;
 use crate::protocol::control::Accept;
+use crate::protocol::fields::as_endpoint;
 
 /// State of one control channel, or of the whole listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -92,7 +94,11 @@ pub enum ListenerEvent {
         /// Path and query for the program.
         target: String,
         /// What the message said, as it was read here: a second reader might read another thing.
+        #[serde(serialize_with = "AcceptForNode::serialize")]
         accept: Box<Accept>,
+        /// The status that the sender was turned away with already, for want of room: there is nothing to decide.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        refused: Option<u16>,
     },
     /// An address of the relay is about to be dialled, and `rendezvous_hosts` leaves its host to the owner: answer with
     /// `admit_host`.
@@ -104,10 +110,12 @@ pub enum ListenerEvent {
         /// The host, as `URL.hostname` spells it.
         host: String,
     },
-    /// The offer waited too long and was rejected on the owner's behalf.
-    OfferExpired {
+    /// The offer was rejected on the owner's behalf: it waited too long, or the listener closes.
+    TurnedAway {
         /// The offer's number.
         id: u64,
+        /// What the sender gets: 504 or 503.
+        status: u16,
     },
     /// A relayed HTTP request was answered with 501.
     Request {
@@ -155,6 +163,23 @@ pub enum ListenerEvent {
     },
     /// Everything is closed; the last event.
     Closed,
+}
+
+/// An accept as JavaScript gets it.
+#[derive(Serialize)]
+#[serde(remote = "Accept", rename_all = "camelCase")]
+struct AcceptForNode {
+    address: String,
+    id: String,
+    #[serde(serialize_with = "as_lines")]
+    connect_headers: HeaderList,
+    #[serde(serialize_with = "as_endpoint")]
+    remote_endpoint: Option<(String, u16)>,
+}
+
+/// Names and values in turn, as Node has them in `rawHeaders`.
+fn as_lines<S: Serializer>(headers: &HeaderList, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(headers.iter().flat_map(|(name, value)| [name, value]))
 }
 
 fn report<S: Serializer>(error: &RelayError, serializer: S) -> Result<S::Ok, S::Error> {
@@ -225,7 +250,13 @@ mod tests {
             connect_headers: vec![("Authorization".into(), "s3cret".into())],
             remote_endpoint: Some(("203.0.113.7".into(), 5)),
         });
-        let offer = ListenerEvent::Offer { id: 1, host: "h".into(), target: "/?s3cret".into(), accept };
+        let offer = ListenerEvent::Offer {
+            id: 1,
+            host: "h".into(),
+            target: "/?s3cret".into(),
+            accept,
+            refused: None,
+        };
         let json = serde_json::to_value(&offer).unwrap();
         assert_eq!(json["accept"]["connectHeaders"][1], "s3cret");
         assert_eq!(json["accept"]["remoteEndpoint"]["port"], 5);

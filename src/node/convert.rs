@@ -7,6 +7,7 @@ use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use zeroize::Zeroizing;
 
+use super::thrown::thrown;
 use super::tls::NativeTlsContext;
 use crate::error::{ErrorKind, RelayError};
 use crate::frame::negotiation;
@@ -142,6 +143,7 @@ pub(super) fn opening(options: DialOptions) -> Result<(Opening, SocketOptions, O
             compression: deflate.map(Compression::Offer),
             level,
             tells_head: true,
+            opened: None,
         },
         limits,
         offer,
@@ -194,11 +196,6 @@ pub(super) fn proxy_rules(options: ProxyOptions) -> Arc<ProxyRules> {
 
 fn invalid(text: &str) -> Error {
     thrown(&RelayError::new(ErrorKind::InvalidArgument, text))
-}
-
-/// The error that a synchronous call throws; JavaScript makes a typed one of it.
-pub(super) fn thrown(error: &RelayError) -> Error {
-    Error::from_reason(serde_json::to_string(&error.report()).unwrap_or_else(|_| error.to_string()))
 }
 
 fn window(bits: Option<u32>) -> WindowBits {

@@ -7,10 +7,10 @@ use napi::bindgen_prelude::*;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 
-use super::convert;
 use super::guard::attempt;
+use super::thrown::thrown;
 use crate::emulator::RelayEmulator;
-use crate::emulator::event::Event;
+use crate::emulator::event::RelayEvent;
 use crate::emulator::options::EmulatorOptions;
 use crate::error::{ErrorKind, RelayError};
 use crate::sync::unpoisoned;
@@ -63,8 +63,8 @@ impl NativeEmulator {
         let callback = on_event.build_threadsafe_function::<String>().callee_handled::<false>().build()?;
         *lock(&self.callback) = Some(callback);
         let (slot, observed) = (Arc::clone(&self.callback), Arc::clone(&self.observed));
-        let observer = move |event: &Event| {
-            let last = *event == Event::Closed;
+        let observer = move |event: &RelayEvent| {
+            let last = *event == RelayEvent::Closed;
             if !last && !observed.load(Ordering::Relaxed) {
                 return;
             }
@@ -76,8 +76,7 @@ impl NativeEmulator {
                 *callback = None;
             }
         };
-        let relay =
-            RelayEmulator::start(options, Arc::new(observer)).map_err(|error| convert::thrown(&error))?;
+        let relay = RelayEmulator::start(options, Arc::new(observer)).map_err(|error| thrown(&error))?;
         let place = Place { authority: relay.authority().to_owned(), port: relay.address().port() };
         self.relay = Some(relay);
         Ok(place)
@@ -159,6 +158,6 @@ fn lock(slot: &Slot) -> std::sync::MutexGuard<'_, Option<Callback>> {
 fn parse<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|error| {
         let message = format!("Invalid JSON at {}:{}", error.line(), error.column());
-        convert::thrown(&RelayError::new(ErrorKind::Internal, message))
+        thrown(&RelayError::new(ErrorKind::Internal, message))
     })
 }

@@ -1,27 +1,25 @@
 //! The native end of `lib/engine/engine.js`: slots, deliveries and sends.
 
-use std::collections::HashMap;
 use std::iter;
-use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use napi::bindgen_prelude::*;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
-use tokio::runtime::Handle;
 
 use super::buffers;
 use super::convert::{self, DialOptions, EngineOptions};
 use super::guard::{attempt, guard};
-use super::listener::Accepting;
 use super::records::outline;
 use super::runtime::IoThread;
-use super::text::Answer;
+use super::slots::Slots;
+use super::text::TextResult;
+use super::thrown::thrown;
 use super::trace;
 use crate::error::{ErrorKind, RelayError};
 use crate::frame::MaskKeys;
 use crate::socket::delivery::{BLOCK, Delivery, RECORD_WORDS};
-use crate::socket::{self, Masking, Outline, Socket, SocketStats, Tuning};
+use crate::socket::{Masking, Outline, Socket, SocketStats};
 use crate::sync::unpoisoned;
 
 /// Bytes that may wait for JavaScript, over all sockets, before the IO thread stops reading.
@@ -33,40 +31,6 @@ type Bytes<'a> = &'a mut [u8];
 type Numbers<'a> = &'a mut [f64];
 
 type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
-
-/// What the slots of an environment hold; shared with its cleanup hook.
-struct Slots {
-    sockets: Mutex<Vec<Option<Arc<Socket>>>>,
-    listeners: Mutex<HashMap<u32, Arc<Accepting>>>,
-    delivery: Arc<Delivery>,
-}
-
-impl Slots {
-    fn socket(&self, slot: u32) -> Option<Arc<Socket>> {
-        lock(&self.sockets).get(slot as usize)?.clone()
-    }
-
-    /// Does something to a socket, if there is one. Where that panics the socket ends, for it may be half done.
-    fn with<T>(&self, name: &str, slot: u32, act: impl FnOnce(&Socket) -> T) -> Option<T> {
-        let socket = self.socket(slot)?;
-        let done = guard(name, || act(&socket));
-        if done.is_none() {
-            socket.fail();
-        }
-        done
-    }
-
-    /// The environment goes away: nothing may call into it any more.
-    fn close(&self) {
-        self.delivery.close();
-        // Dropped outside of the lock: a listener closes itself when it is dropped.
-        let listeners = mem::take(&mut *lock(&self.listeners));
-        drop(listeners);
-        for socket in lock(&self.sockets).drain(..).flatten() {
-            socket.terminate();
-        }
-    }
-}
 
 /// What is alive, for tests that look for leaks.
 #[napi(object)]
@@ -82,10 +46,8 @@ pub struct LiveCounts {
 /// One engine per JavaScript environment.
 #[napi]
 pub struct NativeEngine {
-    io: Arc<IoThread>,
     wake: Arc<Mutex<Wake>>,
     slots: Arc<Slots>,
-    tuning: Tuning,
     keys: MaskKeys,
 }
 
@@ -201,11 +163,11 @@ impl NativeEngine {
     /// Opens a connection under `slot`; its records say what comes of it. Returns the offer of permessage-deflate where
     /// it was left to us to write.
     #[napi(ts_return_type = "string | null", catch_unwind)]
-    pub fn dial(&mut self, slot: u32, options: DialOptions) -> Result<Option<Answer>> {
+    pub fn dial(&mut self, slot: u32, options: DialOptions) -> Result<Option<TextResult>> {
         attempt("dial", || {
             let (opening, limits, offer) = convert::opening(options)?;
-            self.open(slot, Arc::new(limits), opening);
-            Ok(offer.map(Answer))
+            self.slots.open(slot, Arc::new(limits), opening);
+            Ok(offer.map(TextResult))
         })
     }
 
@@ -213,7 +175,7 @@ impl NativeEngine {
     #[napi(catch_unwind)]
     pub fn trace(&self, slot: u32) -> Result<()> {
         attempt("trace", || {
-            trace::subscribe(&self.delivery(), slot);
+            trace::subscribe(&self.slots.delivery, slot);
             Ok(())
         })
     }
@@ -276,8 +238,8 @@ impl NativeEngine {
 
     /// Both ends of the connection, as `local remote`; each is empty where it is not known.
     #[napi(ts_return_type = "string", catch_unwind)]
-    pub fn addresses(&self, slot: u32) -> Answer {
-        Answer(self.slots.with("addresses", slot, Socket::addresses).unwrap_or_default())
+    pub fn addresses(&self, slot: u32) -> TextResult {
+        TextResult(self.slots.with("addresses", slot, Socket::addresses).unwrap_or_default())
     }
 
     /// What the socket has carried, as `lib/socket/stats.js` numbers it.
@@ -291,7 +253,7 @@ impl NativeEngine {
     #[napi(catch_unwind)]
     pub fn release(&self, slot: u32, #[napi(ts_arg_type = "Float64Array")] into: Numbers<'_>) -> f64 {
         let release = || {
-            let socket = lock(&self.slots.sockets).get_mut(slot as usize).and_then(Option::take)?;
+            let socket = self.slots.take(slot)?;
             tell(&socket.stats(), into);
             Some(socket.buffered_amount() as f64)
         };
@@ -302,10 +264,11 @@ impl NativeEngine {
     #[napi(catch_unwind)]
     pub fn live_counts(&self) -> Result<LiveCounts> {
         attempt("liveCounts", || {
+            let (sockets, listeners) = self.slots.live();
             Ok(LiveCounts {
-                tasks: self.io.tasks() as u32,
-                sockets: lock(&self.slots.sockets).iter().flatten().count() as u32,
-                listeners: lock(&self.slots.listeners).len() as u32,
+                tasks: self.slots.io.tasks() as u32,
+                sockets: sockets as u32,
+                listeners: listeners as u32,
             })
         })
     }
@@ -320,45 +283,18 @@ impl NativeEngine {
                 lock(&wake).call((), ThreadsafeFunctionCallMode::NonBlocking);
             }
         }));
-        let slots = Arc::new(Slots { sockets: Mutex::default(), listeners: Mutex::default(), delivery });
         let io = IoThread::get().map_err(|error| {
             let text = format!("The IO thread does not start: {error}");
-            convert::thrown(&RelayError::new(ErrorKind::Internal, text))
+            thrown(&RelayError::new(ErrorKind::Internal, text))
         })?;
+        let slots = Arc::new(Slots::new(io, delivery, options.tuning()));
         env.add_env_cleanup_hook(Arc::clone(&slots), |slots| slots.close())?;
-        Ok(Self { io, wake, slots, tuning: options.tuning(), keys: MaskKeys::default() })
+        Ok(Self { wake, slots, keys: MaskKeys::default() })
     }
 
-    pub(super) fn io(&self) -> &Handle {
-        self.io.handle()
-    }
-
-    pub(super) fn delivery(&self) -> Arc<Delivery> {
-        Arc::clone(&self.slots.delivery)
-    }
-
-    pub(super) fn accepting(&self, slot: u32) -> Option<Arc<Accepting>> {
-        lock(&self.slots.listeners).get(&slot).cloned()
-    }
-
-    pub(super) fn put_listener(&self, slot: u32, accepting: Accepting) {
-        lock(&self.slots.listeners).insert(slot, Arc::new(accepting));
-    }
-
-    pub(super) fn take_accepting(&self, slot: u32) -> Option<Arc<Accepting>> {
-        lock(&self.slots.listeners).remove(&slot)
-    }
-
-    pub(super) fn open(&self, slot: u32, options: Arc<socket::SocketOptions>, opening: socket::Opening) {
-        let socket = Socket::new(slot, self.delivery(), options, self.tuning);
-        let mut sockets = lock(&self.slots.sockets);
-        let index = slot as usize;
-        if sockets.len() <= index {
-            sockets.resize(index + 1, None);
-        }
-        sockets[index] = Some(Arc::clone(&socket));
-        drop(sockets);
-        self.io().spawn(socket::run(socket, opening));
+    /// What its listeners share with it.
+    pub(super) fn slots(&self) -> Arc<Slots> {
+        Arc::clone(&self.slots)
     }
 }
 
@@ -374,7 +310,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// What was asked for is not there, which only a fault of ours explains: never to be taken for something empty.
 fn missing(what: &str) -> Error {
-    convert::thrown(&RelayError::new(ErrorKind::Internal, format!("The engine has no such {what}")))
+    thrown(&RelayError::new(ErrorKind::Internal, format!("The engine has no such {what}")))
 }
 
 fn tell(stats: &SocketStats, into: &mut [f64]) {

@@ -7,9 +7,10 @@ use napi::bindgen_prelude::Result;
 use napi_derive::napi;
 use zeroize::Zeroizing;
 
-use super::convert::{self, ProxyOptions, thrown};
+use super::convert::{self, ProxyOptions};
 use super::guard::attempt;
-use super::text::{Answer, Text};
+use super::text::{Text, TextResult};
+use super::thrown::thrown;
 use crate::{connection_string, sas, uri};
 
 /// A token for `uri` that expires at `expires_at`, in Unix seconds.
@@ -18,10 +19,10 @@ use crate::{connection_string, sas, uri};
     ts_return_type = "string",
     catch_unwind
 )]
-pub fn create_relay_token(uri: Text, key_name: Text, key: Text, expires_at: i64) -> Result<Answer> {
+pub fn create_relay_token(uri: Text, key_name: Text, key: Text, expires_at: i64) -> Result<TextResult> {
     let key = Zeroizing::new(key.0);
     attempt("createRelayToken", || {
-        sas::sign(&uri.0, &key_name.0, &key, expires_at).map(Answer).map_err(|error| thrown(&error))
+        sas::sign(&uri.0, &key_name.0, &key, expires_at).map(TextResult).map_err(|error| thrown(&error))
     })
 }
 
@@ -31,22 +32,22 @@ pub fn create_relay_token(uri: Text, key_name: Text, key: Text, expires_at: i64)
     ts_return_type = "string",
     catch_unwind
 )]
-pub fn append_relay_token(uri: Text, key_name: Text, key: Text, expires_at: i64) -> Result<Answer> {
+pub fn append_relay_token(uri: Text, key_name: Text, key: Text, expires_at: i64) -> Result<TextResult> {
     let key = Zeroizing::new(key.0);
     attempt("appendRelayToken", || {
         sas::sign_and_append(&uri.0, &key_name.0, &key, expires_at)
-            .map(Answer)
+            .map(TextResult)
             .map_err(|error| thrown(&error))
     })
 }
 
 /// `text` as JavaScript's `encodeURIComponent` writes it.
 #[napi(ts_args_type = "text: string", ts_return_type = "string", catch_unwind)]
-pub fn encode_component(text: Text) -> Result<Answer> {
+pub fn encode_component(text: Text) -> Result<TextResult> {
     attempt("encodeComponent", || {
         let mut encoded = String::with_capacity(text.0.len() * 2);
         uri::push_component(&mut encoded, &text.0);
-        Ok(Answer(encoded))
+        Ok(TextResult(encoded))
     })
 }
 
