@@ -20,9 +20,9 @@ use super::offers::{Offers, Refused};
 use super::stats::{CountingSink, ListenerStats};
 use super::tokens::{self, Broker};
 use crate::error::RelayError;
-use crate::protocol::accept::logical_target;
 use crate::protocol::address::Address;
 use crate::protocol::control::Accept;
+use crate::protocol::target::RequestTarget;
 use crate::sync::unpoisoned;
 
 /// Pause of a supervisor that panicked.
@@ -167,7 +167,7 @@ impl Shared {
 
     /// A sender waits: pass it on, or say no where there is no room.
     pub(super) fn offer(&self, accept: Accept, address: Address) {
-        let (host, target) = (address.host_header(), logical_target(&accept.address));
+        let (host, target) = (address.host_header(), RequestTarget::of_address(&accept.address).logical());
         let (id, refused) = match self.offers.receive(&accept, address) {
             Ok(id) => (id, None),
             Err(Refused { id, address, told }) => {

@@ -90,12 +90,12 @@ async fn a_plain_handshake_hands_over_the_stream() {
         early.push(opened.stream.read_u8().await.unwrap());
     }
     assert_eq!(early, [1, 2]);
-    assert_eq!(opened.stream.peer_addr().unwrap().port(), port);
-    assert!(opened.stream.local_addr().unwrap().ip().is_loopback());
     opened.stream.write_all(b"x").await.unwrap();
     assert_eq!(opened.stream.read_u8().await.unwrap(), b'x');
     let (tcp, tls, decrypted) = opened.stream.into_parts();
     assert!(tls.is_none() && decrypted.is_empty());
+    assert_eq!(tcp.peer_addr().unwrap().port(), port);
+    assert!(tcp.local_addr().unwrap().ip().is_loopback());
     drop(tcp);
     let sent = peer.await.unwrap();
     let key = &opened.key;
