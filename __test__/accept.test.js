@@ -162,7 +162,7 @@ describe('an offer', () => {
     const addresses = ['', 'no url', 'wss://[::1', '\u0000', '//', 'wss:?a=1&sb-hc-id=2'];
     addresses.forEach((address, index) => {
       const accept = { address, id: 'x', connectHeaders: [], remoteEndpoint: null };
-      listener.event('offer', { id: 1000 + index, accept });
+      listener.event('offer', { id: 1000 + index, accept, target: '/' });
       listener.open(1000 + index);
     });
     expect(seen).toHaveBeenCalledTimes(addresses.length);

@@ -40,7 +40,12 @@ class FakeListener {
       ...headers
     }).flat();
     const remoteEndpoint = { address: '203.0.113.7', port: 51234 };
-    this.event('offer', { id, accept: { address, id: `t${id}`, connectHeaders, remoteEndpoint, ...accept } });
+    this.event('offer', {
+      id,
+      host,
+      target: path,
+      accept: { address, id: `t${id}`, connectHeaders, remoteEndpoint, ...accept }
+    });
     return id;
   }
 

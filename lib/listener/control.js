@@ -5,6 +5,7 @@
  * server's events, state and diagnostics.
  */
 
+const { placeOf } = require('../shared/address');
 const diagnostics = require('../shared/diagnostics');
 const { openListener } = require('./handle');
 const { proxyFor } = require('../engine/environment');
@@ -55,8 +56,7 @@ class Control {
 
   config() {
     const { settings } = this;
-    const { hostname, port, protocol } = new URL(settings.uri);
-    const secure = protocol === 'wss:';
+    const { secure, host, port } = placeOf(new URL(settings.uri));
     const reconnect = settings.reconnect ?? ENGINE_RECONNECT;
     return {
       uri: settings.uri,
@@ -68,13 +68,7 @@ class Control {
       acceptTimeout: settings.acceptTimeout || NEVER,
       controlChannels: settings.controlChannels,
       tls: settings.tls,
-      proxy:
-        proxyFor(
-          settings.proxy,
-          secure,
-          hostname.replace(/^\[|\]$/g, ''),
-          Number(port) || (secure ? 443 : 80)
-        ) ?? null,
+      proxy: proxyFor(settings.proxy, secure, host, port) ?? null,
       asksHosts: settings.rendezvousHosts !== undefined,
       sockets: settings
     };

@@ -7,7 +7,6 @@ const { IncomingMessage } = require('node:http');
 const { isIP } = require('node:net');
 
 const { redact, redactHeaders } = require('../shared/redact');
-const { logicalTarget } = require('../shared/relay-address');
 const { showOnly } = require('../shared/shown');
 
 /** What programs read of `request.socket`: the sender as the relay sees it. There is no such socket in this process. */
@@ -70,14 +69,14 @@ class RelayedRequest extends IncomingMessage {
    * @param {string} [accept.id]
    * @param {string[]} [accept.connectHeaders] Names and values in turn, as in `rawHeaders`
    * @param {{address: string, port: number}} [accept.remoteEndpoint]
-   * @param {string} [target] Path and query, if they are known already
-   * @param {string} [host] Of the address, with its port where that is not the scheme's own, if it is known already
+   * @param {string} target Path and query as the program sees them
+   * @param {string} host Of the address, with its port where that is not the scheme's own
    */
   constructor(accept, target, host) {
     const { address, id } = accept;
     super(new SenderSocket(accept.remoteEndpoint, /^(wss|https):/i.test(address)));
     this.method = 'GET';
-    this.url = target ?? logicalTarget(address);
+    this.url = target;
     this.httpVersion = '1.1';
     this.httpVersionMajor = 1;
     this.httpVersionMinor = 1;
@@ -88,7 +87,7 @@ class RelayedRequest extends IncomingMessage {
     this._addHeaderLines(lines, lines.length);
 
     this.id = id;
-    this.relay = Object.freeze({ id, host: host ?? hostOf(address) });
+    this.relay = Object.freeze({ id, host });
     this.complete = true;
     this._read = endBody;
   }
@@ -124,14 +123,6 @@ function hasHeader({ rawHeaders }, name) {
     if (rawHeaders[at].length === name.length && rawHeaders[at].toLowerCase() === name) return true;
   }
   return false;
-}
-
-function hostOf(address) {
-  try {
-    return new URL(address).host;
-  } catch {
-    return undefined;
-  }
 }
 
 module.exports = { RelayedRequest, hasHeader };

@@ -4,6 +4,8 @@
 
 use serde::Serialize;
 
+use crate::head::is_token_byte;
+
 /// The only extension there is.
 pub const EXTENSION: &str = "permessage-deflate";
 
@@ -277,7 +279,7 @@ impl<'a> Input<'a> {
     /// At least one character of a token.
     fn token(&mut self) -> Option<&'a str> {
         let start = self.at;
-        while self.peek().is_some_and(is_token) {
+        while self.peek().is_some_and(is_token_byte) {
             self.at += 1;
         }
         self.text.get(start..self.at).filter(|token| !token.is_empty())
@@ -298,7 +300,7 @@ impl<'a> Input<'a> {
                 b'\\' => self.at += 1,
                 _ => {}
             }
-            let byte = self.peek().filter(|byte| is_token(*byte))?;
+            let byte = self.peek().filter(|byte| is_token_byte(*byte))?;
             value.push(char::from(byte));
             self.at += 1;
         }
@@ -315,10 +317,6 @@ impl<'a> Input<'a> {
             _ => None,
         }
     }
-}
-
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]

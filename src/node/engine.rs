@@ -15,7 +15,7 @@ use super::convert::{self, DeflateOffer, DialOptions, EngineOptions};
 use super::guard::{attempt, guard};
 use super::listener::Accepting;
 use super::runtime::IoThread;
-use super::text::Answer;
+use super::text::TextResult;
 use super::trace;
 use crate::error::{ErrorKind, RelayError};
 use crate::frame::{MaskKeys, OpCode};
@@ -287,8 +287,8 @@ impl NativeEngine {
 
     /// Both ends of the connection, as `local remote`; each is empty where it is not known.
     #[napi(ts_return_type = "string", catch_unwind)]
-    pub fn addresses(&self, slot: u32) -> Answer {
-        Answer(self.slots.with("addresses", slot, Socket::addresses).unwrap_or_default())
+    pub fn addresses(&self, slot: u32) -> TextResult {
+        TextResult(self.slots.with("addresses", slot, Socket::addresses).unwrap_or_default())
     }
 
     /// What the socket has carried, as `lib/socket/stats.js` numbers it.

@@ -58,9 +58,9 @@ impl FromNapiValue for Text {
 }
 
 /// A string result.
-pub struct Answer(pub String);
+pub struct TextResult(pub String);
 
-impl TypeName for Answer {
+impl TypeName for TextResult {
     fn type_name() -> &'static str {
         String::type_name()
     }
@@ -70,7 +70,7 @@ impl TypeName for Answer {
     }
 }
 
-impl ToNapiValue for Answer {
+impl ToNapiValue for TextResult {
     unsafe fn to_napi_value(env: sys::napi_env, value: Self) -> Result<sys::napi_value> {
         if value.0.is_ascii() {
             let latin1 = Latin1String::from(value.0);

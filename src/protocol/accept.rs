@@ -6,6 +6,7 @@
 use percent_encoding::percent_decode_str;
 
 use super::control::{Accept, header};
+use super::relay_uri::below_hybrid;
 use crate::error::{ErrorKind, RelayError};
 use crate::head::Head;
 
@@ -27,22 +28,14 @@ pub fn logical_target(address: &str) -> String {
         Some((path, query)) => (path, Some(query)),
         None => (target, None),
     };
-    let path = strip_infix(path);
-    let path = if path.is_empty() { "/" } else { path };
+    let path = match below_hybrid(path).unwrap_or(path) {
+        "" => "/",
+        path => path,
+    };
     let Some(query) = query else { return path.to_owned() };
     let own = |pair: &&str| !is_relay_parameter(pair);
     let kept: Vec<&str> = query.split('&').filter(own).collect();
     if kept.is_empty() { path.to_owned() } else { format!("{path}?{}", kept.join("&")) }
-}
-
-/// `/$hc/x` -> `/x`; the dollar sign may be percent-encoded.
-fn strip_infix(path: &str) -> &str {
-    for infix in ["/$hc", "/%24hc"] {
-        if let Some(rest) = path.strip_prefix(infix).filter(|rest| rest.is_empty() || rest.starts_with('/')) {
-            return rest;
-        }
-    }
-    path
 }
 
 /// A parameter without `=` is the sender's own even with the prefix: that is how the service treats it.

@@ -31,6 +31,7 @@
 //!
 //! - [`control`]: the JSON messages, read tolerantly and written strictly.
 //! - [`address`]: the `wss://…` addresses inside them, and the listener's own rule on their hosts.
+//! - [`relay_uri`]: what a program's own address of a hybrid connection says.
 //! - [`accept`]: what an `accept` means for the program: its URL, its subprotocols, the reject address, header lines.
 
 #![forbid(unsafe_code)]
@@ -38,3 +39,4 @@
 pub mod accept;
 pub mod address;
 pub mod control;
+pub mod relay_uri;

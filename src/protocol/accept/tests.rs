@@ -22,6 +22,13 @@ fn the_program_sees_neither_infix_nor_relay_parameters() {
         ("wss://h/$hc/hyco?sb-hc-flag&sb-hc-action=accept", "/hyco?sb-hc-flag"),
         ("wss://h/$hc/hyco?&&&&sb-hc-action=accept", "/hyco?&&&"),
         ("wss://h/%24hc/hyco", "/hyco"),
+        ("wss://g1.test/%24hc/hyco?SB-HC-Id=1&sb%2Dhc-x=2", "/hyco"),
+        (
+            "wss://g1.test/$hc/hyco/sub/path?a=1&sb-hc-action=accept&b=%20x&sb-hc-id=1",
+            "/hyco/sub/path?a=1&b=%20x",
+        ),
+        ("wss://g1.test/$hcx/hyco?%zz=1", "/$hcx/hyco?%zz=1"),
+        ("wss://g1.test?x=1", "/?x=1"),
         ("wss://h/$hcx/hyco?x=1#f", "/$hcx/hyco?x=1"),
         ("wss://h/$hc", "/"),
         ("wss://h?sb-hc-id=1", "/"),
