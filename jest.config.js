@@ -1,6 +1,10 @@
 'use strict';
 
+const { availableParallelism } = require('node:os');
+
 module.exports = {
+  // Most suites wait more than they compute; jest's default leaves one of two cores idle.
+  maxWorkers: Math.max(2, availableParallelism() - 1),
   maxConcurrency: 2,
   testEnvironment: 'node',
   testMatch: ['<rootDir>/__test__/**/*.test.js'],

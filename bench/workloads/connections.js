@@ -4,8 +4,9 @@
 
 const { steady } = require('./throughput.js');
 
-async function churn(peer, concurrency, seconds) {
-  const values = { kind: 'churn', concurrency, warmup: 0.3, seconds };
+/** Connections take more code than messages do, and a JIT compiler longer for it: short rounds measure the warm-up. */
+async function churn(peer, concurrency, { seconds }) {
+  const values = { kind: 'churn', concurrency, warmup: 1, seconds: Math.max(1, seconds) };
   if (!peer.mode.direct) return peer.run(values);
   await peer.lines.ask('churn', { url: `${peer.directUrl}?churn=1`, concurrency });
   const result = await peer.run(values);
@@ -22,6 +23,16 @@ async function idle(peer) {
   };
   return { at2000: await perSocket(2000), at5000: await perSocket(5000) };
 }
+
+const accept = (name, concurrency, label, goals) => ({
+  name,
+  rows: [
+    { metric: 'rate', label, unit: '1/s', higher: true, goals },
+    { metric: 'cpuMain', label: `${label}: JS-thread CPU`, unit: 'µs', higher: false },
+    { metric: 'cpuProcess', label: `${label}: CPU of all threads`, unit: 'µs', higher: false }
+  ],
+  measure: (peer, context) => churn(peer, concurrency, context)
+});
 
 const scale = (sockets, window) => ({
   name: `scale-${sockets}`,
@@ -47,24 +58,8 @@ const memory = (metric, sockets) => ({
 });
 
 module.exports = [
-  {
-    name: 'accept-1',
-    rows: [{ metric: 'rate', label: 'accept + echo + close, one at a time', unit: '1/s', higher: true }],
-    measure: (peer, { seconds }) => churn(peer, 1, seconds)
-  },
-  {
-    name: 'accept-32',
-    rows: [
-      {
-        metric: 'rate',
-        label: 'accept + echo + close, 32 at once',
-        unit: '1/s',
-        higher: true,
-        goals: { ws: [6, 9], wss: [4, 6] }
-      }
-    ],
-    measure: (peer, { seconds }) => churn(peer, 32, seconds)
-  },
+  accept('accept-1', 1, 'accept + echo + close, one at a time'),
+  accept('accept-32', 32, 'accept + echo + close, 32 at once', { ws: [6, 9], wss: [4, 6] }),
   {
     name: 'memory',
     fresh: true,

@@ -22,6 +22,8 @@ use crate::protocol::accept::reject_address;
 use crate::protocol::address::Address;
 use crate::protocol::control::{self, ControlMessage};
 
+/// Answers that are dialled at once.
+const MAX_ANSWERS: usize = 16;
 /// Answers that wait for their turn. Their addresses die after 30 s, so a longer queue helps nobody.
 const MAX_BACKLOG: usize = 1024;
 /// Bytes of the addresses that they hold.
@@ -58,9 +60,9 @@ pub(super) enum Says {
 }
 
 impl Answers {
-    pub(super) fn new(slots: usize) -> Self {
+    pub(super) fn new() -> Self {
         Self {
-            slots: Semaphore::new(slots),
+            slots: Semaphore::new(MAX_ANSWERS),
             places: Arc::new(Semaphore::new(MAX_BACKLOG)),
             room: Arc::new(Semaphore::new(MAX_BACKLOG_BYTES)),
             tasks: TaskTracker::new(),

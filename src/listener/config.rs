@@ -17,6 +17,11 @@ pub use crate::protocol::address::HostPolicy;
 /// Control channels that one hybrid connection takes at most.
 pub const MAX_CHANNELS: u16 = 25;
 
+/// Limit of a control channel's closing handshake.
+pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A token provider that is silent this long is reported and asked again.
+pub(super) const TOKEN_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Longest text of the relay, in characters, that an error repeats.
 pub(super) const MAX_TEXT: usize = 512;
 
@@ -135,18 +140,12 @@ pub struct ListenerConfig {
     pub handshake_timeout: Duration,
     /// Limit of verdict and rendezvous dial together; also of a rejection.
     pub accept_timeout: Duration,
-    /// Limit of the control channel's closing handshake.
-    pub close_timeout: Duration,
-    /// A token provider that is silent this long is reported and asked again.
-    pub token_timeout: Duration,
     /// A healthy control channel is replaced at this age, before the service recycles it (24 h); zero: never.
     pub recycle_after: Duration,
     /// Parallel control channels, 1 to 25.
     pub control_channels: u16,
     /// Offers that may wait for a verdict; beyond them senders get 503.
     pub max_pending_accepts: usize,
-    /// Rejections and short-form requests that are dialled at once.
-    pub max_concurrent_rejects: usize,
     /// Which hosts the relay may send us to.
     pub rendezvous_hosts: HostPolicy,
     /// TLS settings; absent for `ws:`.
@@ -155,8 +154,6 @@ pub struct ListenerConfig {
     pub server_name: Option<String>,
     /// Proxy for every dial.
     pub proxy: Option<Arc<crate::transport::Proxy>>,
-    /// Longest response head in bytes.
-    pub max_head: usize,
 }
 
 impl ListenerConfig {
@@ -175,17 +172,13 @@ impl ListenerConfig {
             reconnect: ReconnectConfig::default(),
             handshake_timeout: Duration::from_secs(60),
             accept_timeout: Duration::from_secs(20),
-            close_timeout: Duration::from_secs(5),
-            token_timeout: Duration::from_secs(60),
             recycle_after: Duration::from_secs(23 * 3600),
             control_channels: 1,
             max_pending_accepts: 256,
-            max_concurrent_rejects: 16,
             rendezvous_hosts: HostPolicy::ParentDomain,
             tls: None,
             server_name: None,
             proxy: None,
-            max_head: 64 * 1024,
         })
     }
 
@@ -195,12 +188,10 @@ impl ListenerConfig {
     /// `InvalidArgument` for an id or a token that cannot stand in a handshake.
     pub(super) fn checked(mut self) -> Result<Self, RelayError> {
         self.control_channels = self.control_channels.clamp(1, MAX_CHANNELS);
-        self.max_concurrent_rejects = self.max_concurrent_rejects.max(1);
-        for limit in [&mut self.handshake_timeout, &mut self.accept_timeout, &mut self.token_timeout] {
+        for limit in [&mut self.handshake_timeout, &mut self.accept_timeout] {
             // Zero is "off": to the timers, long enough.
             *limit = if limit.is_zero() { LONG } else { (*limit).min(LONG) };
         }
-        self.close_timeout = self.close_timeout.min(LONG);
         self.recycle_after = self.recycle_after.min(LONG);
         // A channel that counts as stable from the start would be dialled again at once for ever.
         self.reconnect.stable_after = self.reconnect.stable_after.clamp(STABLE_MIN, LONG);

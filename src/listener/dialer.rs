@@ -100,7 +100,6 @@ pub struct NetworkDialer {
     server_name: Option<String>,
     tls: Option<Arc<rustls::ClientConfig>>,
     proxy: Option<Arc<Proxy>>,
-    max_head: usize,
 }
 
 impl NetworkDialer {
@@ -111,7 +110,6 @@ impl NetworkDialer {
             server_name: config.server_name.clone(),
             tls: config.tls.clone(),
             proxy: config.proxy.clone(),
-            max_head: config.max_head,
         }
     }
 
@@ -129,7 +127,7 @@ impl NetworkDialer {
             server_name,
             proxy: self.proxy.clone(),
             handshake_timeout: (!timeout.is_zero()).then_some(timeout),
-            max_head: self.max_head,
+            max_head: transport::DEFAULT_MAX_HEAD,
         }
     }
 }

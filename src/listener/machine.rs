@@ -14,291 +14,314 @@
 //!
 //! Two things run side by side: the *link* that is up (if any) and the *attempt* to get the next one. That is what
 //! makes make-before-break ordinary: a dial may be under way while a link is up. There is at most one dial at a time.
+//! [`Attempt`] and [`ControlLink`] know nothing of each other: what follows for one from the other is said here.
 
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
 
-use super::backoff::{Backoff, Rng};
-use super::config::{KeepAlive, ReconnectConfig, Secret};
+use super::backoff::Rng;
+use super::config::{MAX_TEXT, Secret};
 use super::events::{ListenerEvent, ListenerState};
-use crate::error::RelayError;
-use crate::protocol::address::{Address, HostPolicy};
+use crate::error::{ErrorKind, RelayError};
 use attempt::Attempt;
-pub use attempt::millis;
-use link::{Leaving, Link};
-pub use terms::{Action, Input};
+use context::ChannelContext;
+use leaving::LeavingLinks;
+use link::{ControlLink, PingAnswers};
+pub use terms::{ChannelAction, ChannelInput, LinkId, MachineConfig, Tokens, millis};
 
 mod attempt;
+mod context;
+mod leaving;
 mod link;
+mod link_token;
 mod messages;
 mod terms;
 
-/// Numbers the sockets of one channel, so that late news of an old one is told apart.
-pub type LinkId = u32;
-
-/// How long an old link goes on receiving after its replacement is up.
-const OVERLAP: Duration = Duration::from_secs(2);
-/// How long the answer to a recycling close waits for the replacement.
-const HOLD: Duration = Duration::from_secs(10);
-/// A dial is given up by the machine itself if the dialer does not within its own limit.
-const DIAL_GUARD: Duration = Duration::from_secs(5);
-
-/// Where the machine's tokens come from.
-#[derive(Debug, Clone)]
-pub enum Tokens {
-    /// Asked for with [`Action::RequestToken`].
-    Provider,
-    /// At hand, with its end (since the start) where it can be read; `None` if the URI carries it.
-    Held(Option<(Secret, Option<Duration>)>),
-}
-
-/// The options of one channel.
-#[derive(Debug, Clone)]
-pub struct MachineConfig {
-    /// Number of the channel, for its events.
-    pub channel: u16,
-    /// Keep-alive.
-    pub keep_alive: KeepAlive,
-    /// Reconnect policy.
-    pub reconnect: ReconnectConfig,
-    /// Limit of a dial.
-    pub handshake_timeout: Duration,
-    /// Limit of the closing handshake.
-    pub close_timeout: Duration,
-    /// Patience with a silent token provider.
-    pub token_timeout: Duration,
-    /// Age at which a healthy link is replaced; zero: never.
-    pub recycle_after: Duration,
-    /// Parallel channels of the listener; their links are of different age, so that nothing recycles them together.
-    pub channels: u16,
-    /// Where tokens come from.
-    pub tokens: Tokens,
-    /// The listen address, against which the relay's addresses are checked.
-    pub listen: Address,
-    /// Which hosts the relay may send us to.
-    pub hosts: HostPolicy,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ChannelPhase {
+    New,
+    Running,
+    /// Until the links are gone.
+    Closing,
+    Closed,
 }
 
 /// One control channel.
 pub struct Machine {
-    config: MachineConfig,
-    rng: Rng,
-    now: Duration,
-    started: bool,
-    closing: bool,
-    closed: bool,
-    /// Gave up after a terminal error.
-    offline: bool,
-    /// A dial failed or a link was lost since the start.
-    failed_before: bool,
-    next_link: LinkId,
-    link: Option<Link>,
-    leaving: Vec<Leaving>,
+    context: ChannelContext,
+    phase: ChannelPhase,
     attempt: Attempt,
-    backoff: Backoff,
-    token_backoff: Backoff,
-    /// The one fresh token that a 401 gets at once was asked for since the channel was last stable.
-    refreshed: bool,
-    /// The next token must not come from a cache.
-    want_fresh: bool,
-    /// The attempt waits because it has no good token.
-    needs_token: bool,
-    /// The kind of trouble that the owner was already told about.
-    complained: Option<&'static str>,
+    link: Option<ControlLink>,
+    leaving: LeavingLinks,
+    pings: PingAnswers,
     /// The relay dropped the channel right after a renewal: renew by a new channel from now on.
     replace_to_renew: bool,
-    last_recycle: Option<Duration>,
-    /// The relay has answered a ping since the start.
-    pong_seen: bool,
-    /// Links in a row that died without having shown any sign of life.
-    silent_links: u32,
-    rtt: Option<Duration>,
-    malformed: messages::Reports,
-    actions: Vec<Action>,
 }
 
 impl Machine {
     /// A channel that has not started.
     pub fn new(config: MachineConfig, rng: Rng) -> Self {
-        let ReconnectConfig { min_delay, max_delay, .. } = config.reconnect;
         Self {
-            backoff: Backoff::new(min_delay, max_delay),
-            token_backoff: Backoff::new(
-                min_delay,
-                max_delay.saturating_mul(2).min(super::backoff::REFUSED_MAX),
-            ),
-            config,
-            rng,
-            now: Duration::ZERO,
-            started: false,
-            closing: false,
-            closed: false,
-            offline: false,
-            failed_before: false,
-            next_link: 0,
+            phase: ChannelPhase::New,
+            attempt: Attempt::new(&config.reconnect),
+            context: ChannelContext::new(config, rng),
             link: None,
-            leaving: Vec::new(),
-            attempt: Attempt::Idle,
-            refreshed: false,
-            want_fresh: false,
-            needs_token: false,
-            complained: None,
+            leaving: LeavingLinks::default(),
+            pings: PingAnswers::default(),
             replace_to_renew: false,
-            last_recycle: None,
-            pong_seen: false,
-            silent_links: 0,
-            rtt: None,
-            malformed: messages::Reports::default(),
-            actions: Vec::new(),
         }
     }
 
     /// The channel's state.
     pub fn state(&self) -> ListenerState {
-        if self.closed {
-            ListenerState::Closed
-        } else if self.closing {
-            ListenerState::Closing
-        } else if self.link.is_some() {
-            ListenerState::Online
-        } else if self.offline {
-            ListenerState::Offline
-        } else if self.failed_before {
-            ListenerState::Reconnecting
-        } else {
-            ListenerState::Connecting
+        match self.phase {
+            ChannelPhase::Closed => ListenerState::Closed,
+            ChannelPhase::Closing => ListenerState::Closing,
+            _ if self.link.is_some() => ListenerState::Online,
+            _ if self.attempt.has_given_up() => ListenerState::Offline,
+            _ if self.attempt.failed_before => ListenerState::Reconnecting,
+            _ => ListenerState::Connecting,
         }
     }
 
     /// The last round trip of a ping.
     pub fn rtt(&self) -> Option<Duration> {
-        self.rtt
+        self.pings.rtt
     }
 
     /// Takes one input at `now` (monotonic, since the start) and says what to do. Due timers run with every input.
-    pub fn handle(&mut self, now: Duration, input: Input<'_>) -> Vec<Action> {
+    pub fn handle(&mut self, now: Duration, input: ChannelInput<'_>) -> Vec<ChannelAction> {
         let late = self.next_deadline().map_or(Duration::ZERO, |due| now.saturating_sub(due));
-        self.now = self.now.max(now);
-        if !late.is_zero() {
-            self.forgive(late);
+        let now = self.context.now.max(now);
+        self.context.now = now;
+        let patience = self.patience().filter(|_| !late.is_zero());
+        if let (Some(link), Some(patience)) = (&mut self.link, patience) {
+            link.forgive(now, late, patience);
         }
-        if !self.closed {
+        if self.phase != ChannelPhase::Closed {
             self.take(input);
             self.run_timers();
         }
-        if self.closing && self.leaving.is_empty() {
-            self.closed = true;
+        if self.phase == ChannelPhase::Closing && self.leaving.is_empty() {
+            self.phase = ChannelPhase::Closed;
         }
-        std::mem::take(&mut self.actions)
+        std::mem::take(&mut self.context.actions)
     }
 
-    fn take(&mut self, input: Input<'_>) {
+    fn take(&mut self, input: ChannelInput<'_>) {
+        let (up, now) = (self.link.is_some(), self.context.now);
         match input {
-            Input::Start if !self.started && !self.closing => {
-                self.started = true;
-                self.begin();
+            ChannelInput::Start if self.phase == ChannelPhase::New => {
+                self.phase = ChannelPhase::Running;
+                self.attempt.begin(up, &mut self.context);
             }
-            Input::Start | Input::Tick => {}
-            Input::Token { value, expires_in } => self.token(value, expires_in),
-            Input::TokenFailed { error, terminal } => self.token_failed(&error, terminal),
-            Input::Opened(link) => self.opened(link),
-            Input::DialFailed { link, error, retry_after } => {
-                if matches!(self.attempt, Attempt::Dialing { link: current, .. } if current == link) {
-                    self.dial_failed(error, retry_after);
+            ChannelInput::Start | ChannelInput::Tick => {}
+            ChannelInput::Token { value, expires_in } => self.token(value, expires_in),
+            ChannelInput::TokenFailed { error, terminal } => self.token_failed(&error, terminal),
+            ChannelInput::Opened(link) => self.opened(link),
+            ChannelInput::DialFailed { link, error, retry_after } => {
+                if self.attempt.dialling() == Some(link) {
+                    self.attempt.dial_failed(error, retry_after, up, &mut self.context);
                 }
             }
-            Input::Text(link, text) => {
-                if self.touch(link) {
-                    self.text(link, text);
+            ChannelInput::Text(link, text) => {
+                self.touch(link);
+                if let Some(body_of) = body_of(link, &mut self.link, &mut self.leaving) {
+                    messages::text(link, text, body_of, &mut self.context);
                 }
             }
-            Input::Binary(link) => {
-                if self.touch(link) {
-                    self.binary(link);
+            ChannelInput::Binary(link) => {
+                self.touch(link);
+                if let Some(body_of) = body_of(link, &mut self.link, &mut self.leaving) {
+                    messages::binary(link, body_of, &mut self.context);
                 }
             }
-            Input::Pong(link) => {
-                if self.touch(link) {
-                    self.pong(link);
+            ChannelInput::Pong(id) => {
+                if let Some(rtt) = self.touch(id).and_then(|link| link.pong(now)) {
+                    self.pings.answered(rtt);
                 }
             }
-            Input::Frame(link) => {
+            ChannelInput::Frame(link) => {
                 self.touch(link);
             }
-            Input::Lost { link, code, reason } => self.lost(link, code, reason),
-            Input::RetryIn(delay) => self.retry_in(delay),
-            Input::UpdateToken { value, expires_in } => self.update_token(value, expires_in),
-            Input::Close => self.close(),
+            ChannelInput::Lost { link, code, reason } => self.lost(link, code, reason),
+            ChannelInput::RetryIn(delay) => self.attempt.retry_in(delay, now),
+            ChannelInput::UpdateToken { value, expires_in } => self.update_token(value, expires_in),
+            ChannelInput::Close => self.close(),
         }
     }
 
     /// When to call `handle` with `Tick` at the latest; `None` while nothing is due.
     pub fn next_deadline(&self) -> Option<Duration> {
-        if self.closed {
+        if self.phase == ChannelPhase::Closed {
             return None;
         }
         let link = self.link.as_ref().and_then(|link| link.next_deadline(self.patience()));
-        let leaving = self.leaving.iter().map(|leaving| leaving.until);
-        self.attempt.deadline().into_iter().chain(link).chain(leaving).min()
+        [self.attempt.deadline(), link, self.leaving.next_deadline()].into_iter().flatten().min()
+    }
+
+    /// How long the link may be silent.
+    fn patience(&self) -> Option<Duration> {
+        self.pings.patience(&self.context.config.keep_alive)
     }
 
     fn run_timers(&mut self) {
-        self.run_attempt_timers();
+        self.attempt.run_timer(self.link.is_some(), &mut self.context);
         self.run_link_timers();
         // What the link's end has scheduled for "at once".
-        self.run_attempt_timers();
-        self.run_leaving_timers();
+        self.attempt.run_timer(self.link.is_some(), &mut self.context);
+        self.leaving.run_timers(&mut self.context);
+    }
+
+    fn run_link_timers(&mut self) {
+        let (now, patience) = (self.context.now, self.patience());
+        if let Some(link) = self.link.take_if(|link| link.is_dead(now, patience)) {
+            return self.died(&link);
+        }
+        let Some(link) = &mut self.link else { return };
+        link.run_ping_timer(&mut self.context);
+        if link.recycle_due(now) && self.attempt.is_idle() {
+            self.attempt.settle();
+            self.attempt.begin(true, &mut self.context);
+        }
+        link.token.run_timer(&mut self.context);
+    }
+
+    fn opened(&mut self, id: LinkId) {
+        let Some(token) = self.attempt.opened(id) else {
+            // Late news of a dial that was given up.
+            return self.context.actions.push(ChannelAction::Drop(id));
+        };
+        self.context.content();
+        let age = self.context.config.link_age(self.link.is_some());
+        let old = self.link.replace(ControlLink::new(id, token, age, &mut self.context));
+        let was_up = old.is_some();
+        if let Some(old) = old {
+            self.leaving.replaced(old, self.context.now);
+        }
+        let replaced = self.leaving.release(&mut self.context) || was_up;
+        self.context.emit(ListenerEvent::Listening { channel: self.context.config.channel, replaced });
+    }
+
+    /// Notes a sign of life of the link that is up.
+    fn touch(&mut self, id: LinkId) -> Option<&mut ControlLink> {
+        let link = self.link.as_mut().filter(|link| link.id == id)?;
+        link.touch(self.context.now);
+        Some(link)
+    }
+
+    fn lost(&mut self, id: LinkId, code: Option<u16>, reason: &str) {
+        if self.leaving.lost(id, &mut self.context) {
+            return;
+        }
+        let Some(link) = self.link.take_if(|link| link.id == id) else { return };
+        // As long as its close is not answered the relay may still count on the channel, and let senders wait for it.
+        if matches!(code, Some(1008 | 1011)) {
+            self.leaving.hold(id, self.context.now);
+        } else {
+            self.context.actions.push(ChannelAction::Drop(id));
+        }
+        if code == Some(1008) {
+            self.attempt.token_expired(&self.context);
+            self.replace_to_renew |= link.token.is_to_blame(self.context.now);
+        }
+        let recycled = code == Some(1011) && reason.contains("NameRenewalFailed");
+        self.link_lost(&link, recycled, lost_error(code, reason));
+    }
+
+    fn died(&mut self, link: &ControlLink) {
+        self.pings.died(link);
+        self.context.actions.push(ChannelAction::Drop(link.id));
+        let silence = link.silence(self.context.now).as_secs_f64();
+        let text = format!("The control channel is dead: nothing came in {silence:.1} s");
+        self.link_lost(link, false, RelayError::new(ErrorKind::Disconnected, text));
+    }
+
+    fn link_lost(&mut self, link: &ControlLink, recycled: bool, error: RelayError) {
+        let up_for = self.context.now.saturating_sub(link.since);
+        if up_for >= self.context.config.reconnect.stable_after {
+            self.attempt.settle();
+        }
+        self.attempt.link_lost(recycled, error, &mut self.context);
+    }
+
+    fn token(&mut self, value: Secret, life: Option<Duration>) {
+        if self.phase == ChannelPhase::Closing {
+            return;
+        }
+        let Self { context, attempt, .. } = self;
+        if let Some(link) = &mut self.link
+            && link.token.answered(&value, life, context)
+        {
+            if self.replace_to_renew && attempt.is_idle() {
+                link.token.leave_to_new_link(context);
+                return attempt.dial(Some(value), life, true, context);
+            }
+            link.token.renew(link.id, &value, life, context);
+        }
+        attempt.token(value, life, self.link.is_some(), context);
+    }
+
+    fn token_failed(&mut self, error: &RelayError, terminal: bool) {
+        if self.phase == ChannelPhase::Closing {
+            return;
+        }
+        if let Some(link) = &mut self.link {
+            link.token.failed(error, &mut self.context);
+        }
+        self.attempt.token_failed(error, terminal, self.link.is_some(), &mut self.context);
+    }
+
+    fn update_token(&mut self, value: Secret, life: Option<Duration>) {
+        let Self { context, link, .. } = self;
+        if let Tokens::Held(held) = &mut context.config.tokens {
+            *held = Some((value.clone(), life.map(|life| context.now.saturating_add(life))));
+        }
+        if self.phase != ChannelPhase::Running {
+            return;
+        }
+        if let Some(link) = link {
+            link.token.renew(link.id, &value, life, context);
+        }
+        self.attempt.update_token(value, life, link.is_some(), context);
     }
 
     fn close(&mut self) {
-        if self.closing {
+        if self.phase == ChannelPhase::Closing {
             return;
         }
-        self.closing = true;
-        if let Attempt::Dialing { link, .. } = self.attempt {
-            self.actions.push(Action::AbortDial(link));
-        }
-        self.attempt = Attempt::Idle;
-        if let Some(link) = self.link.take() {
-            self.leaving.push(Leaving::overlapping(link, self.now));
-        }
-        let until = self.now + self.config.close_timeout;
-        for mut leaving in std::mem::take(&mut self.leaving) {
-            if leaving.held {
-                self.actions.push(Action::Drop(leaving.id));
-                continue;
-            }
-            if !leaving.disconnecting {
-                self.actions.push(Action::Disconnect(leaving.id));
-                leaving.disconnecting = true;
-                leaving.until = until;
-            }
-            self.leaving.push(leaving);
-        }
+        self.phase = ChannelPhase::Closing;
+        self.attempt.close(&mut self.context);
+        self.leaving.close(self.link.take(), &mut self.context);
     }
+}
 
-    fn emit(&mut self, event: ListenerEvent) {
-        self.actions.push(Action::Emit(event));
+/// Where a link that is still read keeps the id of the HTTP request whose body comes next.
+fn body_of<'a>(
+    id: LinkId,
+    link: &'a mut Option<ControlLink>,
+    leaving: &'a mut LeavingLinks,
+) -> Option<&'a mut Option<String>> {
+    match link {
+        Some(link) if link.id == id => Some(&mut link.body_of),
+        _ => leaving.body_of(id),
     }
+}
 
-    fn emit_error(&mut self, error: &RelayError, terminal: bool) {
-        let channel = self.config.channel;
-        self.emit(ListenerEvent::Error { channel, error: error.clone(), terminal });
-    }
-
-    /// Tells the owner about lasting trouble once, not with every retry.
-    fn complain(&mut self, error: &RelayError) {
-        let code = error.kind.code();
-        if self.complained != Some(code) {
-            self.complained = Some(code);
-            self.emit_error(error, false);
-        }
-    }
-
-    fn has_provider(&self) -> bool {
-        matches!(self.config.tokens, Tokens::Provider)
-    }
+fn lost_error(code: Option<u16>, reason: &str) -> RelayError {
+    // The relay's text may be anything: only its length is ours to limit.
+    let reason: String = reason.chars().take(MAX_TEXT).collect();
+    let text = match (code, reason.as_str()) {
+        (Some(code), "") => format!("The relay closed the control channel: {code}"),
+        (Some(code), reason) => format!("The relay closed the control channel: {code} ({reason})"),
+        (None, "") => "The control channel was lost".to_owned(),
+        (None, reason) => format!("The control channel was lost: {reason}"),
+    };
+    let mut error = RelayError::new(ErrorKind::Disconnected, text);
+    error.tracking_id = RelayError::refused(0, &reason).tracking_id;
+    error.reason = Some(reason);
+    error
 }
 
 #[cfg(test)]

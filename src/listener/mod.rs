@@ -3,7 +3,7 @@
 //! ```text
 //!   owner (binding)          Listener (handle)            tasks
 //!   ---------------          -----------------            -----
-//!   provide_token  ------->  tokens: one question  ---->  task 0..n: socket, timer, commands
+//!   provide_token  ------->  tokens: one question  ---->  task 0..n: socket, timer, inputs
 //!   accept, reject ------->  offers: bounded                `- machine: every decision, no IO, no clock
 //!   admit_host     ------->  hosts: asked before dials    supervisor: old offers, the end
 //!   close          ------->  answers: bounded dials
@@ -34,17 +34,17 @@ pub use stats::Stats;
 use crate::error::{ErrorKind, RelayError};
 use backoff::Rng;
 use dialer::{Dialer, NetworkDialer};
-use machine::{Machine, MachineConfig, Tokens};
+use machine::{ChannelInput, Machine, MachineConfig, Tokens};
 use shared::Shared;
-use task::{ChannelTask, Command};
+use task::ChannelTask;
 
 mod answers;
 pub mod backoff;
 pub mod config;
+mod control_socket;
 pub mod dialer;
 pub mod events;
 mod hosts;
-mod link;
 pub mod machine;
 mod offers;
 mod shared;
@@ -83,13 +83,13 @@ impl Listener {
         rng: impl Fn() -> Rng,
     ) -> Result<Arc<Self>, RelayError> {
         let config = config.checked()?;
-        let (commands, receivers): (Vec<_>, Vec<_>) =
+        let (inputs, receivers): (Vec<_>, Vec<_>) =
             (0..config.control_channels).map(|_| mpsc::unbounded_channel()).unzip();
-        let shared = Arc::new(Shared::new(config, sink, dialer, runtime.clone(), commands));
-        for (channel, commands) in (0..).zip(receivers) {
+        let shared = Arc::new(Shared::new(config, sink, dialer, runtime.clone(), inputs));
+        for (channel, inputs) in (0..).zip(receivers) {
             let machine = Machine::new(machine_config(&shared, channel), rng());
             let target = shared.config.control_target(channel);
-            runtime.spawn(ChannelTask { channel, machine, shared: shared.clone(), commands, target }.run());
+            runtime.spawn(ChannelTask { channel, machine, shared: shared.clone(), inputs, target }.run());
         }
         runtime.spawn(shared.clone().keep_supervising());
         Ok(Arc::new(Self { shared }))
@@ -121,14 +121,14 @@ impl Listener {
         let (value, expires_in) = (Secret::new(token), tokens::life_of(token));
         self.shared.lock().updated_token = Some(value.clone());
         for channel in 0..self.shared.config.control_channels {
-            self.shared.command(channel, Command::UpdateToken { value: value.clone(), expires_in });
+            self.shared.tell(channel, ChannelInput::UpdateToken { value: value.clone(), expires_in });
         }
         Ok(())
     }
 
     /// Names the delay of the retry that `reconnecting` has announced for `channel`.
     pub fn retry_in(&self, channel: u16, delay: Duration) {
-        self.shared.command(channel, Command::RetryIn(delay));
+        self.shared.tell(channel, ChannelInput::RetryIn(delay));
     }
 
     /// Takes an offer. `None` if there is none of that number any more: expired, decided, or never made. What is
@@ -188,7 +188,7 @@ impl Listener {
         drop(inner);
         if first {
             for channel in 0..self.shared.config.control_channels {
-                self.shared.command(channel, Command::Close);
+                self.shared.tell(channel, ChannelInput::Close);
             }
         }
         self.shared.wake.notify_one();
@@ -241,8 +241,6 @@ fn machine_config(shared: &Shared, channel: u16) -> MachineConfig {
         keep_alive: config.keep_alive,
         reconnect: config.reconnect.clone(),
         handshake_timeout: config.handshake_timeout,
-        close_timeout: config.close_timeout,
-        token_timeout: config.token_timeout,
         recycle_after: config.recycle_after,
         listen: config.listen.clone(),
         hosts: config.rendezvous_hosts,

@@ -13,13 +13,13 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 
 use super::answers::{Answer, Answers, Says};
-use super::config::{ListenerConfig, Secret};
+use super::config::{CLOSE_TIMEOUT, ListenerConfig, Secret, TOKEN_TIMEOUT};
 use super::dialer::{Dialer, NetworkDialer};
 use super::events::{ListenerEvent, ListenerSink, ListenerState, TokenReason};
 use super::hosts::Questions;
+use super::machine::ChannelInput;
 use super::offers::{Offer, Offers};
 use super::stats::Counters;
-use super::task::Command;
 use super::tokens::Broker;
 use crate::error::RelayError;
 use crate::protocol::accept::{header_safe, logical_target};
@@ -38,7 +38,7 @@ pub(super) struct Shared {
     pub(super) runtime: Handle,
     pub(super) counters: Counters,
     pub(super) answers: Answers,
-    pub(super) commands: Vec<UnboundedSender<Command>>,
+    pub(super) inputs: Vec<UnboundedSender<ChannelInput<'static>>>,
     /// Wakes the supervisor.
     pub(super) wake: Notify,
     inner: Mutex<Inner>,
@@ -69,14 +69,14 @@ impl Shared {
         sink: Arc<dyn ListenerSink>,
         dialer: Arc<dyn Dialer>,
         runtime: Handle,
-        commands: Vec<UnboundedSender<Command>>,
+        inputs: Vec<UnboundedSender<ChannelInput<'static>>>,
     ) -> Self {
         let channel = Channel { state: ListenerState::Connecting, rtt: None, ended: false };
         let inner = Inner {
             offers: Offers::new(config.max_pending_accepts),
             questions: Questions::default(),
             broker: Broker::default(),
-            channels: vec![channel; commands.len()],
+            channels: vec![channel; inputs.len()],
             updated_token: None,
             drain_until: None,
         };
@@ -86,8 +86,8 @@ impl Shared {
             network: Arc::new(NetworkDialer::new(&config)),
             runtime,
             counters: Counters::default(),
-            answers: Answers::new(config.max_concurrent_rejects),
-            commands,
+            answers: Answers::new(),
+            inputs,
             wake: Notify::new(),
             inner: Mutex::new(inner),
             config,
@@ -103,10 +103,10 @@ impl Shared {
         self.sink.event(event);
     }
 
-    pub(super) fn command(&self, channel: u16, command: Command) {
-        if let Some(sender) = self.commands.get(usize::from(channel)) {
-            // A channel that has ended needs no commands.
-            let _ = sender.send(command);
+    pub(super) fn tell(&self, channel: u16, input: ChannelInput<'static>) {
+        if let Some(sender) = self.inputs.get(usize::from(channel)) {
+            // A channel that has ended needs to be told nothing.
+            let _ = sender.send(input);
         }
     }
 
@@ -126,8 +126,7 @@ impl Shared {
     }
 
     pub(super) fn request_token(&self, channel: u16, refresh: bool, reason: TokenReason) {
-        let patience = self.config.token_timeout;
-        let event = self.lock().broker.request(Instant::now(), patience, (channel, refresh, reason));
+        let event = self.lock().broker.request(Instant::now(), TOKEN_TIMEOUT, (channel, refresh, reason));
         if let Some(event) = event {
             self.emit(event);
         }
@@ -137,11 +136,11 @@ impl Shared {
     pub(super) fn token(&self, answer: &Result<(Secret, Option<Duration>), (RelayError, bool)>) {
         let (channels, event) = self.lock().broker.answer(Instant::now());
         for channel in channels {
-            let command = match answer.clone() {
-                Ok((value, expires_in)) => Command::Token { value, expires_in },
-                Err((error, terminal)) => Command::TokenFailed { error, terminal },
+            let input = match answer.clone() {
+                Ok((value, expires_in)) => ChannelInput::Token { value, expires_in },
+                Err((error, terminal)) => ChannelInput::TokenFailed { error, terminal },
             };
-            self.command(channel, command);
+            self.tell(channel, input);
         }
         if let Some(event) = event {
             self.emit(event);
@@ -213,7 +212,7 @@ impl Shared {
         }
         let now = Instant::now();
         let since = self.lock().drain_until.map_or(now, |until| until.min(now));
-        self.answers.finish(since + self.config.close_timeout).await;
+        self.answers.finish(since + CLOSE_TIMEOUT).await;
         self.emit(ListenerEvent::Closed);
     }
 

@@ -15,42 +15,20 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 use super::backoff::{Backoff, Rng};
-use super::config::Secret;
+use super::control_socket::{ControlSocket, News};
 use super::dialer::{DialFailure, Dialed, Dialing, control_target};
 use super::events::{ListenerEvent, ListenerState};
-use super::link::{Link, News};
-use super::machine::{Action, Input, LinkId, Machine, millis};
+use super::machine::{ChannelAction, ChannelInput, LinkId, Machine, millis};
 use super::machine_config;
 use super::shared::Shared;
 use crate::error::{ErrorKind, RelayError};
-
-/// What the handle tells a channel.
-pub(super) enum Command {
-    Token { value: Secret, expires_in: Option<Duration> },
-    TokenFailed { error: RelayError, terminal: bool },
-    UpdateToken { value: Secret, expires_in: Option<Duration> },
-    RetryIn(Duration),
-    Close,
-}
-
-impl From<Command> for Input<'static> {
-    fn from(command: Command) -> Self {
-        match command {
-            Command::Token { value, expires_in } => Input::Token { value, expires_in },
-            Command::TokenFailed { error, terminal } => Input::TokenFailed { error, terminal },
-            Command::UpdateToken { value, expires_in } => Input::UpdateToken { value, expires_in },
-            Command::RetryIn(delay) => Input::RetryIn(delay),
-            Command::Close => Input::Close,
-        }
-    }
-}
 
 /// The task of one channel.
 pub(super) struct ChannelTask {
     pub(super) channel: u16,
     pub(super) machine: Machine,
     pub(super) shared: Arc<Shared>,
-    pub(super) commands: UnboundedReceiver<Command>,
+    pub(super) inputs: UnboundedReceiver<ChannelInput<'static>>,
     /// Path and query of the handshake.
     pub(super) target: String,
 }
@@ -59,14 +37,14 @@ impl ChannelTask {
     /// Runs until the machine is closed. A panic is a fault of ours that costs the channel, not the listener: it
     /// starts anew, by the policy for what only its owner can cure.
     pub(super) async fn run(self) {
-        let Self { channel, mut machine, shared, mut commands, target } = self;
-        let _end = End { channel, shared: shared.clone() };
+        let Self { channel, mut machine, shared, mut inputs, target } = self;
+        let _end = ChannelEnd { channel, shared: shared.clone() };
         let reconnect = &shared.config.reconnect;
         let mut backoff = Backoff::new(reconnect.min_delay, reconnect.max_delay);
         let mut rng: Rng = Box::new(rand::random::<f64>);
         loop {
             let start = Instant::now();
-            let driver = Driver {
+            let driver = ChannelDriver {
                 channel,
                 machine,
                 shared: shared.clone(),
@@ -75,7 +53,7 @@ impl ChannelTask {
                 links: Vec::new(),
                 dial: None,
             };
-            if AssertUnwindSafe(driver.run(&mut commands)).catch_unwind().await.is_ok() {
+            if AssertUnwindSafe(driver.run(&mut inputs)).catch_unwind().await.is_ok() {
                 return;
             }
             if start.elapsed() >= reconnect.stable_after {
@@ -84,7 +62,7 @@ impl ChannelTask {
             let delay = backoff.next_patient(&mut rng);
             shared.set_state(channel, ListenerState::Reconnecting, None);
             shared.emit(panicked(channel, backoff.attempt(), delay));
-            if closed_within(&mut commands, delay).await {
+            if closed_within(&mut inputs, delay).await {
                 return;
             }
             machine = Machine::new(machine_config(&shared, channel), Box::new(rand::random::<f64>));
@@ -99,39 +77,39 @@ fn panicked(channel: u16, attempt: u32, delay: Duration) -> ListenerEvent {
 }
 
 /// Waits; true if the listener is closed meanwhile.
-async fn closed_within(commands: &mut UnboundedReceiver<Command>, time: Duration) -> bool {
+async fn closed_within(inputs: &mut UnboundedReceiver<ChannelInput<'static>>, time: Duration) -> bool {
     let close = async {
         // A token that comes now is asked for again.
-        while !matches!(commands.recv().await, Some(Command::Close) | None) {}
+        while !matches!(inputs.recv().await, Some(ChannelInput::Close) | None) {}
     };
     tokio::time::timeout(time, close).await.is_ok()
 }
 
 /// Tells the supervisor of the channel's end, however it came.
-struct End {
+struct ChannelEnd {
     channel: u16,
     shared: Arc<Shared>,
 }
 
-impl Drop for End {
+impl Drop for ChannelEnd {
     fn drop(&mut self) {
         self.shared.channel_ended(self.channel);
     }
 }
 
-impl Driver {
-    async fn run(mut self, commands: &mut UnboundedReceiver<Command>) {
-        self.input(Input::Start);
+impl ChannelDriver {
+    async fn run(mut self, inputs: &mut UnboundedReceiver<ChannelInput<'static>>) {
+        self.input(ChannelInput::Start);
         while self.machine.state() != ListenerState::Closed {
             let deadline = self.machine.next_deadline().map(|at| instant(self.start, at));
-            let Driver { links, dial, .. } = &mut self;
+            let ChannelDriver { links, dial, .. } = &mut self;
             // Sockets before the timer: after a pause of the whole process the frames that wait are signs of life.
             tokio::select! {
                 biased;
-                command = commands.recv() => self.input(command.unwrap_or(Command::Close).into()),
+                input = inputs.recv() => self.input(input.unwrap_or(ChannelInput::Close)),
                 (link, result) = finished(dial) => self.dialled(link, result).await,
                 (link, news) = next_news(links) => self.news(link, news),
-                () = until(deadline) => self.input(Input::Tick),
+                () = until(deadline) => self.input(ChannelInput::Tick),
             }
         }
     }
@@ -160,7 +138,7 @@ async fn finished(dial: &mut Option<(LinkId, Dialing)>) -> (LinkId, Result<Diale
     }
 }
 
-async fn next_news(links: &mut [Link]) -> (LinkId, News) {
+async fn next_news(links: &mut [ControlSocket]) -> (LinkId, News) {
     std::future::poll_fn(|cx| {
         for link in links.iter_mut() {
             if let Poll::Ready(news) = link.poll(cx) {
@@ -172,18 +150,18 @@ async fn next_news(links: &mut [Link]) -> (LinkId, News) {
     .await
 }
 
-struct Driver {
+struct ChannelDriver {
     channel: u16,
     machine: Machine,
     shared: Arc<Shared>,
     target: String,
     start: Instant,
-    links: Vec<Link>,
+    links: Vec<ControlSocket>,
     dial: Option<(LinkId, Dialing)>,
 }
 
-impl Driver {
-    fn input(&mut self, input: Input<'_>) {
+impl ChannelDriver {
+    fn input(&mut self, input: ChannelInput<'_>) {
         let actions = self.machine.handle(self.start.elapsed(), input);
         // Before the events: who asks for the state in a handler sees the new one.
         self.shared.set_state(self.channel, self.machine.state(), self.machine.rtt());
@@ -195,12 +173,12 @@ impl Driver {
     async fn dialled(&mut self, link: LinkId, result: Result<Dialed, DialFailure>) {
         match result {
             Ok(dialed) => {
-                self.links.push(Link::new(link, dialed.into_socket().await));
-                self.input(Input::Opened(link));
+                self.links.push(ControlSocket::new(link, dialed.into_socket().await));
+                self.input(ChannelInput::Opened(link));
             }
             Err(DialFailure { error, retry_after }) => {
                 tracing::debug!(channel = self.channel, code = error.kind.code(), "control dial failed");
-                self.input(Input::DialFailed { link, error, retry_after });
+                self.input(ChannelInput::DialFailed { link, error, retry_after });
             }
         }
     }
@@ -210,17 +188,17 @@ impl Driver {
             tracing::debug!(channel = self.channel, why, "control channel broke");
         }
         match news {
-            News::Message(Message::Text(text)) => self.input(Input::Text(link, &text)),
-            News::Message(Message::Binary(_)) => self.input(Input::Binary(link)),
-            News::Message(Message::Pong(_)) => self.input(Input::Pong(link)),
-            News::Message(Message::Ping(_) | Message::Frame(_)) => self.input(Input::Frame(link)),
+            News::Message(Message::Text(text)) => self.input(ChannelInput::Text(link, &text)),
+            News::Message(Message::Binary(_)) => self.input(ChannelInput::Binary(link)),
+            News::Message(Message::Pong(_)) => self.input(ChannelInput::Pong(link)),
+            News::Message(Message::Ping(_) | Message::Frame(_)) => self.input(ChannelInput::Frame(link)),
             News::Message(Message::Close(frame)) => {
                 let code = frame.as_ref().map(|frame| u16::from(frame.code));
                 let reason = frame.as_ref().map_or("", |frame| frame.reason.as_str());
                 tracing::debug!(channel = self.channel, code, reason, "control channel closed by the relay");
-                self.input(Input::Lost { link, code, reason });
+                self.input(ChannelInput::Lost { link, code, reason });
             }
-            News::Broken(why) => self.input(Input::Lost { link, code: None, reason: &why }),
+            News::Broken(why) => self.input(ChannelInput::Lost { link, code: None, reason: &why }),
         }
     }
 
@@ -230,34 +208,34 @@ impl Driver {
         }
     }
 
-    fn act(&mut self, action: Action) {
+    fn act(&mut self, action: ChannelAction) {
         match action {
-            Action::RequestToken { refresh, reason } => {
+            ChannelAction::RequestToken { refresh, reason } => {
                 self.shared.request_token(self.channel, refresh, reason)
             }
-            Action::Dial { link, token } => {
+            ChannelAction::Dial { link, token } => {
                 self.shared.counters.dialled();
                 let config = &self.shared.config;
                 let timeout = config.handshake_timeout;
                 let target = control_target(&config.listen, &self.target, token.as_ref(), timeout);
                 self.dial = Some((link, self.shared.dialer.dial(target)));
             }
-            Action::AbortDial(link) => drop(self.dial.take_if(|(dialling, _)| *dialling == link)),
-            Action::Send(link, text) => self.push(link, Message::text(text)),
-            Action::Ping(link) => self.push(link, Message::Ping(Bytes::new())),
-            Action::Pong(link) => self.push(link, Message::Pong(Bytes::new())),
-            Action::Disconnect(link) => {
+            ChannelAction::AbortDial(link) => drop(self.dial.take_if(|(dialling, _)| *dialling == link)),
+            ChannelAction::Send(link, text) => self.push(link, Message::text(text)),
+            ChannelAction::Ping(link) => self.push(link, Message::Ping(Bytes::new())),
+            ChannelAction::Pong(link) => self.push(link, Message::Pong(Bytes::new())),
+            ChannelAction::Disconnect(link) => {
                 let frame = CloseFrame { code: CloseCode::Normal, reason: "".into() };
                 self.push(link, Message::Close(Some(frame)));
             }
-            Action::Drop(id) => {
+            ChannelAction::Drop(id) => {
                 if let Some(at) = self.links.iter().position(|link| link.id == id) {
                     self.links.swap_remove(at).farewell();
                 }
             }
-            Action::Offer { accept, address } => self.shared.offer(accept, address),
-            Action::AnswerRequest { address, .. } => self.shared.answer_request(address),
-            Action::Emit(event) => self.shared.emit(event),
+            ChannelAction::Offer { accept, address } => self.shared.offer(accept, address),
+            ChannelAction::AnswerRequest { address, .. } => self.shared.answer_request(address),
+            ChannelAction::Emit(event) => self.shared.emit(event),
         }
     }
 }

@@ -1,23 +1,44 @@
 //! The attempt to get the next link: token, dial, and what a failure leads to.
+//!
+//! Of the link that may be up meanwhile it knows no more than that it is (`up`): trouble is the owner's business
+//! sooner if there is none.
 
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
 
-use super::link::{Leaving, Link};
-use super::{Action, DIAL_GUARD, HOLD, LinkId, Machine, OVERLAP, Tokens};
+use super::context::ChannelContext;
+use super::terms::{ChannelAction, LinkId, Tokens, millis};
 use crate::error::{ErrorKind, RelayError};
-use crate::listener::backoff::{Rule, rule};
-use crate::listener::config::{MAX_TEXT, Secret};
+use crate::listener::backoff::{Backoff, Rule, rule};
+use crate::listener::config::{ReconnectConfig, Secret, TOKEN_TIMEOUT};
 use crate::listener::events::{ListenerEvent, TokenReason};
 
+/// A dial is given up by the machine itself if the dialer does not within its own limit.
+const DIAL_GUARD: Duration = Duration::from_secs(5);
 /// How long an owner that names its delays itself may take to do so.
 const OWNER_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is being done about the next link.
 #[derive(Debug)]
-pub(super) enum Attempt {
-    /// Nothing.
+pub(super) struct Attempt {
+    stage: AttemptStage,
+    last_link: LinkId,
+    backoff: Backoff,
+    /// A dial failed or a link was lost since the start.
+    pub(super) failed_before: bool,
+    /// The one fresh token that a 401 gets at once was asked for since the channel was last stable.
+    refreshed: bool,
+    /// The next token must not come from a cache.
+    want_fresh: bool,
+    /// It waits because it has no good token.
+    needs_token: bool,
+    last_recycle: Option<Duration>,
+}
+
+#[derive(Debug)]
+enum AttemptStage {
+    /// There is nothing to do.
     Idle,
     /// Until the next try.
     Waiting { until: Duration },
@@ -25,209 +46,222 @@ pub(super) enum Attempt {
     Asking { again: Duration, refresh: bool },
     /// For the dialer.
     Dialing { link: LinkId, token: Option<Secret>, expires: Option<Duration>, deadline: Duration },
+    /// After a terminal error, until the owner has a new token.
+    GivenUp,
 }
 
 impl Attempt {
-    pub(super) fn deadline(&self) -> Option<Duration> {
-        match *self {
-            Attempt::Idle => None,
-            Attempt::Waiting { until } => Some(until),
-            Attempt::Asking { again, .. } => Some(again),
-            Attempt::Dialing { deadline, .. } => Some(deadline),
+    pub(super) fn new(reconnect: &ReconnectConfig) -> Self {
+        Self {
+            stage: AttemptStage::Idle,
+            last_link: 0,
+            backoff: Backoff::new(reconnect.min_delay, reconnect.max_delay),
+            failed_before: false,
+            refreshed: false,
+            want_fresh: false,
+            needs_token: false,
+            last_recycle: None,
         }
     }
-}
 
-impl Machine {
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.stage, AttemptStage::Idle)
+    }
+
+    pub(super) fn has_given_up(&self) -> bool {
+        matches!(self.stage, AttemptStage::GivenUp)
+    }
+
+    pub(super) fn dialling(&self) -> Option<LinkId> {
+        match self.stage {
+            AttemptStage::Dialing { link, .. } => Some(link),
+            _ => None,
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        match self.stage {
+            AttemptStage::Idle | AttemptStage::GivenUp => None,
+            AttemptStage::Waiting { until } => Some(until),
+            AttemptStage::Asking { again, .. } => Some(again),
+            AttemptStage::Dialing { deadline, .. } => Some(deadline),
+        }
+    }
+
+    pub(super) fn run_timer(&mut self, up: bool, context: &mut ChannelContext) {
+        if self.deadline().is_none_or(|at| at > context.now) {
+            return;
+        }
+        match self.stage {
+            AttemptStage::Idle | AttemptStage::GivenUp => {}
+            AttemptStage::Waiting { .. } => self.begin(up, context),
+            AttemptStage::Asking { refresh, .. } => {
+                context.complain_of_silent_provider();
+                self.ask(refresh, context);
+            }
+            AttemptStage::Dialing { link, .. } => {
+                context.actions.push(ChannelAction::AbortDial(link));
+                let error = RelayError::new(ErrorKind::Timeout, "Opening handshake has timed out");
+                self.dial_failed(error, None, up, context);
+            }
+        }
+    }
+
     /// Starts a try; asks for a token first where there is somebody to ask.
-    pub(super) fn begin(&mut self) {
-        match &self.config.tokens {
+    pub(super) fn begin(&mut self, up: bool, context: &mut ChannelContext) {
+        match &context.config.tokens {
             Tokens::Provider => {
                 let refresh = std::mem::take(&mut self.want_fresh);
-                self.ask(refresh);
+                self.ask(refresh, context);
             }
             Tokens::Held(held) => {
                 let (value, end) = held.clone().unzip();
-                self.dial(value, end.flatten().map(|end| end.saturating_sub(self.now)));
+                let life = end.flatten().map(|end| end.saturating_sub(context.now));
+                self.dial(value, life, up, context);
             }
         }
     }
 
-    fn ask(&mut self, refresh: bool) {
+    fn ask(&mut self, refresh: bool, context: &mut ChannelContext) {
         let reason = if refresh { TokenReason::Refused } else { TokenReason::Connect };
-        self.attempt = Attempt::Asking { again: self.now + self.config.token_timeout, refresh };
-        self.actions.push(Action::RequestToken { refresh, reason });
+        self.stage = AttemptStage::Asking { again: context.now + TOKEN_TIMEOUT, refresh };
+        context.request_token(refresh, reason);
     }
 
     /// `life` is the rest of the token's life.
-    pub(super) fn dial(&mut self, token: Option<Secret>, life: Option<Duration>) {
-        self.next_link = self.next_link.wrapping_add(1);
-        let link = self.next_link;
-        self.attempt = Attempt::Dialing {
+    pub(super) fn dial(
+        &mut self,
+        token: Option<Secret>,
+        life: Option<Duration>,
+        up: bool,
+        context: &mut ChannelContext,
+    ) {
+        self.last_link = self.last_link.wrapping_add(1);
+        let link = self.last_link;
+        self.stage = AttemptStage::Dialing {
             link,
             token: token.clone(),
-            expires: life.map(|life| self.now.saturating_add(life)),
-            deadline: self.now + self.config.handshake_timeout + DIAL_GUARD,
+            expires: life.map(|life| context.now.saturating_add(life)),
+            deadline: context.now + context.config.handshake_timeout + DIAL_GUARD,
         };
-        if self.link.is_none() {
-            self.emit(ListenerEvent::Connecting {
-                channel: self.config.channel,
-                attempt: self.backoff.attempt(),
-            });
+        if !up {
+            let (channel, attempt) = (context.config.channel, self.backoff.attempt());
+            context.emit(ListenerEvent::Connecting { channel, attempt });
         }
-        self.actions.push(Action::Dial { link, token });
+        context.actions.push(ChannelAction::Dial { link, token });
     }
 
-    pub(super) fn opened(&mut self, id: LinkId) {
-        let (token, expires) = match std::mem::replace(&mut self.attempt, Attempt::Idle) {
-            Attempt::Dialing { link, token, expires, .. } if link == id => (token, expires),
-            // Late news of a dial that was given up.
+    /// The dial of a link has succeeded: the token that it was made with, and its end. `None` for late news of a dial
+    /// that was given up.
+    pub(super) fn opened(&mut self, id: LinkId) -> Option<(Option<Secret>, Option<Duration>)> {
+        match std::mem::replace(&mut self.stage, AttemptStage::Idle) {
+            AttemptStage::Dialing { link, token, expires, .. } if link == id => {
+                self.needs_token = false;
+                Some((token, expires))
+            }
             other => {
-                self.attempt = other;
-                return self.actions.push(Action::Drop(id));
+                self.stage = other;
+                None
             }
-        };
-        self.needs_token = false;
-        self.complained = None;
-        self.token_backoff.reset();
-        let old = self.link.take();
-        // What takes over in time keeps its distance from the other channels; what comes up anew finds it again.
-        let recycle_after = match &old {
-            Some(_) => self.config.recycle_after,
-            None => {
-                self.config.recycle_after * u32::from(self.config.channel + 1)
-                    / u32::from(self.config.channels.max(1))
-            }
-        };
-        let mut replaced = false;
-        if let Some(old) = old {
-            replaced = true;
-            self.leaving.push(Leaving::overlapping(old, self.now + OVERLAP));
         }
-        for held in self.leaving.extract_if(.., |leaving| leaving.held) {
-            replaced = true;
-            self.actions.push(Action::Drop(held.id));
-        }
-        self.link =
-            Some(Link::new(id, self.now, (token, expires), recycle_after, &self.config, &mut self.rng));
-        self.emit(ListenerEvent::Listening { channel: self.config.channel, replaced });
     }
 
-    pub(super) fn dial_failed(&mut self, error: RelayError, retry_after: Option<Duration>) {
-        self.attempt = Attempt::Idle;
+    /// The dial that is under way has failed.
+    pub(super) fn dial_failed(
+        &mut self,
+        error: RelayError,
+        retry_after: Option<Duration>,
+        up: bool,
+        context: &mut ChannelContext,
+    ) {
+        self.stage = AttemptStage::Idle;
         self.needs_token = error.kind == ErrorKind::Unauthorized;
-        let delay = match rule(&error, retry_after, &self.config.reconnect) {
-            Rule::Stop => return self.give_up(&error),
-            Rule::Retry => self.backoff.next(&mut self.rng),
-            Rule::Slow(least) => self.backoff.next_slow(&mut self.rng, least),
-            Rule::FreshToken if self.has_provider() && !self.refreshed => {
+        let delay = match rule(&error, retry_after, &context.config.reconnect) {
+            Rule::Stop => return self.give_up(&error, up, context),
+            Rule::Retry => self.backoff.next(&mut context.rng),
+            Rule::Slow(least) => self.backoff.next_slow(&mut context.rng, least),
+            Rule::FreshToken if context.has_provider() && !self.refreshed => {
                 self.refreshed = true;
                 self.want_fresh = true;
                 self.backoff.count();
                 Duration::ZERO
             }
             Rule::FreshToken => {
-                self.want_fresh = self.has_provider();
-                self.complain(&error);
-                self.backoff.next_patient(&mut self.rng)
+                self.want_fresh = context.has_provider();
+                context.complain(&error);
+                self.backoff.next_patient(&mut context.rng)
             }
             Rule::Report => {
-                self.complain(&error);
-                self.backoff.next_patient(&mut self.rng)
+                context.complain(&error);
+                self.backoff.next_patient(&mut context.rng)
             }
         };
-        self.wait(delay, error);
+        self.wait(delay, error, up, context);
     }
 
     /// Schedules the next try and, if the channel is down, says so.
-    pub(super) fn wait(&mut self, delay: Duration, error: RelayError) {
-        self.attempt = Attempt::Waiting { until: self.now.saturating_add(delay) };
-        if self.link.is_some() {
-            return;
+    fn wait(&mut self, delay: Duration, error: RelayError, up: bool, context: &mut ChannelContext) {
+        let owners = !up && context.config.reconnect.owner_delays;
+        let wait = if owners { delay.max(OWNER_PATIENCE) } else { delay };
+        self.stage = AttemptStage::Waiting { until: context.now.saturating_add(wait) };
+        if !up {
+            self.announce(delay, error, context);
         }
-        if self.config.reconnect.owner_delays {
-            self.attempt = Attempt::Waiting { until: self.now.saturating_add(delay.max(OWNER_PATIENCE)) };
-        }
-        self.announce(delay, error);
     }
 
-    fn announce(&mut self, delay: Duration, error: RelayError) {
+    fn announce(&mut self, delay: Duration, error: RelayError, context: &mut ChannelContext) {
         self.failed_before = true;
-        self.emit(ListenerEvent::Reconnecting {
-            channel: self.config.channel,
-            attempt: self.backoff.attempt().max(self.token_backoff.attempt()).max(1),
+        context.emit(ListenerEvent::Reconnecting {
+            channel: context.config.channel,
+            attempt: self.backoff.attempt().max(context.token_backoff.attempt()).max(1),
             delay: millis(delay),
             reason: error.message.clone(),
             error,
         });
     }
 
-    fn give_up(&mut self, error: &RelayError) {
-        self.attempt = Attempt::Idle;
-        let terminal = self.link.is_none();
-        self.emit_error(error, terminal);
-        if terminal {
-            self.failed_before = true;
-            self.offline = true;
-            self.emit(ListenerEvent::Offline { channel: self.config.channel });
-        }
-    }
-
-    pub(super) fn retry_in(&mut self, delay: Duration) {
-        if let Attempt::Waiting { until } = &mut self.attempt {
-            *until = self.now.saturating_add(delay);
-        }
-    }
-
-    pub(super) fn lost(&mut self, id: LinkId, code: Option<u16>, reason: &str) {
-        if let Some(at) = self.leaving.iter().position(|leaving| leaving.id == id) {
-            if !self.leaving[at].held {
-                self.leaving.swap_remove(at);
-                self.actions.push(Action::Drop(id));
-            }
+    fn give_up(&mut self, error: &RelayError, up: bool, context: &mut ChannelContext) {
+        context.emit_error(error, !up);
+        if up {
+            self.stage = AttemptStage::Idle;
             return;
         }
-        if self.link.as_ref().is_none_or(|link| link.id != id) {
-            return;
-        }
-        let Some(link) = self.link.take() else { return };
-        let recycled = code == Some(1011) && reason.contains("NameRenewalFailed");
-        // As long as its close is not answered the relay may still count on the channel, and let senders wait for it.
-        if matches!(code, Some(1008 | 1011)) {
-            self.leaving.push(Leaving::held(link.id, self.now + HOLD));
-        } else {
-            self.actions.push(Action::Drop(id));
-        }
-        if code == Some(1008) {
-            self.want_fresh = self.has_provider();
-            self.replace_to_renew |= link.renewed_lately(self.now);
-        }
-        let error = lost_error(code, reason);
-        self.after_link(&link, recycled, error);
+        self.stage = AttemptStage::GivenUp;
+        self.failed_before = true;
+        context.emit(ListenerEvent::Offline { channel: context.config.channel });
     }
 
-    /// The link is gone: go on with the attempt that is under way, or schedule one.
-    pub(super) fn after_link(&mut self, link: &Link, recycled: bool, error: RelayError) {
-        let stable_after = self.config.reconnect.stable_after;
-        if self.now.saturating_sub(link.since) >= stable_after {
-            self.settle();
+    /// The owner names the delay of the try that is waiting.
+    pub(super) fn retry_in(&mut self, delay: Duration, now: Duration) {
+        if let AttemptStage::Waiting { until } = &mut self.stage {
+            *until = now.saturating_add(delay);
         }
-        if !matches!(self.attempt, Attempt::Idle) {
-            let delay = match self.attempt {
-                Attempt::Waiting { until } => until.saturating_sub(self.now),
-                _ => Duration::ZERO,
-            };
-            return self.announce(delay, error);
+    }
+
+    /// The link is gone: goes on with the try that is under way, or schedules one. `recycled` says that the relay
+    /// only wants another link in its place.
+    pub(super) fn link_lost(&mut self, recycled: bool, error: RelayError, context: &mut ChannelContext) {
+        let now = context.now;
+        let under_way = match self.stage {
+            AttemptStage::Idle | AttemptStage::GivenUp => None,
+            AttemptStage::Waiting { until } => Some(until.saturating_sub(now)),
+            AttemptStage::Asking { .. } | AttemptStage::Dialing { .. } => Some(Duration::ZERO),
+        };
+        if let Some(delay) = under_way {
+            return self.announce(delay, error, context);
         }
-        let at_once = recycled
-            && self
-                .last_recycle
-                .is_none_or(|last| self.now.saturating_sub(last) >= stable_after.max(Duration::from_secs(1)));
+        let distance = context.config.reconnect.stable_after.max(Duration::from_secs(1));
+        let at_once = recycled && self.last_recycle.is_none_or(|last| now.saturating_sub(last) >= distance);
         if recycled {
-            self.last_recycle = Some(self.now);
+            self.last_recycle = Some(now);
         }
-        let delay = if at_once { Duration::ZERO } else { self.backoff.next(&mut self.rng) };
-        self.wait(delay, error);
+        let delay = if at_once { Duration::ZERO } else { self.backoff.next(&mut context.rng) };
+        self.wait(delay, error, false, context);
+    }
+
+    /// The relay dropped the link for its token: one from a cache may be the same.
+    pub(super) fn token_expired(&mut self, context: &ChannelContext) {
+        self.want_fresh = context.has_provider();
     }
 
     /// The channel was up long enough: the next trouble is a new one.
@@ -236,90 +270,65 @@ impl Machine {
         self.refreshed = false;
     }
 
-    pub(super) fn token(&mut self, value: Secret, life: Option<Duration>) {
-        if self.closing {
-            return;
-        }
-        self.renewal_answered(&value, life);
-        if matches!(self.attempt, Attempt::Asking { .. }) {
-            self.dial(Some(value), life);
+    /// The provider has a token.
+    pub(super) fn token(
+        &mut self,
+        value: Secret,
+        life: Option<Duration>,
+        up: bool,
+        context: &mut ChannelContext,
+    ) {
+        if matches!(self.stage, AttemptStage::Asking { .. }) {
+            self.dial(Some(value), life, up, context);
         }
     }
 
-    pub(super) fn token_failed(&mut self, error: &RelayError, terminal: bool) {
-        if self.closing {
-            return;
-        }
-        self.renewal_failed(error);
-        let Attempt::Asking { refresh, .. } = self.attempt else { return };
+    /// The provider has none.
+    pub(super) fn token_failed(
+        &mut self,
+        error: &RelayError,
+        terminal: bool,
+        up: bool,
+        context: &mut ChannelContext,
+    ) {
+        let AttemptStage::Asking { refresh, .. } = self.stage else { return };
         if terminal {
-            return self.give_up(error);
+            return self.give_up(error, up, context);
         }
         self.want_fresh = refresh;
         self.needs_token = true;
-        self.complain(error);
+        context.complain(error);
         // Asking is the provider's business, dialling the relay's: the two do not share a policy.
-        let delay = self.token_backoff.next_patient(&mut self.rng);
-        self.wait(delay, error.clone());
+        let delay = context.token_backoff.next_patient(&mut context.rng);
+        self.wait(delay, error.clone(), up, context);
     }
 
-    pub(super) fn update_token(&mut self, value: Secret, life: Option<Duration>) {
-        if let Tokens::Held(held) = &mut self.config.tokens {
-            *held = Some((value.clone(), life.map(|life| self.now.saturating_add(life))));
-        }
-        if self.closing || !self.started {
+    /// The owner has a new token.
+    pub(super) fn update_token(
+        &mut self,
+        value: Secret,
+        life: Option<Duration>,
+        up: bool,
+        context: &mut ChannelContext,
+    ) {
+        let wanted = match self.stage {
+            AttemptStage::Asking { .. } | AttemptStage::GivenUp => true,
+            AttemptStage::Waiting { .. } => self.needs_token,
+            AttemptStage::Idle | AttemptStage::Dialing { .. } => false,
+        };
+        if !wanted {
             return;
         }
-        self.send_renewal(&value, life);
-        let waits_for_it = match self.attempt {
-            Attempt::Asking { .. } => true,
-            Attempt::Waiting { .. } => self.needs_token,
-            Attempt::Idle => self.offline,
-            Attempt::Dialing { .. } => false,
-        };
-        if waits_for_it {
-            if std::mem::take(&mut self.offline) {
-                self.settle();
-            }
-            self.want_fresh = false;
-            self.dial(Some(value), life);
+        if self.has_given_up() {
+            self.settle();
         }
+        self.want_fresh = false;
+        self.dial(Some(value), life, up, context);
     }
 
-    pub(super) fn run_attempt_timers(&mut self) {
-        match self.attempt {
-            Attempt::Waiting { until } if until <= self.now => self.begin(),
-            Attempt::Asking { again, refresh } if again <= self.now => {
-                let text = "The token provider has not answered in time; asking again";
-                self.complain(&RelayError::new(ErrorKind::Token, text));
-                self.ask(refresh);
-            }
-            Attempt::Dialing { link, deadline, .. } if deadline <= self.now => {
-                self.actions.push(Action::AbortDial(link));
-                let error = RelayError::new(ErrorKind::Timeout, "Opening handshake has timed out");
-                self.dial_failed(error, None);
-            }
-            _ => {}
-        }
+    /// Ends for good.
+    pub(super) fn close(&mut self, context: &mut ChannelContext) {
+        context.actions.extend(self.dialling().map(ChannelAction::AbortDial));
+        self.stage = AttemptStage::Idle;
     }
-}
-
-/// Whole milliseconds for JavaScript, rounded up: a retry is never announced for earlier than it comes.
-pub fn millis(delay: Duration) -> u64 {
-    u64::try_from(delay.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
-}
-
-fn lost_error(code: Option<u16>, reason: &str) -> RelayError {
-    // The relay's text may be anything: only its length is ours to limit.
-    let reason: String = reason.chars().take(MAX_TEXT).collect();
-    let text = match (code, reason.as_str()) {
-        (Some(code), "") => format!("The relay closed the control channel: {code}"),
-        (Some(code), reason) => format!("The relay closed the control channel: {code} ({reason})"),
-        (None, "") => "The control channel was lost".to_owned(),
-        (None, reason) => format!("The control channel was lost: {reason}"),
-    };
-    let mut error = RelayError::new(ErrorKind::Disconnected, text);
-    error.tracking_id = RelayError::refused(0, &reason).tracking_id;
-    error.reason = Some(reason);
-    error
 }

@@ -2,106 +2,73 @@
 
 #![forbid(unsafe_code)]
 
-use std::time::Duration;
-
-use super::{Action, LinkId, Machine};
+use super::context::ChannelContext;
+use super::terms::{ChannelAction, LinkId};
 use crate::listener::events::ListenerEvent;
 use crate::protocol::address::Address;
 use crate::protocol::control::{self, ControlMessage, Request};
 
-/// Malformed messages that are reported in a minute; the rest are survived in silence.
-const REPORTS_PER_MINUTE: u32 = 20;
-
-/// Counts reports, so that a hostile peer cannot flood the owner with them.
-#[derive(Debug, Default)]
-pub(super) struct Reports {
-    since: Duration,
-    count: u32,
+/// A text message on `link`. `body_of` is the id of the HTTP request whose body comes next on that link.
+pub(super) fn text(link: LinkId, text: &str, body_of: &mut Option<String>, context: &mut ChannelContext) {
+    // A text in the place of a body: that body will not come.
+    if let Some(id) = body_of.take() {
+        answer(link, &id, context);
+    }
+    match control::parse(text) {
+        Ok(ControlMessage::Accept(accept)) => {
+            if let Some(address) = checked(&accept.address, context) {
+                context.actions.push(ChannelAction::Offer { accept, address });
+            }
+        }
+        Ok(ControlMessage::Request(request)) => {
+            if let Some(id) = take_request(link, request, context) {
+                *body_of = Some(id);
+            }
+        }
+        Ok(ControlMessage::Unknown(name)) => {
+            context.report_malformed(format!("Unknown control message: {}", name.escape_debug()));
+        }
+        Err(error) => context.report_malformed(error.message),
+    }
 }
 
-impl Machine {
-    pub(super) fn text(&mut self, link: LinkId, text: &str) {
-        // A text in the place of a body: that body will not come.
-        if let Some(id) = self.take_body_of(link) {
-            self.answer(link, &id);
-        }
-        match control::parse(text) {
-            Ok(ControlMessage::Accept(accept)) => {
-                if let Some(address) = self.checked(&accept.address) {
-                    self.actions.push(Action::Offer { accept, address });
-                }
+/// A binary message on `link`.
+pub(super) fn binary(link: LinkId, body_of: &mut Option<String>, context: &mut ChannelContext) {
+    match body_of.take() {
+        Some(id) => answer(link, &id, context),
+        None => context.report_malformed("A binary message that belongs to no request".to_owned()),
+    }
+}
+
+/// Returns the request's id if its body is still to come.
+fn take_request(link: LinkId, request: Request, context: &mut ChannelContext) -> Option<String> {
+    let Request { id, address, head } = request;
+    let (method, target) = head.as_ref().map(|head| (head.method.clone(), head.target.clone())).unzip();
+    context.emit(ListenerEvent::Request { id: id.clone(), method, target });
+    match (head, address) {
+        (Some(head), _) if head.body => return Some(id),
+        (Some(_), _) => answer(link, &id, context),
+        (None, Some(address)) => {
+            if let Some(address) = checked(&address, context) {
+                context.actions.push(ChannelAction::AnswerRequest { id, address });
             }
-            Ok(ControlMessage::Request(request)) => self.request(link, request),
-            Ok(ControlMessage::Unknown(name)) => {
-                self.report_malformed(format!("Unknown control message: {}", name.escape_debug()));
-            }
-            Err(error) => self.report_malformed(error.message),
         }
+        (None, None) => {}
     }
+    None
+}
 
-    pub(super) fn binary(&mut self, link: LinkId) {
-        match self.take_body_of(link) {
-            Some(id) => self.answer(link, &id),
-            None => self.report_malformed("A binary message that belongs to no request".to_owned()),
-        }
-    }
+/// The relay's word is not enough: only hosts of the namespace's own domain are dialled, or those that the owner,
+/// who is asked before the dial, lets pass.
+fn checked(text: &str, context: &mut ChannelContext) -> Option<Address> {
+    let checked = Address::parse(text).and_then(|address| {
+        context.config.hosts.check(&address, &context.config.listen)?;
+        Ok(address)
+    });
+    checked.map_err(|error| context.report_malformed(error.message)).ok()
+}
 
-    fn request(&mut self, link: LinkId, request: Request) {
-        let Request { id, address, head } = request;
-        let (method, target) = head.as_ref().map(|head| (head.method.clone(), head.target.clone())).unzip();
-        self.emit(ListenerEvent::Request { id: id.clone(), method, target });
-        match (head, address) {
-            (Some(head), _) if head.body => self.set_body_of(link, id),
-            (Some(_), _) => self.answer(link, &id),
-            (None, Some(address)) => {
-                if let Some(address) = self.checked(&address) {
-                    self.actions.push(Action::AnswerRequest { id, address });
-                }
-            }
-            (None, None) => {}
-        }
-    }
-
-    /// The relay's word is not enough: only hosts of the namespace's own domain are dialled, or those that the owner,
-    /// who is asked before the dial, lets pass.
-    fn checked(&mut self, text: &str) -> Option<Address> {
-        let checked = Address::parse(text).and_then(|address| {
-            self.config.hosts.check(&address, &self.config.listen)?;
-            Ok(address)
-        });
-        checked.map_err(|error| self.report_malformed(error.message)).ok()
-    }
-
-    /// The relay blocks listeners that leave requests without an answer.
-    fn answer(&mut self, link: LinkId, request_id: &str) {
-        self.actions.push(Action::Send(link, control::not_implemented(request_id)));
-    }
-
-    fn body_slot(&mut self, id: LinkId) -> Option<&mut Option<String>> {
-        match &mut self.link {
-            Some(link) if link.id == id => Some(&mut link.body_of),
-            _ => self.leaving.iter_mut().find(|leaving| leaving.id == id).map(|leaving| &mut leaving.body_of),
-        }
-    }
-
-    fn take_body_of(&mut self, link: LinkId) -> Option<String> {
-        self.body_slot(link).and_then(Option::take)
-    }
-
-    fn set_body_of(&mut self, link: LinkId, request_id: String) {
-        if let Some(slot) = self.body_slot(link) {
-            *slot = Some(request_id);
-        }
-    }
-
-    pub(super) fn report_malformed(&mut self, message: String) {
-        let reports = &mut self.malformed;
-        if self.now.saturating_sub(reports.since) >= Duration::from_secs(60) {
-            *reports = Reports { since: self.now, count: 0 };
-        }
-        reports.count = reports.count.saturating_add(1);
-        if reports.count <= REPORTS_PER_MINUTE {
-            self.emit(ListenerEvent::Malformed { channel: self.config.channel, message });
-        }
-    }
+/// The relay blocks listeners that leave requests without an answer.
+fn answer(link: LinkId, request_id: &str, context: &mut ChannelContext) {
+    context.actions.push(ChannelAction::Send(link, control::not_implemented(request_id)));
 }

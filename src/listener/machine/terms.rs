@@ -4,16 +4,61 @@
 
 use std::time::Duration;
 
-use super::LinkId;
 use crate::error::RelayError;
-use crate::listener::config::Secret;
+use crate::listener::config::{KeepAlive, ReconnectConfig, Secret};
 use crate::listener::events::{ListenerEvent, TokenReason};
-use crate::protocol::address::Address;
+use crate::protocol::address::{Address, HostPolicy};
 use crate::protocol::control::Accept;
 
-/// What happened.
+/// Numbers the sockets of one channel, so that late news of an old one is told apart.
+pub type LinkId = u32;
+
+/// Where the machine's tokens come from.
+#[derive(Debug, Clone)]
+pub enum Tokens {
+    /// Asked for with [`ChannelAction::RequestToken`].
+    Provider,
+    /// At hand, with its end (since the start) where it can be read; `None` if the URI carries it.
+    Held(Option<(Secret, Option<Duration>)>),
+}
+
+/// The options of one channel.
+#[derive(Debug, Clone)]
+pub struct MachineConfig {
+    /// Number of the channel, for its events.
+    pub channel: u16,
+    /// Keep-alive.
+    pub keep_alive: KeepAlive,
+    /// Reconnect policy.
+    pub reconnect: ReconnectConfig,
+    /// Limit of a dial.
+    pub handshake_timeout: Duration,
+    /// Age at which a healthy link is replaced; zero: never.
+    pub recycle_after: Duration,
+    /// Parallel channels of the listener; their links are of different age, so that nothing recycles them together.
+    pub channels: u16,
+    /// Where tokens come from.
+    pub tokens: Tokens,
+    /// The listen address, against which the relay's addresses are checked.
+    pub listen: Address,
+    /// Which hosts the relay may send us to.
+    pub hosts: HostPolicy,
+}
+
+impl MachineConfig {
+    /// Age at which a link is replaced. One that takes over from another keeps its distance from the other channels;
+    /// one that comes up anew gets a distance of its own.
+    pub(super) fn link_age(&self, takes_over: bool) -> Duration {
+        if takes_over {
+            return self.recycle_after;
+        }
+        self.recycle_after * u32::from(self.channel + 1) / u32::from(self.channels.max(1))
+    }
+}
+
+/// What happened. What the owner says comes as it is through the channel's queue; what borrows, from its socket.
 #[derive(Debug)]
-pub enum Input<'a> {
+pub enum ChannelInput<'a> {
     /// Begin.
     Start,
     /// The provider's answer.
@@ -75,7 +120,7 @@ pub enum Input<'a> {
 
 /// What to do.
 #[derive(Debug)]
-pub enum Action {
+pub enum ChannelAction {
     /// Ask the provider; a second request before the answer asks for nothing more.
     RequestToken {
         /// A cached token will not do.
@@ -118,4 +163,9 @@ pub enum Action {
     },
     /// Tell the owner.
     Emit(ListenerEvent),
+}
+
+/// Whole milliseconds for JavaScript, rounded up: a retry is never announced for earlier than it comes.
+pub fn millis(delay: Duration) -> u64 {
+    u64::try_from(delay.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }

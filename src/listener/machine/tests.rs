@@ -3,9 +3,9 @@ use std::collections::VecDeque;
 use proptest::prelude::*;
 
 use super::*;
-use crate::error::ErrorKind;
-use crate::listener::config::KeepAliveMode;
+use crate::listener::config::{KeepAlive, KeepAliveMode, ReconnectConfig};
 use crate::listener::events::TokenReason;
+use crate::protocol::address::{Address, HostPolicy};
 
 mod sim;
 use sim::*;
@@ -231,7 +231,7 @@ fn the_owner_may_name_the_delays() {
     sim.machine = machine(MachineConfig { reconnect, ..config() }, 1);
     sim.relay = Box::new(|n, _| if n < 3 { Verdict::Fail(network()) } else { Verdict::Open });
     sim.start();
-    sim.input(Input::RetryIn(seconds(100)));
+    sim.input(ChannelInput::RetryIn(seconds(100)));
     sim.run(seconds(99));
     assert_eq!(sim.dials.len(), 1);
     sim.run(seconds(101));
@@ -248,7 +248,7 @@ fn a_dialer_that_never_answers_is_given_up() {
     sim.run(seconds(66));
     assert_eq!(sim.machine.state(), ListenerState::Online);
     assert_eq!(sim.aborted, 1);
-    sim.input(Input::Opened(1));
+    sim.input(ChannelInput::Opened(1));
     assert!(sim.dropped.contains(&1), "late news is let go");
 }
 
@@ -454,13 +454,14 @@ fn a_time_in_which_we_did_not_run_is_no_silence() {
             sim.silent = true;
             sim.now += asleep;
             // Whatever comes first, be it that the program has something to say.
-            let token = Input::UpdateToken { value: Secret::new("new"), expires_in: Some(minutes(60 * 24)) };
+            let token =
+                ChannelInput::UpdateToken { value: Secret::new("new"), expires_in: Some(minutes(60 * 24)) };
             sim.input(token);
             sim.run(sim.now + seconds(1));
             assert!(!sim.names().contains(&"reconnecting".to_owned()), "{asleep:?}, {awake}");
             // What the relay sent meanwhile is read now.
             let link = sim.up();
-            sim.input(Input::Frame(link));
+            sim.input(ChannelInput::Frame(link));
             sim.run(sim.now + seconds(59));
             assert_eq!(sim.dials.len(), 0);
             // And a relay that is gone is found as ever.
@@ -478,7 +479,7 @@ fn any_frame_is_a_sign_of_life() {
     for minute in 1..200 {
         sim.run(seconds(minute * 50));
         let link = sim.up();
-        sim.input(Input::Frame(link));
+        sim.input(ChannelInput::Frame(link));
     }
     assert_eq!(sim.dials.len(), 1);
 }
@@ -497,7 +498,7 @@ fn a_relay_that_never_answers_pings_does_not_flap() {
     for beat in 1..100 {
         sim.run(seconds(beat * 210));
         let link = sim.up();
-        sim.input(Input::Pong(link));
+        sim.input(ChannelInput::Pong(link));
     }
     assert_eq!((sim.dials.len(), sim.pings), (1, 0), "the service's own pongs are enough");
 }
@@ -531,7 +532,7 @@ fn the_answer_to_a_close_of_the_service_waits_for_the_replacement() {
         assert!(!sim.dropped.contains(&old), "still held");
         let new = sim.dialling.expect("dialled at once");
         sim.clear_keeping_links();
-        sim.input(Input::Opened(new));
+        sim.input(ChannelInput::Opened(new));
         assert!(sim.dropped.contains(&old));
         assert!(matches!(sim.events[..], [ListenerEvent::Listening { replaced: true, .. }]));
     }
@@ -581,7 +582,7 @@ fn a_replaced_link_goes_on_receiving_for_a_while() {
         sim.run(next);
     }
     assert_ne!(sim.up(), old);
-    sim.input(Input::Text(old, ACCEPT));
+    sim.input(ChannelInput::Text(old, ACCEPT));
     assert_eq!(sim.offers, 1);
     sim.run(sim.now + seconds(3));
     assert!(sim.disconnected.contains(&old) && sim.dropped.contains(&old));
@@ -609,22 +610,25 @@ fn control_messages_become_actions() {
     sim.start();
     let link = sim.up();
     sim.clear_keeping_links();
-    sim.input(Input::Text(link, ACCEPT));
-    sim.input(Input::Text(link, ACCEPT));
+    sim.input(ChannelInput::Text(link, ACCEPT));
+    sim.input(ChannelInput::Text(link, ACCEPT));
     assert_eq!(sim.offers, 2, "duplicate ids are two offers");
-    sim.input(Input::Text(
+    sim.input(ChannelInput::Text(
         link,
         r#"{"request":{"id":"r1","method":"GET","requestTarget":"/x","body":false}}"#,
     ));
     assert!(sim.sent.last().unwrap().contains(r#""requestId":"r1","statusCode":501"#));
-    sim.input(Input::Text(link, r#"{"request":{"id":"r2","method":"PUT","body":true}}"#));
+    sim.input(ChannelInput::Text(link, r#"{"request":{"id":"r2","method":"PUT","body":true}}"#));
     assert_eq!(sim.sent.len(), 1, "not before the body");
-    sim.input(Input::Binary(link));
+    sim.input(ChannelInput::Binary(link));
     assert!(sim.sent.last().unwrap().contains("r2"));
-    sim.input(Input::Text(link, r#"{"request":{"id":"r3","method":"PUT","body":true}}"#));
-    sim.input(Input::Text(link, ACCEPT));
+    sim.input(ChannelInput::Text(link, r#"{"request":{"id":"r3","method":"PUT","body":true}}"#));
+    sim.input(ChannelInput::Text(link, ACCEPT));
     assert!(sim.sent.last().unwrap().contains("r3"), "a body that does not come is not waited for");
-    sim.input(Input::Text(link, r#"{"request":{"address":"wss://g2.servicebus.windows.net/","id":"r4"}}"#));
+    sim.input(ChannelInput::Text(
+        link,
+        r#"{"request":{"address":"wss://g2.servicebus.windows.net/","id":"r4"}}"#,
+    ));
     assert_eq!(sim.short, ["r4"]);
     assert_eq!(sim.names(), ["request"; 4]);
 }
@@ -635,16 +639,16 @@ fn strange_messages_are_reported_and_survived() {
     sim.start();
     let link = sim.up();
     sim.clear_keeping_links();
-    sim.input(Input::Text(link, "not json"));
-    sim.input(Input::Text(link, r#"{"later":1}"#));
-    sim.input(Input::Binary(link));
-    sim.input(Input::Text(link, &"x".repeat(1 << 20)));
+    sim.input(ChannelInput::Text(link, "not json"));
+    sim.input(ChannelInput::Text(link, r#"{"later":1}"#));
+    sim.input(ChannelInput::Binary(link));
+    sim.input(ChannelInput::Text(link, &"x".repeat(1 << 20)));
     assert_eq!(sim.names(), ["malformed"; 4]);
     for _ in 0..10_000 {
-        sim.input(Input::Text(link, "{"));
+        sim.input(ChannelInput::Text(link, "{"));
     }
     assert_eq!(sim.events.len(), 20, "a flood is not passed on");
-    sim.input(Input::Text(link, ACCEPT));
+    sim.input(ChannelInput::Text(link, ACCEPT));
     assert_eq!((sim.offers, sim.machine.state()), (1, ListenerState::Online));
 }
 
@@ -655,8 +659,8 @@ fn foreign_addresses_are_reported_and_go_nowhere() {
     let link = sim.up();
     sim.clear_keeping_links();
     for _ in 0..10_000 {
-        sim.input(Input::Text(link, r#"{"accept":{"address":"wss://evil.example/"}}"#));
-        sim.input(Input::Text(link, r#"{"accept":{"address":"ws://g1.servicebus.windows.net/"}}"#));
+        sim.input(ChannelInput::Text(link, r#"{"accept":{"address":"wss://evil.example/"}}"#));
+        sim.input(ChannelInput::Text(link, r#"{"accept":{"address":"ws://g1.servicebus.windows.net/"}}"#));
     }
     assert_eq!((sim.offers, sim.events.len()), (0, 20));
 }
@@ -678,27 +682,27 @@ fn news_of_unknown_links_is_ignored() {
     let mut sim = Sim::new();
     sim.start();
     sim.clear_keeping_links();
-    sim.input(Input::Text(99, ACCEPT));
-    sim.input(Input::Binary(99));
-    sim.input(Input::Pong(99));
-    sim.input(Input::Lost { link: 99, code: None, reason: "" });
-    sim.input(Input::DialFailed { link: 99, error: network(), retry_after: None });
+    sim.input(ChannelInput::Text(99, ACCEPT));
+    sim.input(ChannelInput::Binary(99));
+    sim.input(ChannelInput::Pong(99));
+    sim.input(ChannelInput::Lost { link: 99, code: None, reason: "" });
+    sim.input(ChannelInput::DialFailed { link: 99, error: network(), retry_after: None });
     assert_eq!((sim.offers, sim.events.len(), sim.machine.state()), (0, 0, ListenerState::Online));
 }
 
 #[test]
 fn close_says_goodbye_from_every_state() {
     let mut sim = Sim::new();
-    sim.input(Input::Close);
+    sim.input(ChannelInput::Close);
     assert_eq!(sim.machine.state(), ListenerState::Closed, "before the start");
 
     let mut sim = Sim::new();
     sim.start();
     sim.hang_on_disconnect = true;
-    sim.input(Input::Close);
+    sim.input(ChannelInput::Close);
     assert_eq!(sim.machine.state(), ListenerState::Closing);
     let link = sim.disconnected[0];
-    sim.input(Input::Text(link, ACCEPT));
+    sim.input(ChannelInput::Text(link, ACCEPT));
     assert_eq!(sim.offers, 1, "an accept under way is still handed on");
     sim.run(seconds(6));
     assert_eq!(sim.machine.state(), ListenerState::Closed, "a relay that does not answer is not waited for");
@@ -706,13 +710,13 @@ fn close_says_goodbye_from_every_state() {
     let mut sim = Sim::new();
     sim.relay = Box::new(|_, _| Verdict::Hang);
     sim.start();
-    sim.input(Input::Close);
+    sim.input(ChannelInput::Close);
     assert_eq!((sim.aborted, sim.machine.state()), (1, ListenerState::Closed));
 
     let mut sim = Sim::new();
     sim.relay = Box::new(|_, _| Verdict::Fail(network()));
     sim.start();
-    sim.input(Input::Close);
+    sim.input(ChannelInput::Close);
     assert_eq!(sim.machine.state(), ListenerState::Closed);
     let dials = sim.dials.len();
     sim.run(minutes(60));
@@ -736,9 +740,9 @@ fn messages_of_the_close_frame_are_kept_for_support() {
 
 #[test]
 fn no_secret_in_debug() {
-    let action = Action::Dial { link: 1, token: Some(Secret::new("s3cret")) };
+    let action = ChannelAction::Dial { link: 1, token: Some(Secret::new("s3cret")) };
     assert!(!format!("{action:?}").contains("s3cret"));
-    let input = Input::Token { value: Secret::new("s3cret"), expires_in: None };
+    let input = ChannelInput::Token { value: Secret::new("s3cret"), expires_in: None };
     assert!(!format!("{input:?}").contains("s3cret"));
 }
 
@@ -805,51 +809,51 @@ proptest! {
             let text = [ACCEPT, "{", r#"{"x":1}"#, r#"{"request":{"id":"1","method":"GET","body":true}}"#,
                 r#"{"request":{"id":"1","address":"wss://g2.servicebus.windows.net/"}}"#, ""];
             let input = match event {
-                Event::Wait(millis) => { now += Duration::from_millis(millis); Input::Tick }
-                Event::Token(s) => { asking = false; Input::Token { value: token, expires_in: life(s) } }
+                Event::Wait(millis) => { now += Duration::from_millis(millis); ChannelInput::Tick }
+                Event::Token(s) => { asking = false; ChannelInput::Token { value: token, expires_in: life(s) } }
                 Event::TokenFailed(terminal) => {
                     asking = false;
-                    Input::TokenFailed { error: RelayError::new(ErrorKind::Token, "x"), terminal }
+                    ChannelInput::TokenFailed { error: RelayError::new(ErrorKind::Token, "x"), terminal }
                 }
                 Event::Open => match dialling.take() {
-                    Some(link) => { held_open.insert(link); Input::Opened(link) }
+                    Some(link) => { held_open.insert(link); ChannelInput::Opened(link) }
                     None => continue,
                 },
                 Event::Fail(status) => match dialling.take() {
-                    Some(link) => Input::DialFailed { link, error: RelayError::refused(status, "x"), retry_after: None },
+                    Some(link) => ChannelInput::DialFailed { link, error: RelayError::refused(status, "x"), retry_after: None },
                     None => continue,
                 },
                 Event::Break => match dialling.take() {
-                    Some(link) => Input::DialFailed { link, error: network(), retry_after: None },
+                    Some(link) => ChannelInput::DialFailed { link, error: network(), retry_after: None },
                     None => continue,
                 },
-                Event::Text(link, kind) => Input::Text(recent(link), text[kind]),
-                Event::Binary(link) => Input::Binary(recent(link)),
-                Event::Pong(link) => Input::Pong(recent(link)),
+                Event::Text(link, kind) => ChannelInput::Text(recent(link), text[kind]),
+                Event::Binary(link) => ChannelInput::Binary(recent(link)),
+                Event::Pong(link) => ChannelInput::Pong(recent(link)),
                 Event::Lost(link, code, recycle) => {
                     let reason = if recycle { "NameRenewalFailed" } else { "" };
-                    Input::Lost { link: recent(link), code, reason }
+                    ChannelInput::Lost { link: recent(link), code, reason }
                 }
-                Event::RetryIn(ms) => Input::RetryIn(Duration::from_millis(ms)),
-                Event::Update(s) => Input::UpdateToken { value: token, expires_in: life(s) },
-                Event::Close => Input::Close,
-                Event::Start => Input::Start,
+                Event::RetryIn(ms) => ChannelInput::RetryIn(Duration::from_millis(ms)),
+                Event::Update(s) => ChannelInput::UpdateToken { value: token, expires_in: life(s) },
+                Event::Close => ChannelInput::Close,
+                Event::Start => ChannelInput::Start,
             };
             for action in machine.handle(now, input) {
                 match action {
-                    Action::Dial { link, .. } => {
+                    ChannelAction::Dial { link, .. } => {
                         prop_assert!(dialling.is_none(), "two dials in flight");
                         dialling = Some(link);
                         newest = link;
                     }
-                    Action::AbortDial(link) => {
+                    ChannelAction::AbortDial(link) => {
                         prop_assert_eq!(dialling.take(), Some(link));
                     }
-                    Action::RequestToken { .. } => asking = true,
-                    Action::Drop(link) => {
+                    ChannelAction::RequestToken { .. } => asking = true,
+                    ChannelAction::Drop(link) => {
                         prop_assert!(held_open.remove(&link), "dropped twice or never open");
                     }
-                    Action::Send(link, _) | Action::Ping(link) | Action::Pong(link) | Action::Disconnect(link) => {
+                    ChannelAction::Send(link, _) | ChannelAction::Ping(link) | ChannelAction::Pong(link) | ChannelAction::Disconnect(link) => {
                         prop_assert!(held_open.contains(&link), "used after it was dropped");
                     }
                     _ => {}

@@ -20,8 +20,6 @@ pub fn config() -> MachineConfig {
         keep_alive: KeepAlive::default(),
         reconnect: ReconnectConfig::default(),
         handshake_timeout: seconds(60),
-        close_timeout: seconds(5),
-        token_timeout: seconds(60),
         recycle_after: seconds(23 * 3600),
         channels: 1,
         tokens: Tokens::Provider,
@@ -135,7 +133,7 @@ impl Sim {
     }
 
     pub fn start(&mut self) {
-        self.input(Input::Start);
+        self.input(ChannelInput::Start);
     }
 
     pub fn up(&self) -> LinkId {
@@ -189,12 +187,12 @@ impl Sim {
 
     pub fn give_token(&mut self, token: &str, life: u64) {
         self.last_life = Some(seconds(life));
-        self.input(Input::Token { value: Secret::new(token), expires_in: Some(seconds(life)) });
+        self.input(ChannelInput::Token { value: Secret::new(token), expires_in: Some(seconds(life)) });
     }
 
     pub fn update_token(&mut self, token: &str, life: Option<Duration>) {
         self.last_life = life;
-        self.input(Input::UpdateToken { value: Secret::new(token), expires_in: life });
+        self.input(ChannelInput::UpdateToken { value: Secret::new(token), expires_in: life });
     }
 
     /// The relay closes the link that is up.
@@ -202,7 +200,7 @@ impl Sim {
         let link = self.up();
         self.links.retain(|(id, ..)| *id != link);
         self.note_gap();
-        self.input(Input::Lost { link, code, reason });
+        self.input(ChannelInput::Lost { link, code, reason });
     }
 
     fn note_gap(&mut self) {
@@ -233,11 +231,11 @@ impl Sim {
                     self.now = self.now.max(at);
                     self.links.retain(|(id, ..)| *id != link);
                     self.note_gap();
-                    self.input(Input::Lost { link, code: Some(code), reason: "NameRenewalFailed" });
+                    self.input(ChannelInput::Lost { link, code: Some(code), reason: "NameRenewalFailed" });
                 }
                 (Some(at), _) if at <= until => {
                     self.now = self.now.max(at);
-                    self.input(Input::Tick);
+                    self.input(ChannelInput::Tick);
                 }
                 _ => break,
             }
@@ -245,12 +243,12 @@ impl Sim {
         self.now = self.now.max(until);
     }
 
-    pub fn input(&mut self, input: Input<'_>) {
-        if let Input::Opened(link) = &input {
+    pub fn input(&mut self, input: ChannelInput<'_>) {
+        if let ChannelInput::Opened(link) = &input {
             self.dialling = self.dialling.filter(|dialling| dialling != link);
             self.links.push((*link, None, self.now));
         }
-        let mut actions: VecDeque<Action> = self.machine.handle(self.now, input).into();
+        let mut actions: VecDeque<ChannelAction> = self.machine.handle(self.now, input).into();
         while let Some(action) = actions.pop_front() {
             let answer = self.act(action);
             actions.extend(answer);
@@ -258,30 +256,30 @@ impl Sim {
         self.note_gap();
     }
 
-    fn act(&mut self, action: Action) -> Vec<Action> {
+    fn act(&mut self, action: ChannelAction) -> Vec<ChannelAction> {
         match action {
-            Action::Emit(event) => self.events.push(event),
-            Action::RequestToken { refresh, reason } => {
+            ChannelAction::Emit(event) => self.events.push(event),
+            ChannelAction::RequestToken { refresh, reason } => {
                 self.asked.push((refresh, reason));
                 self.asked_ever += 1;
                 return match (self.provider)(self.asked_ever, self.now) {
                     Answer::Token(token, life) => {
                         self.last_life = life;
-                        self.feed(Input::Token { value: Secret::new(token), expires_in: life })
+                        self.feed(ChannelInput::Token { value: Secret::new(token), expires_in: life })
                     }
                     Answer::Fail(terminal) => {
                         let error = RelayError::new(ErrorKind::Token, "no token");
-                        self.feed(Input::TokenFailed { error, terminal })
+                        self.feed(ChannelInput::TokenFailed { error, terminal })
                     }
                     Answer::Silence => Vec::new(),
                 };
             }
-            Action::Dial { link, token } => return self.dial(link, token),
-            Action::AbortDial(link) => {
+            ChannelAction::Dial { link, token } => return self.dial(link, token),
+            ChannelAction::AbortDial(link) => {
                 assert_eq!(self.dialling.take(), Some(link));
                 self.aborted += 1;
             }
-            Action::Send(link, text) => {
+            ChannelAction::Send(link, text) => {
                 let json: serde_json::Value = serde_json::from_str(&text).unwrap();
                 if let Some(token) = json["renewToken"]["token"].as_str() {
                     let end = self.last_life.map(|life| self.now + life);
@@ -291,35 +289,35 @@ impl Sim {
                     self.sent.push(text);
                 }
             }
-            Action::Ping(link) => {
+            ChannelAction::Ping(link) => {
                 self.pings += 1;
                 if !self.silent {
-                    return self.feed(Input::Pong(link));
+                    return self.feed(ChannelInput::Pong(link));
                 }
             }
-            Action::Pong(_) => {}
-            Action::Disconnect(link) => {
+            ChannelAction::Pong(_) => {}
+            ChannelAction::Disconnect(link) => {
                 self.disconnected.push(link);
                 self.links.retain(|(id, ..)| *id != link);
                 if !self.hang_on_disconnect {
-                    return self.feed(Input::Lost { link, code: Some(1000), reason: "" });
+                    return self.feed(ChannelInput::Lost { link, code: Some(1000), reason: "" });
                 }
             }
-            Action::Drop(link) => {
+            ChannelAction::Drop(link) => {
                 self.links.retain(|(id, ..)| *id != link);
                 self.dropped.push(link);
             }
-            Action::Offer { .. } => self.offers += 1,
-            Action::AnswerRequest { id, .. } => self.short.push(id),
+            ChannelAction::Offer { .. } => self.offers += 1,
+            ChannelAction::AnswerRequest { id, .. } => self.short.push(id),
         }
         Vec::new()
     }
 
-    fn feed(&mut self, input: Input<'_>) -> Vec<Action> {
+    fn feed(&mut self, input: ChannelInput<'_>) -> Vec<ChannelAction> {
         self.machine.handle(self.now, input)
     }
 
-    fn dial(&mut self, link: LinkId, token: Option<Secret>) -> Vec<Action> {
+    fn dial(&mut self, link: LinkId, token: Option<Secret>) -> Vec<ChannelAction> {
         assert!(self.dialling.is_none(), "two dials in flight");
         self.dials.push(self.now);
         self.dials_ever += 1;
@@ -330,16 +328,16 @@ impl Sim {
                 let end = self.last_life.map(|life| self.now + life);
                 self.links.push((link, end, self.now));
                 self.note_gap();
-                self.feed(Input::Opened(link))
+                self.feed(ChannelInput::Opened(link))
             }
             Verdict::OpenThenClose(code, reason) => {
-                let mut actions = self.feed(Input::Opened(link));
-                actions.extend(self.feed(Input::Lost { link, code: Some(code), reason: &reason }));
+                let mut actions = self.feed(ChannelInput::Opened(link));
+                actions.extend(self.feed(ChannelInput::Lost { link, code: Some(code), reason: &reason }));
                 actions
             }
-            Verdict::Fail(error) => self.feed(Input::DialFailed { link, error, retry_after: None }),
+            Verdict::Fail(error) => self.feed(ChannelInput::DialFailed { link, error, retry_after: None }),
             Verdict::FailAfter(error, retry_after) => {
-                self.feed(Input::DialFailed { link, error, retry_after })
+                self.feed(ChannelInput::DialFailed { link, error, retry_after })
             }
             Verdict::Hang => {
                 self.dialling = Some(link);

@@ -1,4 +1,4 @@
-//! One socket of a control channel: what is received, and what waits for a relay that does not read.
+//! One WebSocket of a control channel: what is received, and what waits for a relay that does not read.
 
 #![forbid(unsafe_code)]
 
@@ -17,7 +17,7 @@ const MAX_OUTBOX: usize = 1024;
 const MAX_OUTBOX_BYTES: usize = 1024 * 1024;
 
 /// One socket of the channel. There are two while a replacement takes over.
-pub(super) struct Link {
+pub(super) struct ControlSocket {
     pub(super) id: LinkId,
     socket: Socket,
     outbox: VecDeque<Message>,
@@ -39,7 +39,7 @@ pub(super) enum News {
     Broken(String),
 }
 
-impl Link {
+impl ControlSocket {
     pub(super) fn new(id: LinkId, socket: Socket) -> Self {
         Self {
             id,
