@@ -11,11 +11,8 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
 
 export declare class NativeEmulator {
   constructor()
-  /**
-   * Starts; gives `{"authority", "port"}` or `{"error"}`. `onEvent` gets each event as JSON, the last one of
-   * type `closed`.
-   */
-  start(options: string, onEvent: (event: string) => void): string
+  /** Starts. `onEvent` gets each event as JSON, the last one of type `closed`. */
+  start(options: string, onEvent: (event: string) => void): Place
   /** Begins to stop; the event `closed` tells the end. */
   close(force: boolean): void
   /** Turns the delivery of events on. */
@@ -42,8 +39,8 @@ export declare class NativeEngine {
   unref(): void
   /**
    * Moves up to `rows` records into `table` and their payloads into `intake`, which no program ever sees, and from
-   * there into `block`, from `from` on. Returns `used * 8192 + count * 4 + how it ended` (0 empty, 1 table full,
-   * 2 block full, 3 chunk).
+   * there into `block`, from `from` on. Returns three numbers in one: why it ended in the lowest two bits (0 empty,
+   * 1 table full, 2 block full, 3 chunk), the count of records in the next eleven, then that of bytes in `block`.
    */
   drain(table: Uint32Array, intake: Uint8Array, block: Uint8Array, from: number, rows: number): number
   /** The chunk that the next records are about, after a drain that ended with 3. */
@@ -94,28 +91,33 @@ export declare class NativeEngine {
   release(slot: number, into: Float64Array): number
   /** What is alive. */
   liveCounts(): LiveCounts
-  /** Starts a listener under `slot`; its events arrive as records. */
-  listen(slot: number, options: ListenOptions): void
+}
+
+/**
+ * A listener, and what the sockets that it accepts have in common. After its `closed` event there is nothing left that
+ * its methods could do; its counters stay what they were.
+ */
+export declare class NativeListener {
+  /** Starts a listener whose events arrive as records of `slot`. */
+  constructor(engine: NativeEngine, slot: number, options: ListenOptions)
   /** Dials the rendezvous of an offer under `socket`. False if the offer is gone. */
-  acceptOffer(slot: number, offer: number, socket: number, protocol?: string | undefined | null, headers?: Array<string> | undefined | null): boolean
+  accept(offer: number, socket: number, protocol?: string | undefined | null, headers?: Array<string> | undefined | null): boolean
   /** Turns a sender away through the relay. */
-  rejectOffer(slot: number, offer: number, status: number, reason: string): void
+  reject(offer: number, status: number, reason: string): void
   /** Answers a `host` event. */
-  admitHost(slot: number, question: number, admitted: boolean): void
+  admitHost(question: number, admitted: boolean): void
   /** Answers a `token` event. */
-  provideToken(slot: number, token: string): void
+  provideToken(token: string): void
   /** Answers a `token` event with a failure. */
-  failToken(slot: number, message: string): void
+  failToken(message: string): void
   /** Puts a new token to use. */
-  updateToken(slot: number, token: string): void
+  updateToken(token: string): void
   /** Names the delay of the retry that was announced, in milliseconds. */
-  retryIn(slot: number, channel: number, delay: number): void
+  retryIn(channel: number, delay: number): void
   /** Takes the listener down; its `closed` event says when that is done. */
-  closeListener(slot: number, drain: number): void
+  close(): void
   /** The listener's counters as JSON. */
-  listenerStats(slot: number): string
-  /** Frees the slot after the `closed` event. */
-  releaseListener(slot: number): void
+  stats(): string
 }
 
 /** Trust, identity and the sessions to resume. Connections that use it keep what they need of it. */
@@ -250,6 +252,14 @@ export declare function panicOnce(name: string): boolean
 
 /** Takes a connection string apart. */
 export declare function parseConnectionString(text: string): ConnectionStringProperties
+
+/** Where it is reached. */
+export interface Place {
+  /** `host:port`. */
+  authority: string
+  /** The bound port. */
+  port: number
+}
 
 /** What is wrong with the URL of a proxy: "its port …". Nothing if it can be used. */
 export declare function proxyFault(url: string): string | null

@@ -837,6 +837,7 @@ module.exports.__napiBindingTarget = __napiStampBindingTarget(nativeBinding, __n
 module.exports = nativeBinding
 module.exports.NativeEmulator = nativeBinding.NativeEmulator
 module.exports.NativeEngine = nativeBinding.NativeEngine
+module.exports.NativeListener = nativeBinding.NativeListener
 module.exports.NativeTlsContext = nativeBinding.NativeTlsContext
 module.exports.appendRelayToken = nativeBinding.appendRelayToken
 module.exports.chooseProxy = nativeBinding.chooseProxy

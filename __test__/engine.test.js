@@ -262,10 +262,16 @@ describe('slots', () => {
       handshakeTimeout: 0,
       limits: { maxPayload: 0, maxFragments: 0, skipUtf8: false, highWater: 1 << 20, maxBacklog: 0 }
     };
-    const listener = { accept: (id, socket) => engine.native.dial(socket._slot, dial) };
+    const listener = {
+      accept(id, slot) {
+        engine.native.dial(slot, dial);
+        return true;
+      }
+    };
     const error = await new Promise((resolve) => {
       acceptSocket(listener, 1, {
         address: 'ws://relay/',
+        headers: [],
         traits: socketTraits(readSocketOptions(), { fail: (_, error) => resolve(error) })
       });
     });

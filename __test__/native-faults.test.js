@@ -7,6 +7,7 @@ const { once } = require('node:events');
 const { RelayedServer, RelayedWebSocket, connectRelayed, relayedConnect } = require('..');
 const { RelayEmulator } = require('../emulator.js');
 const { getEngine } = require('../lib/engine/engine.js');
+const native = require('../lib/shared/native.js');
 
 const engine = getEngine();
 let relay;
@@ -23,8 +24,8 @@ afterEach(async () => {
   await relay.close({ force: true });
 });
 
-function breakNative(name) {
-  spy = jest.spyOn(engine.native, name).mockImplementation(() => {
+function breakNative(object, name) {
+  spy = jest.spyOn(object, name).mockImplementation(() => {
     throw new Error('the addon threw');
   });
 }
@@ -34,9 +35,9 @@ const kept = () => [engine.owners.filter(Boolean).length, engine.references];
 
 const credentials = () => ({ keyName: relay.keyName, key: relay.key });
 
-test('listen: the constructor throws', () => {
+test('NativeListener: the constructor throws', () => {
   const before = kept();
-  breakNative('listen');
+  breakNative(native, 'NativeListener');
   for (let count = 0; count < 3; count++) {
     expect(() => new RelayedServer({ server: relay.listenUri(), ...credentials() })).toThrow(
       'the addon threw'
@@ -47,7 +48,7 @@ test('listen: the constructor throws', () => {
 
 test('dial: the constructor throws', () => {
   const before = kept();
-  breakNative('dial');
+  breakNative(engine.native, 'dial');
   expect(() => new RelayedWebSocket('ws://127.0.0.1:1')).toThrow('the addon threw');
   expect(() => relayedConnect(relay.sendUri(), credentials())).toThrow('the addon threw');
   expect(kept()).toEqual(before);
@@ -55,7 +56,7 @@ test('dial: the constructor throws', () => {
 
 test('dial, once the token has come: the error of the socket', async () => {
   const before = kept();
-  breakNative('dial');
+  breakNative(engine.native, 'dial');
   const socket = relayedConnect(relay.sendUri(), { token: async () => 'late' });
   const events = [];
   socket.on('error', (error) => events.push(error.message));
@@ -66,11 +67,11 @@ test('dial, once the token has come: the error of the socket', async () => {
   expect(kept()).toEqual(before);
 });
 
-test('acceptOffer: a rendezvousError, and the sender gets a 500', async () => {
+test('accept: a rendezvousError, and the sender gets a 500', async () => {
   server = new RelayedServer({ server: relay.listenUri(), ...credentials() });
   await once(server, 'listening');
   const before = kept();
-  breakNative('acceptOffer');
+  breakNative(native.NativeListener.prototype, 'accept');
   const failed = once(server, 'rendezvousError');
   const sender = relayedConnect(relay.sendUri(), credentials());
   const [error] = await new Promise((resolve) => sender.on('error', (...given) => resolve(given)));

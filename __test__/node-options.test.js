@@ -6,6 +6,7 @@ const { once } = require('node:events');
 const { readFileSync } = require('node:fs');
 const https = require('node:https');
 const path = require('node:path');
+const { inspect } = require('node:util');
 
 const { RelayedWebSocket, WebSocketServer, relayedConnect } = require('..');
 
@@ -128,4 +129,41 @@ test('finishRequest has its say after the token', async () => {
   const socket = late(() => Promise.resolve('a late token'), { finishRequest });
   await once(socket, 'open');
   socket.terminate();
+});
+
+test.each([
+  ["ws's engine", { agent: new https.Agent() }],
+  ['the native engine', {}]
+])('a program sees one class, derives from it and patches it: %s', async (_, options) => {
+  class Loud extends RelayedWebSocket {
+    calls = [];
+
+    send(data, ...rest) {
+      super.send(`${data}!`, ...rest);
+    }
+
+    emitClose() {
+      this.calls.push('emitClose');
+      super.emitClose();
+    }
+  }
+  const patched = jest.spyOn(RelayedWebSocket.prototype, 'close');
+  const socket = new Loud(url, { ca: pem('cert'), ...options });
+  expect(socket).toBeInstanceOf(RelayedWebSocket);
+  expect(Object.getPrototypeOf(socket)).toBe(Loud.prototype);
+  await once(socket, 'open');
+  socket.send('hello', () => socket.calls.push('sent'));
+  expect(String((await once(socket, 'message'))[0])).toBe('hello!');
+  socket.close(1000);
+  await once(socket, 'close');
+  expect(socket.calls).toEqual(['sent', 'emitClose']);
+  expect(patched).toHaveBeenCalledWith(1000);
+  patched.mockRestore();
+
+  const plain = new RelayedWebSocket(url, { ca: pem('cert'), ...options });
+  expect(plain.constructor).toBe(RelayedWebSocket);
+  expect(inspect(plain)).toMatch(/^RelayedWebSocket \{/);
+  await once(plain, 'open');
+  plain.terminate();
+  await once(plain, 'close');
 });

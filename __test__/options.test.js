@@ -2,7 +2,7 @@
 
 const { inspect } = require('node:util');
 
-const { readCredentials, readServerOptions } = require('../lib/shared/options');
+const { readSenderOptions, readServerOptions } = require('../lib/shared/options');
 
 const SERVER = 'wss://ns.test:443/$hc/hyco?sb-hc-action=listen';
 const read = (options) => readServerOptions({ server: SERVER, token: 'secret-token', ...options }).settings;
@@ -123,9 +123,9 @@ test('printing the settings shows no credential', () => {
 });
 
 test('a sender may have no credential at all', () => {
-  expect(readCredentials({})).toBeUndefined();
-  expect(readCredentials({ token: 'x' })).toMatchObject({ token: 'x' });
-  expect(() => readCredentials({ token: 4 })).toThrow(
+  expect(readSenderOptions({}).credentials).toBeUndefined();
+  expect(readSenderOptions({ token: 'x' }).credentials).toMatchObject({ token: 'x' });
+  expect(() => readSenderOptions({ token: 4 })).toThrow(
     expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' })
   );
 });

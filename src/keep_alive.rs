@@ -7,6 +7,37 @@ use std::time::Duration;
 /// A deadline that was seen later than by this part of the patience was not just missed: we did not run.
 const NOTICEABLE: u32 = 8;
 
+/// What is sent to keep a connection alive.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum KeepAliveMode {
+    /// A WebSocket ping, which the peer answers.
+    #[default]
+    Ping,
+    /// An unsolicited pong, for peers that take pings amiss; nothing answers it.
+    Pong,
+}
+
+/// How an idle connection is kept alive, and how long it may stay silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeepAlive {
+    /// Time between two pings.
+    pub interval: Duration,
+    /// The connection is dead after this long without any inbound frame, see [`patience`]; zero switches that off.
+    pub timeout: Duration,
+    /// What is sent.
+    pub mode: KeepAliveMode,
+}
+
+impl Default for KeepAlive {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(30),
+            timeout: Duration::from_secs(60),
+            mode: KeepAliveMode::Ping,
+        }
+    }
+}
+
 /// The silence after which a peer is dead; `None` where `timeout` is zero, for never. A peer that is pinged each
 /// `interval` has been so, and has had half an interval to answer.
 pub fn patience(timeout: Duration, interval: Duration, pings: bool) -> Option<Duration> {

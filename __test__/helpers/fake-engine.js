@@ -11,7 +11,7 @@ const { EventEmitter } = require('node:events');
 
 const opened = [];
 
-/** The native listener's handle, which remembers what it was asked. */
+/** The handle and the native listener in one, which remembers what it was asked. */
 class FakeListener {
   constructor(config, owner) {
     this.config = config;
@@ -24,6 +24,10 @@ class FakeListener {
     this.expired = new Set();
     this.referenced = true;
     this.closes = 0;
+  }
+
+  get native() {
+    return this;
   }
 
   /** Reports an event to the server. */
@@ -78,7 +82,7 @@ class FakeListener {
     this.calls.push(['admitHost', question, admitted]);
   }
 
-  retryIn(delay, channel) {
+  retryIn(channel, delay) {
     this.calls.push(['retryIn', delay, channel]);
   }
 
@@ -91,7 +95,7 @@ class FakeListener {
   }
 
   stats() {
-    return { rtt: 5 };
+    return JSON.stringify({ rtt: 5 });
   }
 
   close() {
@@ -124,7 +128,7 @@ class FakeSocket extends EventEmitter {
     this.dialled = request;
   }
 
-  _abandon(error) {
+  _abort(error) {
     this.readyState = 2;
     process.nextTick(() => {
       this.emit('error', error);
@@ -165,9 +169,7 @@ FakeSocket.CONNECTING = 0;
 
 function acceptSocket(listener, offerId, accept) {
   if (listener.fault !== undefined) throw listener.fault;
-  if (listener.expired.has(offerId)) {
-    throw Object.assign(new Error('The offer has expired'), { code: 'ERR_HYCO_TIMEOUT' });
-  }
+  if (listener.expired.has(offerId)) return undefined;
   const socket = new FakeSocket(accept.address);
   listener.dials.set(offerId, {
     accept,

@@ -16,7 +16,7 @@ const sources = readdirSync(FOLDER)
   .filter((name) => name.endsWith('.rs'))
   .map((name) => readFileSync(path.join(FOLDER, name), 'utf8'));
 const names = sources.flatMap((source) =>
-  [...source.matchAll(/\b(?:guard|attempt|with|with_listener)\("(\w+)"/g)].map(([, name]) => name)
+  [...source.matchAll(/\b(?:guard|attempt|with)\("(\w+)"/g)].map(([, name]) => name)
 );
 
 /** Where nobody is left to be struck, it is only asked once more, or whoever waits gives up by itself. */
@@ -30,7 +30,6 @@ const SILENT = new Set([
   'listenerStats',
   'panicOnce',
   'release',
-  'releaseListener',
   'unref'
 ]);
 

@@ -4,6 +4,8 @@ const { readFileSync } = require('node:fs');
 const { resolve } = require('node:path');
 const { parseArgs } = require('node:util');
 
+const { stopped } = require('./output.js');
+
 const summary = 'runs a relay for development and tests on this machine';
 
 const help = `Usage: hyco-ws-rs emulator [options]
@@ -42,7 +44,7 @@ const OPTIONS = {
  */
 async function run(args) {
   const { values } = parseArgs({ args, options: OPTIONS, strict: true });
-  const { RelayEmulator } = require('../../emulator.js');
+  const { RelayEmulator } = require('../emulator/relay-emulator.js');
   const relay = await RelayEmulator.start(toOptions(values));
   // Whoever reads the output may send the signal at once.
   const signal = stopped();
@@ -110,12 +112,6 @@ function assignment(name, value) {
   if (process.platform === 'win32') return `set "${name}=${value}"`;
   const plain = /^[\w./:=+@-]+$/.test(value);
   return `export ${name}=${plain ? value : `'${value.replaceAll("'", "'\\''")}'`}`;
-}
-
-function stopped() {
-  return new Promise((settle) => {
-    for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, settle);
-  });
 }
 
 module.exports = { summary, help, run };

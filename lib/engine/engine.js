@@ -232,7 +232,7 @@ class Engine {
     this.fetched = time;
     let result;
     try {
-      // used * 8192 + count * 4 + how it ended
+      // Bytes in the block, then eleven bits for the count of records and two for why it ended.
       result = this.native.drain(this.table, this.intake, this.block, this.blockUsed, this.portion);
       this.failing = false;
     } catch (error) {

@@ -1,6 +1,6 @@
 'use strict';
 
-/** What crosses the border in tables, both ways, as `src/socket/delivery.rs` and `src/node/engine.rs` number it. */
+/** What crosses the border in tables, both ways, as `src/socket/delivery/record.rs` and `src/node/engine.rs` number it. */
 
 /** Words of a record: slot, meta, offset, length. Meta is kind | flags << 8 | detail << 16. */
 const WORDS = 4;

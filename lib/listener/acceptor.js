@@ -55,8 +55,8 @@ class Acceptor {
     this.onChange = onChange;
     /** What all of its sockets have in common. */
     this.traits = socketTraits(settings, this);
-    /** The listener's handle; set when it is open. */
-    this.handle = undefined;
+    /** The native listener; set when it is open. */
+    this.native = undefined;
     /** New offers are answered 503. */
     this.refusing = false;
     /** What opens now is closed again. */
@@ -155,7 +155,7 @@ class Acceptor {
       const asked = this.pending.get(offer);
       if (asked !== undefined) asked.hostError = error;
     }
-    this.handle.admitHost(id, admitted);
+    this.native.admitHost(id, admitted);
   }
 
   /** Lets the sender in, as soon as there are few enough dials under way; `acceptTimeout` goes on meanwhile. */
@@ -175,7 +175,7 @@ class Acceptor {
 
   /** Asks for headers, then dials the rendezvous. */
   accept(offer) {
-    const { server, handle, traits } = this;
+    const { server, native, traits } = this;
     const headers = [];
     if (server.listenerCount('headers') > 0) {
       try {
@@ -191,12 +191,13 @@ class Acceptor {
       offer.socket = true;
       this.dialing++;
       const { address, protocol } = offer;
-      offer.socket = acceptSocket(handle, offer.id, { address, protocol, headers, traits, offer });
+      const socket = acceptSocket(native, offer.id, { address, protocol, headers, traits, offer });
+      // The verdict and the limit came at the same time, and the engine's report of it is on its way.
+      if (socket === undefined) return this.expired(offer);
+      offer.socket = socket;
     } catch (error) {
       if (offer.settled) throw error;
-      // The verdict and the limit came at the same time, and the engine's report of it is on its way.
-      if (error.code === 'ERR_HYCO_TIMEOUT') return this.expired(offer);
-      handle.reject(offer.id, 500, STATUS_CODES[500]);
+      native.reject(offer.id, 500, STATUS_CODES[500]);
       this.fail(offer, error);
     }
   }
@@ -232,7 +233,7 @@ class Acceptor {
   reject(offer, statusCode, reason) {
     if (offer.settled || offer.socket !== undefined) return;
     reason = String(reason || STATUS_CODES[statusCode] || '');
-    this.handle.reject(offer.id, Number(statusCode), reason);
+    this.native.reject(offer.id, Number(statusCode), reason);
     this.settle(offer, 'rejected', { statusCode, reason });
   }
 

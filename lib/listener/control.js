@@ -51,7 +51,9 @@ class Control {
     this.lastError = undefined;
     this.warned = false;
     this.counters = { listening: 0, reconnects: 0, malformed: 0, renewals: 0 };
-    this.handle = acceptor.handle = openListener(this.config(), this);
+    this.handle = openListener(this.config(), this);
+    /** The listener itself. */
+    this.native = acceptor.native = this.handle.native;
   }
 
   config() {
@@ -158,7 +160,7 @@ class Control {
     if (policy === undefined) return undefined;
     const delay = policy(attempt, error);
     if (!(typeof delay === 'number' && delay >= 0 && delay < 2 ** 31)) return undefined;
-    this.handle.retryIn(delay, channel);
+    this.native.retryIn(channel, delay);
     return delay;
   }
 
@@ -218,17 +220,17 @@ class Control {
     } catch {
       // Asking below fails with it, too, and in the right form.
     }
-    if (token !== undefined) return this.handle.provideToken(token);
+    if (token !== undefined) return this.native.provideToken(String(token));
     tokens.get({ refresh, signal: this.asking.signal }).then(
       (given) => {
         this.tokenError = undefined;
-        if (!this.closed) this.handle.provideToken(given);
+        if (!this.closed) this.native.provideToken(String(given));
       },
       (error) => {
         if (this.closed) return;
         this.tokenError = error;
         if (!this.closeCalled) diagnostics.publish('token:failed', { server: this.server, error });
-        this.handle.failToken(error.message);
+        this.native.failToken(error.message);
       }
     );
   }
@@ -237,7 +239,7 @@ class Control {
     this.tokens.update(token);
     // Somebody went offline over the old one, perhaps.
     if (this.referenced) this.handle.ref();
-    this.handle.updateToken(token);
+    this.native.updateToken(token);
   }
 
   ref() {
@@ -256,7 +258,7 @@ class Control {
     this.asking.abort();
     // One that went offline was let go of; whoever waits for `close` wants to see it.
     if (this.referenced) this.handle.ref();
-    this.handle.close();
+    this.native.close();
   }
 
   tell(name, info) {

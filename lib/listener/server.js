@@ -190,7 +190,7 @@ class Methods extends EventEmitter {
    */
   stats() {
     const { acceptor, control } = this[kInner];
-    const { turnedAway = 0, ...engine } = control.handle.stats();
+    const { turnedAway = 0, ...engine } = JSON.parse(control.native.stats());
     return {
       ...engine,
       ...control.counters,

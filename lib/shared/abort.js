@@ -18,7 +18,7 @@ function abortError(signal) {
  */
 function obey(socket, signal) {
   const onAbort = () => {
-    if (socket.readyState === socket.CONNECTING) socket._abandon(abortError(signal));
+    if (socket.readyState === socket.CONNECTING) socket._abort(abortError(signal));
     else socket.close(1001);
   };
   if (signal.aborted) {

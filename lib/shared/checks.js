@@ -154,7 +154,7 @@ function readTable(table, given, prefix) {
     const [fallback, read] = table[name];
     const value = given[name] ?? fallback;
     if (value === undefined) result[name] = undefined;
-    else result[name] = read(value === REQUIRED ? undefined : value, prefix + name);
+    else result[name] = read(value === REQUIRED ? given[name] : value, prefix + name);
   }
   return result;
 }

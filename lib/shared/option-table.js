@@ -86,7 +86,9 @@ const PEM_PAIR = { cert: [REQUIRED, own.pemText], key: [REQUIRED, own.pemText] }
  * - `sender`: `relayedConnect()`, and a socket has nothing of it;
  * - `socket`: `RelayedWebSocket` on the native engine. What is ws's goes by ws's rules, which refuse little;
  * - `node`: `RelayedWebSocket`, which goes to ws's engine for it;
- * - `emulator`: `RelayEmulator`.
+ * - `emulator`: `RelayEmulator`;
+ * - `ignored`: nobody. They are hyco-ws's or ws's, have nothing to act on here and harm nobody;
+ * - `foreign`: nobody, but ws or Node would take them of a sender.
  */
 const OPTIONS = {
   server: { listener: [REQUIRED, own.server] },
@@ -98,7 +100,11 @@ const OPTIONS = {
   credential: { listener: [undefined, own.credential], sender: [undefined, own.credential] },
   id: { listener: [undefined, own.id] },
   path: { listener: [undefined, check.string], sender: ANY },
-  signal: { listener: [undefined, check.signal], socket: [undefined, check.signal] },
+  signal: {
+    listener: [undefined, check.signal],
+    sender: [undefined, check.signal],
+    socket: [undefined, check.signal]
+  },
   verifyClient: { listener: [undefined, check.function] },
   handleProtocols: { listener: [undefined, check.function] },
   clientTracking: { listener: [true, check.truth] },
@@ -181,8 +187,8 @@ const OPTIONS = {
   session: { node: ANY },
   sigalgs: { node: ANY },
 
-  host: { emulator: ['127.0.0.1', check.word] },
-  port: { emulator: [0, check.integer(0, 65_535)] },
+  host: { emulator: ['127.0.0.1', check.word], ignored: ANY },
+  port: { emulator: [0, check.integer(0, 65_535)], ignored: ANY },
   publicHost: { emulator: [undefined, own.publicHost] },
   hybridConnections: { emulator: [[{ path: 'hyco' }], listOf(own.hybridConnection(HYBRID_CONNECTION))] },
   sharedAccessPolicies: { emulator: [[{}], listOf(group(POLICY))] },
@@ -195,13 +201,31 @@ const OPTIONS = {
   // Of an emulator's times the only one that 0 switches off; elsewhere it means "at once".
   recycleAfter: { emulator: [86_400_000, (value, name) => own.wholeTime(value === false ? 0 : value, name)] },
   grantExtensions: { emulator: [false, check.boolean] },
-  carryCloseCodes: { emulator: [true, check.boolean] }
+  carryCloseCodes: { emulator: [true, check.boolean] },
+
+  disableHixie: { ignored: ANY },
+  backlog: { ignored: ANY },
+  maxBufferedChunks: { ignored: ANY },
+  noServer: { ignored: ANY },
+
+  autoSelectFamily: { foreign: ANY },
+  enableTrace: { foreign: ANY },
+  hints: { foreign: ANY },
+  honorCipherOrder: { foreign: ANY },
+  hostname: { foreign: ANY },
+  keepAliveInitialDelay: { foreign: ANY },
+  method: { foreign: ANY },
+  minDHSize: { foreign: ANY },
+  noDelay: { foreign: ANY },
+  setHost: { foreign: ANY },
+  socketPath: { foreign: ANY },
+  timeout: { foreign: ANY }
 };
 
 /**
  * The part of the table that one reader goes by.
  *
- * @param {'listener'|'sender'|'socket'|'node'|'emulator'} reader
+ * @param {'listener'|'sender'|'socket'|'node'|'emulator'|'ignored'|'foreign'} reader
  * @return {Object<string, [unknown, function]>} Name: [default, check]
  */
 function optionsOf(reader) {

@@ -14,38 +14,12 @@ const LISTENER = optionsOf('listener');
 const SENDER = optionsOf('sender');
 const SOCKET = optionsOf('socket');
 const EMULATOR = optionsOf('emulator');
-const { token, keyName, key, tokenLifetime, credential } = SENDER;
-const CREDENTIALS = { token, keyName, key, tokenLifetime, credential };
-
-/** Options of hyco-ws and ws that have nothing to act on here and harm nobody. */
-const IGNORED = new Set(['disableHixie', 'backlog', 'maxBufferedChunks', 'host', 'port', 'noServer']);
-
-/** What ws or Node would take of a sender's options; nothing that is misspelt. */
-const FOREIGN = [
-  ...IGNORED,
-  'autoSelectFamily',
-  'enableTrace',
-  'hints',
-  'honorCipherOrder',
-  'hostname',
-  'keepAliveInitialDelay',
-  'method',
-  'minDHSize',
-  'noDelay',
-  'setHost',
-  'socketPath',
-  'timeout'
-];
+const IGNORED = optionsOf('ignored');
 
 /** What may be among the options, by who is called. */
 const KNOWN = {
   RelayedServer: LISTENER,
-  relayedConnect: {
-    ...Object.fromEntries(FOREIGN.map((name) => [name, []])),
-    ...optionsOf('node'),
-    ...SOCKET,
-    ...SENDER
-  },
+  relayedConnect: { ...IGNORED, ...optionsOf('foreign'), ...optionsOf('node'), ...SOCKET, ...SENDER },
   RelayEmulator: EMULATOR
 };
 
@@ -116,15 +90,21 @@ function completeCredentials(settings) {
 }
 
 /**
- * The credentials among the options of `relayedConnect()`.
+ * The options of `relayedConnect()`.
  *
  * @param {object} given
- * @return {object|undefined} `undefined` if there are none, which some hybrid connections allow
+ * @return {{credentials: object|undefined, signal: AbortSignal|undefined, rest: object}} Without credentials where there
+ *     are none, which some hybrid connections allow; `rest` is the socket's, as it was given
  * @throws {TypeError} as `readServerOptions()`
  */
-function readCredentials(given) {
-  const credentials = readTable(CREDENTIALS, given, 'options.');
-  return completeCredentials(credentials) ? credentials : undefined;
+function readSenderOptions(given) {
+  const rest = { ...given };
+  // `key` is also ws's name of the TLS client key; a SAS key has a keyName.
+  const ofRule = (given.keyName ?? undefined) !== undefined;
+  for (const name of Object.keys(SENDER)) if (name !== 'key' || ofRule) delete rest[name];
+  const table = ofRule ? SENDER : { ...SENDER, key: [undefined, () => undefined] };
+  const { signal, ...credentials } = readTable(table, given, 'options.');
+  return { credentials: completeCredentials(credentials) ? credentials : undefined, signal, rest };
 }
 
 /**
@@ -138,16 +118,25 @@ function readSocketOptions(given) {
   return readTable(SOCKET, given ?? {}, 'options.');
 }
 
-/** @param {object} given @return {object} The emulator's options with their defaults, as `readServerOptions()` */
+/**
+ * The options of an emulator, with their defaults.
+ *
+ * @param {object} [given]
+ * @return {object} Plain data for the native side
+ * @throws {TypeError} as `readServerOptions()`
+ */
 function readEmulatorOptions(given) {
-  return readTable(EMULATOR, check.object(given ?? {}, 'options'), 'options.');
+  given = check.object(given ?? {}, 'options');
+  const settings = readTable(EMULATOR, given, 'options.');
+  warnOfMisspelt('RelayEmulator', given);
+  return settings;
 }
 
 function unknownNames(given, table, prefix = '') {
   const unknown = [];
   for (const name of Object.keys(given)) {
     if (!Object.hasOwn(table, name)) {
-      if (prefix !== '' || !IGNORED.has(name)) unknown.push(prefix + name);
+      if (prefix !== '' || !Object.hasOwn(IGNORED, name)) unknown.push(prefix + name);
       continue;
     }
     const inner = table[name][1]?.table;
@@ -190,8 +179,8 @@ function nearestTo(path, table) {
 }
 
 module.exports = {
-  readCredentials,
   readEmulatorOptions,
+  readSenderOptions,
   readServerOptions,
   readSocketOptions,
   warnOfMisspelt

@@ -4,12 +4,10 @@
 
 const { obey } = require('../shared/abort');
 const { isConnectionString, readConnectionString, readRelayUri } = require('../shared/address');
-const { check } = require('../shared/checks');
-const { nextTick, setImmediate } = require('../shared/clock');
+const { nextTick } = require('../shared/clock');
 const { invalidArgType, invalidArgValue } = require('../shared/errors');
 const { TOKEN_HEADER, addToken } = require('./dial');
-const { readCredentials, warnOfMisspelt } = require('../shared/options');
-const { releaseHeld } = require('./receiving');
+const { readSenderOptions, warnOfMisspelt } = require('../shared/options');
 const { RelayedWebSocket } = require('./socket');
 const { TokenSource } = require('../shared/token-source');
 
@@ -58,12 +56,12 @@ function dialWith(socket, relay, token) {
     addToken(request);
     socket._dial(request);
   } catch (error) {
-    socket._abandon(error);
+    socket._abort(error);
   }
 }
 
 function giveUp(socket, error) {
-  if (socket.readyState === RelayedWebSocket.CONNECTING) socket._abandon(error);
+  if (socket.readyState === RelayedWebSocket.CONNECTING) socket._abort(error);
 }
 
 /**
@@ -92,16 +90,9 @@ function relayedConnect(address, token, fn) {
   }
   const given = readArguments(token);
   const { target, bare, options } = destination(address, given);
-  const { token: secret, credential, keyName, tokenLifetime, protocols, headers, signal, ...rest } = options;
-  const abort = (signal ?? undefined) === undefined ? undefined : check.signal(signal, 'options.signal');
-  const secrets = { token: secret, credential, keyName, tokenLifetime };
-  // `key` is also ws's name of the TLS client key; a SAS key has a keyName.
-  if (keyName !== undefined && keyName !== null) {
-    secrets.key = rest.key;
-    delete rest.key;
-  }
-  const credentials = readCredentials(secrets);
-  const settings = { ...rest, relay: {}, headers: { ...headers } };
+  const { credentials, signal, rest } = readSenderOptions(options);
+  const { protocols, headers, ...others } = rest;
+  const settings = { ...others, relay: {}, headers: { ...headers } };
   warnOfMisspelt('relayedConnect', given);
 
   let socket;
@@ -117,7 +108,7 @@ function relayedConnect(address, token, fn) {
         : new RelayedWebSocket(target, list(protocols), settings);
   }
   if (typeof fn === 'function') socket.once('open', () => fn(socket));
-  if (abort !== undefined) obey(socket, abort);
+  if (signal !== undefined) obey(socket, signal);
   return socket;
 }
 
@@ -134,23 +125,12 @@ async function connectRelayed(address, token) {
     socket.once('error', reject);
     socket.once('open', () => {
       socket.off('error', reject);
-      holdForATurn(socket);
+      // Messages that came with the same packet would be gone before anybody has looked at the socket.
+      socket._holdForATurn();
       resolve();
     });
   });
   return socket;
-}
-
-/** Messages that came with the same packet would be gone before anybody has looked at the socket. */
-function holdForATurn(socket) {
-  if (socket._engine === undefined) {
-    socket.pause();
-    setImmediate(() => socket.resume());
-    return;
-  }
-  // Not `pause()`, which the program may call itself meanwhile.
-  socket._held ??= [];
-  setImmediate(releaseHeld, socket);
 }
 
 function destination(address, options) {

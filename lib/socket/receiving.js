@@ -26,7 +26,6 @@ const CLOSED_COMPRESSING = 'The socket was closed while data was being compresse
 class ReceivingSocket extends SendingSocket {
   /** Stops `message`, `ping`, `pong` and `close`; TCP pushes back to the sender. */
   pause() {
-    if (this._engine === undefined) return super.pause();
     if (this._readyState === CONNECTING || this._readyState === CLOSED) return;
     this._paused = true;
     this._held ??= [];
@@ -35,13 +34,18 @@ class ReceivingSocket extends SendingSocket {
 
   /** Goes on after `pause()`. */
   resume() {
-    if (this._engine === undefined) return super.resume();
     if (this._readyState === CONNECTING || this._readyState === CLOSED) return;
     this._paused = false;
     this._marks &= ~Mark.STALLED;
     this._engine.native.resume(this._slot);
     // As from a stream, what has been held comes with the next tick.
     nextTick(releaseHeld, this);
+  }
+
+  /** Holds what comes until the code behind an `await` has looked at the socket. Not `pause()`, which is the program's. */
+  _holdForATurn() {
+    this._held ??= [];
+    setImmediate(releaseHeld, this);
   }
 
   /** One record from the engine. */

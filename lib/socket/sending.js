@@ -13,7 +13,6 @@ const { Context, bindCallback } = require('../shared/context');
 const { NO_BYTES, getEngine } = require('../engine/engine');
 const { closePayload, isBlob, toBytes } = require('./payload');
 const { Frame } = require('../engine/records');
-const { redactError } = require('../shared/redact');
 const { SocketFacade } = require('./facade');
 const { Mark, NO_EXTENSIONS, NO_TRAITS, Sends } = require('./state');
 
@@ -33,18 +32,7 @@ class SendingSocket extends WebSocket {
   #url;
   #context;
 
-  /**
-   * @param {Array} [nodeArguments] What ws's own engine is to be constructed with, where it has to do the work
-   */
-  constructor(nodeArguments) {
-    if (nodeArguments !== undefined) {
-      try {
-        super(...nodeArguments);
-      } catch (error) {
-        throw redactError(error);
-      }
-      return;
-    }
+  constructor() {
     super(null, undefined, { autoPong: false });
     this._isServer = false;
     this._extensions = NO_EXTENSIONS;
@@ -92,12 +80,10 @@ class SendingSocket extends WebSocket {
 
   set _url(url) {
     if (#url in this) this.#url = url;
-    // ws's own engine begins while the base class constructs.
-    else Object.defineProperty(this, '_url', { value: url, configurable: true, writable: true });
+    else this._keep('_url', url);
   }
 
   get bufferedAmount() {
-    if (this._engine === undefined) return super.bufferedAmount;
     const compressing = this._sends === null ? 0 : this._sends.compressing;
     if (this._slot < 0) return this._bufferedAmount + compressing;
     this._engine.flush();
@@ -106,7 +92,6 @@ class SendingSocket extends WebSocket {
 
   /** What programs touch of the network socket behind a WebSocket; `null` until there is one. */
   get _socket() {
-    if (this._engine === undefined) return this._nodeSocket;
     if (!(this._marks & Mark.OPENED)) return null;
     return (this._facade ??= new SocketFacade(this, {
       secure: (this._marks & Mark.SECURE) !== 0,
@@ -115,9 +100,14 @@ class SendingSocket extends WebSocket {
     }));
   }
 
-  // The base class assigns it: `null` when it constructs, and Node's socket where it is the engine.
+  // The base class assigns `null` when it constructs, and Node's socket where its own engine does the work.
   set _socket(socket) {
-    if (socket !== null) this._nodeSocket = socket;
+    if (socket !== null) this._keep('_socket', socket);
+  }
+
+  /** Keeps what ws's own engine keeps under a name that is an accessor here. */
+  _keep(name, value) {
+    Object.defineProperty(this, name, { value, configurable: true, writable: true });
   }
 
   /** Both ends of the connection, as `local remote`, each `host:port` or empty. */
@@ -155,7 +145,6 @@ class SendingSocket extends WebSocket {
   }
 
   _sendAny(data, options, cb) {
-    if (this._engine === undefined) return super.send(data, options, cb);
     if (this._readyState === CONNECTING) throw notOpen(this);
     if (typeof options === 'function') {
       cb = options;
@@ -178,7 +167,6 @@ class SendingSocket extends WebSocket {
    * @param {function(Error=): void} [cb]
    */
   ping(data, mask, cb) {
-    if (this._engine === undefined) return super.ping(data, mask, cb);
     this._control(Opcode.PING, data, mask, cb);
   }
 
@@ -190,7 +178,6 @@ class SendingSocket extends WebSocket {
    * @param {function(Error=): void} [cb]
    */
   pong(data, mask, cb) {
-    if (this._engine === undefined) return super.pong(data, mask, cb);
     this._control(Opcode.PONG, data, mask, cb);
   }
 
@@ -201,7 +188,6 @@ class SendingSocket extends WebSocket {
    * @param {string|Uint8Array} [reason] At most 123 bytes
    */
   close(code, reason) {
-    if (this._engine === undefined) return super.close(code, reason);
     switch (this._readyState) {
       case CLOSED:
         return;
@@ -226,7 +212,6 @@ class SendingSocket extends WebSocket {
 
   /** Drops the connection without a closing handshake. */
   terminate() {
-    if (this._engine === undefined) return super.terminate();
     if (this._readyState === CLOSED) return;
     if (this._readyState === CONNECTING) {
       return this._abort('WebSocket was closed before the connection was established');
@@ -238,7 +223,6 @@ class SendingSocket extends WebSocket {
   }
 
   emitClose() {
-    if (this._engine === undefined) return super.emitClose();
     this._readyState = CLOSED;
     this._traits.owner?.closed(this);
     // ws keeps one empty reason for all sockets: programs get their own.
@@ -414,12 +398,6 @@ class SendingSocket extends WebSocket {
     else this._engine.unref();
   }
 }
-
-/** Node's socket, where ws's own engine does the work. */
-SendingSocket.prototype._nodeSocket = null;
-
-/** As ws's accessor: enumerable on the prototype. */
-Object.defineProperty(SendingSocket.prototype, 'bufferedAmount', { enumerable: true });
 
 function blobRead(socket, entry, bytes) {
   if (socket._slot < 0 || socket._marks & Mark.TERMINATED) {

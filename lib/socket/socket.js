@@ -2,47 +2,21 @@
 
 /**
  * The socket class of relayed connections, and a general WebSocket client: ws's `WebSocket` in all that a program can
- * see, with its bytes handled by the native engine. The life of a socket is kept in JavaScript, as ws keeps it there
- * too, because it depends on what user code does between two messages. Here is how it opens.
+ * see, with its bytes handled by the native engine, or by ws's own where options ask for what only Node has.
  */
 
 const WebSocket = require('ws');
 
-const { addAsyncDispose, obey } = require('../shared/abort');
-const { nextTick } = require('../shared/clock');
-const { givenOptions, needsNodeSocket, nodeArguments } = require('./engine-choice');
-const { fromReport, systemError } = require('../shared/errors');
-const { finishDial, prepareRequest, prepareRedirect } = require('./dial');
-const { ReceivingSocket, releaseHeld } = require('./receiving');
-const { nameAddress, redact, redactError } = require('../shared/redact');
-const { createRequest, createResponse } = require('./response');
-const { DEFLATE } = require('./sending');
-const { Mark, Sends, socketTraits } = require('./state');
+const { addAsyncDispose } = require('../shared/abort');
+const { NativeSocket } = require('./native-socket');
+const { NodeSocket, needsNodeSocket } = require('./node-socket');
+const { nameAddress } = require('../shared/redact');
 const { showOnly } = require('../shared/shown');
-const { socketStats } = require('./stats');
-
-const { CONNECTING, OPEN, CLOSING, CLOSED } = WebSocket;
 
 /** Marks the construction of a socket for a connection that the listener accepts. */
 const ACCEPTED = Symbol('accepted');
 
-/** What a socket that dials by itself needs until it is open. */
-class Dial {
-  constructor() {
-    /** What `prepareRequest()` made of the options; another one after a redirect. */
-    this.request = undefined;
-    /** What listeners get for it. */
-    this.lookAlike = undefined;
-    /** An answer that is not an upgrade, and its body. */
-    this.exchange = undefined;
-    this.redirects = 0;
-  }
-}
-
-/** Takes the records of a slot whose socket has gone on without it. */
-const NOBODY = { onRecord() {} };
-
-class RelayedWebSocket extends ReceivingSocket {
+class RelayedWebSocket extends NativeSocket {
   /**
    * Opens a connection, as `new WebSocket()` of ws does.
    *
@@ -52,239 +26,36 @@ class RelayedWebSocket extends ReceivingSocket {
    * @throws {SyntaxError} for an address or a subprotocol that is not valid
    */
   constructor(address, protocols, options) {
-    super(
-      address !== ACCEPTED && needsNodeSocket(address, protocols, options)
-        ? nodeArguments(address, protocols, options)
-        : undefined
-    );
-    if (this._engine === undefined) {
-      // ws's errors quote the target of a redirect as it is.
-      if (givenOptions(protocols, options)?.followRedirects) this.emit = emitRedacted;
-      return;
+    if (address !== ACCEPTED && needsNodeSocket(address, protocols, options)) {
+      return Reflect.construct(NodeSocket, [address, protocols, options], new.target);
     }
+    super();
     if (address === ACCEPTED) this._adopt(protocols);
     else this._connect(address, protocols, options);
   }
+}
 
-  /**
-   * What the socket has carried so far; `rtt` in milliseconds. Under ws's engine only `bufferedAmount` and
-   * `compression` are known.
-   *
-   * @return {object}
-   */
-  stats() {
-    return socketStats(this);
-  }
+/** The members of a class and of those that it extends, up to ws's. */
+function membersOf(Class) {
+  if (Class === WebSocket) return {};
+  return { ...membersOf(Object.getPrototypeOf(Class)), ...Object.getOwnPropertyDescriptors(Class.prototype) };
+}
 
-  /** The request of the opening handshake, while there is one; ws keeps it under this name. */
-  get _req() {
-    if (this._engine === undefined) return this._nodeRequest;
-    const dial = this._opening;
-    if (this._readyState !== CONNECTING || !dial?.request) return null;
-    return (dial.lookAlike ??= createRequest(this, dial.request, dial.redirects > 0));
-  }
-
-  set _req(request) {
-    this._nodeRequest = request;
-  }
-
-  _connect(address, protocols, options) {
-    this._opening = new Dial();
-    this._opening.request = prepareRequest(this, address, protocols, options);
-    const { request } = this._opening;
-    this._dial(request);
-    if (request.options.signal !== undefined) obey(this, request.options.signal);
-  }
-
-  _dial(request) {
-    this._applyTraits(socketTraits(request.options));
-    if (request.failure !== undefined) return this._abort(request.failure);
-    const slot = this._engine.open(this);
-    try {
-      this._engine.native.dial(slot, finishDial(request));
-    } catch (error) {
-      // The options did not make it across; nobody else will free the slot.
-      this._engine.free(slot);
-      throw error;
+// Programs derive from this class and patch its prototype, so it is that of the sockets on ws's engine, too: what both
+// engines' sockets do, each in its own way, asks whose socket it is.
+const ofNative = membersOf(NativeSocket);
+const ofNode = { ...Object.getOwnPropertyDescriptors(WebSocket.prototype), ...membersOf(NodeSocket) };
+for (const name of Object.keys(ofNode)) {
+  // `send()` does so by itself: it is to be quick.
+  if (!Object.hasOwn(ofNative, name) || name === 'constructor' || name === 'send') continue;
+  const kind = 'value' in ofNode[name] ? 'value' : 'get';
+  const [native, node] = [ofNative[name][kind], ofNode[name][kind]];
+  const choose = {
+    [name](...args) {
+      return (this._engine === undefined ? node : native).apply(this, args);
     }
-    this._slot = slot;
-    if (this._isReferenced) this._engine.ref();
-  }
-
-  _applyTraits(traits) {
-    this._traits = traits;
-    // ws's own name for it.
-    this._closeTimeout = traits.closeTimeout;
-  }
-
-  /** Takes the place of a connection that the listener is accepting; see `acceptSocket()`. */
-  _adopt(accept) {
-    this._applyTraits(accept.traits);
-    this._opening = accept;
-    this._url = accept.address;
-    this._slot = this._engine.open(this);
-    this._engine.ref();
-  }
-
-  _dropSlot() {
-    this._engine.free(this._slot);
-    this._slot = -1;
-    if (this._isReferenced) this._engine.unref();
-  }
-
-  _onOpen(report) {
-    const { owner } = this._traits;
-    // Nobody can have got at a socket that is being accepted.
-    if (owner === undefined && this.listenerCount('upgrade') > 0) {
-      this.emit('upgrade', createResponse(report.response));
-      // The user may have closed the connection in the listener.
-      if (this._readyState !== CONNECTING) return;
-    }
-    if (report.protocol) this._protocol = report.protocol;
-    if (report.extensions) {
-      this._extensions = { [DEFLATE]: report.extensions };
-      this._sends = new Sends();
-      this._sends.forgets = report.forgets === true;
-    }
-    this._marks |= report.secure ? Mark.OPENED | Mark.SECURE : Mark.OPENED;
-    // A socket lives long, and what it was opened with has served: the sender's request, or our own.
-    const { offer } = this._opening;
-    this._opening = null;
-    this._readyState = OPEN;
-    if (owner === undefined) {
-      this.emit('open');
-      return;
-    }
-    // Code written for ws uses the socket at once, code written for hyco-ws waits for 'open': messages wait for both.
-    this._held = [];
-    try {
-      owner.opened(offer, this);
-    } finally {
-      // A listener of 'connection' that throws must not hold the records, close included, for ever.
-      nextTick(openAccepted, this);
-    }
-  }
-
-  _onFailed(report) {
-    if (this._readyState !== CONNECTING) return;
-    if (report.handshake === undefined) {
-      this._fail(this._isRelayed() ? fromReport(report.error) : plainError(report.error));
-      return;
-    }
-    if (this.listenerCount('upgrade') > 0) {
-      this.emit('upgrade', createResponse(report.response));
-      if (this._readyState !== CONNECTING) return;
-    }
-    this._abort(report.handshake);
-  }
-
-  _isRelayed() {
-    return this._traits.owner !== undefined || this._opening.request.options.relay !== undefined;
-  }
-
-  _onResponse(report) {
-    if (this._readyState !== CONNECTING) return;
-    const { status } = report.response;
-    if (this._traits.owner !== undefined) {
-      this._engine.native.terminate(this._slot);
-      return this._fail(fromReport(report.error));
-    }
-    const { options } = this._opening.request;
-    const location = options.followRedirects && redirectTarget(report.response);
-    if (location) return this._redirect(location);
-
-    if (this.listenerCount('unexpected-response') === 0) {
-      this._engine.native.terminate(this._slot);
-      const error = this._isRelayed()
-        ? fromReport(report.error)
-        : new Error(`Unexpected server response: ${status}`);
-      return this._abort(error);
-    }
-    const response = createResponse(report.response, {
-      read: () => this._slot >= 0 && this._engine.native.resume(this._slot),
-      stall: () => this._slot >= 0 && this._engine.native.pause(this._slot),
-      destroy: () => this._slot >= 0 && this._engine.native.terminate(this._slot)
-    });
-    this._opening.exchange = response;
-    this._engine.native.readBody(this._slot);
-    this.emit('unexpected-response', this._req, response);
-  }
-
-  _redirect(location) {
-    this._abandonSlot();
-    const dial = this._opening;
-    if (++dial.redirects > dial.request.options.maxRedirects) {
-      return this._abort(new Error('Maximum redirects exceeded'));
-    }
-    let request;
-    try {
-      request = prepareRedirect(this, dial.request, location);
-    } catch (error) {
-      // An option that only the new address makes use of.
-      return this._abort(error);
-    }
-    if (request === null) return;
-    dial.request = request;
-    dial.lookAlike = undefined;
-    const lookAlike = this._req;
-    nextTick(() => lookAlike.emit('socket', this._nodeSocket));
-    this.emit('redirect', this.url, lookAlike);
-    if (this._readyState !== CONNECTING || lookAlike.destroyed) return;
-    try {
-      this._dial(request);
-    } catch (error) {
-      this._abort(error);
-    }
-  }
-
-  _abandonSlot() {
-    const slot = this._slot;
-    this._engine.owners[slot] = NOBODY;
-    this._engine.native.terminate(slot);
-    this._slot = -1;
-    if (this._isReferenced) this._engine.unref();
-  }
-
-  /** Gives up the attempt to connect: `error` and `close` follow with the next tick. */
-  _abort(reason) {
-    this._readyState = CLOSING;
-    const error = typeof reason === 'string' ? new Error(reason) : reason;
-    if (this._slot >= 0) this._engine.native.terminate(this._slot);
-    nextTick(failSocket, this, error);
-  }
-
-  /** Gives up the attempt to connect with `error`, whoever dials. */
-  _abandon(error) {
-    if (this._engine !== undefined) this._abort(error);
-    else this._nodeRequest?.destroy(error);
-  }
-
-  /** `request.destroy()` of an unexpected response or a redirect, or `request.abort()`: that one is no error. */
-  _giveUp(error) {
-    if (this._readyState !== CONNECTING) return;
-    const { exchange } = this._opening;
-    if (exchange !== undefined) {
-      // The answer is there already: only its body is given up, and what becomes of the socket is the user's.
-      exchange._dump();
-      if (this._slot >= 0) this._engine.native.terminate(this._slot);
-      return;
-    }
-    if (error !== null) this._abort(error);
-    else if (this._slot >= 0) this._engine.native.terminate(this._slot);
-  }
-
-  _fail(error) {
-    this._readyState = CLOSING;
-    this._errorEmitted = true;
-    const { owner } = this._traits;
-    if (owner !== undefined) {
-      this._readyState = CLOSED;
-      owner.fail(this._opening.offer, error);
-      return;
-    }
-    this.emit('error', error);
-    this.emitClose();
-  }
+  };
+  Object.defineProperty(RelayedWebSocket.prototype, name, { ...ofNode[name], [kind]: choose[name] });
 }
 
 addAsyncDispose(RelayedWebSocket.prototype);
@@ -295,36 +66,10 @@ showOnly(RelayedWebSocket.prototype, (socket) => {
   return { url: nameAddress(url), readyState, protocol, extensions, binaryType, isPaused, bufferedAmount };
 });
 
-function openAccepted(socket) {
-  if (socket._readyState !== CLOSED) socket.emit('open');
-  releaseHeld(socket);
-}
-
-function failSocket(socket, error) {
-  socket._context.runInAsyncScope(socket._fail, socket, error);
-}
-
-/** A failed dial as ws reports it: Node's errors, with no code where Node has none. */
-function plainError(report) {
-  if (report.code === 'ERR_HYCO_INTERNAL') return fromReport(report);
-  const message = redact(report.message);
-  return report.system ? systemError(message, report.system) : new Error(message);
-}
-
-function emitRedacted(name, ...args) {
-  if (name === 'error') redactError(args[0]);
-  return WebSocket.prototype.emit.call(this, name, ...args);
-}
-
-function redirectTarget({ status, headers }) {
-  if (status < 300 || status >= 400) return undefined;
-  return headers.find(([name]) => name.toLowerCase() === 'location')?.[1];
-}
-
 /**
  * Makes the socket of an offered connection and dials its rendezvous.
  *
- * @param {object} listener The listener's handle
+ * @param {object} listener The native one
  * @param {number} offerId
  * @param {object} accept
  * @param {string} accept.address
@@ -334,17 +79,18 @@ function redirectTarget({ status, headers }) {
  *     when the socket is OPEN, before its `open`, and `closed()` before its `close`; or `fail()` if the rendezvous
  *     fails, and the socket emits nothing then
  * @param {object} accept.offer What those get
- * @return {RelayedWebSocket}
+ * @return {RelayedWebSocket|undefined} Nothing if the offer is gone
  */
 function acceptSocket(listener, offerId, accept) {
   const socket = new RelayedWebSocket(ACCEPTED, accept);
+  const { protocol, headers } = accept;
+  let taken = false;
   try {
-    listener.accept(offerId, socket, accept);
-  } catch (error) {
-    socket._dropSlot();
-    throw error;
+    taken = listener.accept(offerId, socket._slot, protocol, headers.length > 0 ? headers : undefined);
+  } finally {
+    if (!taken) socket._dropSlot();
   }
-  return socket;
+  return taken ? socket : undefined;
 }
 
 module.exports = { RelayedWebSocket, acceptSocket };

@@ -8,15 +8,12 @@ const { DEFLATE } = require('./sending');
 const NOTHING = [0, 0, 0, 0, 0, 0, 0, NaN];
 
 /**
- * @param {import('./socket').RelayedWebSocket} socket
+ * @param {import('./native-socket').NativeSocket} socket
  * @return {object} See `docs/api.md`
  */
 function socketStats(socket) {
   const { bufferedAmount } = socket;
   const compression = socket._extensions[DEFLATE] !== undefined;
-  // ws's own engine counts nothing.
-  if (socket._engine === undefined) return { bufferedAmount, compression };
-
   const [
     messagesSent,
     bytesSent,

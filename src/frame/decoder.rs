@@ -6,7 +6,7 @@ mod assembly;
 
 use std::cell::Cell;
 
-use self::assembly::{Body, Message};
+use self::assembly::{PartialFrame, PartialMessage};
 use super::header::{self, Expect, Header};
 use super::{
     DEFAULT_LARGE, FrameError, Inflate, MAX_HEADER, MAX_MESSAGE, NO_STATUS, OpCode, Payload, Role, Sink,
@@ -58,9 +58,9 @@ pub struct Decoder {
     head: [u8; MAX_HEADER],
     head_len: u8,
     /// The frame whose payload is arriving.
-    body: Option<Box<Body>>,
+    body: Option<Box<PartialFrame>>,
     /// The message of which at least one frame is complete.
-    message: Option<Box<Message>>,
+    message: Option<Box<PartialMessage>>,
     inflate: Option<Box<Inflate>>,
 }
 
@@ -316,14 +316,14 @@ impl Decoder {
             }
             _ => Vec::new(),
         };
-        let mut body = Box::new(Body::new(header, buf));
+        let mut body = Box::new(PartialFrame::new(header, buf));
         body.append(bytes);
         self.body = Some(body);
     }
 
     fn complete_body(&mut self, sink: &mut impl Sink) -> Result<(), FrameError> {
         let Some(body) = self.body.take() else { return Ok(()) };
-        let Body { header, buf, start, .. } = *body;
+        let PartialFrame { header, buf, start, .. } = *body;
         if header.opcode.is_control() {
             return self.control(header.opcode, &buf, sink);
         }
@@ -334,7 +334,7 @@ impl Decoder {
         if self.message.is_none() && header.fin {
             return self.deliver(header.opcode, buf, &[], sink);
         }
-        let message = self.message.get_or_insert_with(|| Box::new(Message::new(&header)));
+        let message = self.message.get_or_insert_with(|| Box::new(PartialMessage::new(&header)));
         message.data = buf;
         message.note(&header, start);
         self.end_fragment(&header, sink)
@@ -350,7 +350,7 @@ impl Decoder {
             sink.message(header.opcode == OpCode::Binary, Payload::Borrowed(payload), &[]);
             return Ok(());
         }
-        let message = self.message.get_or_insert_with(|| Box::new(Message::new(header)));
+        let message = self.message.get_or_insert_with(|| Box::new(PartialMessage::new(header)));
         let before = message.data.len();
         match &mut self.inflate {
             Some(inflate) if message.compressed => {
@@ -367,7 +367,7 @@ impl Decoder {
             return Ok(());
         }
         let Some(message) = self.message.take() else { return Ok(()) };
-        let Message { opcode, data, lengths, .. } = *message;
+        let PartialMessage { opcode, data, lengths, .. } = *message;
         self.deliver(opcode, data, &lengths, sink)
     }
 

@@ -2,7 +2,6 @@
 
 #![forbid(unsafe_code)]
 
-use std::cell::RefCell;
 use std::hash::{BuildHasher, RandomState};
 
 /// Bytes of randomness drawn from the system at a time: 2,048 keys.
@@ -107,15 +106,6 @@ impl MaskKeys {
         }
         self.pool.first_chunk().copied().unwrap_or_default()
     }
-}
-
-/// A key from the calling thread's own [`MaskKeys`].
-#[inline]
-pub fn random_key() -> [u8; 4] {
-    thread_local! {
-        static KEYS: RefCell<MaskKeys> = const { RefCell::new(MaskKeys::new()) };
-    }
-    KEYS.with_borrow_mut(MaskKeys::next_key)
 }
 
 #[cfg(test)]

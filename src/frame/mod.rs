@@ -28,18 +28,13 @@ pub mod sink;
 
 pub use decoder::{Decoder, DecoderOptions, most_held};
 pub use deflate::{Deflate, Inflate};
-pub use encoder::{
-    CloseError, ClosePayload, close_payload, encode, encode_compressed, encode_head, encode_part, frame_len,
-};
+pub use encoder::{encode, encode_head, encode_part, frame_len};
 pub use mask::MaskKeys;
 pub use negotiation::{DeflateOptions, DeflateParams, WindowBits};
 pub use sink::{Payload, Sink};
 
 /// Largest payload of a control frame.
 pub const MAX_CONTROL_PAYLOAD: usize = 125;
-
-/// Largest reason of a close frame.
-pub const MAX_CLOSE_REASON: usize = MAX_CONTROL_PAYLOAD - 2;
 
 /// Longest header: two bytes, a 64-bit length and a masking key.
 pub const MAX_HEADER: usize = 14;

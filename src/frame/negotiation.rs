@@ -228,7 +228,7 @@ struct Extension<'a> {
 
 /// Reads a `Sec-WebSocket-Extensions` value; `None` where ws finds a syntax error.
 fn parse(value: &str) -> Option<Vec<Extension<'_>>> {
-    let mut input = Input { text: value, at: 0 };
+    let mut input = ExtensionReader { text: value, at: 0 };
     let mut extensions = Vec::new();
     loop {
         // ws allows a blank before a name everywhere but at the very start.
@@ -251,12 +251,13 @@ fn parse(value: &str) -> Option<Vec<Extension<'_>>> {
     }
 }
 
-struct Input<'a> {
+/// Reads a `Sec-WebSocket-Extensions` value token by token.
+struct ExtensionReader<'a> {
     text: &'a str,
     at: usize,
 }
 
-impl<'a> Input<'a> {
+impl<'a> ExtensionReader<'a> {
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }

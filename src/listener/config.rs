@@ -12,6 +12,7 @@ use crate::error::{ErrorKind, RelayError};
 use crate::protocol::accept::{is_header_value, query_parameter, with_parameter};
 use crate::protocol::address::Address;
 
+pub use crate::keep_alive::{KeepAlive, KeepAliveMode};
 pub use crate::protocol::address::HostPolicy;
 
 /// Control channels that one hybrid connection takes at most.
@@ -62,37 +63,6 @@ pub enum TokenSource {
     Fixed(Secret),
     /// The listen URI carries it (`sb-hc-token`).
     InUri,
-}
-
-/// What is sent to keep the control channel alive.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum KeepAliveMode {
-    /// A WebSocket ping, which the relay answers.
-    #[default]
-    Ping,
-    /// An unsolicited pong, for peers that take pings amiss; nothing answers it.
-    Pong,
-}
-
-/// Keep-alive of the control channel; zero switches a part off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KeepAlive {
-    /// Time between two pings.
-    pub interval: Duration,
-    /// The channel is dead after this long without any inbound frame.
-    pub timeout: Duration,
-    /// What is sent.
-    pub mode: KeepAliveMode,
-}
-
-impl Default for KeepAlive {
-    fn default() -> Self {
-        Self {
-            interval: Duration::from_secs(30),
-            timeout: Duration::from_secs(60),
-            mode: KeepAliveMode::Ping,
-        }
-    }
 }
 
 /// How a lost control channel is restored.

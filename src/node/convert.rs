@@ -7,12 +7,14 @@ use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use zeroize::Zeroizing;
 
+use super::thrown::thrown;
 use super::tls::NativeTlsContext;
 use crate::error::{ErrorKind, RelayError};
 use crate::frame::negotiation;
 use crate::frame::{DeflateOptions, WindowBits, most_held};
 use crate::head::Head;
-use crate::socket::{Assembling, Compression, KeepAlive, Opening, SocketOptions, Tuning};
+use crate::keep_alive::{KeepAlive, KeepAliveMode};
+use crate::socket::{Assembling, Compression, Opening, SocketOptions, Tuning};
 use crate::transport::proxy::{self, Proxy};
 use crate::transport::{self, DialRequest};
 
@@ -154,7 +156,7 @@ pub(super) fn socket_options(limits: &SocketLimits) -> SocketOptions {
         keep_alive: limits.keep_alive.as_ref().map(|keep_alive| KeepAlive {
             interval: milliseconds(keep_alive.interval).max(Duration::from_millis(1)),
             timeout: milliseconds(keep_alive.timeout),
-            pong: keep_alive.pong,
+            mode: if keep_alive.pong { KeepAliveMode::Pong } else { KeepAliveMode::Ping },
         }),
     }
 }
@@ -173,11 +175,6 @@ pub(super) fn parse_proxy(url: &str) -> Result<Arc<Proxy>> {
 
 fn invalid(text: &str) -> Error {
     thrown(&RelayError::new(ErrorKind::InvalidArgument, text))
-}
-
-/// The error that a synchronous call throws; JavaScript makes a typed one of it.
-pub(super) fn thrown(error: &RelayError) -> Error {
-    Error::from_reason(serde_json::to_string(&error.report()).unwrap_or_else(|_| error.to_string()))
 }
 
 fn window(bits: Option<u32>) -> WindowBits {

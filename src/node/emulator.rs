@@ -6,17 +6,27 @@ use std::sync::{Arc, Mutex};
 use napi::bindgen_prelude::*;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
-use serde_json::json;
 
 use super::guard::attempt;
+use super::thrown::thrown;
 use crate::emulator::RelayEmulator;
 use crate::emulator::event::Event;
 use crate::emulator::options::EmulatorOptions;
+use crate::error::{ErrorKind, RelayError};
 use crate::sync::unpoisoned;
 
 type Callback = ThreadsafeFunction<String, (), String, Status, false>;
 /// Taken out with the last event, so that the process may end.
 type Slot = Arc<Mutex<Option<Callback>>>;
+
+/// Where it is reached.
+#[napi(object)]
+pub struct Place {
+    /// `host:port`.
+    pub authority: String,
+    /// The bound port.
+    pub port: u16,
+}
 
 #[napi]
 #[derive(Default)]
@@ -33,14 +43,13 @@ impl NativeEmulator {
         attempt("newEmulator", || Ok(Self::default()))
     }
 
-    /// Starts; gives `{"authority", "port"}` or `{"error"}`. `onEvent` gets each event as JSON, the last one of
-    /// type `closed`.
+    /// Starts. `onEvent` gets each event as JSON, the last one of type `closed`.
     #[napi(catch_unwind)]
     pub fn start(
         &mut self,
         options: String,
         #[napi(ts_arg_type = "(event: string) => void")] on_event: Function<'_, String, ()>,
-    ) -> Result<String> {
+    ) -> Result<Place> {
         let started = attempt("startEmulator", || self.run(&options, on_event));
         if started.is_err() {
             // Nothing will call it, and it would keep the process alive.
@@ -49,7 +58,7 @@ impl NativeEmulator {
         started
     }
 
-    fn run(&mut self, options: &str, on_event: Function<'_, String, ()>) -> Result<String> {
+    fn run(&mut self, options: &str, on_event: Function<'_, String, ()>) -> Result<Place> {
         let options: EmulatorOptions = parse(options)?;
         let callback = on_event.build_threadsafe_function::<String>().callee_handled::<false>().build()?;
         *lock(&self.callback) = Some(callback);
@@ -67,17 +76,10 @@ impl NativeEmulator {
                 *callback = None;
             }
         };
-        match RelayEmulator::start(options, Arc::new(observer)) {
-            Ok(relay) => {
-                let place = json!({ "authority": relay.authority(), "port": relay.address().port() });
-                self.relay = Some(relay);
-                Ok(place.to_string())
-            }
-            Err(error) => {
-                *lock(&self.callback) = None;
-                Ok(json!({ "error": error.report() }).to_string())
-            }
-        }
+        let relay = RelayEmulator::start(options, Arc::new(observer)).map_err(|error| thrown(&error))?;
+        let place = Place { authority: relay.authority().to_owned(), port: relay.address().port() };
+        self.relay = Some(relay);
+        Ok(place)
     }
 
     /// Begins to stop; the event `closed` tells the end.
@@ -152,10 +154,10 @@ fn lock(slot: &Slot) -> std::sync::MutexGuard<'_, Option<Callback>> {
     unpoisoned(slot.lock())
 }
 
-/// What went wrong is told without the text, which may hold a key.
+/// JavaScript has checked it all; what went wrong is told without the text, which may hold a key.
 fn parse<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
-        Error::new(Status::InvalidArg, format!("Invalid JSON at {line}:{column}"))
+        let message = format!("Invalid JSON at {}:{}", error.line(), error.column());
+        thrown(&RelayError::new(ErrorKind::Internal, message))
     })
 }

@@ -1,26 +1,24 @@
 //! The native end of `lib/engine/engine.js`: slots, deliveries and sends.
 
-use std::collections::HashMap;
 use std::iter;
-use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use napi::bindgen_prelude::*;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
-use tokio::runtime::Handle;
 
 use super::buffers;
 use super::convert::{self, DeflateOffer, DialOptions, EngineOptions};
 use super::guard::{attempt, guard};
-use super::listener::Accepting;
 use super::runtime::IoThread;
+use super::slots::Slots;
 use super::text::TextResult;
+use super::thrown::thrown;
 use super::trace;
 use crate::error::{ErrorKind, RelayError};
 use crate::frame::{MaskKeys, OpCode};
 use crate::socket::delivery::{BLOCK, Delivery, RECORD_WORDS};
-use crate::socket::{self, Masking, Outline, Socket, SocketStats, Tuning};
+use crate::socket::{Masking, Outline, Socket, SocketStats};
 use crate::sync::unpoisoned;
 
 /// Bytes that may wait for JavaScript, over all sockets, before the IO thread stops reading.
@@ -40,40 +38,6 @@ type Numbers<'a> = &'a mut [f64];
 
 type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
 
-/// What the slots of an environment hold; shared with its cleanup hook.
-struct Slots {
-    sockets: Mutex<Vec<Option<Arc<Socket>>>>,
-    listeners: Mutex<HashMap<u32, Arc<Accepting>>>,
-    delivery: Arc<Delivery>,
-}
-
-impl Slots {
-    fn socket(&self, slot: u32) -> Option<Arc<Socket>> {
-        lock(&self.sockets).get(slot as usize)?.clone()
-    }
-
-    /// Does something to a socket, if there is one. Where that panics the socket ends, for it may be half done.
-    fn with<T>(&self, name: &str, slot: u32, act: impl FnOnce(&Socket) -> T) -> Option<T> {
-        let socket = self.socket(slot)?;
-        let done = guard(name, || act(&socket));
-        if done.is_none() {
-            socket.fail();
-        }
-        done
-    }
-
-    /// The environment goes away: nothing may call into it any more.
-    fn close(&self) {
-        self.delivery.close();
-        // Dropped outside of the lock: a listener closes itself when it is dropped.
-        let listeners = mem::take(&mut *lock(&self.listeners));
-        drop(listeners);
-        for socket in lock(&self.sockets).drain(..).flatten() {
-            socket.terminate();
-        }
-    }
-}
-
 /// What is alive, for tests that look for leaks.
 #[napi(object)]
 pub struct LiveCounts {
@@ -88,10 +52,8 @@ pub struct LiveCounts {
 /// One engine per JavaScript environment.
 #[napi]
 pub struct NativeEngine {
-    io: Arc<IoThread>,
     wake: Arc<Mutex<Wake>>,
     slots: Arc<Slots>,
-    tuning: Tuning,
     keys: MaskKeys,
 }
 
@@ -119,8 +81,8 @@ impl NativeEngine {
     }
 
     /// Moves up to `rows` records into `table` and their payloads into `intake`, which no program ever sees, and from
-    /// there into `block`, from `from` on. Returns `used * 8192 + count * 4 + how it ended` (0 empty, 1 table full,
-    /// 2 block full, 3 chunk).
+    /// there into `block`, from `from` on. Returns three numbers in one: why it ended in the lowest two bits (0 empty,
+    /// 1 table full, 2 block full, 3 chunk), the count of records in the next eleven, then that of bytes in `block`.
     #[napi(catch_unwind)]
     pub fn drain(
         &self,
@@ -209,7 +171,7 @@ impl NativeEngine {
     pub fn dial(&mut self, slot: u32, options: DialOptions) -> Result<()> {
         attempt("dial", || {
             let (opening, limits) = convert::opening(options)?;
-            self.open(slot, Arc::new(limits), opening);
+            self.slots.open(slot, Arc::new(limits), opening);
             Ok(())
         })
     }
@@ -218,7 +180,7 @@ impl NativeEngine {
     #[napi(catch_unwind)]
     pub fn trace(&self, slot: u32) -> Result<()> {
         attempt("trace", || {
-            trace::subscribe(&self.delivery(), slot);
+            trace::subscribe(&self.slots.delivery, slot);
             Ok(())
         })
     }
@@ -302,7 +264,7 @@ impl NativeEngine {
     #[napi(catch_unwind)]
     pub fn release(&self, slot: u32, #[napi(ts_arg_type = "Float64Array")] into: Numbers<'_>) -> f64 {
         let release = || {
-            let socket = lock(&self.slots.sockets).get_mut(slot as usize).and_then(Option::take)?;
+            let socket = self.slots.take(slot)?;
             tell(&socket.stats(), into);
             Some(socket.buffered_amount() as f64)
         };
@@ -313,10 +275,11 @@ impl NativeEngine {
     #[napi(catch_unwind)]
     pub fn live_counts(&self) -> Result<LiveCounts> {
         attempt("liveCounts", || {
+            let (sockets, listeners) = self.slots.live();
             Ok(LiveCounts {
-                tasks: self.io.tasks() as u32,
-                sockets: lock(&self.slots.sockets).iter().flatten().count() as u32,
-                listeners: lock(&self.slots.listeners).len() as u32,
+                tasks: self.slots.io.tasks() as u32,
+                sockets: sockets as u32,
+                listeners: listeners as u32,
             })
         })
     }
@@ -331,45 +294,18 @@ impl NativeEngine {
                 lock(&wake).call((), ThreadsafeFunctionCallMode::NonBlocking);
             }
         }));
-        let slots = Arc::new(Slots { sockets: Mutex::default(), listeners: Mutex::default(), delivery });
         let io = IoThread::get().map_err(|error| {
             let text = format!("The IO thread does not start: {error}");
-            convert::thrown(&RelayError::new(ErrorKind::Internal, text))
+            thrown(&RelayError::new(ErrorKind::Internal, text))
         })?;
+        let slots = Arc::new(Slots::new(io, delivery, options.tuning()));
         env.add_env_cleanup_hook(Arc::clone(&slots), |slots| slots.close())?;
-        Ok(Self { io, wake, slots, tuning: options.tuning(), keys: MaskKeys::default() })
+        Ok(Self { wake, slots, keys: MaskKeys::default() })
     }
 
-    pub(super) fn io(&self) -> &Handle {
-        self.io.handle()
-    }
-
-    pub(super) fn delivery(&self) -> Arc<Delivery> {
-        Arc::clone(&self.slots.delivery)
-    }
-
-    pub(super) fn accepting(&self, slot: u32) -> Option<Arc<Accepting>> {
-        lock(&self.slots.listeners).get(&slot).cloned()
-    }
-
-    pub(super) fn put_listener(&self, slot: u32, accepting: Accepting) {
-        lock(&self.slots.listeners).insert(slot, Arc::new(accepting));
-    }
-
-    pub(super) fn take_accepting(&self, slot: u32) -> Option<Arc<Accepting>> {
-        lock(&self.slots.listeners).remove(&slot)
-    }
-
-    pub(super) fn open(&self, slot: u32, options: Arc<socket::SocketOptions>, opening: socket::Opening) {
-        let socket = Socket::new(slot, self.delivery(), options, self.tuning);
-        let mut sockets = lock(&self.slots.sockets);
-        let index = slot as usize;
-        if sockets.len() <= index {
-            sockets.resize(index + 1, None);
-        }
-        sockets[index] = Some(Arc::clone(&socket));
-        drop(sockets);
-        self.io().spawn(socket::run(socket, opening));
+    /// What its listeners share with it.
+    pub(super) fn slots(&self) -> Arc<Slots> {
+        Arc::clone(&self.slots)
     }
 }
 
@@ -385,7 +321,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// What was asked for is not there, which only a fault of ours explains: never to be taken for something empty.
 fn missing(what: &str) -> Error {
-    convert::thrown(&RelayError::new(ErrorKind::Internal, format!("The engine has no such {what}")))
+    thrown(&RelayError::new(ErrorKind::Internal, format!("The engine has no such {what}")))
 }
 
 fn tell(stats: &SocketStats, into: &mut [f64]) {

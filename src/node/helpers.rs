@@ -7,9 +7,9 @@ use napi::bindgen_prelude::Result;
 use napi_derive::napi;
 use zeroize::Zeroizing;
 
-use super::convert::thrown;
 use super::guard::attempt;
 use super::text::{Text, TextResult};
+use super::thrown::thrown;
 use crate::connection_string::{self, ConnectionString};
 use crate::error::RelayError;
 use crate::protocol::relay_uri;

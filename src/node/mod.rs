@@ -12,6 +12,8 @@ pub mod guard;
 pub mod helpers;
 pub mod listener;
 pub mod runtime;
+mod slots;
 mod text;
+mod thrown;
 pub mod tls;
 mod trace;

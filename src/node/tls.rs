@@ -7,8 +7,8 @@ use napi_derive::napi;
 use rustls::ClientConfig;
 use zeroize::Zeroizing;
 
-use super::convert;
 use super::guard::attempt;
+use super::thrown::thrown;
 use crate::error::{ErrorKind, RelayError};
 use crate::transport;
 use crate::transport::tls::{TlsOptions, TlsVersion};
@@ -64,7 +64,7 @@ fn config(options: TlsContextOptions) -> Result<Arc<ClientConfig>> {
         None => Ok(None),
         Some(name) => TlsVersion::parse(&name).map(Some).ok_or_else(|| {
             let text = format!("\"{option}\" is not a TLS version that is supported");
-            convert::thrown(&RelayError::new(ErrorKind::InvalidArgument, text))
+            thrown(&RelayError::new(ErrorKind::InvalidArgument, text))
         }),
     };
     let options = TlsOptions {
@@ -75,5 +75,5 @@ fn config(options: TlsContextOptions) -> Result<Arc<ClientConfig>> {
         min_version: version(options.min_version, "minVersion")?,
         max_version: version(options.max_version, "maxVersion")?,
     };
-    transport::client_config(&options).map_err(|error| convert::thrown(&error))
+    transport::client_config(&options).map_err(|error| thrown(&error))
 }

@@ -9,7 +9,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber, subscriber};
 
-use crate::socket::delivery::{Batch, Delivery, Kind};
+use crate::socket::delivery::{Delivery, Kind};
 use crate::sync::unpoisoned;
 
 /// The environments that listen, and their slots.
@@ -47,9 +47,7 @@ impl Subscriber for Bridge {
         let listeners = unpoisoned(LISTENERS.lock()).clone();
         for (delivery, slot) in listeners {
             if let Some(delivery) = delivery.upgrade().filter(|delivery| !delivery.overflows()) {
-                let mut batch = Batch::default();
-                batch.push(slot, Kind::Listener, 0, &json);
-                delivery.push(&mut batch, None);
+                delivery.push_one(|batch| batch.push(slot, Kind::Listener, 0, &json));
             }
         }
     }

@@ -6,11 +6,18 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
-use super::Socket;
 use crate::sync::unpoisoned;
 
 /// Sockets that hold no more than this are not among those of which the largest is given up, and cost nothing here.
 const NOTED: usize = 64 * 1024;
+
+/// A socket, as far as what it holds of an unfinished message goes.
+pub(super) trait AssemblyHolder: Send + Sync + 'static {
+    /// It is to give that up.
+    fn outgrow(&self);
+    /// Whether it has been told so.
+    fn is_outgrown(&self) -> bool;
+}
 
 /// What the sockets of one listener hold of unfinished messages.
 #[derive(Debug)]
@@ -23,7 +30,7 @@ pub struct Assembling {
 
 #[derive(Debug)]
 struct Large {
-    socket: Weak<Socket>,
+    holder: Weak<dyn AssemblyHolder>,
     bytes: usize,
 }
 
@@ -35,7 +42,7 @@ impl Assembling {
 
     /// `socket` held `before` bytes and holds `now`. As long as it is too much together, the one that holds most is
     /// given up: its bytes are taken off at once, and it hears of it when it is polled next.
-    pub(super) fn book(&self, socket: &Arc<Socket>, before: usize, now: usize) {
+    pub(super) fn book<H: AssemblyHolder>(&self, socket: &Arc<H>, before: usize, now: usize) {
         if before == now {
             return;
         }
@@ -46,13 +53,14 @@ impl Assembling {
         let mut large = unpoisoned(self.large.lock());
         let key = Arc::as_ptr(socket).addr();
         if !modest {
-            // Not before the lock is held: whoever gave it up has taken its bytes off.
+            // Asked under the lock, under which the bytes of a socket that is given up are taken off.
             if socket.is_outgrown() {
                 return;
             }
             self.add(before, now);
             if now > NOTED {
-                large.insert(key, Large { socket: Arc::downgrade(socket), bytes: now });
+                let holder = Arc::downgrade(socket) as Weak<dyn AssemblyHolder>;
+                large.insert(key, Large { holder, bytes: now });
             } else {
                 large.remove(&key);
             }
@@ -60,13 +68,13 @@ impl Assembling {
         while self.total.load(Ordering::Relaxed) > self.limit {
             let largest = large.iter().max_by_key(|(_, entry)| entry.bytes).map(|(key, _)| *key);
             match largest.and_then(|key| large.remove(&key)) {
-                Some(Large { socket, bytes }) => {
+                Some(Large { holder, bytes }) => {
                     self.add(bytes, 0);
-                    if let Some(socket) = socket.upgrade() {
-                        socket.outgrow();
+                    if let Some(holder) = holder.upgrade() {
+                        holder.outgrow();
                     }
                 }
-                // There are so many modest ones: whoever adds to it, then.
+                // It is all held by sockets below `NOTED`: the one that has just grown is given up.
                 None if now > before && !socket.is_outgrown() => {
                     self.add(now, 0);
                     return socket.outgrow();

@@ -32,7 +32,7 @@ impl Credit {
         }
     }
 
-    /// Whether the program wants nothing more for now. Who takes that back wakes the task.
+    /// Sets whether the program wants nothing more for now. Whoever sets it to false wakes the task.
     pub(super) fn pause(&self, paused: bool) {
         self.paused.store(paused, Ordering::Relaxed);
     }
@@ -72,8 +72,8 @@ impl Credit {
             || self.crowded.load(Ordering::Relaxed))
     }
 
-    /// Whether there is credit to read more; if not, the task is woken when there is again. For whoever reads alone:
-    /// asked by somebody else in between, it would take back what the reader waits for.
+    /// Whether there is credit to read more; if not, the task is woken when there is again. Only the task that reads may
+    /// ask: an answer of "yes" clears `starved`, and with it the wake-up that an earlier "no" has promised.
     ///
     /// `starved` and `inbound` are written here and in `drained` in opposite orders, so that one of the two sides
     /// sees the other: that takes sequential consistency.

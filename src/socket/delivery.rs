@@ -9,6 +9,7 @@
 
 mod batch;
 mod large;
+mod record;
 mod turns;
 
 use std::collections::VecDeque;
@@ -17,123 +18,22 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 pub use self::batch::Batch;
+pub use self::record::{
+    BLOCK, CHUNK, DrainEnd, Drained, FLAG_CHUNK, FLAG_LARGE, Kind, LARGE, Owner, RECORD_WORDS,
+};
 
 use self::large::LargeRow;
+use self::record::Tray;
 use self::turns::Turns;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Mutex, MutexGuard, unpoisoned};
 
-/// Words of one record: slot, meta, offset, length. Meta is kind | flags << 8 | detail << 16.
-pub const RECORD_WORDS: usize = 4;
-/// Payloads of this size and more cross each as a buffer of its own, without another copy.
-pub const LARGE: usize = 32 * 1024;
-/// What one read yields at most. Whoever keeps a small message keeps the bytes around it alive, so it is not more.
-pub const READ: usize = 64 * 1024;
-/// The same where more than that was waiting: under a flood, fewer and larger steps cost less.
-pub const BULK: usize = 256 * 1024;
-/// The size of the block that JavaScript lends: whatever is not large fits into an empty one.
-pub const BLOCK: usize = 64 * 1024;
-
-/// A record's flag: the payload is not in the block but a buffer of its own, which the offset numbers.
-pub const FLAG_LARGE: u32 = 1 << 8;
-/// A record's flag: the payload lies in the chunk that was taken last, not in the block.
-pub const FLAG_CHUNK: u32 = 1 << 9;
-/// A batch with this many bytes of small payloads hands them over as they are, for copying them would cost more.
-pub const CHUNK: usize = 16 * 1024;
-
 /// Spare batches kept for reuse.
 const SPARES: usize = 8;
 
-/// What a record says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Kind {
-    /// A text message.
-    Text = 1,
-    /// A binary message.
-    Binary = 2,
-    /// A ping.
-    Ping = 3,
-    /// A pong.
-    Pong = 4,
-    /// The peer's close frame: detail is the code, payload the reason.
-    Close = 5,
-    /// A protocol error of the peer (JSON); nothing more will be read.
-    Error = 6,
-    /// The peer has ended its side of the connection.
-    End = 7,
-    /// The last record of a slot: the connection is gone, with as many bytes unwritten as the length says.
-    Closed = 8,
-    /// The handshake succeeded (JSON: the response's head).
-    Open = 9,
-    /// The dial failed (JSON: the error); `Closed` follows.
-    Failed = 10,
-    /// The server answered with another status than 101 (JSON: the response's head).
-    Response = 11,
-    /// A piece of that response's body.
-    Body = 12,
-    /// The end of that body.
-    BodyEnd = 13,
-    /// The kernel took everything up to as many more callbacks as the length says.
-    Sent = 14,
-    /// Lengths of the frames of the next message, 32-bit little-endian.
-    Fragments = 15,
-    /// An event of a listener (JSON).
-    Listener = 16,
-    /// We have ended our side: everything is written, and FIN behind it.
-    Shut = 17,
-    /// Records of the slot are missing, by a fault of this package.
-    Lost = 18,
-}
-
-/// Whom the queue tells that JavaScript took some of its bytes.
-pub trait Owner: Send + Sync {
-    /// `bytes` have left the queue.
-    fn drained(&self, bytes: usize);
-    /// The queue as a whole has room again.
-    fn room(&self);
-}
-
-/// What a drain moved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Drained {
-    /// Records in the table.
-    pub count: usize,
-    /// Bytes in the block.
-    pub used: usize,
-    /// Why it ended there.
-    pub ended: DrainEnd,
-}
-
-/// Why a drain ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DrainEnd {
-    /// Nothing is left; the next push wakes JavaScript again.
-    Empty = 0,
-    /// The table is full.
-    TableFull = 1,
-    /// The next payload does not fit into what is left of the block.
-    BlockFull = 2,
-    /// The next records are about a chunk, which has to be taken first.
-    Chunk = 3,
-}
-
-/// What JavaScript lends for a drain, and how much of it is used.
-struct Tray<'a> {
-    table: &'a mut [u32],
-    block: &'a mut [u8],
-    count: usize,
-    used: usize,
-}
-
-impl Tray<'_> {
-    fn drained(&self, ended: DrainEnd) -> Drained {
-        Drained { count: self.count, used: self.used, ended }
-    }
-}
-
+/// What the IO thread has pushed and JavaScript not fetched yet.
 #[derive(Default)]
-struct Queue {
+struct DeliveryQueue {
     batches: VecDeque<Batch>,
     spares: Vec<Batch>,
     waiting: Vec<Arc<dyn Owner>>,
@@ -141,8 +41,9 @@ struct Queue {
     closed: bool,
 }
 
+/// What JavaScript has fetched and not drained yet.
 #[derive(Default)]
-struct Reader {
+struct DeliveryReader {
     turns: Turns,
     large: LargeRow,
     chunk: Option<Vec<u8>>,
@@ -160,7 +61,7 @@ enum Served {
     Some(Option<DrainEnd>),
 }
 
-impl Reader {
+impl DeliveryReader {
     /// Moves records of the batch whose turn it is.
     fn serve(&mut self, tray: &mut Tray<'_>) -> Served {
         let Some((batch, turn)) = self.turns.next() else { return Served::Some(None) };
@@ -197,8 +98,8 @@ impl Reader {
 
 /// The queue of one JavaScript environment.
 pub struct Delivery {
-    queue: Mutex<Queue>,
-    reader: Mutex<Reader>,
+    queue: Mutex<DeliveryQueue>,
+    reader: Mutex<DeliveryReader>,
     weight: AtomicUsize,
     limit: usize,
     /// The other direction's total: bytes that wait for the peers of all sockets.
@@ -241,10 +142,10 @@ impl Delivery {
         }
     }
 
-    /// Hands over a single record.
-    pub fn push_one(&self, slot: u32, kind: Kind, detail: u16, payload: &[u8]) {
+    /// Hands over what `add` puts into a batch of its own, for which nobody waits.
+    pub fn push_one(&self, add: impl FnOnce(&mut Batch)) {
         let mut batch = Batch::default();
-        batch.push(slot, kind, detail, payload);
+        add(&mut batch);
         self.push(&mut batch, None);
     }
 
@@ -267,7 +168,8 @@ impl Delivery {
         true
     }
 
-    /// Whether what is mere news to JavaScript is better left unsaid: nobody stops whoever has it from making more.
+    /// True when the queue holds so much that what only informs should be dropped: unlike sockets, those who report it
+    /// do not stop when the queue is full.
     pub fn overflows(&self) -> bool {
         self.weight.load(Ordering::Relaxed) >= self.limit
     }
@@ -320,7 +222,7 @@ impl Delivery {
     }
 
     /// Fetches what has queued; false, and the next push wakes again, if nothing is there or was before.
-    fn refill(&self, reader: &mut Reader, taken: usize) -> bool {
+    fn refill(&self, reader: &mut DeliveryReader, taken: usize) -> bool {
         let mut queue = unpoisoned(self.queue.lock());
         for mut batch in reader.used.drain(..) {
             if queue.spares.len() < SPARES && batch.is_modest() {
@@ -339,7 +241,7 @@ impl Delivery {
     }
 
     /// Takes `taken` off the total and lets those read on that waited for room.
-    fn release(&self, taken: usize, queue: Option<MutexGuard<'_, Queue>>) {
+    fn release(&self, taken: usize, queue: Option<MutexGuard<'_, DeliveryQueue>>) {
         let before = self.weight.fetch_sub(taken, Ordering::Relaxed);
         if before < self.limit {
             return;

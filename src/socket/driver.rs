@@ -17,15 +17,23 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::collector::{Collector, outgrown, push_frame_error, report_fault};
-use super::delivery::{BULK, Batch, Kind, Owner, READ};
-use super::link::{Link, ReadError, ReadStep, Scratch};
-use super::opening::{Connection, Opening, open};
+use super::assembling::AssemblyHolder;
+use super::delivery::{Batch, Kind, LARGE};
+use super::handle::Socket;
+use super::intake::{Intake, fit};
+use super::link::{Chunk, ReadStep, SocketLink};
+use super::opening::{Established, Opening, open};
 use super::pulse::Pulse;
+use super::report::{self, Cause};
+use super::send_side::WantedEnd;
+use super::spin;
 use super::tally::Yield;
-use super::{Ending, Socket, spin};
-use crate::frame::{Decoder, DecoderOptions, Deflate, Inflate, MaskKeys, Role};
+use crate::frame::{Decoder, DecoderOptions, Deflate, FrameError, Inflate, MaskKeys, Role};
 
+/// What one read yields at most. Whoever keeps a small message keeps the bytes around it alive, so it is not more.
+const READ: usize = 64 * 1024;
+/// The same where more than that was waiting: under a flood, fewer and larger steps cost less.
+const BULK: usize = 256 * 1024;
 /// Bytes that one socket reads before the others get their turn. A read counts as `READ` at least.
 const TURN: usize = BULK;
 /// Bytes of one socket that are compressed before the others get their turn; one message is never divided.
@@ -35,17 +43,20 @@ const FROZEN: Duration = Duration::from_secs(1);
 /// What is kept of the buffer that messages are compressed into.
 const SPARE_DEFLATED: usize = 256 * 1024;
 
-/// What the threads of a socket's task share among all of their sockets.
+/// What the sockets of an IO thread use in turn. `wire`, `plain` and `batch` hold nothing between two of them.
 #[derive(Default)]
-struct IoThread {
-    scratch: Scratch,
+struct IoBuffers {
+    /// What was received.
+    wire: Vec<u8>,
+    /// The same, decrypted.
+    plain: Vec<u8>,
     batch: Batch,
     keys: MaskKeys,
     deflated: Vec<u8>,
 }
 
 thread_local! {
-    static IO: RefCell<IoThread> = RefCell::default();
+    static IO: RefCell<IoBuffers> = RefCell::default();
 }
 
 /// Opens `socket` and drives it until it is gone. Everything it has to say goes to its delivery queue.
@@ -66,69 +77,18 @@ pub fn run(socket: Arc<Socket>, opening: Opening) -> impl Future<Output = ()> + 
             Cause::Internal
         });
         let struck = socket.side().broken == Some(Cause::Internal);
-        bury(&socket, if struck { Cause::Internal } else { cause });
+        socket.bury(if struck { Cause::Internal } else { cause });
     }
 }
 
-async fn start(socket: Arc<Socket>, mut opening: Opening) -> Option<Box<Driver>> {
+async fn start(socket: Arc<Socket>, mut opening: Opening) -> Option<Box<SocketDriver>> {
     let connection = open(&socket, &mut opening).await?;
-    Some(Box::new(Driver::new(socket, connection, opening.level)))
+    Some(Box::new(SocketDriver::new(socket, connection, opening.level)))
 }
 
-/// The last thing that is said of a socket.
-pub(super) fn bury(socket: &Socket, cause: Cause) {
-    let mut side = socket.side();
-    let unwritten = side.unwritten();
-    let opened = side.link.take().is_some();
-    let settled = side.outgoing.settled();
-    side.sent.settle(settled);
-    side.outgoing = Default::default();
-    // What is sent until JavaScript hears of this goes nowhere.
-    side.broken.get_or_insert(cause);
-    side.waker = None;
-    side.book(&socket.delivery, socket.options.max_backlog);
-    drop(side);
-    let mut batch = Batch::default();
-    report_fault(&mut batch, socket.slot, cause, opened);
-    batch.push_count(socket.slot, Kind::Closed, cause as u16, unwritten.try_into().unwrap_or(u32::MAX));
-    socket.delivery.push(&mut batch, None);
-}
-
-/// What a connection broke of, as `lib/socket/socket.js` numbers it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Cause {
-    /// Nothing: it was ended in order, or by JavaScript.
-    None = 0,
-    Reset = 1,
-    Pipe = 2,
-    Timeout = 3,
-    /// The peer left more waiting than may wait.
-    Backlog = 4,
-    /// The task panicked.
-    Internal = 5,
-}
-
-impl From<io::Error> for Cause {
-    fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::BrokenPipe => Cause::Pipe,
-            io::ErrorKind::TimedOut => Cause::Timeout,
-            _ => Cause::Reset,
-        }
-    }
-}
-
-/// Hands a batch over on the socket's account.
-pub(super) fn push(socket: &Arc<Socket>, batch: &mut Batch) {
-    if !batch.is_empty() {
-        socket.credit.deliver(batch.weight());
-        socket.delivery.push(batch, Some(Arc::clone(socket) as Arc<dyn Owner>));
-    }
-}
-
-struct Driver {
+struct SocketDriver {
     socket: Arc<Socket>,
-    link: Arc<Link>,
+    link: Arc<SocketLink>,
     decoder: Decoder,
     /// Boxed, for few connections compress.
     deflate: Option<Box<Deflate>>,
@@ -144,9 +104,9 @@ struct Driver {
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl Driver {
-    fn new(socket: Arc<Socket>, connection: Connection, level: u8) -> Self {
-        let Connection { link, agreed, early } = connection;
+impl SocketDriver {
+    fn new(socket: Arc<Socket>, connection: Established, level: u8) -> Self {
+        let Established { link, agreed, early } = connection;
         let options = &socket.options;
         let decoder = Decoder::new(DecoderOptions {
             role: Role::Client,
@@ -154,7 +114,7 @@ impl Driver {
             max_fragments: options.max_fragments,
             skip_utf8: options.skip_utf8,
             inflate: agreed.map(|agreed| Inflate::new(agreed.role, &agreed.params)),
-            large: super::delivery::LARGE,
+            large: LARGE,
         });
         Self {
             link,
@@ -174,7 +134,7 @@ impl Driver {
         self.socket.task.register(cx.waker());
         IO.with_borrow_mut(|io| {
             let step = self.step(cx, io);
-            push(&self.socket, &mut io.batch);
+            self.socket.deliver(&mut io.batch);
             match step {
                 Err(cause) => Poll::Ready(cause),
                 Ok(()) if self.ended && self.shut => Poll::Ready(Cause::None),
@@ -183,11 +143,11 @@ impl Driver {
         })
     }
 
-    fn step(&mut self, cx: &mut Context<'_>, io: &mut IoThread) -> Result<(), Cause> {
+    fn step(&mut self, cx: &mut Context<'_>, io: &mut IoBuffers) -> Result<(), Cause> {
         self.read(cx, io)?;
         self.tick(cx, io)?;
         let mut side = self.socket.side();
-        if side.ending == Ending::Terminate {
+        if side.ending == WantedEnd::Terminate {
             // What was sent before goes as far as the kernel takes it at once, whichever thread writes it.
             side.write();
             return Err(Cause::None);
@@ -197,16 +157,14 @@ impl Driver {
         self.write(cx, io)
     }
 
-    fn read(&mut self, cx: &mut Context<'_>, io: &mut IoThread) -> Result<(), Cause> {
+    fn read(&mut self, cx: &mut Context<'_>, io: &mut IoBuffers) -> Result<(), Cause> {
         self.give_up_outgrown(io);
         if let Some(mut early) = self.early.take() {
-            let held = self.decoder.held();
-            let mut sink = Collector::new(&self.socket, &mut io.batch);
-            let decoded = self.decoder.decode(&mut early, &mut sink).map_err(ReadError::from);
-            self.count(sink.finish());
-            self.book(held);
             let step = if self.link.ended() { ReadStep::End } else { ReadStep::Bytes(0) };
-            self.digest(decoded.map(|()| step), io)?;
+            self.take_in(io, 0, |_, _, intake| {
+                intake.take(Chunk::Buffer(&mut early));
+                Ok(step)
+            })?;
         }
         let mut left = TURN;
         while !self.ended && self.socket.may_read() {
@@ -221,14 +179,19 @@ impl Driver {
             }
             // What the last read of this turn yields is handed over at its very end, by `poll`: JavaScript, once awake,
             // wants the lock that writing takes.
-            push(&self.socket, &mut io.batch);
+            self.socket.deliver(&mut io.batch);
             let room = if self.bulk && self.socket.credit.may_hold(BULK) { BULK } else { READ };
-            let held = self.decoder.held();
-            let mut sink = Collector::new(&self.socket, &mut io.batch);
-            let read = self.link.read(room, &mut io.scratch, &mut self.decoder, &mut sink);
-            self.count(sink.finish());
-            self.book(held);
-            let came = self.digest(read, io)?;
+            let came = self.take_in(io, room, |link, wire, intake| {
+                if link.reads_direct()
+                    && let Some((buffer, missing)) = intake.direct()
+                {
+                    let step = link.read_into(buffer, missing);
+                    intake.direct_advance();
+                    return step;
+                }
+                fit(wire, room);
+                link.read(room, wire, |chunk| intake.take(chunk))
+            })?;
             // Under TLS a read ends where a record does, before the room is full.
             self.bulk = came >= room / 4 * 3;
             left = left.saturating_sub(came.max(READ));
@@ -237,6 +200,25 @@ impl Driver {
             spin::extend();
         }
         Ok(())
+    }
+
+    /// Has `read` bring something in, up to `room` bytes but for a large payload, and gives how much of it came by way of
+    /// the shared buffer.
+    fn take_in(
+        &mut self,
+        io: &mut IoBuffers,
+        room: usize,
+        read: impl FnOnce(&SocketLink, &mut Vec<u8>, &mut Intake<'_>) -> io::Result<ReadStep>,
+    ) -> Result<usize, Cause> {
+        let held = self.decoder.held();
+        let mut intake = Intake::new(&self.socket, &mut self.decoder, &mut io.batch, &mut io.plain, room);
+        let step = read(&self.link, &mut io.wire, &mut intake);
+        let (found, decoded) = intake.finish();
+        self.count(found);
+        if let Some(assembling) = &self.socket.options.assembling {
+            assembling.book(&self.socket, held, self.decoder.held());
+        }
+        self.digest(step, decoded, io)
     }
 
     fn count(&mut self, read: Yield) {
@@ -248,44 +230,44 @@ impl Driver {
         }
     }
 
-    /// Counts what is held of an unfinished message, which was `before` bytes.
-    fn book(&self, before: usize) {
-        if let Some(assembling) = &self.socket.options.assembling {
-            assembling.book(&self.socket, before, self.decoder.held());
-        }
-    }
-
     /// Whoever holds most when there is too much ends as if its message were too long.
-    fn give_up_outgrown(&mut self, io: &mut IoThread) {
+    fn give_up_outgrown(&mut self, io: &mut IoBuffers) {
         if self.socket.is_outgrown() && !self.decoder.is_finished() {
             self.decoder.give_up();
-            push_frame_error(&mut io.batch, self.socket.slot, &outgrown());
+            report::push_outgrown(&mut io.batch, self.socket.slot);
         }
     }
 
     /// Notes what a read came to, and gives how much of it came by way of the shared buffer.
-    fn digest(&mut self, read: Result<ReadStep, ReadError>, io: &mut IoThread) -> Result<usize, Cause> {
+    fn digest(
+        &mut self,
+        step: io::Result<ReadStep>,
+        decoded: Result<(), FrameError>,
+        io: &mut IoBuffers,
+    ) -> Result<usize, Cause> {
         let slot = self.socket.slot;
-        match read {
-            Ok(ReadStep::Blocked) => {}
-            Ok(ReadStep::Bytes(count)) => {
+        if let Err(error) = decoded {
+            report::push_frame_error(&mut io.batch, slot, &error);
+            return Ok(0);
+        }
+        match step? {
+            ReadStep::Blocked => Ok(0),
+            ReadStep::Bytes(count) => {
                 if let Some(pulse) = &mut self.pulse {
-                    pulse.heard = Instant::now();
+                    pulse.hear();
                 }
-                return Ok(count);
+                Ok(count)
             }
-            Ok(ReadStep::End) => {
+            ReadStep::End => {
                 self.ended = true;
                 io.batch.push(slot, Kind::End, 0, &[]);
+                Ok(0)
             }
-            Err(ReadError::Frame(error)) => push_frame_error(&mut io.batch, slot, &error),
-            Err(ReadError::Io(error)) => return Err(error.into()),
         }
-        Ok(0)
     }
 
     /// Compresses what waits for it. The lock is not held meanwhile: JavaScript must never wait for a compressor.
-    fn compress(&mut self, cx: &mut Context<'_>, io: &mut IoThread) {
+    fn compress(&mut self, cx: &mut Context<'_>, io: &mut IoBuffers) {
         let Some(deflate) = &mut self.deflate else { return };
         let mut done = 0;
         while done < COMPRESS_BUDGET {
@@ -309,7 +291,7 @@ impl Driver {
         spin::come_back(cx);
     }
 
-    fn write(&mut self, cx: &mut Context<'_>, io: &mut IoThread) -> Result<(), Cause> {
+    fn write(&mut self, cx: &mut Context<'_>, io: &mut IoBuffers) -> Result<(), Cause> {
         let mut side = self.socket.side();
         if side.waker.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker())) {
             side.waker = Some(cx.waker().clone());
@@ -322,7 +304,7 @@ impl Driver {
         if let Some(cause) = side.broken {
             return Err(cause);
         }
-        while side.ending == Ending::Shutdown && !self.shut && side.outgoing.is_empty() {
+        while side.ending == WantedEnd::Shutdown && !self.shut && side.outgoing.is_empty() {
             self.shut = self.link.shutdown()?;
             if self.shut {
                 io.batch.push(self.socket.slot, Kind::Shut, 0, &[]);
@@ -334,12 +316,16 @@ impl Driver {
     }
 
     /// Looks at the clock: the closing handshake's limit and the keep-alive.
-    fn tick(&mut self, cx: &mut Context<'_>, io: &mut IoThread) -> Result<(), Cause> {
+    fn tick(&mut self, cx: &mut Context<'_>, io: &mut IoBuffers) -> Result<(), Cause> {
         loop {
             let mut due = self.socket.side().close_by;
             if let (Some(pulse), Some(settings)) = (&mut self.pulse, &self.socket.options.keep_alive) {
-                let next = pulse.beat(settings, &self.socket, &mut io.keys)?;
-                due = Some(due.map_or(next, |due| due.min(next)));
+                let now = Instant::now();
+                let beat = pulse.beat(settings, self.socket.credit.reads(), now).ok_or(Cause::Timeout)?;
+                if beat.ping && self.socket.keep_alive(settings.mode, &mut io.keys) {
+                    pulse.pinged(now);
+                }
+                due = Some(due.map_or(beat.next, |due| due.min(beat.next)));
             }
             let Some(due) = due else { return Ok(()) };
             let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
@@ -362,7 +348,7 @@ impl Driver {
     }
 }
 
-impl Drop for Driver {
+impl Drop for SocketDriver {
     fn drop(&mut self) {
         if let Some(assembling) = &self.socket.options.assembling {
             assembling.book(&self.socket, self.decoder.held(), 0);

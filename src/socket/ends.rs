@@ -2,9 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+use std::fmt;
 use std::net::{SocketAddr, SocketAddrV4};
-
-use super::Socket;
 
 /// Both ends, in little room where they are as usual.
 #[derive(Debug)]
@@ -15,24 +14,23 @@ pub(super) enum Ends {
     Other(Box<[Option<SocketAddr>; 2]>),
 }
 
-impl Socket {
-    /// Notes the addresses; the first time counts.
-    pub(super) fn note_ends(&self, local: Option<SocketAddr>, remote: Option<SocketAddr>) {
-        let ends = match (local, remote) {
+impl Ends {
+    pub(super) fn new(local: Option<SocketAddr>, remote: Option<SocketAddr>) -> Self {
+        match (local, remote) {
             (Some(SocketAddr::V4(local)), Some(SocketAddr::V4(remote))) => Ends::V4(local, remote),
             _ => Ends::Other(Box::new([local, remote])),
-        };
-        let _ = self.ends.set(ends);
+        }
     }
+}
 
-    /// `local remote`, each empty where it is not known.
-    pub fn addresses(&self) -> String {
-        match self.ends.get() {
-            None => String::from(" "),
-            Some(Ends::V4(local, remote)) => format!("{local} {remote}"),
-            Some(Ends::Other(ends)) => {
+/// `local remote`, each empty where it is not known.
+impl fmt::Display for Ends {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ends::V4(local, remote) => write!(f, "{local} {remote}"),
+            Ends::Other(ends) => {
                 let [local, remote] = ends.map(|end| end.map_or_else(String::new, |end| end.to_string()));
-                format!("{local} {remote}")
+                write!(f, "{local} {remote}")
             }
         }
     }

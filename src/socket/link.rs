@@ -5,7 +5,6 @@
 #![forbid(unsafe_code)]
 
 use std::io::{self, IoSlice};
-use std::mem;
 use std::net::Shutdown;
 use std::task::{Context, Poll};
 
@@ -14,21 +13,15 @@ use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-use super::Tuning;
-use super::collector::Collector;
-use super::delivery::LARGE;
+use super::options::Tuning;
 use super::outgoing::Outgoing;
-use crate::buffers;
-use crate::frame::{Decoder, FrameError};
 use crate::transport::tls::records::Session;
 
-/// What a record carries at most: an incomplete one may come before what is received.
-const RECORD: usize = 16 * 1024;
 /// Segments written with one system call.
 const SLICES: usize = 16;
 
 /// One connection.
-pub struct Link {
+pub struct SocketLink {
     tcp: TcpStream,
     /// Boxed, for plain connections need not carry its size.
     tls: Option<Box<Session>>,
@@ -38,7 +31,7 @@ pub struct Link {
 /// What a read step came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadStep {
-    /// Bytes went to the decoder; so many came by way of the shared buffer.
+    /// Bytes came; so many of them by way of the shared buffer.
     Bytes(usize),
     /// Nothing there for now.
     Blocked,
@@ -46,27 +39,15 @@ pub enum ReadStep {
     End,
 }
 
-/// Why reading stopped.
-pub enum ReadError {
-    /// The connection broke.
-    Io(io::Error),
-    /// The peer broke the protocol.
-    Frame(FrameError),
+/// A piece of what a read brought.
+pub enum Chunk<'a> {
+    /// All of it, as it came. The buffer may be kept, if another is left in its place.
+    Buffer(&'a mut Vec<u8>),
+    /// What one record of TLS carried; there may be more.
+    Record(&'a [u8]),
 }
 
-impl From<io::Error> for ReadError {
-    fn from(error: io::Error) -> Self {
-        ReadError::Io(error)
-    }
-}
-
-impl From<FrameError> for ReadError {
-    fn from(error: FrameError) -> Self {
-        ReadError::Frame(error)
-    }
-}
-
-impl Link {
+impl SocketLink {
     /// Takes over a stream whose handshakes are done.
     pub fn new(tcp: TcpStream, tls: Option<Session>, tuning: Tuning) -> Self {
         Self { tcp, tls: tls.map(Box::new), tuning }
@@ -143,48 +124,38 @@ impl Link {
         Ok(true)
     }
 
-    /// Reads up to `room` bytes at once, but for a large payload, and decodes what came.
-    pub fn read(
-        &self,
-        room: usize,
-        scratch: &mut Scratch,
-        decoder: &mut Decoder,
-        inbox: &mut Collector<'_>,
-    ) -> Result<ReadStep, ReadError> {
-        match &self.tls {
-            None => self.read_plain(room, scratch, decoder, inbox),
-            Some(tls) => self.read_tls(tls, room, scratch, decoder, inbox),
+    /// Whether [`SocketLink::read_into`] may be used: bytes come as they are.
+    pub fn reads_direct(&self) -> bool {
+        self.tls.is_none() && self.tuning.direct_read
+    }
+
+    /// Reads up to `most` bytes into `buffer`, behind what it holds.
+    pub fn read_into(&self, buffer: &mut Vec<u8>, most: usize) -> io::Result<ReadStep> {
+        let most = if self.tuning.short_io { 1 } else { most };
+        match self.tcp.try_read_buf(&mut buffer.limit(most)) {
+            Ok(0) => Ok(ReadStep::End),
+            Ok(_) => Ok(ReadStep::Bytes(0)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(ReadStep::Blocked),
+            Err(error) => Err(error),
         }
     }
 
-    fn read_plain(
+    /// Reads up to `room` bytes at once by way of `wire`, and hands out what came.
+    pub fn read(
         &self,
         room: usize,
-        scratch: &mut Scratch,
-        decoder: &mut Decoder,
-        inbox: &mut Collector<'_>,
-    ) -> Result<ReadStep, ReadError> {
-        // A large payload goes straight into its final buffer.
-        if self.tuning.direct_read
-            && let Some((buffer, missing)) = decoder.direct()
-        {
-            let missing = if self.tuning.short_io { 1 } else { missing };
-            return match self.tcp.try_read_buf(&mut buffer.limit(missing)) {
-                Ok(0) => Ok(ReadStep::End),
-                Ok(_) => {
-                    decoder.direct_advance(inbox)?;
-                    Ok(ReadStep::Bytes(0))
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(ReadStep::Blocked),
-                Err(error) => Err(error.into()),
-            };
+        wire: &mut Vec<u8>,
+        mut take: impl FnMut(Chunk<'_>),
+    ) -> io::Result<ReadStep> {
+        wire.clear();
+        if let Some(tls) = &self.tls {
+            return self.read_tls(tls, room, wire, take);
         }
-        let wire = scratch.wire(room);
         match self.receive(wire, room)? {
             None => Ok(ReadStep::Blocked),
             Some(0) => Ok(ReadStep::End),
             Some(count) => {
-                inbox.decode(decoder, wire)?;
+                take(Chunk::Buffer(wire));
                 Ok(ReadStep::Bytes(count))
             }
         }
@@ -194,13 +165,11 @@ impl Link {
         &self,
         tls: &Session,
         room: usize,
-        scratch: &mut Scratch,
-        decoder: &mut Decoder,
-        inbox: &mut Collector<'_>,
-    ) -> Result<ReadStep, ReadError> {
+        wire: &mut Vec<u8>,
+        mut take: impl FnMut(Chunk<'_>),
+    ) -> io::Result<ReadStep> {
         let mut reader = tls.reader();
         let wanted = reader.wanted(room);
-        let wire = scratch.wire(room);
         wire.extend_from_slice(&reader.take_pending());
         let count = match self.receive(wire, wanted) {
             Ok(Some(count @ 1..)) => count,
@@ -210,22 +179,10 @@ impl Link {
                 return Ok(if other?.is_some() { ReadStep::End } else { ReadStep::Blocked });
             }
         };
-        let Scratch { wire, plain } = scratch;
-        let mut decoded = Ok(());
-        let opened = reader.open(tls.keys(), wire, |bytes| {
-            // The decoder ignores what follows a broken rule, but TLS must not miss any of it.
-            if decoded.is_ok() {
-                decoded = take_plaintext(bytes, room + RECORD, plain, decoder, inbox);
-            }
-        });
-        // In any case: what the next socket decrypts goes there too.
-        let decoded = inbox.decode(decoder, plain).and(decoded);
-        if let Err(error) = opened {
+        if let Err(error) = reader.open(tls.keys(), wire, |bytes| take(Chunk::Record(bytes))) {
             tls.writer().refuse(&error, |slices| self.send(slices));
-            decoded?;
-            return Err(io::Error::other(error).into());
+            return Err(io::Error::other(error));
         }
-        decoded?;
         Ok(if reader.closed() { ReadStep::End } else { ReadStep::Bytes(count) })
     }
 
@@ -251,65 +208,5 @@ impl Link {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(error) => Err(error),
         }
-    }
-}
-
-/// Takes what one record carried: a large payload goes straight into its final buffer, the rest into `plain`, up to
-/// `most` of it, which the caller decodes.
-fn take_plaintext(
-    mut bytes: &[u8],
-    most: usize,
-    plain: &mut Vec<u8>,
-    decoder: &mut Decoder,
-    inbox: &mut Collector<'_>,
-) -> Result<(), FrameError> {
-    while !bytes.is_empty() {
-        let direct = if plain.is_empty() { decoder.direct() } else { None };
-        let count = match direct {
-            Some((buffer, missing)) => {
-                let count = bytes.len().min(missing);
-                buffer.extend_from_slice(&bytes[..count]);
-                decoder.direct_advance(inbox)?;
-                count
-            }
-            None if plain.len() + bytes.len() <= most => {
-                if plain.is_empty() {
-                    fit(plain, most);
-                }
-                plain.extend_from_slice(bytes);
-                bytes.len()
-            }
-            None => {
-                inbox.decode(decoder, plain)?;
-                0
-            }
-        };
-        bytes = &bytes[count..];
-    }
-    Ok(())
-}
-
-/// The buffers of one IO thread, shared by all of its sockets, and empty between two reads.
-#[derive(Default)]
-pub struct Scratch {
-    wire: Vec<u8>,
-    plain: Vec<u8>,
-}
-
-impl Scratch {
-    /// A buffer to receive `room` bytes into.
-    fn wire(&mut self, room: usize) -> &mut Vec<u8> {
-        self.wire.clear();
-        fit(&mut self.wire, room);
-        &mut self.wire
-    }
-}
-
-/// Makes `buffer`, an empty one, hold `size` bytes and the message which the read before had begun, and not much more,
-/// for it may go to JavaScript. The last one may have gone there.
-fn fit(buffer: &mut Vec<u8>, size: usize) {
-    let size = size + LARGE;
-    if !(size..=2 * size).contains(&buffer.capacity()) {
-        buffers::give(mem::replace(buffer, buffers::take(size)));
     }
 }

@@ -44,12 +44,12 @@ fn javascript(delivery: &Delivery, bell: &Notify, records: usize, rows: usize) {
 }
 
 /// A socket, as far as its credit goes.
-struct Reader {
+struct CreditHolder {
     credit: Credit,
     task: Notify,
 }
 
-impl Owner for Reader {
+impl Owner for CreditHolder {
     fn drained(&self, bytes: usize) {
         if self.credit.drained(bytes) {
             self.task.notify();
@@ -62,7 +62,7 @@ impl Owner for Reader {
     }
 }
 
-impl Reader {
+impl CreditHolder {
     fn new(high_water: usize) -> Arc<Self> {
         Arc::new(Self { credit: Credit::new(high_water), task: Notify::new() })
     }
@@ -84,7 +84,7 @@ impl Reader {
 /// Lets readers of that high-water mark read while JavaScript drains a queue of that limit.
 fn flow(limit: usize, high_water: usize, readers: usize, times: usize) {
     let (delivery, bell) = queue(limit);
-    let readers: Vec<_> = (0..readers).map(|_| Reader::new(high_water)).collect();
+    let readers: Vec<_> = (0..readers).map(|_| CreditHolder::new(high_water)).collect();
     let threads: Vec<_> = readers
         .iter()
         .map(|reader| {
@@ -108,7 +108,7 @@ fn what_is_pushed_while_javascript_drains_wakes_it() {
         let (delivery, bell) = queue(usize::MAX);
         let pushing = [0, 1].map(|slot| {
             let delivery = Arc::clone(&delivery);
-            thread::spawn(move || delivery.push_one(slot, Kind::Text, 0, b""))
+            thread::spawn(move || delivery.push_one(|batch| batch.push(slot, Kind::Text, 0, b"")))
         });
         // One row: a full table is no reason to wait for another wake-up.
         javascript(&delivery, &bell, 2, 1);

@@ -8,18 +8,18 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio::sync::oneshot;
 
 use super::compression::{Agreed, Compression};
-use super::delivery::{Batch, Delivery, Kind};
-use super::driver::push;
-use super::link::Link;
-use super::{Ending, Socket};
+use super::delivery::{Batch, Kind};
+use super::ends::Ends;
+use super::handle::Socket;
+use super::link::SocketLink;
+use super::report::{self, OpenReport};
+use super::send_side::WantedEnd;
 use crate::error::{ErrorKind, RelayError};
-use crate::frame::DeflateParams;
 use crate::transport::body::read_body;
-use crate::transport::{self, DialRequest, Opened, ResponseHead};
+use crate::transport::{self, DialRequest, Opened};
 
 /// How a socket is to be opened.
 pub struct Opening {
@@ -38,50 +38,12 @@ pub struct Opening {
 }
 
 /// A connection whose handshake is done.
-pub(super) struct Connection {
-    pub(super) link: Arc<Link>,
+pub(super) struct Established {
+    pub(super) link: Arc<SocketLink>,
     /// The compression that was agreed.
     pub(super) agreed: Option<Agreed>,
     /// Bytes that came with the handshake's answer.
     pub(super) early: Vec<u8>,
-}
-
-/// The head of an answer and what was agreed, as JavaScript gets it.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct OpenReport<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    response: Option<&'a ResponseHead>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    protocol: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    extensions: Option<DeflateParams>,
-    forgets: bool,
-    secure: bool,
-}
-
-impl OpenReport<'_> {
-    /// Whether there is nothing that JavaScript does not take for granted.
-    fn is_plain(&self) -> bool {
-        self.response.is_none() && self.protocol.is_none() && self.extensions.is_none() && !self.secure
-    }
-}
-
-/// An answer that is not an upgrade, and what it means where the relay gave it.
-#[derive(Serialize)]
-struct AnswerReport<'a> {
-    response: &'a ResponseHead,
-    error: crate::error::ErrorReport<'a>,
-}
-
-#[derive(Serialize)]
-struct FailReport<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    response: Option<&'a ResponseHead>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    handshake: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<crate::error::ErrorReport<'a>>,
 }
 
 /// Dials, once that is allowed.
@@ -100,12 +62,12 @@ async fn dial(
 }
 
 /// Opens; `None` where no WebSocket came of it, which has then been reported.
-pub(super) async fn open(socket: &Arc<Socket>, opening: &mut Opening) -> Option<Connection> {
+pub(super) async fn open(socket: &Arc<Socket>, opening: &mut Opening) -> Option<Established> {
     let dial = Box::pin(dial(opening.admission.take(), &opening.request));
     let opened = match unless_terminated(socket, dial).await? {
         Ok(opened) => opened,
         Err(error) => {
-            report_failure(socket, None, None, Some(&error));
+            socket.tell(|batch, slot| report::push_failure(batch, slot, &error));
             return None;
         }
     };
@@ -123,7 +85,7 @@ pub(super) async fn open(socket: &Arc<Socket>, opening: &mut Opening) -> Option<
     let (protocol, agreed) = match agreed {
         Ok(agreed) => agreed,
         Err(reason) => {
-            report_failure(socket, Some(&opened.response), Some(reason), None);
+            socket.tell(|batch, slot| report::push_bad_upgrade(batch, slot, &opened.response, reason));
             return None;
         }
     };
@@ -137,28 +99,22 @@ pub(super) async fn open(socket: &Arc<Socket>, opening: &mut Opening) -> Option<
         forgets: agreed.is_some_and(|agreed| agreed.forgets()),
         secure: tls.is_some(),
     };
-    socket.note_ends(tcp.local_addr().ok(), tcp.peer_addr().ok());
-    let link = Arc::new(Link::new(tcp, tls, socket.tuning));
+    let _ = socket.ends.set(Ends::new(tcp.local_addr().ok(), tcp.peer_addr().ok()));
+    let link = Arc::new(SocketLink::new(tcp, tls, socket.tuning));
     // Before JavaScript hears of it: what it sends in `open` is to go out at once.
     socket.side().link = Some(Arc::clone(&link));
-    if report.is_plain() {
-        socket.delivery.push_one(socket.slot, Kind::Open, 0, &[]);
-    } else {
-        push_json(&socket.delivery, socket.slot, Kind::Open, &report);
-    }
-    Some(Connection { link, agreed, early })
+    socket.tell(|batch, slot| report.push(batch, slot));
+    Some(Established { link, agreed, early })
 }
 
 /// The server answered, but not with an upgrade. JavaScript says whether it wants the body.
 /// As in ws, `limit` is the handshake's, and holds for each wait for a piece of it.
 async fn answer(socket: &Arc<Socket>, opened: Opened, limit: Option<Duration>) {
-    let refusal = RelayError::refused(opened.response.status, &opened.response.reason);
-    let report = AnswerReport { response: &opened.response, error: refusal.report() };
-    push_json(&socket.delivery, socket.slot, Kind::Response, &report);
+    socket.tell(|batch, slot| report::push_answer(batch, slot, &opened.response));
     let asked = poll_fn(|cx| {
         socket.task.register(cx.waker());
         let side = socket.side();
-        if side.wants_body || side.ending != Ending::No {
+        if side.wants_body || side.ending != WantedEnd::No {
             Poll::Ready(side.wants_body)
         } else {
             Poll::Pending
@@ -186,19 +142,19 @@ async fn answer(socket: &Arc<Socket>, opened: Opened, limit: Option<Duration>) {
             Some(Ok(Some(chunk))) => push_body(socket, chunk),
             Some(Ok(None)) => done = true,
             Some(Err(error)) if error.kind == ErrorKind::Timeout => {
-                return report_failure(socket, None, None, Some(&error));
+                return socket.tell(|batch, slot| report::push_failure(batch, slot, &error));
             }
             None | Some(Err(_)) => return,
         }
     }
-    socket.delivery.push_one(socket.slot, Kind::BodyEnd, 0, &[]);
+    socket.tell(|batch, slot| batch.push(slot, Kind::BodyEnd, 0, &[]));
 }
 
 fn push_body(socket: &Arc<Socket>, chunk: Vec<u8>) {
     if !chunk.is_empty() {
         let mut batch = Batch::default();
         batch.push_owned(socket.slot, Kind::Body, 0, chunk);
-        push(socket, &mut batch);
+        socket.deliver(&mut batch);
     }
 }
 
@@ -206,28 +162,10 @@ fn push_body(socket: &Arc<Socket>, chunk: Vec<u8>) {
 async fn unless_terminated<F: Future>(socket: &Socket, mut future: Pin<Box<F>>) -> Option<F::Output> {
     poll_fn(|cx| {
         socket.task.register(cx.waker());
-        if socket.side().ending == Ending::Terminate {
+        if socket.side().ending == WantedEnd::Terminate {
             return Poll::Ready(None);
         }
         future.as_mut().poll(cx).map(Some)
     })
     .await
-}
-
-fn report_failure(
-    socket: &Socket,
-    response: Option<&ResponseHead>,
-    handshake: Option<&str>,
-    error: Option<&RelayError>,
-) {
-    let report = FailReport { response, handshake, error: error.map(RelayError::report) };
-    push_json(&socket.delivery, socket.slot, Kind::Failed, &report);
-}
-
-fn push_json(delivery: &Delivery, slot: u32, kind: Kind, value: &impl Serialize) {
-    // Strings and numbers only: this cannot fail, and an empty payload would still be a valid record.
-    let json = serde_json::to_vec(value).unwrap_or_default();
-    let mut batch = Batch::default();
-    batch.push_owned(slot, kind, 0, json);
-    delivery.push(&mut batch, None);
 }

@@ -63,7 +63,7 @@ pub struct Outline {
 }
 
 /// A message that waits for the compressor, or behind one that does.
-pub struct Waiting {
+pub struct HeldFrame {
     /// The frame it is to become.
     pub outline: Outline,
     /// Its payload, uncompressed.
@@ -80,7 +80,7 @@ pub struct Outgoing {
     /// How far the kernel has it; what lies between that and `bytes` is encrypted and waits.
     settled: u64,
     receipts: VecDeque<u64>,
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<HeldFrame>,
     waiting_bytes: usize,
     compressing: bool,
     /// Bytes that have come from the compressor since the last attempt to write. JavaScript counts their payloads until
@@ -150,11 +150,11 @@ impl Outgoing {
     /// Queues a message for the compressor.
     pub fn wait(&mut self, outline: Outline, payload: Vec<u8>) {
         self.waiting_bytes += payload.len();
-        self.waiting.push_back(Waiting { outline, payload });
+        self.waiting.push_back(HeldFrame { outline, payload });
     }
 
     /// The next message for the compressor. Until [`Outgoing::append_compressed`] all others stay behind it.
-    pub fn next_waiting(&mut self) -> Option<Waiting> {
+    pub fn next_waiting(&mut self) -> Option<HeldFrame> {
         let next = self.waiting.pop_front()?;
         self.compressing = true;
         Some(next)

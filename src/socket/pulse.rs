@@ -2,23 +2,25 @@
 
 #![forbid(unsafe_code)]
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::driver::Cause;
-use super::{Ending, KeepAlive, Masking, Outline, Socket};
-use crate::frame::{MaskKeys, OpCode};
-use crate::keep_alive;
+use crate::keep_alive::{self, KeepAlive, KeepAliveMode};
 
-/// The keep-alive of one socket.
+/// When a socket's peer is due a ping, and when it was heard last.
 pub(super) struct Pulse {
     next: Instant,
-    pub(super) heard: Instant,
+    heard: Instant,
     listening: bool,
     /// When the ping went out whose pong has not come yet.
     pinged: Option<Instant>,
+}
+
+/// What is to be done now, and when to look again.
+pub(super) struct Beat {
+    pub(super) ping: bool,
+    pub(super) next: Instant,
 }
 
 impl Pulse {
@@ -27,22 +29,26 @@ impl Pulse {
         Self { next: now + settings.interval, heard: now, listening: true, pinged: None }
     }
 
+    /// The peer has sent something.
+    pub(super) fn hear(&mut self) {
+        self.heard = Instant::now();
+    }
+
+    /// A ping was sent that the peer has to answer.
+    pub(super) fn pinged(&mut self, now: Instant) {
+        self.pinged.get_or_insert(now);
+    }
+
     /// A ping was answered: after how long, if that was measured.
     pub(super) fn answered(&mut self) -> Option<Duration> {
         self.pinged.take().map(|pinged| pinged.elapsed())
     }
 
-    /// Pings if it is time to, and says when to look again; fails if the peer has been silent for too long.
-    pub(super) fn beat(
-        &mut self,
-        settings: &KeepAlive,
-        socket: &Arc<Socket>,
-        keys: &mut MaskKeys,
-    ) -> Result<Instant, Cause> {
-        let now = Instant::now();
-        let patience = keep_alive::patience(settings.timeout, settings.interval, !settings.pong);
+    /// Looks at the clock. `None`: the peer has been silent for too long. `listening` says whether anything is read.
+    pub(super) fn beat(&mut self, settings: &KeepAlive, listening: bool, now: Instant) -> Option<Beat> {
+        let pings = settings.mode == KeepAliveMode::Ping;
+        let patience = keep_alive::patience(settings.timeout, settings.interval, pings);
         let late = now.saturating_duration_since(self.due(patience));
-        let listening = socket.credit.reads();
         if !listening || !self.listening {
             // Nothing can be heard while we do not listen.
             self.heard = now;
@@ -53,29 +59,14 @@ impl Pulse {
             let silence = keep_alive::counted(now.saturating_duration_since(self.heard), late, patience);
             self.heard = now - silence;
             if silence >= patience {
-                return Err(Cause::Timeout);
+                return None;
             }
         }
-        if self.next <= now {
+        let ping = self.next <= now;
+        if ping {
             self.next = now + settings.interval;
-            let mut side = socket.side();
-            if !side.closing && side.ending == Ending::No {
-                let opcode = if settings.pong { OpCode::Pong } else { OpCode::Ping };
-                let outline = Outline {
-                    opcode,
-                    fin: true,
-                    rsv1: false,
-                    compress: false,
-                    mask: Masking::Random,
-                    receipt: false,
-                };
-                side.outgoing.append(outline, Some(keys.next_key()), &[]);
-                if !settings.pong {
-                    self.pinged.get_or_insert(now);
-                }
-            }
         }
-        Ok(self.due(patience))
+        Some(Beat { ping, next: self.due(patience) })
     }
 
     /// When to look at the clock.

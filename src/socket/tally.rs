@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use super::{Outline, Socket};
+use super::outgoing::Outline;
 
 /// No round trip has been measured.
 const UNKNOWN: u64 = u64::MAX;
@@ -95,19 +95,18 @@ impl Received {
     }
 }
 
-impl Socket {
-    /// What the socket has carried so far.
-    pub fn stats(&self) -> SocketStats {
-        let side = self.side();
-        let rtt = self.received.rtt.load(Relaxed);
-        SocketStats {
-            messages_sent: side.sent.messages,
-            bytes_sent: side.sent.bytes,
-            wire_bytes_sent: side.sent.wire + side.outgoing.settled(),
-            messages_received: self.received.messages.load(Relaxed),
-            bytes_received: self.received.bytes.load(Relaxed),
-            wire_bytes_received: self.received.wire.load(Relaxed),
-            held: self.credit.inbound(),
+impl SocketStats {
+    /// The sums, where the kernel has `settled` bytes of the outgoing queue, and JavaScript still `held` to drain.
+    pub(super) fn new(sent: &Sent, settled: u64, received: &Received, held: usize) -> Self {
+        let rtt = received.rtt.load(Relaxed);
+        Self {
+            messages_sent: sent.messages,
+            bytes_sent: sent.bytes,
+            wire_bytes_sent: sent.wire + settled,
+            messages_received: received.messages.load(Relaxed),
+            bytes_received: received.bytes.load(Relaxed),
+            wire_bytes_received: received.wire.load(Relaxed),
+            held,
             rtt: (rtt != UNKNOWN).then(|| Duration::from_nanos(rtt)),
         }
     }

@@ -4,8 +4,8 @@
 //! while: it takes a step only when every task waits.
 
 use std::collections::VecDeque;
-use std::sync::LazyLock;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use rcgen::{CertificateParams, KeyPair};
@@ -15,13 +15,15 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::delivery::{BLOCK, DrainEnd, FLAG_CHUNK, FLAG_LARGE, RECORD_WORDS};
+use super::delivery::{BLOCK, Delivery, DrainEnd, FLAG_CHUNK, FLAG_LARGE, Kind, RECORD_WORDS};
 use super::*;
-use crate::frame::{self, DeflateOptions};
+use crate::frame::{self, DeflateOptions, MaskKeys, OpCode};
 use crate::head::Head;
+use crate::keep_alive::{KeepAlive, KeepAliveMode};
 use crate::transport::{self, DialRequest, TlsOptions};
 
 mod compression;

@@ -11,7 +11,7 @@ pub(super) const FIRST_RESERVE: usize = 16 * 1024 * 1024;
 
 /// The frame whose payload is arriving.
 #[derive(Debug)]
-pub(super) struct Body {
+pub(super) struct PartialFrame {
     pub(super) header: Header,
     /// The payload so far, unmasked; behind the message's earlier fragments if it can simply be appended to them.
     pub(super) buf: Vec<u8>,
@@ -21,7 +21,7 @@ pub(super) struct Body {
     filled: usize,
 }
 
-impl Body {
+impl PartialFrame {
     /// `buf` holds what the payload is appended to.
     pub(super) fn new(header: Header, buf: Vec<u8>) -> Self {
         let start = buf.len();
@@ -83,7 +83,7 @@ impl Body {
 
 /// The message of which at least one frame is complete.
 #[derive(Debug)]
-pub(super) struct Message {
+pub(super) struct PartialMessage {
     pub(super) opcode: OpCode,
     pub(super) compressed: bool,
     /// Announced bytes of all its frames.
@@ -96,7 +96,7 @@ pub(super) struct Message {
     pub(super) lengths: Vec<u32>,
 }
 
-impl Message {
+impl PartialMessage {
     /// Takes its type and compression from its first frame.
     pub(super) fn new(first: &Header) -> Self {
         Self {

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::assembly::FIRST_RESERVE;
 use super::*;
-use crate::frame::{Deflate, DeflateParams, close_payload, encode};
+use crate::frame::{Deflate, DeflateParams, MaskKeys, encode};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Event {
@@ -325,15 +325,22 @@ fn a_close_frame_ends_it_all() {
     assert_eq!(decode(client, b"\x88\x00\x81\x01a"), [Event::Close(1005, vec![])]);
     assert_eq!(decode(client, b"\x88\x02\x03\xe8\x8f"), [Event::Close(1000, vec![])]);
     let mut wire = b"\x81\x01a\x01\x01b".to_vec();
-    encode(
-        &mut wire,
-        OpCode::Close,
-        true,
-        false,
-        None,
-        &close_payload(Some(4000), "tschüß".as_bytes()).unwrap(),
-    );
+    let reason = "tschüß".as_bytes();
+    encode(&mut wire, OpCode::Close, true, false, None, &[&4000_u16.to_be_bytes(), reason].concat());
     assert_eq!(decode(client, &wire), [text("a"), Event::Close(4000, "tschüß".into())]);
+}
+
+#[test]
+fn a_close_frame_has_a_code_that_may_be_sent() {
+    let close = |code: u16| [&[0x88, 2], &code.to_be_bytes()[..]].concat();
+    for code in [0, 999, 1004, 1005, 1006, 1015, 1100, 2999, 5000] {
+        let message = format!("invalid status code {code}");
+        let refused = refusal(|| options(Role::Client), &close(code));
+        assert_eq!(refused, invalid("WS_ERR_INVALID_CLOSE_CODE", &message));
+    }
+    for code in [1000, 1003, 1007, 1014, 3000, 4999] {
+        assert_eq!(decode(|| options(Role::Client), &close(code)), [Event::Close(code, vec![])]);
+    }
 }
 
 #[test]
@@ -474,7 +481,8 @@ fn script() -> impl Strategy<Value = Script> {
 
 fn play(scripts: &[Script], role: Role, params: Option<&DeflateParams>) -> (Vec<u8>, Vec<Event>) {
     let from = if role == Role::Client { Role::Server } else { Role::Client };
-    let key = || (from == Role::Client).then(mask::random_key);
+    let mut keys = MaskKeys::new();
+    let mut key = || (from == Role::Client).then(|| keys.next_key());
     let mut deflate = params.map(|params| Deflate::new(from, params, 6));
     let (mut wire, mut events) = (Vec::new(), Vec::new());
     for script in scripts {

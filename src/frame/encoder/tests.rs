@@ -1,7 +1,6 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::frame::{DeflateParams, Inflate, Role};
 
 #[test]
 fn frames_have_the_bytes_of_the_rfc() {
@@ -34,54 +33,4 @@ proptest! {
         encode(&mut out, OpCode::Binary, true, false, key, &vec![0; len]);
         prop_assert_eq!(out.len() - 1, frame_len(len, key.is_some()));
     }
-}
-
-#[test]
-fn a_compressed_frame_is_a_frame_around_compressed_bytes() {
-    let payload = b"abcabcabcabcabcabcabcabcabcabcabcabc".repeat(100);
-    let params = DeflateParams::default();
-    let mut compressed = Vec::new();
-    Deflate::new(Role::Client, &params, 6).compress(&payload, true, &mut compressed).unwrap();
-    let key = Some([1, 2, 3, 4]);
-
-    let mut expected = b"before".to_vec();
-    encode(&mut expected, OpCode::Text, true, true, key, &compressed);
-    let mut out = b"before".to_vec();
-    let mut deflate = Deflate::new(Role::Client, &params, 6);
-    encode_compressed(&mut out, &mut deflate, OpCode::Text, true, key, &payload).unwrap();
-    assert_eq!(out, expected);
-}
-
-#[test]
-fn only_the_first_frame_of_a_compressed_message_is_marked() {
-    let params = DeflateParams::default();
-    let mut deflate = Deflate::new(Role::Server, &params, 6);
-    let mut out = Vec::new();
-    encode_compressed(&mut out, &mut deflate, OpCode::Binary, false, None, b"one ").unwrap();
-    assert_eq!(out[0], 0x42);
-    let second = out.len();
-    encode_compressed(&mut out, &mut deflate, OpCode::Continuation, true, None, b"two").unwrap();
-    assert_eq!(out[second], 0x80);
-
-    let mut inflate = Inflate::new(Role::Client, &params);
-    let mut plain = Vec::new();
-    inflate.inflate(&out[2..second], false, &mut plain, 0).unwrap();
-    inflate.inflate(&out[second + 2..], true, &mut plain, 0).unwrap();
-    assert_eq!(plain, b"one two");
-}
-
-#[test]
-fn close_payloads_follow_ws() {
-    assert!(close_payload(None, b"dropped").unwrap().is_empty());
-    assert_eq!(&*close_payload(Some(1000), b"bye").unwrap(), b"\x03\xe8bye");
-    assert_eq!(close_payload(Some(4999), &[b'x'; 123]).unwrap().len(), 125);
-    assert_eq!(close_payload(Some(1000), &[b'x'; 124]).unwrap_err(), CloseError::Reason);
-    for code in [0, 999, 1004, 1005, 1006, 1015, 1100, 2999, 5000] {
-        assert_eq!(close_payload(Some(code), b"").unwrap_err(), CloseError::Code, "{code}");
-    }
-    for code in [1000, 1003, 1007, 1014, 3000, 4999] {
-        assert!(close_payload(Some(code), b"").is_ok(), "{code}");
-    }
-    assert_eq!(CloseError::Code.to_string(), "First argument must be a valid error code number");
-    assert_eq!(CloseError::Reason.to_string(), "The message must not be greater than 123 bytes");
 }

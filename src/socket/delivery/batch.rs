@@ -7,12 +7,12 @@ use std::mem;
 use std::sync::Arc;
 
 use super::large::LargeRow;
-use super::{CHUNK, DrainEnd, FLAG_CHUNK, FLAG_LARGE, Kind, LARGE, Owner, RECORD_WORDS, Tray};
+use super::record::{CHUNK, DrainEnd, FLAG_CHUNK, FLAG_LARGE, Kind, LARGE, Owner, RECORD_WORDS, Tray};
 use crate::buffers;
 
 /// The part of a record's meta that says its kind.
 const KIND: u32 = 0xff;
-/// A record's flag within a batch: its payload was put beside the bytes that were read, not among them.
+/// A record's flag within a batch: its payload is in `Batch::bytes`, while others lie in the buffer that is decoded.
 const FLAG_BESIDE: u32 = 1 << 10;
 
 /// What the bookkeeping of a record and of a batch is taken to weigh, so that a flood of empty messages is bounded

@@ -63,18 +63,18 @@ fn drain_all(delivery: &Delivery, rows: usize, block: usize) -> Vec<(u32, u8, u1
 #[test]
 fn wakes_once_until_it_has_been_drained_empty() {
     let (delivery, wakes) = counted(usize::MAX);
-    delivery.push_one(1, Kind::Text, 0, b"a");
-    delivery.push_one(1, Kind::Text, 0, b"b");
+    delivery.push_one(|batch| batch.push(1, Kind::Text, 0, b"a"));
+    delivery.push_one(|batch| batch.push(1, Kind::Text, 0, b"b"));
     assert_eq!(wakes.load(Ordering::Relaxed), 1);
     assert_eq!(drain_all(&delivery, 4, BLOCK).len(), 2);
-    delivery.push_one(1, Kind::Text, 0, b"c");
+    delivery.push_one(|batch| batch.push(1, Kind::Text, 0, b"c"));
     assert_eq!(wakes.load(Ordering::Relaxed), 2);
 }
 
 #[test]
 fn carries_slot_kind_detail_and_payload() {
     let (delivery, _) = counted(usize::MAX);
-    delivery.push_one(7, Kind::Close, 4001, b"bye");
+    delivery.push_one(|batch| batch.push(7, Kind::Close, 4001, b"bye"));
     assert_eq!(drain_all(&delivery, 1, BLOCK), [(7, Kind::Close as u8, 4001, b"bye".to_vec())]);
 }
 
@@ -110,7 +110,7 @@ fn a_full_queue_tells_those_that_wait_when_it_has_room() {
     let account = Arc::new(Account::default());
     let owner = || account.clone() as Arc<dyn Owner>;
     assert!(!delivery.is_full(&owner));
-    delivery.push_one(1, Kind::Binary, 0, &[0; 60]);
+    delivery.push_one(|batch| batch.push(1, Kind::Binary, 0, &[0; 60]));
     assert!(delivery.is_full(&owner));
     assert!(!account.room.load(Ordering::Relaxed));
     drain_all(&delivery, 8, BLOCK);
@@ -121,9 +121,9 @@ fn a_full_queue_tells_those_that_wait_when_it_has_room() {
 #[test]
 fn a_closed_queue_drops_what_comes() {
     let (delivery, wakes) = counted(usize::MAX);
-    delivery.push_one(1, Kind::Text, 0, b"a");
+    delivery.push_one(|batch| batch.push(1, Kind::Text, 0, b"a"));
     delivery.close();
-    delivery.push_one(1, Kind::Text, 0, b"b");
+    delivery.push_one(|batch| batch.push(1, Kind::Text, 0, b"b"));
     assert_eq!(wakes.load(Ordering::Relaxed), 1);
     assert!(drain_all(&delivery, 4, BLOCK).is_empty());
 }
@@ -174,7 +174,7 @@ fn a_quiet_socket_waits_for_one_turn_of_a_flooded_one() {
         for _ in 0..3 {
             push_many(&delivery, 1, 1000, payload);
         }
-        delivery.push_one(2, Kind::Binary, 0, b"a ping");
+        delivery.push_one(|batch| batch.push(2, Kind::Binary, 0, b"a ping"));
         let seen = slots(&drain_all(&delivery, 1024, BLOCK));
         assert_eq!(seen.iter().position(|&slot| slot == 2), Some(QUANTUM));
         assert_eq!(seen.len(), 3001);
@@ -187,7 +187,7 @@ fn what_comes_amid_a_flood_need_not_wait_for_its_end() {
     push_many(&delivery, 1, 3000, b"");
     let mut table = vec![0; QUANTUM / 2 * RECORD_WORDS];
     assert_eq!(delivery.drain(&mut table, &mut []).ended, DrainEnd::TableFull);
-    delivery.push_one(2, Kind::Binary, 0, b"a ping");
+    delivery.push_one(|batch| batch.push(2, Kind::Binary, 0, b"a ping"));
     let seen = slots(&drain_all(&delivery, 1024, BLOCK));
     assert_eq!(seen.iter().position(|&slot| slot == 2), Some(QUANTUM / 2));
 }
@@ -197,7 +197,7 @@ struct Talkative(Arc<Delivery>);
 
 impl Owner for Talkative {
     fn drained(&self, _: usize) {
-        self.0.push_one(3, Kind::Binary, 0, b"the last one");
+        self.0.push_one(|batch| batch.push(3, Kind::Binary, 0, b"the last one"));
     }
 
     fn room(&self) {}
@@ -217,7 +217,7 @@ fn what_comes_amid_a_drain_is_not_left_behind() {
     assert_eq!(slots(&drain_all(&delivery, 8, BLOCK)), [1, 2, 3]);
     assert_eq!(wakes.load(Ordering::Relaxed), 1);
     // Once that is over the next one wakes it again.
-    delivery.push_one(1, Kind::Binary, 0, b"");
+    delivery.push_one(|batch| batch.push(1, Kind::Binary, 0, b""));
     assert_eq!(wakes.load(Ordering::Relaxed), 2);
 }
 
@@ -346,7 +346,7 @@ fn a_batch_that_cannot_be_served_costs_its_socket_and_nothing_else() {
     let mut batch = corrupt(Kind::Binary);
     let weight = batch.weight();
     delivery.push(&mut batch, Some(account.clone()));
-    delivery.push_one(2, Kind::Binary, 0, &[8; LARGE]);
+    delivery.push_one(|batch| batch.push(2, Kind::Binary, 0, &[8; LARGE]));
     let lost = (1, Kind::Lost as u8, 0, vec![]);
     let expected = [
         (1, Kind::Binary as u8, 0, b"good".to_vec()),
@@ -375,7 +375,7 @@ fn an_owner_that_panics_loses_its_socket_and_nothing_else() {
     let mut batch = Batch::default();
     batch.push(1, Kind::Binary, 0, b"good");
     delivery.push(&mut batch, Some(Arc::new(Clumsy)));
-    delivery.push_one(2, Kind::Binary, 0, b"other");
+    delivery.push_one(|batch| batch.push(2, Kind::Binary, 0, b"other"));
     let kinds: Vec<_> = drain_all(&delivery, 8, BLOCK).iter().map(|&(slot, kind, ..)| (slot, kind)).collect();
     assert_eq!(kinds, [(1, Kind::Binary as u8), (1, Kind::Lost as u8), (2, Kind::Binary as u8)]);
 }

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::mem;
 
-use super::Batch;
+use super::batch::Batch;
 
 /// Records of one slot before the others get their turn: with small messages some tens of microseconds of JavaScript.
 pub(super) const QUANTUM: usize = 256;

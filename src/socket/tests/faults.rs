@@ -1,7 +1,8 @@
 //! What must not take the IO thread along: panics, and peers that never read.
 
 use super::*;
-use crate::socket::driver::{Cause, bury};
+use crate::socket::assembling::AssemblyHolder;
+use crate::socket::report::Cause;
 
 const BIG: usize = 32 << 20;
 
@@ -48,7 +49,7 @@ fn what_is_sent_on_a_connection_that_was_given_up_is_dropped() {
     drop(side);
     // And so it is once the connection is gone.
     let socket = unread(&delivery, 0);
-    bury(&socket, Cause::Reset);
+    socket.bury(Cause::Reset);
     socket.send(&mut keys).frame(RECEIPT, &[1; 600]);
     assert_eq!(socket.side().outgoing.len(), 0);
     assert_eq!(socket.buffered_amount(), 608);

@@ -101,7 +101,7 @@ async fn small_records_weigh_something_too() {
 #[tokio::test(start_paused = true)]
 async fn reading_stops_while_the_whole_queue_is_full() {
     let mut rig = Rig::open(&Setup { limit: 1000, ..Setup::default() }).await;
-    rig.inbox.delivery.push_one(SLOT, Kind::Text, 0, &[0; 2000]);
+    rig.inbox.delivery.push_one(|batch| batch.push(SLOT, Kind::Text, 0, &[0; 2000]));
     rig.peer.send(OpCode::Text, b"waits").await;
     for _ in 0..10 {
         // Whatever wakes the task meanwhile: it waits for room once.

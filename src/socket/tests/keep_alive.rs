@@ -7,8 +7,9 @@ const TIMEOUT: u16 = 3;
 
 fn setup(timeout: u64, pong: bool) -> Setup {
     let mut setup = Setup::default();
+    let mode = if pong { KeepAliveMode::Pong } else { KeepAliveMode::Ping };
     setup.options.keep_alive =
-        Some(KeepAlive { interval: INTERVAL, timeout: Duration::from_secs(timeout), pong });
+        Some(KeepAlive { interval: INTERVAL, timeout: Duration::from_secs(timeout), mode });
     setup
 }
 

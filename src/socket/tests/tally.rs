@@ -55,7 +55,8 @@ async fn knows_what_javascript_has_not_taken() {
 async fn measures_how_long_a_keep_alive_ping_takes() {
     let interval = Duration::from_secs(30);
     let mut setup = Setup::default();
-    setup.options.keep_alive = Some(KeepAlive { interval, timeout: Duration::ZERO, pong: false });
+    setup.options.keep_alive =
+        Some(KeepAlive { interval, timeout: Duration::ZERO, mode: KeepAliveMode::Ping });
     let mut rig = Rig::open(&setup).await;
     assert_eq!(rig.peer.frame().await.first, 0x89);
     assert_eq!(rig.socket.stats().rtt, None);

@@ -58,7 +58,8 @@ fn take(socket: &Socket, mut inbox: Inbox, count: usize, pause: impl Fn()) {
 #[test]
 fn pongs_under_tls_while_sending() {
     let mut setup = Setup::tls();
-    setup.options.keep_alive = Some(KeepAlive { interval: HOUR, timeout: Duration::ZERO, pong: false });
+    setup.options.keep_alive =
+        Some(KeepAlive { interval: HOUR, timeout: Duration::ZERO, mode: KeepAliveMode::Ping });
     race(setup, answer_everything, |socket, mut inbox| {
         let mut keys = MaskKeys::default();
         for _ in 0..10_000 {
@@ -92,7 +93,7 @@ fn credit_and_the_keep_alive() {
     // Often stopped, by small pieces.
     setup.options.high_water = 4096;
     setup.tuning.short_io = true;
-    setup.options.keep_alive = Some(KeepAlive { interval: HOUR, timeout: HOUR, pong: false });
+    setup.options.keep_alive = Some(KeepAlive { interval: HOUR, timeout: HOUR, mode: KeepAliveMode::Ping });
     let peer = async |mut peer: Peer| {
         peer.write(&encode(OpCode::Binary, b"").repeat(COUNT)).await;
         let _ = peer.io.read_to_end(&mut Vec::new()).await;

@@ -92,6 +92,7 @@ struct Answers {
     out: Vec<u8>,
     keys: MaskKeys,
     deflate: Option<Deflate>,
+    deflated: Vec<u8>,
     closed: bool,
 }
 
@@ -100,11 +101,11 @@ impl Answers {
         let key = Some(self.keys.next_key());
         match &mut self.deflate {
             Some(deflate) if !opcode.is_control() => {
-                if let Err(error) =
-                    frame::encode_compressed(&mut self.out, deflate, opcode, true, key, payload)
-                {
-                    eprintln!("codec: {error}");
+                self.deflated.clear();
+                if let Err(error) = deflate.compress(payload, true, &mut self.deflated) {
+                    return eprintln!("codec: {error}");
                 }
+                frame::encode(&mut self.out, opcode, true, true, key, &self.deflated);
             }
             _ => frame::encode(&mut self.out, opcode, true, false, key, payload),
         }
@@ -173,6 +174,7 @@ async fn exchange(mut stream: impl Stream, url: &http::Url, control: bool) -> Re
         out: Vec::new(),
         keys: MaskKeys::new(),
         deflate,
+        deflated: Vec::new(),
         closed: false,
     };
     let mut chunk = response.split_off(head.size);

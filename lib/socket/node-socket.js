@@ -1,13 +1,18 @@
 'use strict';
 
-/** Which engine runs a socket that dials: docs/websocket.md has the rules. */
+/** A socket on ws's own engine, and which ones are: docs/websocket.md has the rules. */
 
 const { validateHeaderValue } = require('node:http');
 
+const WebSocket = require('ws');
+
 const { isObject } = require('../shared/checks');
+const { setImmediate } = require('../shared/clock');
 const { invalidArgValue } = require('../shared/errors');
 const { TOKEN_HEADER, isHome } = require('./dial');
 const { optionsOf } = require('../shared/option-table');
+const { redactError } = require('../shared/redact');
+const { DEFLATE } = require('./sending');
 
 /** Options that only Node's own net, tls and http know: with one of them, ws's engine does the work. */
 const NODE_OPTIONS = Object.keys(optionsOf('node'));
@@ -15,6 +20,44 @@ const NODE_OPTIONS = Object.keys(optionsOf('node'));
 /** Options that only the native engine has. */
 const NATIVE_OPTIONS = ['proxy', 'keepAlive', 'highWaterMark', 'maxBufferedAmount', 'textMessages'];
 const SOCKET = optionsOf('socket');
+
+/** What ws's class does not do by itself. Its sockets are made with the prototype of `RelayedWebSocket`. */
+class NodeSocket extends WebSocket {
+  constructor(address, protocols, options) {
+    const all = nodeArguments(address, protocols, options);
+    try {
+      super(...all);
+    } catch (error) {
+      throw redactError(error);
+    }
+    // ws's errors quote the target of a redirect as it is.
+    if (givenOptions(protocols, options)?.followRedirects) this.emit = emitRedacted;
+  }
+
+  /** ws's engine counts nothing. */
+  stats() {
+    const { bufferedAmount } = this;
+    return { bufferedAmount, compression: this._extensions[DEFLATE] !== undefined };
+  }
+
+  _sendAny(data, options, cb) {
+    super.send(data, options, cb);
+  }
+
+  _abort(error) {
+    this._req?.destroy(error);
+  }
+
+  _holdForATurn() {
+    this.pause();
+    setImmediate(() => this.resume());
+  }
+}
+
+function emitRedacted(name, ...args) {
+  if (name === 'error') redactError(args[0]);
+  return WebSocket.prototype.emit.call(this, name, ...args);
+}
 
 /**
  * Whether ws's own engine has to do the work.
@@ -88,4 +131,4 @@ function checkBesidePfx(given) {
   }
 }
 
-module.exports = { givenOptions, needsNodeSocket, nodeArguments };
+module.exports = { NodeSocket, needsNodeSocket };

@@ -1,0 +1,143 @@
+//! What JavaScript hears of a socket beside its messages: how a dial came out, and what ended a connection.
+
+use std::io;
+
+use serde::Serialize;
+
+use super::delivery::{Batch, Kind};
+use crate::error::{ErrorKind, ErrorReport, RelayError};
+use crate::frame::{DeflateParams, FrameError};
+use crate::transport::ResponseHead;
+
+/// What a connection broke of, as `lib/socket/receiving.js` numbers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// Nothing: it was ended in order, or by JavaScript.
+    None = 0,
+    Reset = 1,
+    Pipe = 2,
+    Timeout = 3,
+    /// The peer left more waiting than may wait.
+    Backlog = 4,
+    /// The task panicked.
+    Internal = 5,
+}
+
+impl From<io::Error> for Cause {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Cause::Pipe,
+            io::ErrorKind::TimedOut => Cause::Timeout,
+            _ => Cause::Reset,
+        }
+    }
+}
+
+/// The head of an answer that opened the socket, and what was agreed.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct OpenReport<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) response: Option<&'a ResponseHead>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) protocol: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) extensions: Option<DeflateParams>,
+    pub(super) forgets: bool,
+    pub(super) secure: bool,
+}
+
+impl OpenReport<'_> {
+    /// Whether there is nothing that JavaScript does not take for granted.
+    fn is_plain(&self) -> bool {
+        self.response.is_none() && self.protocol.is_none() && self.extensions.is_none() && !self.secure
+    }
+
+    /// The record, which has no payload where that is plain.
+    pub(super) fn push(&self, batch: &mut Batch, slot: u32) {
+        let payload = if self.is_plain() { Vec::new() } else { json(self) };
+        batch.push_owned(slot, Kind::Open, 0, payload);
+    }
+}
+
+/// An answer that is not an upgrade, and what it means where the relay gave it.
+#[derive(Serialize)]
+struct AnswerReport<'a> {
+    response: &'a ResponseHead,
+    error: ErrorReport<'a>,
+}
+
+/// An answer came, but not an upgrade.
+pub(super) fn push_answer(batch: &mut Batch, slot: u32, response: &ResponseHead) {
+    let refusal = RelayError::refused(response.status, &response.reason);
+    let report = AnswerReport { response, error: refusal.report() };
+    batch.push_owned(slot, Kind::Response, 0, json(&report));
+}
+
+/// Why no WebSocket came of a dial.
+#[derive(Default, Serialize)]
+struct FailReport<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response: Option<&'a ResponseHead>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handshake: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorReport<'a>>,
+}
+
+/// The dial failed.
+pub(super) fn push_failure(batch: &mut Batch, slot: u32, error: &RelayError) {
+    let report = FailReport { error: Some(error.report()), ..FailReport::default() };
+    batch.push_owned(slot, Kind::Failed, 0, json(&report));
+}
+
+/// The answer was an upgrade, but not to what was asked for.
+pub(super) fn push_bad_upgrade(batch: &mut Batch, slot: u32, response: &ResponseHead, reason: &str) {
+    let report = FailReport { response: Some(response), handshake: Some(reason), ..FailReport::default() };
+    batch.push_owned(slot, Kind::Failed, 0, json(&report));
+}
+
+/// The peer broke the protocol.
+pub(super) fn push_frame_error(batch: &mut Batch, slot: u32, error: &FrameError) {
+    batch.push_apart(slot, Kind::Error, 0, json(error));
+}
+
+/// Too much is held of unfinished messages, and most of it of this socket's.
+#[cold]
+pub(super) fn push_outgrown(batch: &mut Batch, slot: u32) {
+    let message = "Unfinished messages take too much memory: maxAssembling was exceeded".into();
+    let code = ErrorKind::Limit.code();
+    push_frame_error(batch, slot, &FrameError { code, range: false, message, status: 1009, errno: None });
+}
+
+/// The last record of a slot, and before it what ended the connection, if that was not the peer's doing: as a protocol
+/// error where it was `opened`, or else as a failed dial.
+pub(super) fn push_closed(batch: &mut Batch, slot: u32, cause: Cause, opened: bool, unwritten: usize) {
+    if let Some((kind, message, status)) = fault(cause) {
+        if opened {
+            let error =
+                FrameError { code: kind.code(), range: false, message: message.into(), status, errno: None };
+            push_frame_error(batch, slot, &error);
+        } else {
+            push_failure(batch, slot, &RelayError::new(kind, message));
+        }
+    }
+    batch.push_count(slot, Kind::Closed, cause as u16, unwritten.try_into().unwrap_or(u32::MAX));
+}
+
+fn fault(cause: Cause) -> Option<(ErrorKind, &'static str, u16)> {
+    match cause {
+        Cause::Backlog => {
+            Some((ErrorKind::Limit, "The peer does not read: maxBufferedAmount was exceeded", 1008))
+        }
+        Cause::Internal => {
+            Some((ErrorKind::Internal, "The connection was lost by a fault of this package", 1011))
+        }
+        _ => None,
+    }
+}
+
+/// Strings and numbers only: this cannot fail, and an empty payload would still be a valid record.
+fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_default()
+}
