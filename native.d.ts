@@ -218,7 +218,8 @@ export interface KeepAliveOptions {
 /** What a listener is started with; times in milliseconds, 0 switches off. */
 export interface ListenOptions {
   uri: string
-  token?: string
+  /** Without one, `token` events ask for tokens. */
+  rule?: SasRuleOptions
   id?: string
   maxPending: number
   keepAlive?: KeepAliveOptions
@@ -302,6 +303,14 @@ export interface RelayUriParts {
   token?: string
   /** It is one to send to where one to listen on is meant, or the other way round. */
   opposed: boolean
+}
+
+/** A SAS rule, of which the listener makes its tokens. */
+export interface SasRuleOptions {
+  keyName: string
+  keys: Array<string>
+  /** Seconds. */
+  lifetime: number
 }
 
 /** The limits of one socket. */

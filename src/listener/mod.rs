@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 pub use config::{
-    HostPolicy, KeepAlive, KeepAliveMode, ListenerConfig, ReconnectConfig, Secret, TokenSource,
+    HostPolicy, KeepAlive, KeepAliveMode, ListenerConfig, ReconnectConfig, SasRule, Secret, TokenSource,
 };
 pub use events::{ListenerEvent, ListenerSink, ListenerState, TokenReason};
 pub use hosts::Admission;
@@ -246,7 +246,7 @@ fn machine_config(shared: &Shared, channel: u16) -> MachineConfig {
         hosts: config.rendezvous_hosts,
         channels: config.control_channels,
         tokens: match (&config.token, &shared.lock().updated_token) {
-            (TokenSource::Provider, _) => Tokens::Provider,
+            (TokenSource::Provider | TokenSource::Rule(_), _) => Tokens::Provider,
             (_, Some(token)) | (TokenSource::Fixed(token), None) => held(token),
             (TokenSource::InUri, None) => Tokens::Held(None),
         },

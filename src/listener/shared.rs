@@ -20,7 +20,7 @@ use super::hosts::Questions;
 use super::machine::ChannelInput;
 use super::offers::{Offer, Offers};
 use super::stats::Counters;
-use super::tokens::Broker;
+use super::tokens::{Broker, Signer, life_of};
 use crate::error::RelayError;
 use crate::protocol::accept::{header_safe, logical_target};
 use crate::protocol::address::Address;
@@ -49,6 +49,8 @@ pub(super) struct Inner {
     pub(super) offers: Offers,
     pub(super) questions: Questions,
     pub(super) broker: Broker,
+    /// In the broker's place, where the tokens are our own.
+    pub(super) signer: Option<Signer>,
     pub(super) channels: Vec<Channel>,
     /// The last one that `update_token` brought.
     pub(super) updated_token: Option<Secret>,
@@ -76,6 +78,7 @@ impl Shared {
             offers: Offers::new(config.max_pending_accepts),
             questions: Questions::default(),
             broker: Broker::default(),
+            signer: Signer::new(&config),
             channels: vec![channel; inputs.len()],
             updated_token: None,
             drain_until: None,
@@ -126,10 +129,33 @@ impl Shared {
     }
 
     pub(super) fn request_token(&self, channel: u16, refresh: bool, reason: TokenReason) {
-        let event = self.lock().broker.request(Instant::now(), TOKEN_TIMEOUT, (channel, refresh, reason));
+        let mut inner = self.lock();
+        if let Some(signer) = &mut inner.signer {
+            let signed = signer.sign(channel, refresh);
+            drop(inner);
+            // It counts as if the owner had been asked.
+            self.counters.count(&ListenerEvent::Token { refresh, reason });
+            return self.signed(channel, signed);
+        }
+        let event = inner.broker.request(Instant::now(), TOKEN_TIMEOUT, (channel, refresh, reason));
+        drop(inner);
         if let Some(event) = event {
             self.emit(event);
         }
+    }
+
+    fn signed(&self, channel: u16, signed: Result<Secret, RelayError>) {
+        let input = match signed {
+            Ok(value) => {
+                let expires_in = life_of(value.expose());
+                ChannelInput::Token { value, expires_in }
+            }
+            Err(error) => {
+                self.emit(ListenerEvent::TokenFailed { error: error.clone() });
+                ChannelInput::TokenFailed { error, terminal: false }
+            }
+        };
+        self.tell(channel, input);
     }
 
     /// Hands the provider's answer to the channels that wait for it.
