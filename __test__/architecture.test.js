@@ -3,43 +3,98 @@
 const { readFileSync, readdirSync } = require('node:fs');
 const path = require('node:path');
 
+const { circlesOf, readScripts } = require('./helpers/circles');
+const { readCrate } = require('./helpers/rust-modules');
+
 const root = path.join(__dirname, '..');
 
-/** What each module of the crate may use; arrows only point down. */
-const MAY_USE = {
-  sync: [],
-  buffers: [],
+/** What each module of the crate uses, all of it. Each stands below what it uses, so that arrows only point up here. */
+const CRATE = {
   error: [],
-  head: ['error'],
   keep_alive: [],
-  stats: [],
+  sync: [],
+  buffers: ['sync'],
+  http: ['error'],
   uri: ['error'],
-  config: ['error'],
+  protocol: ['error', 'http', 'uri'],
   connection_string: ['error', 'protocol', 'uri'],
-  sas: ['error', 'uri'],
-  protocol: ['error', 'head', 'uri'],
-  frame: ['buffers', 'error', 'head'],
-  fuzz: [],
-  transport: ['error', 'config', 'head', 'protocol'],
-  socket: ['buffers', 'error', 'config', 'frame', 'keep_alive', 'transport', 'stats'],
-  listener: [
-    'error',
-    'keep_alive',
-    'config',
-    'head',
-    'uri',
-    'sas',
+  sas: ['error', 'sync', 'uri'],
+  frame: ['buffers', 'http'],
+  transport: ['error', 'http', 'protocol', 'sync'],
+  socket: ['buffers', 'error', 'frame', 'http', 'keep_alive', 'sync', 'transport'],
+  listener: ['error', 'http', 'keep_alive', 'protocol', 'sas', 'sync', 'transport'],
+  emulator: ['error', 'http', 'sync'],
+  node: [
+    'buffers',
     'connection_string',
-    'protocol',
-    'transport',
-    'socket',
+    'emulator',
+    'error',
     'frame',
-    'stats'
-  ],
-  dial: ['error', 'config', 'uri', 'sas', 'protocol', 'transport', 'socket', 'frame', 'stats'],
-  emulator: ['error', 'uri', 'sas', 'protocol'],
-  node: null
+    'http',
+    'keep_alive',
+    'listener',
+    'protocol',
+    'sas',
+    'socket',
+    'sync',
+    'transport',
+    'uri'
+  ]
 };
+
+/** The same for the folders of lib/, and for the files beside it that a program requires. */
+const SCRIPTS = {
+  shared: [],
+  ws: [],
+  engine: ['shared'],
+  socket: ['engine', 'shared'],
+  listener: ['engine', 'shared', 'socket'],
+  emulator: ['shared'],
+  'emulator.js': ['emulator'],
+  cli: ['emulator', 'engine', 'listener', 'shared', 'socket', 'ws'],
+  'index.js': ['listener', 'shared', 'socket', 'ws']
+};
+
+/** Type names that stand twice in the crate, each with its reason. */
+const SAME_NAME = {};
+
+// ---------------------------------------------------------------------------------------------------------------------
+// STILL OPEN: what is not as it should be yet. Each entry that is done with goes; none may come.
+
+const OPEN_CIRCLES = [
+  ['src/emulator/namespace.rs', 'src/emulator/namespace/offers.rs', 'src/emulator/namespace/seats.rs'],
+  ['src/emulator/request.rs', 'src/emulator/sender.rs', 'src/emulator/server.rs'],
+  [
+    'src/listener/answers.rs',
+    'src/listener/hosts.rs',
+    'src/listener/mod.rs',
+    'src/listener/offers.rs',
+    'src/listener/shared.rs',
+    'src/listener/task.rs'
+  ],
+  ['src/node/convert.rs', 'src/node/guard.rs', 'src/node/tls.rs'],
+  ['src/node/engine.rs', 'src/node/listener.rs'],
+  [
+    'src/socket/assembling.rs',
+    'src/socket/collector.rs',
+    'src/socket/driver.rs',
+    'src/socket/ends.rs',
+    'src/socket/link.rs',
+    'src/socket/mod.rs',
+    'src/socket/opening.rs',
+    'src/socket/pulse.rs',
+    'src/socket/tally.rs'
+  ],
+  ['src/socket/delivery.rs', 'src/socket/delivery/batch.rs', 'src/socket/delivery/turns.rs']
+];
+
+const OPEN_NAMES = new Set(
+  (
+    'Admission Answer Connection Decoder End Ending Endpoint IoThread KeepAlive Listener Message Queue Request ' +
+    'Response Side Sink Socket State Stats Target TlsOptions Waiting'
+  ).split(' ')
+);
+// ---------------------------------------------------------------------------------------------------------------------
 
 function filesUnder(folder, extension) {
   return readdirSync(path.join(root, folder), { recursive: true, withFileTypes: true })
@@ -49,48 +104,90 @@ function filesUnder(folder, extension) {
     );
 }
 
-/** The modules that a source names behind `crate::`, also in `use crate::{a, b::c};`. */
-function modulesUsedIn(source) {
-  const code = source.replace(/\/\/.*$/gm, '');
-  const used = new Set();
-  for (const [, name, group] of code.matchAll(/\bcrate::(?:([a-z_]+)|\{([^;]*)\})/g)) {
-    if (name) used.add(name);
-    let depth = 0;
-    for (const [token] of (group ?? '').matchAll(/[a-z_]+(?=\s*(?:::|,|\}|$))|[{}]|::\s*[A-Za-z_*]+/g)) {
-      if (token === '{') depth++;
-      else if (token === '}') depth--;
-      else if (depth === 0 && !token.startsWith('::')) used.add(token);
-    }
-  }
-  return used;
+function sourcesOf(files) {
+  return Object.fromEntries(files.map((file) => [file, readFileSync(path.join(root, file), 'utf8')]));
 }
 
-test('the reader of use lines sees through groups', () => {
-  const source =
-    'use crate::{error, sas::{parse, verify}, uri::base};\n// crate::node\nlet x = crate::frame::y();';
-  expect([...modulesUsedIn(source)].sort()).toEqual(['error', 'frame', 'sas', 'uri']);
+const rust = sourcesOf(filesUnder('src', '.rs'));
+const crate = readCrate(rust);
+const scripts = readScripts(sourcesOf(['index.js', 'emulator.js', ...filesUnder('lib', '.js')]));
+
+/** The arrows of files as arrows of the modules or folders that they are in. */
+function partsOf(arrows, nameOf) {
+  const parts = new Map();
+  for (const [file, used] of arrows) {
+    const part = nameOf(file);
+    if (!parts.has(part)) parts.set(part, new Set());
+    for (const name of [...used].map(nameOf)) if (name !== part) parts.get(part).add(name);
+  }
+  return Object.fromEntries([...parts].map(([part, used]) => [part, [...used].sort()]));
+}
+
+const moduleOf = (file) => /^src\/(\w+)/.exec(file)[1];
+const folderOf = (file) => /^lib\/(\w+)/.exec(file)?.[1] ?? file;
+
+describe.each([
+  ['the modules of the crate', CRATE, () => partsOf(withoutRoot(crate.arrows), moduleOf)],
+  ['the folders of lib/', SCRIPTS, () => partsOf(scripts, folderOf)]
+])('%s', (_name, expected, read) => {
+  test('use what the table says, and all that it says', () => {
+    expect(read()).toEqual(expected);
+  });
+
+  test('use only what stands above them', () => {
+    const above = new Set();
+    for (const [part, used] of Object.entries(expected)) {
+      expect(used.filter((name) => !above.has(name))).toEqual([]);
+      above.add(part);
+    }
+  });
 });
 
-// Tests may use the emulator and whatever else helps.
-const sources = filesUnder('src', '.rs').filter(
-  (file) => file !== 'src/lib.rs' && !/\/tests?(\.rs|\/)/.test(file)
-);
+test('CONTRIBUTING.md says the same of the crate', () => {
+  const text = readFileSync(path.join(root, 'CONTRIBUTING.md'), 'utf8');
+  const wordsOf = (cell) => [...cell.matchAll(/`(?:src\/)?(\w+)(?:\.rs|\/)?`/g)].map(([, word]) => word);
+  const told = {};
+  for (const [, place, , uses] of text.matchAll(/^\| (`src\/[^|]*)\|([^|]*)\|([^|]*)\|$/gm)) {
+    for (const name of wordsOf(place)) told[name] = wordsOf(uses);
+  }
+  // Everybody may use `sync`, and `node` may use everything; `fuzz` is for tests.
+  const { node: _node, ...expected } = Object.fromEntries(
+    Object.entries(CRATE).map(([name, used]) => [name, used.filter((other) => other !== 'sync')])
+  );
+  expect(told).toEqual({ ...expected, fuzz: [], node: [] });
+});
 
-test.each(sources)('%s uses only what lies below it', (file) => {
-  const module = /^src\/([a-z_]+)/.exec(file)[1];
-  expect(Object.keys(MAY_USE)).toContain(module);
-  if (MAY_USE[module] === null) return;
-  // Locks are everybody's.
-  const allowed = [module, 'sync', ...MAY_USE[module]];
-  const used = modulesUsedIn(readFileSync(path.join(root, file), 'utf8'));
-  expect([...used].filter((name) => !allowed.includes(name))).toEqual([]);
+/** lib.rs only declares. */
+function withoutRoot(arrows) {
+  return new Map([...arrows].filter(([file]) => file !== 'src/lib.rs'));
+}
+
+test('the reader of the crate finds each file that is not for tests alone', () => {
+  const forTests = /\/tests?(\.rs|\/)|^src\/(fuzz|socket\/models|transport\/tls\/testdata)\.rs$/;
+  const unread = Object.keys(rust).filter((file) => !crate.files.includes(file) && !forTests.test(file));
+  expect(unread).toEqual([]);
+});
+
+test('no files go in a circle', () => {
+  const isOpen = (circle) => OPEN_CIRCLES.some((open) => circle.every((file) => open.includes(file)));
+  const circles = [...circlesOf(crate.arrows), ...circlesOf(scripts)];
+  expect(circles.filter((circle) => !isOpen(circle))).toEqual([]);
+});
+
+test('no type name stands twice in the crate', () => {
+  const places = new Map();
+  for (const { name, file } of crate.types) places.set(name, [...(places.get(name) ?? []), file]);
+  const twice = [...places].filter(([, files]) => files.length > 1);
+  const unknown = twice.filter(([name]) => !(name in SAME_NAME) && !OPEN_NAMES.has(name));
+  expect(unknown).toEqual([]);
+  expect(Object.keys(SAME_NAME).filter((name) => !twice.some(([found]) => found === name))).toEqual([]);
 });
 
 test('only the binding names napi, and only it may hold unsafe code', () => {
-  for (const file of sources.filter((name) => !name.startsWith('src/node/'))) {
-    const source = readFileSync(path.join(root, file), 'utf8');
+  expect(rust['src/lib.rs']).toMatch(/^#!\[deny\(unsafe_code\)\]$/m);
+  for (const [file, source] of Object.entries(rust).filter(([name]) => !name.startsWith('src/node/'))) {
     expect(/\bnapi(_derive)?::/.test(source) ? file : '').toBe('');
-    expect(/\bunsafe\s*(?:\{|fn|impl)/.test(source) ? file : '').toBe('');
+    expect(/\bunsafe\s*(?:\{|fn|impl)|allow\(unsafe_code\)/.test(source) ? file : '').toBe('');
   }
 });
 

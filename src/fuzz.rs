@@ -1,58 +1,58 @@
-//! A fuzzer for tests: real messages, mutated at random from a seed, so that what fails can be played again.
+//! For tests: real messages, mutated.
 
-#![forbid(unsafe_code)]
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
 
-/// Makes variants of a corpus.
-pub struct Fuzz {
-    state: u64,
-    corpus: Vec<Vec<u8>>,
-    splices: Vec<Vec<u8>>,
+/// One change. The positions are taken of the message as it is by then.
+#[derive(Debug, Clone)]
+enum Mutation {
+    Flip(Index, u8),
+    Remove(Index),
+    Truncate(Index),
+    Insert(Index, Vec<u8>),
+    Repeat(Index, usize),
+    /// Goes on as another message does, from some place in that.
+    Cross(Index, Vec<u8>, Index),
 }
 
-impl Fuzz {
-    /// `splices` are pieces that the parser under test may trip over.
-    pub fn new(seed: u64, corpus: &[&str], splices: &[&[u8]]) -> Self {
-        Self {
-            state: seed,
-            corpus: corpus.iter().map(|text| text.as_bytes().to_vec()).collect(),
-            splices: splices.iter().map(|piece| piece.to_vec()).collect(),
+/// One of `corpus` after one to four changes; `splices` are pieces that the parser under test may trip over.
+pub fn mutated(corpus: &[&str], splices: &[&[u8]]) -> impl Strategy<Value = Vec<u8>> {
+    let corpus: Vec<Vec<u8>> = corpus.iter().map(|text| text.as_bytes().to_vec()).collect();
+    let splices: Vec<Vec<u8>> = splices.iter().map(|piece| piece.to_vec()).collect();
+    let at = any::<Index>;
+    let mutation = prop_oneof![
+        (at(), 0_u8..8).prop_map(|(at, bit)| Mutation::Flip(at, bit)),
+        at().prop_map(Mutation::Remove),
+        at().prop_map(Mutation::Truncate),
+        (at(), select(splices)).prop_map(|(at, piece)| Mutation::Insert(at, piece)),
+        (at(), 0_usize..40).prop_map(|(at, length)| Mutation::Repeat(at, length)),
+        (at(), select(corpus.clone()), at()).prop_map(|(at, other, from)| Mutation::Cross(at, other, from)),
+    ];
+    (select(corpus), vec(mutation, 1..=4)).prop_map(|(bytes, mutations)| {
+        mutations.into_iter().fold(bytes, |bytes, mutation| mutation.apply(bytes))
+    })
+}
+
+impl Mutation {
+    fn apply(self, mut bytes: Vec<u8>) -> Vec<u8> {
+        if bytes.is_empty() {
+            return bytes;
         }
-    }
-
-    /// A number below `limit`, or 0 (splitmix64).
-    pub fn below(&mut self, limit: usize) -> usize {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) >> 11) as usize % limit.max(1)
-    }
-
-    /// One of the corpus after one to four changes.
-    pub fn variant(&mut self) -> Vec<u8> {
-        let chosen = self.below(self.corpus.len());
-        let mut bytes = self.corpus[chosen].clone();
-        for _ in 0..=self.below(4) {
-            let at = self.below(bytes.len());
-            match self.below(6) {
-                0 if !bytes.is_empty() => bytes[at] ^= 1 << self.below(8),
-                1 if !bytes.is_empty() => drop(bytes.remove(at)),
-                2 => bytes.truncate(at),
-                3 => {
-                    let piece = self.below(self.splices.len());
-                    bytes.splice(at..at, self.splices[piece].iter().copied());
-                }
-                4 => {
-                    let end = at + self.below(40).min(bytes.len() - at);
-                    let copy = bytes[at..end].to_vec();
-                    bytes.splice(at..at, copy);
-                }
-                _ => {
-                    let other = self.below(self.corpus.len());
-                    let from = self.below(self.corpus[other].len());
-                    bytes.truncate(at);
-                    bytes.extend_from_slice(&self.corpus[other][from..]);
-                }
+        let size = bytes.len();
+        match self {
+            Self::Flip(at, bit) => bytes[at.index(size)] ^= 1 << bit,
+            Self::Remove(at) => drop(bytes.remove(at.index(size))),
+            Self::Truncate(at) => bytes.truncate(at.index(size)),
+            Self::Insert(at, piece) => drop(bytes.splice(at.index(size)..at.index(size), piece)),
+            Self::Repeat(at, length) => {
+                let at = at.index(size);
+                let copy = bytes[at..size.min(at + length)].to_vec();
+                bytes.splice(at..at, copy);
+            }
+            Self::Cross(at, other, from) => {
+                bytes.truncate(at.index(size));
+                bytes.extend_from_slice(&other[from.index(other.len())..]);
             }
         }
         bytes

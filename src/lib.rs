@@ -9,7 +9,7 @@
 //!   |
 //!  frame                      RFC 6455 and RFC 7692: bytes <-> frames, sans-IO
 //!  protocol, sas, uri,        pure: no IO, no clock
-//!  connection_string, head,
+//!  connection_string, http,
 //!  buffers, keep_alive,
 //!  error, sync
 //! ```
@@ -28,7 +28,7 @@ pub mod error;
 pub mod frame;
 #[cfg(test)]
 mod fuzz;
-pub mod head;
+pub mod http;
 pub mod keep_alive;
 pub mod listener;
 #[cfg(feature = "node")]

@@ -2,7 +2,7 @@
 
 const { format, lines } = require('./report.js');
 
-const COLOURS = ['#8d99ae', '#a8b3c5', '#5c677d', '#d9480f', '#b08968', '#7f5539', '#ced4da'];
+const COLOURS = ['#8d99ae', '#a8b3c5', '#5c677d', '#d9480f', '#7f5539', '#ced4da'];
 const WIDTH = 900;
 const LABEL = 330;
 const BAR = 12;

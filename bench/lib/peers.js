@@ -15,7 +15,6 @@ const PEERS = {
   ws8: { script: 'ws8', env: { WS_NO_BUFFER_UTIL: '1' } },
   'ws8-bufferutil': { script: 'ws8' },
   'hyco-ws-rs': { script: 'hyco-ws-rs' },
-  'rust-tungstenite': { native: 'tungstenite', deflate: false },
   'rust-codec': { native: 'codec' },
   ceiling: { native: 'ceiling', deflate: false }
 };

@@ -3,11 +3,13 @@
 #![forbid(unsafe_code)]
 
 use super::fault::Action;
-use super::http::{Head, Upgrade};
+use super::http::Upgrade;
 use super::namespace::{Namespace, Pending};
 use super::options::Right;
 use super::refusal::Refusal;
 use super::target::Target;
+use crate::http::HttpRequestHead;
+use crate::http::headers::joined;
 
 /// The header in which all SDKs send their token.
 pub const TOKEN_HEADER: &str = "ServiceBusAuthorization";
@@ -71,7 +73,12 @@ pub fn action_of(target: &Target) -> Option<Action> {
 ///
 /// # Errors
 /// The refusal to answer with.
-pub fn admit(namespace: &Namespace, head: &Head, target: &Target, host: &str) -> Result<Admission, Refusal> {
+pub fn admit(
+    namespace: &Namespace,
+    head: &HttpRequestHead,
+    target: &Target,
+    host: &str,
+) -> Result<Admission, Refusal> {
     if !target.hybrid {
         return admit_request(namespace, head, target, host);
     }
@@ -122,8 +129,8 @@ fn authorize(
     Ok(Authorized { path, expires_at })
 }
 
-fn token(head: &Head, target: &Target) -> Option<String> {
-    target.get("token").map(str::to_owned).or_else(|| head.get(TOKEN_HEADER))
+fn token(head: &HttpRequestHead, target: &Target) -> Option<String> {
+    target.get("token").map(str::to_owned).or_else(|| joined(&head.headers, TOKEN_HEADER))
 }
 
 fn admit_rendezvous(
@@ -154,7 +161,7 @@ fn admit_rendezvous(
 
 fn admit_request(
     namespace: &Namespace,
-    head: &Head,
+    head: &HttpRequestHead,
     target: &Target,
     host: &str,
 ) -> Result<Admission, Refusal> {
@@ -164,7 +171,7 @@ fn admit_request(
     let mut token = token(head, target);
     let mut consumed = false;
     if token.is_none() && namespace.entity(&target.path, false).is_some_and(|(_, required)| required) {
-        token = head.get("Authorization");
+        token = joined(&head.headers, "Authorization");
         consumed = token.is_some();
     }
     let entity = authorize(namespace, target, host, token.as_deref(), Right::Send)?;

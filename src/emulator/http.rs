@@ -1,27 +1,18 @@
-//! The little HTTP/1.1 that the relay speaks: request heads, request bodies, responses.
+//! HTTP/1.1 on the relay's connections: request heads and bodies read, responses written.
 
 #![forbid(unsafe_code)]
 
-use std::fmt::Write as _;
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use zeroize::Zeroizing;
 
 use super::refusal::header_safe;
+use crate::http::headers::{has_member, is_token, joined, members};
+use crate::http::{BodyLength, BodyReader, HeadReader, HeaderLines, HttpRequestHead, Malformed};
 
-/// The head of a request.
-#[derive(Debug, Clone)]
-pub struct Head {
-    /// `GET` …
-    pub method: String,
-    /// As on the request line.
-    pub target: String,
-    /// True for HTTP/1.1.
-    pub persistent: bool,
-    /// In order, names in their own case.
-    pub headers: Vec<(String, String)>,
-}
+const READ_SIZE: usize = 32 * 1024;
 
 /// Why there is no head.
 #[derive(Debug)]
@@ -32,101 +23,34 @@ pub enum HeadError {
     Bad(u16, &'static str),
 }
 
-impl Head {
-    /// Reads one head from `stream`; what follows it stays in `early`.
-    ///
-    /// # Errors
-    /// It is not HTTP, it is too long, or the client is gone.
-    pub async fn read(
-        stream: &mut (impl AsyncRead + Unpin),
-        early: &mut Vec<u8>,
-        max: usize,
-    ) -> Result<Self, HeadError> {
-        loop {
-            if let Some((head, length)) = Self::parse(early)? {
-                early.drain(..length);
-                return Ok(head);
-            }
-            if early.len() > max {
+/// Reads one head of at most `max` bytes from `stream`; also gives what came after it.
+///
+/// # Errors
+/// It is not HTTP, it is too long, or the client is gone.
+pub async fn read_head(
+    stream: &mut (impl AsyncRead + Unpin),
+    max: usize,
+) -> Result<(HttpRequestHead, Vec<u8>), HeadError> {
+    let mut reader = HeadReader::request(max);
+    let mut buffer = Vec::with_capacity(4096);
+    loop {
+        buffer.clear();
+        match stream.read_buf(&mut buffer).await {
+            Ok(0) | Err(_) => return Err(HeadError::Gone),
+            Ok(_) => {}
+        }
+        match reader.push(&buffer) {
+            Ok(Some(done)) => return Ok(done),
+            Ok(None) => {}
+            Err(Malformed::OVERFLOW) => {
                 return Err(HeadError::Bad(400, "Bad Request - Request Too Long"));
             }
-            match stream.read_buf(early).await {
-                Ok(0) | Err(_) => return Err(HeadError::Gone),
-                Ok(_) => {}
-            }
-        }
-    }
-
-    fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, HeadError> {
-        let mut slots = [httparse::EMPTY_HEADER; 128];
-        let mut request = httparse::Request::new(&mut slots);
-        let length = match request.parse(bytes) {
-            Ok(httparse::Status::Complete(length)) => length,
-            Ok(httparse::Status::Partial) => return Ok(None),
-            Err(httparse::Error::TooManyHeaders) => {
-                return Err(HeadError::Bad(400, "Bad Request - Too Many Headers"));
-            }
             Err(_) => return Err(HeadError::Bad(400, "Bad Request")),
-        };
-        let headers = request.headers.iter().map(|header| (header.name.to_owned(), text_of(header.value)));
-        let head = Self {
-            method: request.method.unwrap_or_default().to_owned(),
-            target: request.path.unwrap_or_default().to_owned(),
-            persistent: request.version == Some(1),
-            headers: headers.collect(),
-        };
-        Ok(Some((head, length)))
-    }
-
-    /// The values of `name`, joined as one list.
-    pub fn get(&self, name: &str) -> Option<String> {
-        let mut values = self.headers.iter().filter(|(own, _)| own.eq_ignore_ascii_case(name));
-        let mut joined = values.next()?.1.clone();
-        for (_, value) in values {
-            joined.push_str(", ");
-            joined.push_str(value);
         }
-        Some(joined)
-    }
-
-    /// The members of the comma-separated list `name`.
-    pub fn list(&self, name: &str) -> Vec<String> {
-        let joined = self.get(name).unwrap_or_default();
-        joined.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
-    }
-
-    /// True where the list `name` has `member`, in any case.
-    pub fn lists(&self, name: &str, member: &str) -> bool {
-        self.list(name).iter().any(|item| item.eq_ignore_ascii_case(member))
-    }
-
-    /// All headers but `left_out`, one pair a name, repeated ones joined, in the case of the first.
-    pub fn pairs(&self, left_out: &[&str]) -> Vec<(String, String)> {
-        let mut pairs: Vec<(String, String)> = Vec::new();
-        for (name, value) in &self.headers {
-            if left_out.iter().any(|out| out.eq_ignore_ascii_case(name)) {
-                continue;
-            }
-            match pairs.iter_mut().find(|(own, _)| own.eq_ignore_ascii_case(name)) {
-                Some((_, joined)) => {
-                    joined.push_str(", ");
-                    joined.push_str(value);
-                }
-                None => pairs.push((name.clone(), value.clone())),
-            }
-        }
-        pairs
     }
 }
 
-fn text_of(bytes: &[u8]) -> String {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text.to_owned(),
-        Err(_) => bytes.iter().map(|byte| char::from(*byte)).collect(),
-    }
-}
-
-/// Writes a response; without `content-length` among `headers` the body's own is given.
+/// Writes a response.
 pub async fn respond(
     stream: &mut (impl AsyncWrite + Unpin),
     status: u16,
@@ -134,29 +58,56 @@ pub async fn respond(
     headers: &[(String, String)],
     body: &[u8],
 ) -> io::Result<()> {
-    let mut out = response_head(status, reason, headers);
+    let mut lines = lines(headers);
     // Some statuses have no body by definition, and a length would belong to one.
     if !matches!(status, 100..=199 | 204 | 304) {
-        let _ = write!(out, "Content-Length: {}\r\n", body.len());
+        lines.push("Content-Length", &body.len().to_string());
     }
-    out.push_str("Connection: close\r\n\r\n");
-    let mut bytes = out.into_bytes();
+    let mut bytes = closing_head(lines, status, reason)?;
     bytes.extend_from_slice(body);
     stream.write_all(&bytes).await?;
     stream.flush().await
 }
 
-/// The status line and `headers`, without the blank line.
-pub fn response_head(status: u16, reason: &str, headers: &[(String, String)]) -> String {
-    let mut out = format!("HTTP/1.1 {status} {}\r\n", header_safe(reason));
-    for (name, value) in headers {
-        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-        if !name.is_empty() && name.bytes().all(token) {
-            let value: String = value.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-            let _ = write!(out, "{name}: {value}\r\n");
-        }
+/// The head of a response whose body follows in chunks, or until the end of the connection.
+pub fn streaming_head(
+    status: u16,
+    reason: &str,
+    headers: &[(String, String)],
+    chunked: bool,
+) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut lines = lines(headers);
+    if chunked {
+        lines.push("Transfer-Encoding", "chunked");
     }
-    out
+    closing_head(lines, status, reason)
+}
+
+fn closing_head(mut lines: HeaderLines, status: u16, reason: &str) -> io::Result<Zeroizing<Vec<u8>>> {
+    lines.push("Connection", "close");
+    head_bytes(&lines, status, reason)
+}
+
+fn head_bytes(lines: &HeaderLines, status: u16, reason: &str) -> io::Result<Zeroizing<Vec<u8>>> {
+    lines.response(status, &header_safe(reason)).map_err(io::Error::other)
+}
+
+/// What of a listener's headers can stand in a head.
+fn lines(headers: &[(String, String)]) -> HeaderLines {
+    let mut lines = HeaderLines::default();
+    for (name, value) in headers.iter().filter(|(name, _)| is_token(name)) {
+        lines.push(name, &header_value(value));
+    }
+    lines
+}
+
+fn header_value(text: &str) -> String {
+    let safe = |c: char| match c {
+        c if c.is_control() => ' ',
+        c if c > '\u{ff}' => '?',
+        c => c,
+    };
+    text.chars().map(safe).collect()
 }
 
 /// What a client asks for with a WebSocket handshake.
@@ -174,22 +125,24 @@ impl Upgrade {
     ///
     /// # Errors
     /// The status and text for a request that is none, or not a valid one.
-    pub fn of(head: &Head) -> Result<Self, (u16, &'static str)> {
-        let wanted = head.lists("upgrade", "websocket") && head.lists("connection", "upgrade");
-        if head.method != "GET" || !head.persistent || !wanted {
+    pub fn of(head: &HttpRequestHead) -> Result<Self, (u16, &'static str)> {
+        let headers = &head.headers;
+        let wanted =
+            has_member(headers, "upgrade", "websocket") && has_member(headers, "connection", "upgrade");
+        if head.method != "GET" || head.version != "1.1" || !wanted {
             return Err((400, "This endpoint is only for web-socket requests."));
         }
-        if head.get("sec-websocket-version").as_deref() != Some("13") {
+        if joined(headers, "sec-websocket-version").as_deref() != Some("13") {
             return Err((426, "The version of the WebSocket protocol is not supported."));
         }
-        let key = head.get("sec-websocket-key").unwrap_or_default();
+        let key = joined(headers, "sec-websocket-key").unwrap_or_default();
         if key.len() != 24 || !key.ends_with("==") {
             return Err((400, "The Sec-WebSocket-Key header is missing or invalid."));
         }
         Ok(Self {
             key,
-            protocols: head.list("sec-websocket-protocol"),
-            extensions: head.get("sec-websocket-extensions"),
+            protocols: members(headers, "sec-websocket-protocol").map(str::to_owned).collect(),
+            extensions: joined(headers, "sec-websocket-extensions"),
         })
     }
 
@@ -203,69 +156,31 @@ impl Upgrade {
         protocol: Option<&str>,
         extensions: Option<&str>,
     ) -> io::Result<()> {
-        let mut headers = vec![
-            ("Upgrade".to_owned(), "websocket".to_owned()),
-            ("Connection".to_owned(), "Upgrade".to_owned()),
-            ("Sec-WebSocket-Accept".to_owned(), derive_accept_key(self.key.as_bytes())),
-        ];
+        let mut lines = HeaderLines::default();
+        lines.push("Upgrade", "websocket");
+        lines.push("Connection", "Upgrade");
+        lines.push("Sec-WebSocket-Accept", &derive_accept_key(self.key.as_bytes()));
         for (name, value) in [("Sec-WebSocket-Protocol", protocol), ("Sec-WebSocket-Extensions", extensions)]
         {
             if let Some(value) = value {
-                headers.push((name.to_owned(), value.to_owned()));
+                lines.push(name, &header_value(value));
             }
         }
-        let head = response_head(101, "Switching Protocols", &headers) + "\r\n";
-        stream.write_all(head.as_bytes()).await?;
+        stream.write_all(&head_bytes(&lines, 101, "Switching Protocols")?).await?;
         stream.flush().await
     }
 }
 
-/// How the length of a request body is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BodyLength {
-    /// There is none.
-    None,
-    /// `Content-Length`.
-    Known(u64),
-    /// `Transfer-Encoding: chunked`.
-    Chunked,
-}
+/// The body of a request, read piece by piece.
+pub struct RequestBody(BodyReader);
 
-impl BodyLength {
-    /// Reads it from `head`.
-    ///
-    /// # Errors
-    /// The text for a 400.
-    pub fn of(head: &Head) -> Result<Self, &'static str> {
-        let length = head.get("content-length");
-        match (head.get("transfer-encoding"), length) {
-            (Some(coding), None) if coding.eq_ignore_ascii_case("chunked") => Ok(Self::Chunked),
-            (Some(_), _) => Err("The transfer coding is not supported."),
-            (None, Some(text)) => match text.parse() {
-                Ok(0) => Ok(Self::None),
-                Ok(length) if !text.starts_with('+') => Ok(Self::Known(length)),
-                _ => Err("The Content-Length header is invalid."),
-            },
-            (None, None) => Ok(Self::None),
-        }
-    }
-}
-
-/// Reads a request body piece by piece.
-pub struct Body {
-    length: BodyLength,
-    remaining: u64,
-    done: bool,
-}
-
-impl Body {
-    /// A body of `length` that follows on `stream`.
+impl RequestBody {
+    /// A body of `length` that follows on the connection.
     pub fn new(length: BodyLength) -> Self {
-        let remaining = if let BodyLength::Known(length) = length { length } else { 0 };
-        Self { length, remaining, done: length == BodyLength::None }
+        Self(BodyReader::new(length))
     }
 
-    /// The next piece, of at most 32 KiB; none at the end.
+    /// The next piece, never empty; none at the end. `early` is what was read too early.
     ///
     /// # Errors
     /// The client is gone or its chunks are malformed.
@@ -274,60 +189,22 @@ impl Body {
         stream: &mut (impl AsyncRead + Unpin),
         early: &mut Vec<u8>,
     ) -> io::Result<Option<Vec<u8>>> {
-        if self.done {
-            return Ok(None);
-        }
-        if self.length == BodyLength::Chunked && self.remaining == 0 {
-            let size = line(stream, early).await?;
-            let digits = size.split(';').next().unwrap_or_default().trim();
-            let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_hexdigit());
-            let parsed = u64::from_str_radix(digits, 16).ok().filter(|_| plain);
-            self.remaining = parsed.ok_or_else(invalid)?;
-            if self.remaining == 0 {
-                while !line(stream, early).await?.is_empty() {}
-                self.done = true;
+        let mut piece = Vec::new();
+        let mut input = std::mem::take(early);
+        loop {
+            let malformed = |error: Malformed| io::Error::new(io::ErrorKind::InvalidData, error.text);
+            self.0.push(&input, &mut piece).map_err(malformed)?;
+            if !piece.is_empty() {
+                return Ok(Some(piece));
+            }
+            if self.0.is_done() {
                 return Ok(None);
             }
-        }
-        if early.is_empty() {
-            early.reserve(32 * 1024);
-            if stream.read_buf(early).await? == 0 {
+            input.clear();
+            input.reserve(READ_SIZE);
+            if stream.read_buf(&mut input).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-        }
-        let limit = self.remaining.min(32 * 1024);
-        let taken = usize::try_from(limit).unwrap_or(usize::MAX).min(early.len());
-        let piece: Vec<u8> = early.drain(..taken).collect();
-        self.remaining -= taken as u64;
-        if self.remaining == 0 {
-            match self.length {
-                BodyLength::Chunked => {
-                    if !line(stream, early).await?.is_empty() {
-                        return Err(invalid());
-                    }
-                }
-                _ => self.done = true,
-            }
-        }
-        Ok(Some(piece))
-    }
-}
-
-fn invalid() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "malformed chunk")
-}
-
-async fn line(stream: &mut (impl AsyncRead + Unpin), early: &mut Vec<u8>) -> io::Result<String> {
-    loop {
-        if let Some(at) = early.iter().position(|byte| *byte == b'\n') {
-            let bytes: Vec<u8> = early.drain(..=at).collect();
-            return Ok(text_of(&bytes).trim_end_matches(['\r', '\n']).to_owned());
-        }
-        if early.len() > 8 * 1024 {
-            return Err(invalid());
-        }
-        if stream.read_buf(early).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
 }

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::admission::TOKEN_HEADER;
 use super::event::Event;
 use super::fault::Action;
-use super::http::{self, Body, BodyLength, Head};
+use super::http::{self, RequestBody};
 use super::namespace::{Listener, Message, Namespace, Pending, Verdict};
 use super::protocol::{self, Headers, RequestDetails, Response};
 use super::refusal::Refusal;
@@ -24,6 +24,9 @@ use super::sender::{eligible, rendezvous_address};
 use super::server::refuse;
 use super::stream::Connection;
 use super::target::Target;
+use crate::http::headers::{has_member, merged};
+use crate::http::write::put_chunk;
+use crate::http::{BodyLength, HttpRequestHead};
 
 /// What fits on the control channel.
 const MAX_INLINE: usize = 64 * 1024;
@@ -42,12 +45,12 @@ const HOP_BY_HOP: [&str; 9] = [
 
 struct Request<'a> {
     namespace: &'a Arc<Namespace>,
-    head: &'a Head,
+    head: &'a HttpRequestHead,
     target: &'a Target,
     path: String,
     id: String,
     headers: Headers,
-    body: Body,
+    body: RequestBody,
     /// The body, where it is small enough to have been read in advance.
     inline: Option<Vec<u8>>,
     time: Duration,
@@ -57,7 +60,7 @@ struct Request<'a> {
 pub async fn run(
     namespace: &Arc<Namespace>,
     mut connection: Connection,
-    head: &Head,
+    head: &HttpRequestHead,
     target: &Target,
     path: String,
     consumed: bool,
@@ -67,19 +70,22 @@ pub async fn run(
     let method = head.method.clone();
     namespace.emit(&Event::Request { path: path.clone(), id: id.clone(), method });
 
-    let length = match BodyLength::of(head) {
+    let length = match BodyLength::of_request(head) {
         Ok(length) => length,
-        Err(text) => return refuse(namespace, connection, &target.path, &Refusal::new(400, text)).await,
+        Err(_) => {
+            let refusal = Refusal::new(400, "The length of the body is not valid.");
+            return refuse(namespace, connection, &target.path, &refusal).await;
+        }
     };
     let mut left_out = HOP_BY_HOP.to_vec();
     left_out.extend(["Host", "Expect", TOKEN_HEADER]);
     if consumed {
         left_out.push("Authorization");
     }
-    let mut headers = head.pairs(&left_out);
+    let mut headers = merged(&head.headers, &left_out);
     add_via(&mut headers, &connection.authority);
     let time = Duration::from_millis(namespace.options.response_timeout);
-    let (body, headers) = (Body::new(length), Headers(headers));
+    let (body, headers) = (RequestBody::new(length), Headers(headers));
     let mut request = Request { namespace, head, target, path, id, headers, body, inline: None, time };
     if let Err(refusal) = request.exchange(&mut connection, length).await {
         match refusal {
@@ -96,7 +102,7 @@ impl Request<'_> {
     async fn exchange(&mut self, sender: &mut Connection, length: BodyLength) -> Result<(), Option<Refusal>> {
         // Without a listener there is no point in reading a body.
         self.namespace.listeners(&self.path, eligible(self.head)).map_err(Some)?;
-        if length != BodyLength::None && self.head.lists("expect", "100-continue") {
+        if length != BodyLength::None && has_member(&self.head.headers, "expect", "100-continue") {
             let _ = sender.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await;
         }
         let head_size: usize = self.headers.0.iter().map(|(name, value)| name.len() + value.len()).sum();
@@ -206,30 +212,23 @@ impl Request<'_> {
             return Err(Some(Refusal::new(502, "The response of the listener is not valid.")));
         };
         let (status, text) = check_status(&response)?;
-        let mut headers = self.response_headers(&response, &sender.authority);
+        let headers = self.response_headers(&response, &sender.authority);
         let bodiless = self.head.method == "HEAD" || matches!(status, 204 | 304);
         if !response.has_body || bodiless {
             return http::respond(&mut sender.stream, status, text, &headers, b"").await.map_err(|_| None);
         }
         // Without chunks, for HTTP/1.0, the end of the connection is the end of the body.
-        let chunked = self.head.persistent;
-        if chunked {
-            headers.push(("Transfer-Encoding".to_owned(), "chunked".to_owned()));
-        }
-        let head = http::response_head(status, text, &headers) + "Connection: close\r\n\r\n";
-        sender.stream.write_all(head.as_bytes()).await.map_err(|_| None)?;
+        let chunked = self.head.version == "1.1";
+        let head = http::streaming_head(status, text, &headers, chunked).map_err(|_| None)?;
+        sender.stream.write_all(&head).await.map_err(|_| None)?;
         loop {
             let next = timeout(self.time, leg.next_piece()).await.map_err(|_| None)?;
             let piece = next.map_err(|_| None)?;
             let mut out = Vec::new();
             match &piece {
-                Some(bytes) if chunked => {
-                    out.extend_from_slice(format!("{:x}\r\n", bytes.len()).as_bytes());
-                    out.extend_from_slice(bytes);
-                    out.extend_from_slice(b"\r\n");
-                }
+                Some(bytes) if chunked && !bytes.is_empty() => put_chunk(&mut out, bytes),
                 Some(bytes) => out.extend_from_slice(bytes),
-                None if chunked => out.extend_from_slice(b"0\r\n\r\n"),
+                None if chunked => put_chunk(&mut out, b""),
                 None => {}
             }
             sender.stream.write_all(&out).await.map_err(|_| None)?;

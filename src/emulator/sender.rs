@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use super::admission::TOKEN_HEADER;
 use super::event::Event;
 use super::fault::{Action, Hold};
-use super::http::{Head, Upgrade};
+use super::http::Upgrade;
 use super::namespace::{Listener, Message, Namespace, Pending, Verdict};
 use super::pipe;
 use super::protocol::{self, Headers};
@@ -21,6 +21,8 @@ use super::server::refuse;
 use super::stream::Connection;
 use super::target::Target;
 use super::{auth, refusal};
+use crate::http::HttpRequestHead;
+use crate::http::headers::{members, merged, values};
 
 /// What a sender may say before its handshake is answered.
 const MAX_EARLY: usize = 64 * 1024;
@@ -45,10 +47,11 @@ pub fn rendezvous_address(
 }
 
 /// Tells whether a listener may be chosen, by the headers in which a sender names some.
-pub fn eligible(head: &Head) -> impl Fn(&str) -> bool {
-    let allowed =
-        head.get("Microsoft-Relay-AllowedListeners").map(|_| head.list("Microsoft-Relay-AllowedListeners"));
-    let disallowed = head.list("Microsoft-Relay-DisallowedListeners");
+pub fn eligible(head: &HttpRequestHead) -> impl Fn(&str) -> bool {
+    let named = |name| members(&head.headers, name).map(str::to_owned).collect::<Vec<_>>();
+    let restricted = values(&head.headers, "Microsoft-Relay-AllowedListeners").next().is_some();
+    let allowed = restricted.then(|| named("Microsoft-Relay-AllowedListeners"));
+    let disallowed = named("Microsoft-Relay-DisallowedListeners");
     move |id| {
         let is_it = |other: &String| other.eq_ignore_ascii_case(id);
         allowed.as_ref().is_none_or(|list| list.iter().any(is_it)) && !disallowed.iter().any(is_it)
@@ -59,7 +62,7 @@ pub fn eligible(head: &Head) -> impl Fn(&str) -> bool {
 pub async fn run(
     namespace: &Arc<Namespace>,
     mut connection: Connection,
-    head: &Head,
+    head: &HttpRequestHead,
     target: &Target,
     path: String,
     upgrade: Upgrade,
@@ -96,7 +99,7 @@ pub async fn run(
 async fn meet(
     namespace: &Arc<Namespace>,
     peer: SocketAddr,
-    head: &Head,
+    head: &HttpRequestHead,
     target: &Target,
     path: &str,
     id: &str,
@@ -122,7 +125,7 @@ async fn meet(
             expires: Instant::now() + lifetime,
             verdict,
         });
-        let headers = Headers(head.pairs(&[TOKEN_HEADER]));
+        let headers = Headers(merged(&head.headers, &[TOKEN_HEADER]));
         loop {
             let mut told = None;
             let offer = |listener: &Listener| {

@@ -13,12 +13,14 @@ use tokio_util::task::TaskTracker;
 use super::admission::{self, Admission};
 use super::event::Event;
 use super::fault::Action;
-use super::http::{self, Head, HeadError};
+use super::http::{self, HeadError};
 use super::namespace::{Namespace, Verdict};
 use super::refusal::Refusal;
 use super::stream::{Connection, Stream};
 use super::target::Target;
 use super::{control, request, sender};
+use crate::http::HttpRequestHead;
+use crate::http::headers::joined;
 
 /// Serves until the namespace closes.
 pub async fn serve(
@@ -58,7 +60,7 @@ async fn open(
     tls: Option<TlsAcceptor>,
     tcp: TcpStream,
     peer: SocketAddr,
-) -> Option<(Connection, Head, Target, Admission)> {
+) -> Option<(Connection, HttpRequestHead, Target, Admission)> {
     let _ = tcp.set_nodelay(true);
     loud(namespace).await;
     let time = Duration::from_millis(namespace.options.handshake_timeout);
@@ -72,9 +74,12 @@ async fn open(
     };
     let authority = namespace.authority.clone();
     let mut connection = Connection { stream, early: Vec::new(), peer, authority };
-    let reading = Head::read(&mut connection.stream, &mut connection.early, namespace.options.max_head);
+    let reading = http::read_head(&mut connection.stream, namespace.options.max_head);
     let head = match tokio::time::timeout_at(deadline, reading).await {
-        Ok(Ok(head)) => head,
+        Ok(Ok((head, early))) => {
+            connection.early = early;
+            head
+        }
         Ok(Err(HeadError::Gone)) => return None,
         Ok(Err(HeadError::Bad(status, text))) => {
             refuse(namespace, connection, "", &Refusal::verbatim(status, text)).await;
@@ -85,7 +90,7 @@ async fn open(
             return None;
         }
     };
-    if let Some(host) = head.get("host").filter(|host| sensible(host)) {
+    if let Some(host) = joined(&head.headers, "host").filter(|host| sensible(host)) {
         connection.authority = host;
     }
     let Some(target) = Target::parse(&head.target) else {
@@ -123,7 +128,7 @@ async fn loud(namespace: &Namespace) {
 async fn hand_over(
     namespace: &Arc<Namespace>,
     mut connection: Connection,
-    head: Head,
+    head: HttpRequestHead,
     target: Target,
     admission: Admission,
 ) {

@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use crate::head::is_token_byte;
+use crate::http::headers::is_token_byte;
 
 /// The only extension there is.
 pub const EXTENSION: &str = "permessage-deflate";

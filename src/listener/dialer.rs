@@ -16,7 +16,8 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::config::{ListenerConfig, MAX_TEXT, Secret};
 use crate::error::{ErrorKind, RelayError};
-use crate::head::Head;
+use crate::http::HeaderLines;
+use crate::http::headers::joined;
 use crate::protocol::accept::{handshake_head, rendezvous_head, without_parameter};
 use crate::protocol::address::Address;
 use crate::transport::{self, DialRequest, Proxy};
@@ -73,7 +74,7 @@ pub struct Target {
     /// Where.
     pub address: Address,
     /// The header lines, without `Sec-WebSocket-Key`.
-    pub head: Head,
+    pub head: HeaderLines,
     /// Limit from name lookup to response.
     pub timeout: Duration,
 }
@@ -139,7 +140,7 @@ impl Dialer for NetworkDialer {
             let opened = transport::open(&request).await?;
             let response = &opened.response;
             if response.status != 101 {
-                let retry_after = response.get("retry-after").as_deref().and_then(seconds);
+                let retry_after = joined(&response.headers, "retry-after").as_deref().and_then(seconds);
                 let reason: String = response.reason.chars().take(MAX_TEXT).collect();
                 return Err(DialFailure {
                     error: RelayError::refused(response.status, &reason),

@@ -169,7 +169,7 @@ impl Machine {
     fn run_timers(&mut self) {
         self.attempt.run_timer(self.link.is_some(), &mut self.context);
         self.run_link_timers();
-        // What the link's end has scheduled for "at once".
+        // The loss of a link may have scheduled a try for now.
         self.attempt.run_timer(self.link.is_some(), &mut self.context);
         self.leaving.run_timers(&mut self.context);
     }
@@ -193,7 +193,7 @@ impl Machine {
             // Late news of a dial that was given up.
             return self.context.actions.push(ChannelAction::Drop(id));
         };
-        self.context.content();
+        self.context.trouble_is_over();
         let age = self.context.config.link_age(self.link.is_some());
         let old = self.link.replace(ControlLink::new(id, token, age, &mut self.context));
         let was_up = old.is_some();

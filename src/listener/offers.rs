@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::dialer::{NetworkDialer, Target};
 use super::hosts::Admission;
 use crate::error::RelayError;
-use crate::protocol::accept::{first_protocol, offered_protocols, rendezvous_head};
+use crate::protocol::accept::rendezvous_head;
 use crate::protocol::address::Address;
 use crate::protocol::control::Accept;
 use crate::transport::DialRequest;
@@ -115,16 +115,6 @@ impl fmt::Debug for PreparedRendezvous {
 }
 
 impl PreparedRendezvous {
-    /// The subprotocols that the sender offers.
-    pub fn offered_protocols(&self) -> Vec<String> {
-        offered_protocols(&self.accept)
-    }
-
-    /// The default choice of subprotocol.
-    pub fn first_protocol(&self) -> Option<String> {
-        first_protocol(&self.accept)
-    }
-
     /// The dial of the rendezvous, with the listener's TLS, proxy and what is left of the time.
     ///
     /// `extra` are the program's own `Name: value` lines; those that belong to the handshake are left out.

@@ -12,7 +12,7 @@ use super::tls::NativeTlsContext;
 use crate::error::{ErrorKind, RelayError};
 use crate::frame::negotiation;
 use crate::frame::{DeflateOptions, WindowBits, most_held};
-use crate::head::Head;
+use crate::http::HeaderLines;
 use crate::keep_alive::{KeepAlive, KeepAliveMode};
 use crate::socket::{Assembling, Compression, Opening, SocketOptions, Tuning};
 use crate::transport::proxy::{self, Proxy};
@@ -93,7 +93,7 @@ pub(super) fn opening(options: DialOptions) -> Result<(Opening, SocketOptions)> 
     let limits = socket_options(&options.limits);
     let (deflate, level) = deflate(options.deflate.as_ref());
     let headers = Zeroizing::new(options.headers);
-    let mut head = Head::default();
+    let mut head = HeaderLines::default();
     for line in headers.chunks(2) {
         head.push(&line[0], line.get(1).map_or("", String::as_str));
     }

@@ -14,11 +14,11 @@ use super::slots::Slots;
 use super::thrown::thrown;
 use super::tls::NativeTlsContext;
 use crate::frame::{DeflateOptions, negotiation};
+use crate::http::headers::values;
 use crate::listener::{
     HostPolicy, KeepAlive, KeepAliveMode, Listener, ListenerConfig, ListenerEvent, ListenerSink,
     ReconnectConfig, SasRule, Secret, TokenSource,
 };
-use crate::protocol::control;
 use crate::socket::delivery::{Batch, Delivery, Kind};
 use crate::socket::{Compression, Opening, SocketOptions};
 
@@ -140,7 +140,7 @@ impl NativeListener {
     ) -> Result<bool> {
         let Some(rendezvous) = self.listener.accept(offer as u64) else { return Ok(false) };
         let answer = self.deflate.and_then(|options| {
-            let offer = control::header(&rendezvous.accept.connect_headers, "sec-websocket-extensions")?;
+            let offer = values(&rendezvous.accept.connect_headers, "sec-websocket-extensions").next()?;
             // An offer that cannot be met is one that is not taken up: the sender goes on without.
             negotiation::answer(offer, &options).ok().flatten()
         });

@@ -5,13 +5,10 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::control::{Accept, header};
 use super::relay_uri::below_hybrid;
 use crate::error::{ErrorKind, RelayError};
-use crate::head::Head;
-
-pub use super::address::host_allowed;
-pub use crate::head::is_token;
+use crate::http::HeaderLines;
+use crate::http::headers::is_token;
 
 /// Prefix of every query parameter that belongs to the relay.
 pub const PARAMETER_PREFIX: &str = "sb-hc-";
@@ -99,23 +96,6 @@ fn form_encode(text: &str) -> String {
     url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
-/// The subprotocols that the sender offers, in its order, without duplicates and without what is no token.
-pub fn offered_protocols(accept: &Accept) -> Vec<String> {
-    let mut offered: Vec<String> = Vec::new();
-    let text = header(&accept.connect_headers, "sec-websocket-protocol").unwrap_or_default();
-    for name in text.split(',').map(str::trim).filter(|name| is_token(name)) {
-        if !offered.iter().any(|known| known == name) {
-            offered.push(name.to_owned());
-        }
-    }
-    offered
-}
-
-/// The default choice: the first subprotocol offered.
-pub fn first_protocol(accept: &Accept) -> Option<String> {
-    offered_protocols(accept).into_iter().next()
-}
-
 /// True for text that can stand as a header's value: visible ASCII, spaces and tabs.
 pub fn is_header_value(text: &str) -> bool {
     text.bytes().all(|b| b == b'\t' || (b' '..=b'~').contains(&b))
@@ -154,8 +134,8 @@ const RESERVED: &[&str] = &[
 ];
 
 /// The lines that every handshake of a listener begins with.
-pub fn handshake_head(host_header: &str) -> Head {
-    let mut head = Head::default();
+pub fn handshake_head(host_header: &str) -> HeaderLines {
+    let mut head = HeaderLines::default();
     head.push("Host", host_header);
     head.push("Connection", "Upgrade");
     head.push("Upgrade", "websocket");
@@ -174,7 +154,7 @@ pub fn rendezvous_head(
     protocol: Option<&str>,
     extensions: Option<&str>,
     extra: &[String],
-) -> Result<Head, RelayError> {
+) -> Result<HeaderLines, RelayError> {
     let mut head = handshake_head(host_header);
     if let Some(protocol) = protocol {
         if !is_token(protocol) {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use crate::error::{ErrorKind, RelayError};
+use crate::http::headers::HeaderList;
 
 /// Longest control message in bytes that is parsed. The service allows 32 KiB of header text; JSON escapes can
 /// blow that up sixfold.
@@ -17,14 +18,6 @@ pub const MAX_MESSAGE: usize = 256 * 1024;
 
 /// Longest id in bytes of a request: what its answer repeats. Part of the 32 KiB of header text at most.
 pub const MAX_ID: usize = 32 * 1024;
-
-/// Header names and values in the order in which they came.
-pub type Headers = Vec<(String, String)>;
-
-/// The first value of a header, whose name is compared without regard to case.
-pub fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
-}
 
 /// What the relay said.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,7 +41,7 @@ pub struct Accept {
     pub id: String,
     /// The headers of the sender's handshake.
     #[serde(default, deserialize_with = "header_map", serialize_with = "as_lines")]
-    pub connect_headers: Headers,
+    pub connect_headers: HeaderList,
     /// Address and port of the sender as the service sees them.
     #[serde(default, deserialize_with = "endpoint", serialize_with = "as_endpoint")]
     pub remote_endpoint: Option<(String, u16)>,
@@ -90,7 +83,7 @@ pub struct RequestHead {
     /// Path and query.
     pub target: String,
     /// End-to-end headers.
-    pub headers: Headers,
+    pub headers: HeaderList,
     /// Address and port of the sender as the service sees them.
     pub remote_endpoint: Option<(String, u16)>,
     /// True if the next binary message is the body.
@@ -111,7 +104,7 @@ struct RawRequest {
     #[serde(default, deserialize_with = "endpoint")]
     remote_endpoint: Option<(String, u16)>,
     #[serde(default, deserialize_with = "header_map")]
-    request_headers: Headers,
+    request_headers: HeaderList,
     #[serde(default)]
     body: Option<bool>,
 }
@@ -238,7 +231,7 @@ fn endpoint<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<(String
 }
 
 /// Names and values in turn, as Node has them in `rawHeaders`.
-fn as_lines<S: Serializer>(headers: &Headers, serializer: S) -> Result<S::Ok, S::Error> {
+fn as_lines<S: Serializer>(headers: &HeaderList, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(headers.iter().flat_map(|(name, value)| [name, value]))
 }
 
@@ -253,22 +246,22 @@ fn as_endpoint<S: Serializer>(endpoint: &Option<(String, u16)>, serializer: S) -
 }
 
 /// An object of headers, in its own order; `null` and a missing object are an empty list.
-fn header_map<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Headers, D::Error> {
+fn header_map<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HeaderList, D::Error> {
     struct HeadersVisitor;
 
     impl<'de> Visitor<'de> for HeadersVisitor {
-        type Value = Headers;
+        type Value = HeaderList;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("an object of headers")
         }
 
-        fn visit_unit<E>(self) -> Result<Headers, E> {
-            Ok(Headers::new())
+        fn visit_unit<E>(self) -> Result<HeaderList, E> {
+            Ok(HeaderList::new())
         }
 
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Headers, A::Error> {
-            let mut headers = Headers::new();
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<HeaderList, A::Error> {
+            let mut headers = HeaderList::new();
             while let Some((name, value)) = map.next_entry::<String, Value>()? {
                 headers.extend(plain(&value).map(|value| (name, value)));
             }

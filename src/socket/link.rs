@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 
 use super::options::Tuning;
 use super::outgoing::Outgoing;
-use crate::transport::tls::records::Session;
+use crate::transport::tls::records::TlsSession;
 
 /// Segments written with one system call.
 const SLICES: usize = 16;
@@ -24,7 +24,7 @@ const SLICES: usize = 16;
 pub struct SocketLink {
     tcp: TcpStream,
     /// Boxed, for plain connections need not carry its size.
-    tls: Option<Box<Session>>,
+    tls: Option<Box<TlsSession>>,
     tuning: Tuning,
 }
 
@@ -49,7 +49,7 @@ pub enum Chunk<'a> {
 
 impl SocketLink {
     /// Takes over a stream whose handshakes are done.
-    pub fn new(tcp: TcpStream, tls: Option<Session>, tuning: Tuning) -> Self {
+    pub fn new(tcp: TcpStream, tls: Option<TlsSession>, tuning: Tuning) -> Self {
         Self { tcp, tls: tls.map(Box::new), tuning }
     }
 
@@ -88,7 +88,7 @@ impl SocketLink {
         Ok(true)
     }
 
-    fn write_tls(&self, tls: &Session, queue: &mut Outgoing) -> io::Result<bool> {
+    fn write_tls(&self, tls: &TlsSession, queue: &mut Outgoing) -> io::Result<bool> {
         let mut writer = tls.writer();
         while writer.flush(|slices| self.send(slices))? {
             queue.settle();
@@ -163,7 +163,7 @@ impl SocketLink {
 
     fn read_tls(
         &self,
-        tls: &Session,
+        tls: &TlsSession,
         room: usize,
         wire: &mut Vec<u8>,
         mut take: impl FnMut(Chunk<'_>),

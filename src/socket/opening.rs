@@ -124,7 +124,7 @@ async fn answer(socket: &Arc<Socket>, opened: Opened, limit: Option<Duration>) {
         return;
     }
     // A body that cannot be read is no different from one that breaks off.
-    let Ok(mut body) = read_body(opened.stream, &opened.response, opened.leftover, usize::MAX) else {
+    let Ok(mut body) = read_body(opened.stream, &opened.response, opened.leftover) else {
         return;
     };
     // What is here already is the reader's, even where the attempt has been given up meanwhile.

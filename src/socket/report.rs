@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::delivery::{Batch, Kind};
 use crate::error::{ErrorKind, ErrorReport, RelayError};
 use crate::frame::{DeflateParams, FrameError};
-use crate::transport::ResponseHead;
+use crate::http::ResponseHead;
 
 /// What a connection broke of, as `lib/socket/receiving.js` numbers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

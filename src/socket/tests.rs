@@ -22,7 +22,7 @@ use tokio_rustls::server::TlsStream;
 use super::delivery::{BLOCK, Delivery, DrainEnd, FLAG_CHUNK, FLAG_LARGE, Kind, RECORD_WORDS};
 use super::*;
 use crate::frame::{self, DeflateOptions, MaskKeys, OpCode};
-use crate::head::Head;
+use crate::http::HeaderLines;
 use crate::keep_alive::{KeepAlive, KeepAliveMode};
 use crate::transport::{self, DialRequest, TlsOptions};
 
@@ -332,7 +332,7 @@ static IDENTITY: LazyLock<Identity> = LazyLock::new(|| {
 });
 
 fn opening(setup: &Setup, port: u16) -> Opening {
-    let mut head = Head::default();
+    let mut head = HeaderLines::default();
     for (name, value) in [("Host", "peer"), ("Connection", "Upgrade"), ("Upgrade", "websocket")] {
         head.push(name, value);
     }

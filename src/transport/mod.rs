@@ -13,7 +13,7 @@ use rustls::ClientConfig;
 use zeroize::Zeroizing;
 
 use crate::error::{ErrorKind, RelayError};
-use crate::head::Head;
+use crate::http::{HeaderLines, ResponseHead};
 
 pub mod body;
 pub mod handshake;
@@ -22,9 +22,9 @@ mod stream;
 pub mod tcp;
 pub mod tls;
 
-pub use handshake::{Negotiated, ResponseHead, check_upgrade};
+pub use handshake::{Negotiated, check_upgrade};
 pub use proxy::Proxy;
-pub use stream::Stream;
+pub use stream::DialledStream;
 pub use tls::{TlsOptions, TlsVersion, client_config};
 
 /// The usual limit of a response head in bytes.
@@ -42,7 +42,7 @@ pub struct DialRequest {
     /// Path and query, which may hold a token.
     pub target: Zeroizing<String>,
     /// The header lines: all but `Sec-WebSocket-Key`.
-    pub head: Head,
+    pub head: HeaderLines,
     /// Shared by all requests of the same trust, so that sessions are resumed.
     pub tls: Option<Arc<ClientConfig>>,
     /// The name to ask for and to verify; the host where it is not given or empty.
@@ -74,7 +74,7 @@ impl fmt::Debug for DialRequest {
 #[derive(Debug)]
 pub struct Opened {
     /// The connection, just behind the response head.
-    pub stream: Stream,
+    pub stream: DialledStream,
     /// The answer; 101 is for [`check_upgrade`], anything else for the caller to judge.
     pub response: ResponseHead,
     /// What arrived together with the head.
@@ -140,9 +140,9 @@ async fn attempt(request: &DialRequest) -> Result<Opened, RelayError> {
                 request.server_name.as_deref().filter(|name| !name.is_empty()).unwrap_or(&request.host);
             let stream = Box::pin(tls::connect(config, name, tcp)).await?;
             tracing::debug!(host, kind = ?stream.handshake_kind(), "TLS is up");
-            Stream::Tls(Box::new(stream))
+            DialledStream::Tls(Box::new(stream))
         }
-        None => Stream::Plain(tcp),
+        None => DialledStream::Plain(tcp),
     };
     let (response, leftover) = Box::pin(handshake::exchange(&mut stream, &bytes, request.max_head)).await?;
     tracing::debug!(host, status = response.status, "answered");

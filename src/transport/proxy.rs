@@ -20,7 +20,7 @@ use url::{Host, Url};
 use super::handshake::read_head;
 use super::tcp;
 use crate::error::{ErrorKind, RelayError, system_code};
-use crate::head::Head;
+use crate::http::HeaderLines;
 use crate::protocol::address::{bare_host, bracketed};
 
 /// More than any proxy's answer to CONNECT needs.
@@ -241,7 +241,7 @@ async fn tunnel(
     authorization: Option<&str>,
 ) -> Result<TcpStream, RelayError> {
     let target = authority(host, port);
-    let mut head = Head::default();
+    let mut head = HeaderLines::default();
     head.push("Host", &target);
     if let Some(value) = authorization {
         head.push("Proxy-Authorization", value);

@@ -10,7 +10,7 @@ use super::*;
 const TOKEN: &str = "sb-hc-token=SharedAccessSignature-hidden";
 
 fn request_to(port: u16) -> DialRequest {
-    let mut head = Head::default();
+    let mut head = HeaderLines::default();
     head.push("Host", "relay");
     head.push("Connection", "Upgrade");
     head.push("Upgrade", "websocket");
@@ -209,7 +209,7 @@ async fn another_status_is_for_the_caller_to_judge() {
     let opened = open(&request_to(port)).await.unwrap();
     assert_eq!(opened.response.status, 404);
     assert_eq!(opened.response.reason, "Endpoint does not exist. TrackingId:1_G2, SystemTracker:x");
-    let mut body = body::read_body(opened.stream, &opened.response, opened.leftover, 1024).unwrap();
+    let mut body = body::read_body(opened.stream, &opened.response, opened.leftover).unwrap();
     let mut text = Vec::new();
     while let Some(chunk) = body.chunk().await.unwrap() {
         text.extend_from_slice(&chunk);

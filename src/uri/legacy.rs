@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-use super::{ByteSet, push_escaped};
+use super::escape::{ByteSet, push_escaped};
 use crate::error::{ErrorKind, RelayError};
 
 /// After the host, `url.parse` escapes these and nothing else.

@@ -2,13 +2,12 @@
 //!
 //! ```text
 //! loadgen serve --ca FILE                     relay + load generator, JSON lines on stdin and stdout
-//! loadgen peer ceiling|codec|tungstenite URL [--ca FILE] [--direct]
+//! loadgen peer ceiling|codec URL [--ca FILE] [--direct]
 //! ```
 
 #![forbid(unsafe_code)]
 
 mod conn;
-mod histogram;
 mod http;
 mod leg;
 mod peer;
@@ -19,13 +18,16 @@ mod scanner;
 mod tls;
 mod wire;
 
-// The codec of the addon, as it is, and what it takes its buffers from.
+// The codec of the addon, as it is, and what it takes its buffers and locks from.
 #[allow(dead_code)]
 #[path = "../../../src/buffers.rs"]
 mod buffers;
 #[allow(dead_code, unused_imports, clippy::wrong_self_convention)]
 #[path = "../../../src/frame/mod.rs"]
 mod frame;
+#[allow(unused_imports)]
+#[path = "../../../src/sync.rs"]
+mod sync;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 

@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
+use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
-use crate::histogram::Histogram;
 use crate::proc_stat::{self, Cpu};
 use crate::wire::Block;
 
@@ -66,12 +66,16 @@ pub struct Run {
     pub messages: u64,
     pub bytes: u64,
     pub paced: u64,
-    pub latency: Histogram,
+    /// In ns, to two digits.
+    pub latency: Histogram<u64>,
     pub under_way: u64,
     cpu: Option<Cpu>,
     own_cpu: Option<Cpu>,
     result: Value,
 }
+
+/// An hour in ns: what took longer counts as that.
+const LONGEST: u64 = 3_600_000_000_000;
 
 fn number(command: &Value, name: &str) -> Option<f64> {
     command.get(name).and_then(Value::as_f64)
@@ -119,7 +123,7 @@ impl Run {
             messages: 0,
             bytes: 0,
             paced: 0,
-            latency: Histogram::new(),
+            latency: Histogram::new_with_bounds(1, LONGEST, 2).map_err(|error| error.to_string())?,
             under_way: 0,
             cpu: None,
             own_cpu: None,
@@ -161,7 +165,7 @@ impl Run {
         self.bytes = 0;
         self.told = 0;
         self.paced = 0;
-        self.latency = Histogram::new();
+        self.latency.reset();
         self.cpu = self.pid.and_then(proc_stat::cpu);
         self.own_cpu = proc_stat::cpu(std::process::id());
     }
@@ -186,10 +190,10 @@ impl Run {
             "rate": messages as f64 / seconds,
             "mebibytes": bytes as f64 / seconds / 1048576.0,
         });
-        if self.latency.total() > 0 {
-            result["p50"] = micros(self.latency.quantile(0.5)).into();
-            result["p90"] = micros(self.latency.quantile(0.9)).into();
-            result["p99"] = micros(self.latency.quantile(0.99)).into();
+        if !self.latency.is_empty() {
+            result["p50"] = micros(self.latency.value_at_quantile(0.5)).into();
+            result["p90"] = micros(self.latency.value_at_quantile(0.9)).into();
+            result["p99"] = micros(self.latency.value_at_quantile(0.99)).into();
             result["max"] = micros(self.latency.max()).into();
             result["mean"] = (self.latency.mean() / 1e3).into();
         }

@@ -1,7 +1,7 @@
 //! The attempt to get the next link: token, dial, and what a failure leads to.
 //!
-//! Of the link that may be up meanwhile it knows no more than that it is (`up`): trouble is the owner's business
-//! sooner if there is none.
+//! Another link may be up meanwhile. All that the attempt knows of it is whether there is one (`up`): only while there is
+//! none does the owner hear of each try.
 
 #![forbid(unsafe_code)]
 

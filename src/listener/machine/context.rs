@@ -1,4 +1,4 @@
-//! What every part of a channel's machine works with: the options, the time, chance, and the way out.
+//! What every part of a channel's machine works with: options, the time, random numbers, and the list of actions.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::listener::events::{ListenerEvent, TokenReason};
 /// Malformed messages that are reported in a minute; the rest are survived in silence.
 const REPORTS_PER_MINUTE: u32 = 20;
 
-/// Handed to whatever has its turn.
+/// Handed to the attempt, the link and the others with each call.
 pub(super) struct ChannelContext {
     pub(super) config: MachineConfig,
     pub(super) rng: Rng,
@@ -71,13 +71,13 @@ impl ChannelContext {
         self.complain(&RelayError::new(ErrorKind::Token, text));
     }
 
-    /// The trouble is over, also that with the provider: the next is told.
-    pub(super) fn content(&mut self) {
+    /// All is well, also with the provider: the owner is told of the next trouble.
+    pub(super) fn trouble_is_over(&mut self) {
         self.complained = None;
         self.token_backoff.reset();
     }
 
-    /// So few at a time that a hostile peer cannot flood the owner with them.
+    /// Tells the owner, but not so often that a hostile peer could flood it.
     pub(super) fn report_malformed(&mut self, message: String) {
         let (since, count) = &mut self.malformed;
         if self.now.saturating_sub(*since) >= Duration::from_secs(60) {

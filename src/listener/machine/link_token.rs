@@ -140,7 +140,7 @@ impl LinkToken {
         self.renewed_at = Some(context.now);
         self.schedule(context);
         context.actions.push(ChannelAction::Send(link, control::renew_token(value.expose())));
-        context.content();
+        context.trouble_is_over();
         let expires_in = life.map(|life| u64::try_from(life.as_millis()).unwrap_or(u64::MAX));
         context.emit(ListenerEvent::TokenRenewed { channel: context.config.channel, expires_in });
     }

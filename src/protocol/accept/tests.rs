@@ -1,17 +1,6 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::protocol::control::{ControlMessage, parse};
-
-fn accept_with(protocols: Option<&str>) -> Accept {
-    let headers = protocols.map(|p| serde_json::json!({ "sec-websocket-protocol": p })).unwrap_or_default();
-    let text =
-        serde_json::json!({ "accept": { "address": "wss://h/", "connectHeaders": headers } }).to_string();
-    match parse(&text) {
-        Ok(ControlMessage::Accept(accept)) => accept,
-        other => panic!("{other:?}"),
-    }
-}
 
 #[test]
 fn the_program_sees_neither_infix_nor_relay_parameters() {
@@ -64,14 +53,6 @@ fn parameters_are_added_found_and_removed() {
     assert_eq!(query_parameter("/x", "sb-hc-id"), None);
     assert_eq!(without_parameter("/x?y=1&sb-hc-token=7&z", "sb-hc-token"), "/x?y=1&z");
     assert_eq!(without_parameter("/x?sb-hc-token=7", "sb-hc-token"), "/x");
-}
-
-#[test]
-fn the_first_offered_subprotocol_is_trimmed_and_checked() {
-    assert_eq!(first_protocol(&accept_with(Some(" b , a"))).as_deref(), Some("b"));
-    assert_eq!(offered_protocols(&accept_with(Some("a,, b,a, c d, \u{fc}"))), ["a", "b"]);
-    assert_eq!(first_protocol(&accept_with(Some(""))), None);
-    assert_eq!(first_protocol(&accept_with(None)), None);
 }
 
 #[test]

@@ -1,6 +1,5 @@
 use std::time::Duration;
 
-use proptest::prelude::*;
 use tokio::io::duplex;
 
 use super::*;
@@ -8,17 +7,7 @@ use super::*;
 const LIMIT: usize = 64 * 1024;
 
 fn head(text: &str) -> ResponseHead {
-    parse(text.as_bytes()).unwrap().unwrap().0
-}
-
-fn refused(text: &[u8]) -> (String, String) {
-    let mut parser = HeadParser::new(LIMIT);
-    let error = match parser.push(text) {
-        Err(error) => error,
-        Ok(None) => parser.end(),
-        Ok(Some(done)) => panic!("accepted: {done:?}"),
-    };
-    (error.system.unwrap().code.into_owned(), error.message)
+    HeadReader::response(LIMIT).push(text.as_bytes()).unwrap().unwrap().0
 }
 
 fn upgrade(key: &str, extra: &str) -> ResponseHead {
@@ -30,58 +19,6 @@ fn upgrade(key: &str, extra: &str) -> ResponseHead {
 
 fn names(list: &[&str]) -> Vec<String> {
     list.iter().map(|&name| name.to_owned()).collect()
-}
-
-#[test]
-fn the_reason_phrase_is_kept_verbatim() {
-    let relay = "Endpoint does not exist.  TrackingId:0f_G13, SystemTracker:sb://n/x ";
-    assert_eq!(head(&format!("HTTP/1.1 404 {relay}\r\n\r\n")).reason, relay);
-    assert_eq!(head("HTTP/1.1 404\r\n\r\n").reason, "");
-    assert_eq!(head("HTTP/1.0 404 \r\n\r\n").reason, "");
-    let (latin, _) = parse(b"HTTP/1.1 400 caf\xe9 \xff\r\nX: \xe9\r\n\r\n").unwrap().unwrap();
-    assert_eq!(latin.reason, "caf\u{e9} \u{ff}");
-    assert_eq!(latin.get("x").unwrap(), "\u{e9}");
-}
-
-#[test]
-fn headers_are_found_in_any_case_and_joined() {
-    let head = head("HTTP/1.1 200 OK\r\nX-A: 1\r\nB:  two words \r\nx-a: 2\r\nE:\r\n\r\n");
-    assert_eq!((head.version, head.status), ("1.1", 200));
-    assert_eq!(head.get("X-a").as_deref(), Some("1, 2"));
-    assert_eq!(head.get("b").as_deref(), Some("two words"));
-    assert_eq!(head.get("e").as_deref(), Some(""));
-    assert_eq!(head.get("none"), None);
-    assert_eq!(head.get_all("x-a").collect::<Vec<_>>(), ["1", "2"]);
-    let json = serde_json::to_value(&head).unwrap();
-    assert_eq!(json["headers"][0], serde_json::json!(["X-A", "1"]));
-    assert_eq!(json["version"], "1.1");
-}
-
-#[test]
-fn malformed_heads_have_the_code_and_text_of_node() {
-    let cases: [(&[u8], &str, &str); 10] = [
-        (b"SSH-2.0-x\r\n", "HPE_INVALID_CONSTANT", "Expected HTTP/, RTSP/ or ICE/"),
-        (b"X", "HPE_INVALID_CONSTANT", "Expected HTTP/, RTSP/ or ICE/"),
-        (b"HTTP/3.1 200 OK\r\n\r\n", "HPE_INVALID_VERSION", "Invalid HTTP version"),
-        (b"HTTP/1.1 20 OK\r\n\r\n", "HPE_INVALID_STATUS", "Invalid status code"),
-        (b"HTTP/1.1 200 O\x01K\r\n\r\n", "HPE_INVALID_STATUS", "Invalid status code"),
-        (b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n", "HPE_INVALID_HEADER_TOKEN", "Invalid header token"),
-        (b"HTTP/1.1 200 OK\r\na: 1\r\n folded\r\n\r\n", "HPE_INVALID_HEADER_TOKEN", "Invalid header token"),
-        (b"HTTP/1.1 200 OK\r\na: 1\x01\r\n\r\n", "HPE_INVALID_HEADER_TOKEN", "Invalid header value char"),
-        (b"HTTP/1.1 200 OK\n\r\n", "HPE_CR_EXPECTED", "Missing expected CR after response line"),
-        (b"HTTP/1.1 200 OK\r\na: 1\n\r\n", "HPE_CR_EXPECTED", "Missing expected CR after header value"),
-    ];
-    for (text, code, message) in cases {
-        let expected = (code.to_owned(), format!("Parse Error: {message}"));
-        assert_eq!(refused(text), expected, "{}", String::from_utf8_lossy(text));
-    }
-}
-
-#[test]
-fn the_number_of_headers_is_limited() {
-    let lines = |count: usize| format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(count));
-    assert_eq!(head(&lines(MAX_HEADERS)).headers.len(), MAX_HEADERS);
-    assert_eq!(refused(lines(MAX_HEADERS + 1).as_bytes()).0, "HPE_HEADER_OVERFLOW");
 }
 
 #[tokio::test]
@@ -125,14 +62,14 @@ async fn a_head_may_arrive_byte_by_byte() {
         there
     });
     let (head, leftover) = read_head(&mut here, LIMIT).await.unwrap();
-    assert_eq!(head.get("Upgrade").as_deref(), Some("websocket"));
+    assert_eq!(joined(&head.headers, "Upgrade").as_deref(), Some("websocket"));
     assert!(leftover.is_empty());
     drop(peer.await.unwrap());
 }
 
 #[test]
 fn the_request_ends_with_a_key() {
-    let mut head = Head::default();
+    let mut head = HeaderLines::default();
     head.push("Host", "h");
     let bytes = request("/p?q=1", &head, "KEY=").unwrap();
     assert_eq!(&**bytes, b"GET /p?q=1 HTTP/1.1\r\nHost: h\r\nSec-WebSocket-Key: KEY=\r\n\r\n");
@@ -142,9 +79,9 @@ fn the_request_ends_with_a_key() {
 
 #[test]
 fn what_is_wrong_with_a_request_is_said_without_quoting_it() {
-    let mut spoilt = Head::default();
+    let mut spoilt = HeaderLines::default();
     spoilt.push("A", "1\nB: secret");
-    for (target, head) in [("/secret b", Head::default()), ("/", spoilt)] {
+    for (target, head) in [("/secret b", HeaderLines::default()), ("/", spoilt)] {
         let error = request(target, &head, "k").unwrap_err();
         assert_eq!(error.kind, ErrorKind::InvalidArgument);
         assert!(!error.message.contains("secret"));
@@ -191,91 +128,4 @@ fn an_extension_must_have_been_offered() {
         Err("Server sent a Sec-WebSocket-Extensions header but no extension was requested")
     );
     assert_eq!(check_upgrade(&head, key, &[], true).unwrap().extensions.as_deref(), Some("a, b"));
-}
-
-/// Feeds `bytes` cut at `cuts`; the result must not depend on them.
-fn feed(bytes: &[u8], cuts: &[usize]) -> Result<Option<(ResponseHead, Vec<u8>)>, String> {
-    let mut parser = HeadParser::new(LIMIT);
-    let mut rest = bytes;
-    for cut in cuts {
-        let (piece, tail) = rest.split_at((*cut).min(rest.len()));
-        rest = tail;
-        if let Some((head, mut leftover)) = parser.push(piece).map_err(|error| error.message)? {
-            leftover.extend_from_slice(rest);
-            return Ok(Some((head, leftover)));
-        }
-    }
-    parser.push(rest).map_err(|error| error.message)
-}
-
-proptest! {
-    #[test]
-    fn garbage_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..600), cuts in proptest::collection::vec(1_usize..40, 0..12)) {
-        let _ = feed(&bytes, &cuts);
-    }
-
-    #[test]
-    fn nearly_valid_heads_never_panic(
-        line in "(HTTP/1\\.[012]|HTP/1.1) {0,2}[0-9]{0,4}[ \\t]?[ -~]{0,20}",
-        rest in proptest::collection::vec("[ -~]{0,6}[:\\n\\r]?[ -~\\x00]{0,10}\\r?\\n", 0..6),
-        cuts in proptest::collection::vec(1_usize..20, 0..12),
-    ) {
-        let text = format!("{line}\r\n{}\r\n", rest.concat());
-        let _ = feed(text.as_bytes(), &cuts);
-    }
-
-    #[test]
-    fn any_split_gives_the_same_head(
-        reason in "[ -~]{0,30}",
-        headers in proptest::collection::vec(("[A-Za-z-]{1,12}", "[!-~]([ -~]{0,20}[!-~])?"), 0..8),
-        after in proptest::collection::vec(any::<u8>(), 0..40),
-        cuts in proptest::collection::vec(1_usize..30, 0..20),
-    ) {
-        let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        let mut bytes = format!("HTTP/1.1 100 Go on\r\n\r\nHTTP/1.1 101 {reason}\r\n{lines}\r\n").into_bytes();
-        bytes.extend_from_slice(&after);
-        let (head, leftover) = feed(&bytes, &cuts).unwrap().unwrap();
-        prop_assert_eq!(head.reason, reason);
-        prop_assert_eq!(head.headers, headers);
-        prop_assert_eq!(leftover, after);
-    }
-}
-
-/// Answers of the service, of proxies, and of those who mean ill.
-const CORPUS: [&str; 5] = [
-    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n\u{1}\u{2}",
-    "HTTP/1.1 404 The endpoint does not exist. TrackingId:5b0c_G12, SystemTracker:ns:hyco, Timestamp:x\r\nContent-Length: 0\r\n\r\n",
-    "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\n\r\n",
-    "HTTP/1.1 503 Busy\r\nRetry-After: 5\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
-    "\r\n\r\nHTTP/1.1 200\r\nX:\r\n\r\n",
-];
-
-const SPLICES: [&[u8]; 10] =
-    [b"\r\n", b"\n", b"\r", b"\0", b":", b" \t", b"\xff\xfe", b"HTTP/1.1 101 ", b"99999999999", b"\r\n "];
-
-#[test]
-fn mutated_heads_are_read_or_refused_however_they_are_cut() {
-    let mut fuzz = crate::fuzz::Fuzz::new(0x5eed, &CORPUS, &SPLICES);
-    for _ in 0..20_000 {
-        let bytes = fuzz.variant();
-        let whole = feed(&bytes, &[]);
-        let cuts: Vec<usize> = (0..fuzz.below(8)).map(|_| 1 + fuzz.below(30)).collect();
-        let parts = feed(&bytes, &cuts);
-        match (&whole, &parts) {
-            (Ok(Some((head, rest))), Ok(Some((other, others)))) => {
-                assert_eq!(
-                    (head.status, &head.reason, &head.headers, rest),
-                    (other.status, &other.reason, &other.headers, others)
-                );
-                assert!(head.status == 101 || head.status >= 200);
-                assert!(!head.reason.contains(['\r', '\n']));
-                for (name, value) in &head.headers {
-                    assert!(!name.is_empty() && !value.contains(['\r', '\n', '\0']), "{name}: {value:?}");
-                }
-            }
-            // Garbage in a line is found out when the line is over, or at the first look.
-            (Ok(None), Ok(None)) | (Err(_), Err(_) | Ok(None)) => {}
-            other => panic!("{other:?} for {:?} cut at {cuts:?}", String::from_utf8_lossy(&bytes)),
-        }
-    }
 }

@@ -11,7 +11,7 @@ use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, Unbuffered
 use rustls::{Error, HandshakeKind};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::records::{Session, record_length};
+use super::records::{TlsSession, record_length};
 
 /// Read at once; the server's whole flight, in most cases.
 const READ: usize = 4 * 1024;
@@ -24,11 +24,11 @@ pub(super) async fn perform(
     config: Arc<ClientConfig>,
     name: ServerName<'static>,
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
-) -> io::Result<(Session, Option<HandshakeKind>)> {
+) -> io::Result<(TlsSession, Option<HandshakeKind>)> {
     let mut connection = UnbufferedClientConnection::new(config, name).map_err(failed)?;
     let mut received = Vec::with_capacity(READ);
     let mut outgoing = Vec::new();
-    // rustls sees one record more each time that it asks, so that what lies behind the handshake is the session's.
+    // rustls is shown one more record each time that it asks: it must not take any that come after the handshake.
     let mut shown = 0;
     loop {
         let UnbufferedStatus { discard, state } = connection.process_tls_records(&mut received[..shown]);
@@ -43,12 +43,12 @@ pub(super) async fn perform(
             }
             Ok(ConnectionState::BlockedHandshake) => more = true,
             Ok(ConnectionState::WriteTraffic(_)) => done = true,
-            // The server ends before it has begun.
+            // The server closed the connection before the handshake was done.
             Ok(_) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Err(error) => {
                 received.drain(..discard);
                 if let Some(alert) = alert(&mut connection, &mut received[..shown - discard]) {
-                    // It says why, which is worth one attempt.
+                    // The alert tells the server why; one attempt to send it is enough.
                     let _ = stream.write_all(&alert).await;
                 }
                 return Err(failed(error));
@@ -64,7 +64,7 @@ pub(super) async fn perform(
         }
     }
     let kind = connection.handshake_kind();
-    let session = Session::new(connection, received).map_err(failed)?;
+    let session = TlsSession::new(connection, received).map_err(failed)?;
     Ok((session, kind))
 }
 
@@ -81,7 +81,7 @@ async fn next_record(
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
             Ok(_) => {}
-            // Nothing of TLS: rustls knows what to say of it.
+            // This is no TLS record: rustls makes the error.
             Err(_) => return Ok(received.len()),
         }
     }
@@ -103,7 +103,7 @@ fn encode(
     Ok(())
 }
 
-/// What rustls has to say after an error.
+/// The alert that rustls makes after an error.
 fn alert(connection: &mut UnbufferedClientConnection, received: &mut [u8]) -> Option<Vec<u8>> {
     let UnbufferedStatus { state: Ok(ConnectionState::EncodeTlsData(data)), .. } =
         connection.process_tls_records(received)

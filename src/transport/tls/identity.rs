@@ -8,7 +8,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SigningKey};
 use zeroize::Zeroizing;
 
-use super::{TlsOptions, certificate, invalid};
+use super::certificate::Certificate;
+use super::options::{TlsOptions, invalid};
 use crate::error::RelayError;
 
 /// The identity that `options` give, if any.
@@ -44,6 +45,6 @@ fn from_pem(cert: &str, key: &str) -> Result<CertifiedKey, RelayError> {
 /// Compares a private key with a certificate of any version: `CertifiedKey::keys_match` reads version 3 only. A kind
 /// of key that cannot be compared passes.
 fn belongs(key: &dyn SigningKey, own: &CertificateDer<'_>) -> Result<bool, RelayError> {
-    let own = certificate::parse(own).map_err(|error| invalid("\"cert\" cannot be used").caused_by(error))?;
-    Ok(key.public_key().is_none_or(|public| public == certificate::public_key(&own)))
+    let own = Certificate::parse(own).map_err(|error| invalid("\"cert\" cannot be used").caused_by(error))?;
+    Ok(key.public_key().is_none_or(|public| public == own.public_key()))
 }

@@ -4,14 +4,20 @@
 
 use std::net::IpAddr;
 
-use x509_parser::oid_registry::OID_X509_EXT_SUBJECT_ALT_NAME;
-use x509_parser::prelude::{GeneralName, ParsedExtension, X509Certificate};
+use der::asn1::AnyRef;
+use der::{Reader, Tag, TagNumber, Tagged};
 
-use super::certificate;
+use super::certificate::{Certificate, all, value};
 use super::failure::CertificateFailure;
 
-/// The context tag of a DNS name, and the last one that is a kind of name.
-const DNS_NAME: u32 = 2;
+/// 2.5.29.17.
+pub(super) const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 17];
+
+/// The kinds of names that matter, by their tags (RFC 5280 section 4.2.1.6), and the last one that there is.
+const MAIL: u32 = 1;
+const DNS: u32 = 2;
+const URI: u32 = 6;
+const ADDRESS: u32 = 7;
 const LAST_KIND: u32 = 8;
 
 /// A certificate may hold thousands of names; an error message need not.
@@ -30,47 +36,35 @@ pub(super) struct Names {
 impl Names {
     /// # Errors
     /// Alternative names that cannot be read are not absent, so that the common name must not decide.
-    pub(super) fn of(certificate: &X509Certificate<'_>) -> Result<Self, CertificateFailure> {
-        let mut names = Self::default();
+    pub(super) fn of(certificate: &Certificate<'_>) -> Result<Self, CertificateFailure> {
+        let mut names = Self { common: certificate.common_names(), ..Self::default() };
+        let given = certificate.extension(SUBJECT_ALT_NAME, |reader| {
+            all(value(reader, Tag::Sequence)?, |reader| reader.decode::<AnyRef<'_>>())
+        })?;
+        if given.as_ref().is_some_and(Vec::is_empty) {
+            return Err(CertificateFailure::rejected("its list of names is empty"));
+        }
         let mut listed = Vec::new();
-        let given = match certificate::extension(certificate, &OID_X509_EXT_SUBJECT_ALT_NAME)? {
-            Some(ParsedExtension::SubjectAlternativeName(names)) if names.general_names.is_empty() => {
-                return Err(CertificateFailure::rejected("its list of names is empty"));
-            }
-            Some(ParsedExtension::SubjectAlternativeName(names)) => names.general_names.as_slice(),
-            _ => &[],
-        };
-        for name in given {
-            match name {
-                GeneralName::DNSName(dns) => {
-                    names.dns.push((*dns).to_owned());
-                    listed.push(format!("DNS:{dns}"));
+        for name in given.into_iter().flatten() {
+            let text = std::str::from_utf8(name.value()).ok();
+            match kind(name.tag()) {
+                Some(DNS) => {
+                    names.dns.push(text.unwrap_or_default().to_owned());
+                    listed.extend(text.map(|name| format!("DNS:{name}")));
                 }
-                GeneralName::IPAddress(bytes) => {
-                    let ip = <[u8; 4]>::try_from(*bytes)
-                        .map(IpAddr::from)
-                        .or_else(|_| <[u8; 16]>::try_from(*bytes).map(IpAddr::from));
-                    if let Ok(ip) = ip {
+                Some(ADDRESS) => {
+                    if let Some(ip) = address(name.value()) {
                         names.ips.push(ip);
                         listed.push(format!("IP Address:{ip}"));
                     }
                 }
-                GeneralName::RFC822Name(mail) => listed.push(format!("email:{mail}")),
-                GeneralName::URI(uri) => listed.push(format!("URI:{uri}")),
-                GeneralName::Invalid(tag, _) if tag.0 == DNS_NAME => names.dns.push(String::new()),
-                GeneralName::Invalid(tag, _) if tag.0 > LAST_KIND => {
-                    return Err(CertificateFailure::rejected("it has a name of an unknown kind"));
-                }
-                _ => {}
+                Some(MAIL) => listed.extend(text.map(|mail| format!("email:{mail}"))),
+                Some(URI) => listed.extend(text.map(|uri| format!("URI:{uri}"))),
+                Some(..=LAST_KIND) => {}
+                _ => return Err(CertificateFailure::rejected("it has a name of an unknown kind")),
             }
         }
         names.alternative = shortened(listed.join(", "));
-        names.common = certificate
-            .subject()
-            .iter_common_name()
-            .filter_map(|name| name.as_str().ok())
-            .map(str::to_owned)
-            .collect();
         Ok(names)
     }
 
@@ -95,6 +89,20 @@ impl Names {
         let ips: Vec<_> = self.ips.iter().map(IpAddr::to_string).collect();
         altname(&format!("IP: {ip} is not in the cert's list: {}", shortened(ips.join(", "))))
     }
+}
+
+fn kind(tag: Tag) -> Option<u32> {
+    match tag {
+        Tag::ContextSpecific { number: TagNumber(number), .. } => Some(number),
+        _ => None,
+    }
+}
+
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    <[u8; 4]>::try_from(bytes)
+        .map(IpAddr::from)
+        .or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from))
+        .ok()
 }
 
 fn altname(reason: &str) -> CertificateFailure {

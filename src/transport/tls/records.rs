@@ -10,32 +10,29 @@
 
 use std::sync::{Mutex, MutexGuard};
 
+use rustls::Error;
 use rustls::client::UnbufferedClientConnection;
-use rustls::{AlertDescription, Error, InvalidMessage};
 
 use crate::sync::unpoisoned;
 
+mod header;
 mod keys;
 mod reader;
 mod writer;
 
+pub use header::record_length;
 pub use keys::Keys;
-pub use reader::{Reader, record_length};
-pub use writer::Writer;
-
-/// Type, version and length, in front of each record.
-const HEADER: usize = 5;
-/// The longest plaintext of a record.
-const MAX_FRAGMENT: usize = 16 * 1024;
+pub use reader::RecordReader;
+pub use writer::RecordWriter;
 
 /// The two directions of one connection. They may be used by two threads at once.
-pub struct Session {
-    reader: Mutex<Reader>,
-    writer: Mutex<Writer>,
+pub struct TlsSession {
+    reader: Mutex<RecordReader>,
+    writer: Mutex<RecordWriter>,
     keys: Keys,
 }
 
-impl Session {
+impl TlsSession {
     /// Takes over from rustls. `received` is what it has not looked at yet.
     ///
     /// # Errors
@@ -44,40 +41,26 @@ impl Session {
         let (secrets, connection) = connection.dangerous_into_kernel_connection()?;
         let keys = Keys::new(connection);
         Ok(Self {
-            reader: Mutex::new(Reader::new(&keys, secrets.rx, received)?),
-            writer: Mutex::new(Writer::new(&keys, secrets.tx)?),
+            reader: Mutex::new(RecordReader::new(&keys, secrets.rx, received)?),
+            writer: Mutex::new(RecordWriter::new(&keys, secrets.tx)?),
             keys,
         })
     }
 
     /// The half that decrypts.
-    pub fn reader(&self) -> MutexGuard<'_, Reader> {
+    pub fn reader(&self) -> MutexGuard<'_, RecordReader> {
         unpoisoned(self.reader.lock())
     }
 
     /// The half that encrypts.
-    pub fn writer(&self) -> MutexGuard<'_, Writer> {
+    pub fn writer(&self) -> MutexGuard<'_, RecordWriter> {
         unpoisoned(self.writer.lock())
     }
 
-    /// What both halves need at times.
+    /// The keys, which both halves need.
     pub fn keys(&self) -> &Keys {
         &self.keys
     }
-}
-
-/// What the peer is told of an error that it made; nothing where it was the peer who told us.
-fn alert_for(error: &Error) -> Option<AlertDescription> {
-    Some(match error {
-        Error::AlertReceived(_) => return None,
-        Error::DecryptError => AlertDescription::BadRecordMac,
-        Error::PeerSentOversizedRecord | Error::InvalidMessage(InvalidMessage::MessageTooLarge) => {
-            AlertDescription::RecordOverflow
-        }
-        Error::InvalidMessage(_) => AlertDescription::DecodeError,
-        Error::PeerMisbehaved(_) | Error::InappropriateMessage { .. } => AlertDescription::UnexpectedMessage,
-        _ => AlertDescription::InternalError,
-    })
 }
 
 #[cfg(test)]

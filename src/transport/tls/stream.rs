@@ -12,7 +12,7 @@ use rustls::HandshakeKind;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::records::{Session, Writer};
+use super::records::{RecordWriter, TlsSession};
 
 /// Received at once: this stream carries heads and control messages.
 const READ: usize = 4 * 1024;
@@ -20,7 +20,7 @@ const READ: usize = 4 * 1024;
 /// A client's end of a TLS connection.
 pub struct TlsStream {
     tcp: TcpStream,
-    session: Session,
+    session: TlsSession,
     kind: Option<HandshakeKind>,
     /// What the handshake left has been looked at.
     begun: bool,
@@ -30,7 +30,7 @@ pub struct TlsStream {
 }
 
 impl TlsStream {
-    pub(super) fn new(tcp: TcpStream, session: Session, kind: Option<HandshakeKind>) -> Self {
+    pub(super) fn new(tcp: TcpStream, session: TlsSession, kind: Option<HandshakeKind>) -> Self {
         Self { tcp, session, kind, begun: false, plain: Vec::new(), at: 0 }
     }
 
@@ -45,7 +45,7 @@ impl TlsStream {
     }
 
     /// The parts, with what has been decrypted and not been read.
-    pub fn into_parts(mut self) -> (TcpStream, Session, Vec<u8>) {
+    pub fn into_parts(mut self) -> (TcpStream, TlsSession, Vec<u8>) {
         self.plain.drain(..self.at);
         (self.tcp, self.session, self.plain)
     }
@@ -94,7 +94,7 @@ impl TlsStream {
 }
 
 /// Writes what has been encrypted; false where the kernel takes no more for now.
-fn flush(tcp: &TcpStream, writer: &mut Writer) -> io::Result<bool> {
+fn flush(tcp: &TcpStream, writer: &mut RecordWriter) -> io::Result<bool> {
     writer.flush(|slices| tcp.try_write_vectored(slices))
 }
 

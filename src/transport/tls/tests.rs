@@ -13,6 +13,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::testdata::{V1_BY_V1, V1_BY_V1_KEY, V1_ROOT, V1_RSA, V1_RSA_KEY, certificate};
 use super::*;
+use crate::error::ErrorKind;
 
 struct Made {
     cert: String,

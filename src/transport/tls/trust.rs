@@ -9,8 +9,9 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use sha2::{Digest, Sha256};
 
-use super::certificate::{self, Dates, Uses};
+use super::certificate::Certificate;
 use super::failure::CertificateFailure;
+use super::uses::{Dates, Uses};
 
 #[derive(Debug, Default)]
 pub(super) struct Trust {
@@ -37,7 +38,7 @@ impl Trust {
     }
 
     pub(super) fn add(&mut self, certificate: &CertificateDer<'_>) {
-        let Ok(parsed) = certificate::parse(certificate) else { return };
+        let Ok(parsed) = Certificate::parse(certificate) else { return };
         let Ok(uses) = Uses::of(&parsed) else { return };
         self.given.insert(Sha256::digest(certificate).into());
         if uses.may_issue()
@@ -70,7 +71,7 @@ impl Trust {
         now: UnixTime,
     ) -> Result<(), CertificateFailure> {
         let limits = self.anchors.iter().zip(&self.limits).find(|(known, _)| ptr::eq(*known, anchor));
-        // It is always one of them; whatever it were otherwise, it would not be trusted.
+        // It is always one of them; if it were not, it would not be trusted.
         let Some((_, limits)) = limits else {
             return Err(CertificateFailure::rejected("nobody vouches for it"));
         };

@@ -13,12 +13,12 @@ use rustls::crypto::{
 use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, Error, PeerMisbehaved, SignatureScheme};
 use webpki::{EndEntityCert, KeyUsage, RawPublicKeyEntity, VerifiedPath};
-use x509_parser::prelude::{ParsedExtension, X509Certificate};
 
-use super::certificate::{self, Dates, Uses};
+use super::certificate::Certificate;
 use super::failure::CertificateFailure;
 use super::names::Names;
 use super::trust::Trust;
+use super::uses::{Dates, Uses, limits_names};
 
 #[derive(Debug)]
 pub(super) struct Verifier {
@@ -40,7 +40,7 @@ impl Verifier {
         server_name: &ServerName<'_>,
         now: UnixTime,
     ) -> Result<(), CertificateFailure> {
-        let leaf = certificate::parse(end_entity)?;
+        let leaf = Certificate::parse(end_entity)?;
         let uses = Uses::of(&leaf)?;
         if self.trust.contains(end_entity) {
             // The user has vouched for exactly these bytes, so there is no issuer to look for.
@@ -57,11 +57,11 @@ impl Verifier {
     fn verify_chain(
         &self,
         end_entity: &CertificateDer<'_>,
-        leaf: &X509Certificate<'_>,
+        leaf: &Certificate<'_>,
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), CertificateFailure> {
-        // Said by a path that ends in an anchor; another one may still do.
+        // What is wrong with a path that ended in an anchor. webpki goes on to look for another one.
         let complaint = OnceCell::new();
         let check = |path: &VerifiedPath<'_>| {
             self.check_path(path, now).map_err(|failure| {
@@ -86,7 +86,7 @@ impl Verifier {
         let mut between = 0;
         for issuer in path.intermediate_certificates() {
             let der = issuer.der();
-            let parsed = certificate::parse(&der)?;
+            let parsed = Certificate::parse(&der)?;
             if !Uses::of(&parsed)?.may_issue() {
                 return Err(CertificateFailure::invalid_purpose());
             }
@@ -98,7 +98,7 @@ impl Verifier {
     fn verify_name(
         &self,
         end_entity: &CertificateDer<'_>,
-        leaf: &X509Certificate<'_>,
+        leaf: &Certificate<'_>,
         intermediates: &[CertificateDer<'_>],
         server_name: &ServerName<'_>,
     ) -> Result<(), CertificateFailure> {
@@ -124,7 +124,9 @@ impl Verifier {
     /// webpki applies name constraints to subjectAltName only: where an issuer has any, a common name proves
     /// nothing.
     fn common_names_are_free(&self, intermediates: &[CertificateDer<'_>]) -> bool {
-        !intermediates.iter().any(limits_names)
+        intermediates
+            .iter()
+            .all(|issuer| Certificate::parse(issuer).is_ok_and(|issuer| !limits_names(&issuer)))
             && self.trust.anchors().iter().all(|anchor| anchor.name_constraints.is_none())
     }
 
@@ -132,11 +134,11 @@ impl Verifier {
     fn explain(
         &self,
         error: &webpki::Error,
-        leaf: &X509Certificate<'_>,
+        leaf: &Certificate<'_>,
         intermediates: &[CertificateDer<'_>],
     ) -> CertificateFailure {
         use webpki::Error as E;
-        let self_issued = certificate::is_self_issued(leaf);
+        let self_issued = leaf.is_self_issued();
         match error {
             E::CertExpired { .. } => CertificateFailure::expired(),
             E::CertNotValidYet { .. } => CertificateFailure::not_yet_valid(),
@@ -154,14 +156,12 @@ impl Verifier {
                 "INVALID_PURPOSE",
                 "unsuitable certificate purpose: a CA certificate is used as the server's certificate",
             ),
-            _ if certificate::is_old(leaf) && self.knows_issuer(leaf, intermediates) => {
-                CertificateFailure::new(
-                    "UNSUPPORTED_CERTIFICATE_VERSION",
-                    "the server's certificate is X.509 version 1, which is trusted only if it is in \"ca\" \
-                     itself; issue it as version 3 with subjectAltName",
-                )
-            }
-            _ if certificate::is_old(leaf) => untrusted(leaf, intermediates),
+            _ if leaf.is_old() && self.knows_issuer(leaf, intermediates) => CertificateFailure::new(
+                "UNSUPPORTED_CERTIFICATE_VERSION",
+                "the server's certificate is X.509 version 1, which is trusted only if it is in \"ca\" \
+                 itself; issue it as version 3 with subjectAltName",
+            ),
+            _ if leaf.is_old() => untrusted(leaf, intermediates),
             E::UnsupportedSignatureAlgorithmContext(_)
             | E::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
                 CertificateFailure::rejected("a signature or a key is of a kind that is not supported")
@@ -171,11 +171,11 @@ impl Verifier {
     }
 
     /// Whether an anchor bears the name of the issuer of `leaf`, or of an issuer of that one: Node might trust it.
-    fn knows_issuer(&self, leaf: &X509Certificate<'_>, intermediates: &[CertificateDer<'_>]) -> bool {
+    fn knows_issuer(&self, leaf: &Certificate<'_>, intermediates: &[CertificateDer<'_>]) -> bool {
         let between = climb(leaf, intermediates);
-        !certificate::is_self_issued(leaf)
+        !leaf.is_self_issued()
             && between.iter().chain([leaf]).any(|below| {
-                let name = below.issuer().as_raw();
+                let name = below.issuer;
                 // An anchor's name is kept without its tag and length.
                 self.trust
                     .anchors()
@@ -231,8 +231,8 @@ impl ServerCertVerifier for Verifier {
 
 /// The key of a version 1 certificate, which rustls does not read. Whether to trust it has been decided before.
 fn key_alone(certificate: &CertificateDer<'_>) -> Option<SubjectPublicKeyInfoDer<'static>> {
-    let parsed = certificate::parse(certificate).ok().filter(certificate::is_old)?;
-    Some(certificate::public_key(&parsed))
+    let parsed = Certificate::parse(certificate).ok().filter(Certificate::is_old)?;
+    Some(parsed.public_key())
 }
 
 /// rustls has this for TLS 1.3 only. In TLS 1.2 a scheme does not name the curve, so each algorithm is tried that
@@ -259,21 +259,9 @@ fn verify_tls12_signature_with_raw_key(
         .ok_or_else(|| CertificateError::BadSignature.into())
 }
 
-/// True if `issuer`'s certificate limits the names below it, or may do so.
-fn limits_names(issuer: &CertificateDer<'_>) -> bool {
-    certificate::parse(issuer).map_or(true, |parsed| {
-        parsed.iter_extensions().any(|extension| {
-            matches!(
-                extension.parsed_extension(),
-                ParsedExtension::NameConstraints(_) | ParsedExtension::ParseError { .. }
-            )
-        })
-    })
-}
-
 /// Walks up the presented chain as OpenSSL does, to tell which of its four complaints it would make.
-fn untrusted(leaf: &X509Certificate<'_>, intermediates: &[CertificateDer<'_>]) -> CertificateFailure {
-    if certificate::is_self_issued(leaf) {
+fn untrusted(leaf: &Certificate<'_>, intermediates: &[CertificateDer<'_>]) -> CertificateFailure {
+    if leaf.is_self_issued() {
         return CertificateFailure::new("DEPTH_ZERO_SELF_SIGNED_CERT", "self-signed certificate");
     }
     let between = climb(leaf, intermediates);
@@ -282,7 +270,7 @@ fn untrusted(leaf: &X509Certificate<'_>, intermediates: &[CertificateDer<'_>]) -
             "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
             "unable to verify the first certificate",
         ),
-        Some(last) if certificate::is_self_issued(last) => CertificateFailure::new(
+        Some(last) if last.is_self_issued() => CertificateFailure::new(
             "SELF_SIGNED_CERT_IN_CHAIN",
             "self-signed certificate in certificate chain",
         ),
@@ -294,17 +282,14 @@ fn untrusted(leaf: &X509Certificate<'_>, intermediates: &[CertificateDer<'_>]) -
 }
 
 /// The issuers of `leaf` among what the server presented, upwards by name; a self-signed one is the last.
-fn climb<'a>(
-    leaf: &X509Certificate<'_>,
-    intermediates: &'a [CertificateDer<'_>],
-) -> Vec<X509Certificate<'a>> {
-    let mut offered: Vec<_> = intermediates.iter().filter_map(|der| certificate::parse(der).ok()).collect();
-    let mut climbed: Vec<X509Certificate<'a>> = Vec::new();
+fn climb<'a>(leaf: &Certificate<'_>, intermediates: &'a [CertificateDer<'_>]) -> Vec<Certificate<'a>> {
+    let mut offered: Vec<_> = intermediates.iter().filter_map(|der| Certificate::parse(der).ok()).collect();
+    let mut climbed: Vec<Certificate<'a>> = Vec::new();
     loop {
         let below = climbed.last().unwrap_or(leaf);
-        let wanted = below.issuer().as_raw();
-        let found = offered.iter().position(|issuer| issuer.subject().as_raw() == wanted);
-        match found.filter(|_| !certificate::is_self_issued(below)) {
+        let wanted = below.issuer;
+        let found = offered.iter().position(|issuer| issuer.subject == wanted);
+        match found.filter(|_| !below.is_self_issued()) {
             Some(index) => climbed.push(offered.swap_remove(index)),
             None => return climbed,
         }

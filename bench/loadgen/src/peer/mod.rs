@@ -13,7 +13,6 @@
 mod ceiling;
 mod codec;
 mod role;
-mod tungstenite;
 
 use std::io::{self, BufRead};
 use std::sync::Arc;
@@ -41,7 +40,6 @@ pub fn run(kind: &str, url: &str, ca: Option<&str>, direct: bool) -> Result<(), 
     match kind {
         "ceiling" => ceiling::run(&setup),
         "codec" => codec::run(setup),
-        "tungstenite" => tungstenite::run(setup),
         _ => Err(format!("no such peer: {kind}").into()),
     }
 }

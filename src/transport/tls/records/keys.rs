@@ -12,7 +12,7 @@ use rustls::{ConnectionTrafficSecrets, Error, SupportedCipherSuite};
 
 use crate::sync::unpoisoned;
 
-/// What remains of rustls's connection, and what one half wants of the other.
+/// What remains of rustls's connection, and what the receiving half asks of the sending one.
 pub struct Keys {
     suite: SupportedCipherSuite,
     connection: Mutex<KernelConnection<ClientConnectionData>>,

@@ -10,10 +10,9 @@ use rustls::{
     PeerMisbehaved, ProtocolVersion,
 };
 
-use super::{HEADER, Keys, MAX_FRAGMENT};
+use super::header::{HEADER, record_length};
+use super::keys::Keys;
 
-/// What protection may add to a plaintext (RFC 5246 section 6.2.3).
-const MAX_EXPANSION: usize = 2048;
 /// The longest handshake message, as rustls has it.
 const MAX_HANDSHAKE: usize = 0xffff;
 /// Records below this size say nothing about the size of the next one.
@@ -40,8 +39,8 @@ impl Patience {
     }
 }
 
-/// The receiving half of a [`super::Session`].
-pub struct Reader {
+/// The receiving half of a connection.
+pub struct RecordReader {
     decrypter: Box<dyn MessageDecrypter>,
     sequence: u64,
     /// What has been received and not decrypted: the beginning of a record.
@@ -54,7 +53,7 @@ pub struct Reader {
     closed: bool,
 }
 
-impl Reader {
+impl RecordReader {
     pub(super) fn new(
         keys: &Keys,
         (sequence, secrets): (u64, ConnectionTrafficSecrets),
@@ -232,25 +231,6 @@ impl Reader {
         self.sequence = 0;
         Ok(())
     }
-}
-
-/// The length of the record that `bytes` begin with, header included; `None` where that is not known yet.
-///
-/// # Errors
-/// The header is none of TLS.
-pub fn record_length(bytes: &[u8]) -> Result<Option<usize>, Error> {
-    let &[kind, major, _, high, low, ..] = bytes else { return Ok(None) };
-    if matches!(ContentType::from(kind), ContentType::Unknown(_)) {
-        return Err(InvalidMessage::InvalidContentType.into());
-    }
-    if major != 3 {
-        return Err(InvalidMessage::UnknownProtocolVersion.into());
-    }
-    let body = usize::from(u16::from_be_bytes([high, low]));
-    if body > MAX_FRAGMENT + MAX_EXPANSION {
-        return Err(InvalidMessage::MessageTooLarge.into());
-    }
-    Ok(Some(HEADER + body))
 }
 
 fn unexpected(got: ContentType) -> Error {

@@ -9,12 +9,13 @@ use rcgen::{CertificateParams, KeyPair};
 use rustls::crypto::cipher::{AeadKey, Iv, MessageEncrypter, OutboundChunks, OutboundPlainMessage};
 use rustls::crypto::ring::cipher_suite::*;
 use rustls::{
-    ConnectionTrafficSecrets, ContentType, PeerMisbehaved, ProtocolVersion, ServerConfig, ServerConnection,
-    SupportedCipherSuite,
+    AlertDescription, ConnectionTrafficSecrets, ContentType, InvalidMessage, PeerMisbehaved, ProtocolVersion,
+    ServerConfig, ServerConnection, SupportedCipherSuite,
 };
 use tokio::io::{AsyncReadExt, DuplexStream};
 use tokio_rustls::TlsAcceptor;
 
+use super::header::{HEADER, MAX_FRAGMENT};
 use super::*;
 use crate::transport::tls::{TlsOptions, client_config, handshake};
 
@@ -30,7 +31,7 @@ const TLS13: SupportedCipherSuite = TLS13_AES_128_GCM_SHA256;
 const TLS12: SupportedCipherSuite = TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256;
 
 /// Both ends after the handshake. The server's tickets are on their way.
-async fn connected(suite: SupportedCipherSuite) -> (Session, ServerConnection) {
+async fn connected(suite: SupportedCipherSuite) -> (TlsSession, ServerConnection) {
     let pair = KeyPair::generate().unwrap();
     let cert = CertificateParams::new(vec!["relay".to_owned()]).unwrap().self_signed(&pair).unwrap();
     let mut provider = rustls::crypto::ring::default_provider();
@@ -62,7 +63,7 @@ async fn rest(mut ours: DuplexStream, theirs: DuplexStream) -> Vec<u8> {
     bytes
 }
 
-fn open(session: &Session, bytes: &mut [u8]) -> Result<Vec<u8>, Error> {
+fn open(session: &TlsSession, bytes: &mut [u8]) -> Result<Vec<u8>, Error> {
     let mut reader = session.reader();
     let mut all = reader.take_pending();
     all.extend_from_slice(bytes);
@@ -71,7 +72,7 @@ fn open(session: &Session, bytes: &mut [u8]) -> Result<Vec<u8>, Error> {
     Ok(plain)
 }
 
-fn sealed(session: &Session, mut data: &[u8]) -> Vec<u8> {
+fn sealed(session: &TlsSession, mut data: &[u8]) -> Vec<u8> {
     let mut wire = Vec::new();
     let mut writer = session.writer();
     loop {
@@ -239,7 +240,7 @@ struct Rogue {
 }
 
 impl Rogue {
-    async fn connected(suite: SupportedCipherSuite) -> (Session, Self) {
+    async fn connected(suite: SupportedCipherSuite) -> (TlsSession, Self) {
         let (session, server) = connected(suite).await;
         let (sequence, secrets) = server.dangerous_extract_secrets().unwrap().tx;
         let (ConnectionTrafficSecrets::Aes128Gcm { key, iv }

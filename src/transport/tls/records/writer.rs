@@ -6,9 +6,12 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
 use rustls::crypto::cipher::{MessageEncrypter, OutboundChunks, OutboundPlainMessage};
-use rustls::{AlertDescription, ConnectionTrafficSecrets, ContentType, Error, ProtocolVersion};
+use rustls::{
+    AlertDescription, ConnectionTrafficSecrets, ContentType, Error, InvalidMessage, ProtocolVersion,
+};
 
-use super::{Keys, MAX_FRAGMENT, alert_for};
+use super::header::MAX_FRAGMENT;
+use super::keys::Keys;
 
 /// Plaintext that is encrypted at once. What is written soon after is still in the cache.
 const TURN: usize = 4 * MAX_FRAGMENT;
@@ -19,20 +22,20 @@ const KEY_UPDATE: [u8; 5] = [24, 0, 0, 1, 0];
 const WARNING: u8 = 1;
 const FATAL: u8 = 2;
 
-/// The sending half of a [`super::Session`].
-pub struct Writer {
+/// The sending half of a connection.
+pub struct RecordWriter {
     encrypter: Box<dyn MessageEncrypter>,
     sequence: u64,
     /// Records that may be made with one key.
     pub(super) limit: u64,
     records: VecDeque<Vec<u8>>,
-    /// What the kernel has of the first record.
+    /// So many bytes of the first record the kernel has taken.
     head: usize,
-    /// An alert has been the last record.
+    /// An alert ended the connection: no record may follow it.
     closed: bool,
 }
 
-impl Writer {
+impl RecordWriter {
     pub(super) fn new(
         keys: &Keys,
         (sequence, secrets): (u64, ConnectionTrafficSecrets),
@@ -73,7 +76,7 @@ impl Writer {
         self.end(WARNING, AlertDescription::CloseNotify);
     }
 
-    /// Tells the peer why the connection ends. That is worth one attempt to write.
+    /// Tells the peer why the connection ends, in one attempt to write.
     pub fn refuse(&mut self, error: &Error, write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>) {
         if let Some(description) = alert_for(error) {
             self.end(FATAL, description);
@@ -140,4 +143,18 @@ impl Writer {
         self.records.push_back(record.encode());
         Ok(())
     }
+}
+
+/// What the peer is told of an error that it made; nothing where it was the peer who told us.
+fn alert_for(error: &Error) -> Option<AlertDescription> {
+    Some(match error {
+        Error::AlertReceived(_) => return None,
+        Error::DecryptError => AlertDescription::BadRecordMac,
+        Error::PeerSentOversizedRecord | Error::InvalidMessage(InvalidMessage::MessageTooLarge) => {
+            AlertDescription::RecordOverflow
+        }
+        Error::InvalidMessage(_) => AlertDescription::DecodeError,
+        Error::PeerMisbehaved(_) | Error::InappropriateMessage { .. } => AlertDescription::UnexpectedMessage,
+        _ => AlertDescription::InternalError,
+    })
 }
