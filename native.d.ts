@@ -53,12 +53,13 @@ export declare class NativeEngine {
   send(slot: number, meta: number, payload: Uint8Array): void
   /** Sends one frame under a masking key of the user's. */
   sendKeyed(slot: number, meta: number, payload: Uint8Array, key: number): void
-  /** Opens a connection under `slot`; its records say what comes of it. */
-  dial(slot: number, options: DialOptions): void
+  /**
+   * Opens a connection under `slot`; its records say what comes of it. Returns the offer of permessage-deflate where
+   * it was left to us to write.
+   */
+  dial(slot: number, options: DialOptions): string | null
   /** Delivers what the core traces under `slot`, as records of JSON. */
   trace(slot: number): void
-  /** The value of the header that offers permessage-deflate. */
-  deflateOffer(offer: DeflateOffer): string
   /**
    * Starts the clock of the closing handshake, in milliseconds; with `end`, our side ends once everything is
    * written.
@@ -128,8 +129,8 @@ export declare class NativeTlsContext {
 /** `uri` with such a token in its query. */
 export declare function appendRelayToken(uri: string, keyName: string, key: string, expiresAt: number): string
 
-/** The URL of the proxy that the variables prescribe for a destination. */
-export declare function chooseProxy(variables: ProxyVariables, secure: boolean, host: string, port: number): string | null
+/** The URL of the proxy that a destination needs, if any; fails where it cannot be used. */
+export declare function chooseProxy(proxies: ProxyOptions, secure: boolean, host: string, port: number): string | null
 
 /** A connection string, taken apart. The names are those of @azure/service-bus. */
 export interface ConnectionStringProperties {
@@ -195,7 +196,7 @@ export interface DialOptions {
   deflate?: DeflateOffer
   serverName?: string
   tls?: NativeTlsContext
-  proxy?: string
+  proxy?: ProxyOptions
   handshakeTimeout: number
   limits: SocketLimits
 }
@@ -231,7 +232,7 @@ export interface ListenOptions {
   asksHosts: boolean
   tls?: NativeTlsContext
   serverName?: string
-  proxy?: string
+  proxy?: ProxyOptions
   /** Of the sockets that it accepts. */
   limits: SocketLimits
   /** Whether, and how, those compress. */
@@ -262,19 +263,18 @@ export interface Place {
   port: number
 }
 
-/** What is wrong with the URL of a proxy: "its port …". Nothing if it can be used. */
-export declare function proxyFault(url: string): string | null
-
-/** The proxy variables of the environment; empty is not set. */
-export interface ProxyVariables {
-  /** For `ws:`. */
-  http: string
-  /** For `wss:`. */
-  https: string
-  /** Where the other two are not set. */
-  all: string
-  /** What needs no proxy. */
+/** Which proxies there are: for `ws:`, for `wss:`, for both where there is no other, and what needs none. */
+export interface ProxyOptions {
+  http?: ProxyUrl
+  https?: ProxyUrl
+  all?: ProxyUrl
   no: string
+}
+
+/** A proxy's URL, and what the user knows it by. */
+export interface ProxyUrl {
+  name: string
+  url: string
 }
 
 /** Reads a connection string for a listener or a sender. An invalid argument is the path. */
@@ -291,6 +291,27 @@ export interface ReconnectOptions {
   retryTerminal: boolean
   ownerDelays: boolean
   recycleAfter: number
+}
+
+/** The numbers of the tables that cross. */
+export declare function records(): Records
+
+/** What both sides go by. */
+export interface Records {
+  /** Of a record. */
+  words: number
+  /** Bytes of the block for small payloads. */
+  block: number
+  /** What records say. */
+  kinds: Record<string, number>
+  /** Bits of a record's meta. */
+  flags: Record<string, number>
+  /** Why a drain ended. */
+  ends: Record<string, number>
+  /** Bits of the meta of a frame to send, beside its opcode. */
+  frame: Record<string, number>
+  /** Node's codes for what a connection broke of; empty where there is none. */
+  causes: Array<string>
 }
 
 /** What a program's address of a hybrid connection says. */

@@ -11,7 +11,7 @@
 //!  protocol, sas, uri,        pure: no IO, no clock
 //!  connection_string, http,
 //!  buffers, keep_alive,
-//!  error, sync
+//!  error, sync, uuid
 //! ```
 //!
 //! Arrows only point down. `emulator` stands beside `listener`: the service's side of the protocol, which no
@@ -39,3 +39,4 @@ pub mod socket;
 pub mod sync;
 pub mod transport;
 pub mod uri;
+pub mod uuid;

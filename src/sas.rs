@@ -45,8 +45,9 @@ pub fn sign_and_append(uri: &str, key_name: &str, key: &str, expires_at: i64) ->
     Ok(append_token_to(&url, &token))
 }
 
-/// The rule's name goes in as it is: hyco-ws does not encode it.
-fn sign_resource(resource: &str, key_name: &str, key: &str, expires_at: i64) -> String {
+/// A token for what [`resource_of`] gives, or for any other text. The rule's name goes in as it is: hyco-ws does not
+/// encode it.
+pub fn sign_resource(resource: &str, key_name: &str, key: &str, expires_at: i64) -> String {
     let expiry = expires_at.to_string();
     let mut token = String::with_capacity(PREFIX.len() + resource.len() * 3 / 2 + key_name.len() + 112);
     token.push_str(PREFIX);
@@ -87,8 +88,8 @@ pub struct ParsedToken {
     pub expires_at: i64,
     /// The SAS rule's name.
     pub key_name: String,
-    /// What was signed: the resource and the expiry as the token spells them.
-    signed: (String, String),
+    /// As the token spells them: the resource and the expiry, which were signed so, and the rule's name.
+    spelled: [String; 3],
 }
 
 impl fmt::Debug for ParsedToken {
@@ -105,7 +106,13 @@ impl fmt::Debug for ParsedToken {
 impl ParsedToken {
     /// True if the token was signed with `key`; takes the same time whichever byte differs.
     pub fn is_signed_with(&self, key: &str) -> bool {
-        signature(key, &self.signed.0, &self.signed.1).verify_slice(&self.signature).is_ok()
+        let [resource, expiry, _] = &self.spelled;
+        signature(key, resource, expiry).verify_slice(&self.signature).is_ok()
+    }
+
+    /// True if the token is one of `rule`, whose name some libraries encode and others, like hyco-ws, do not.
+    pub fn is_of_rule(&self, rule: &str) -> bool {
+        rule == self.key_name || rule == self.spelled[2]
     }
 }
 
@@ -142,14 +149,9 @@ pub fn parse(token: &str) -> Result<ParsedToken, RelayError> {
             .and_then(|text| STANDARD.decode(text).ok())
             .ok_or_else(|| malformed("has a malformed signature"))?,
         expires_at: se.parse().map_err(|_| malformed("has a malformed expiry"))?,
-        key_name: decode(skn).ok_or_else(|| malformed("has a malformed rule name"))?,
-        signed: (sr.to_owned(), se.to_owned()),
+        key_name: decode(&skn.replace('+', " ")).ok_or_else(|| malformed("has a malformed rule name"))?,
+        spelled: [sr, se, skn].map(str::to_owned),
     })
-}
-
-/// True if `token` is a well-formed signature made with `key`. Says nothing about its expiry or its resource.
-pub fn verify(token: &str, key: &str) -> bool {
-    parse(token).is_ok_and(|token| token.is_signed_with(key))
 }
 
 /// When `token` expires, in Unix seconds: a signature's `se`, or the `exp` of a JSON Web Token.

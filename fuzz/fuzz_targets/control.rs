@@ -2,10 +2,10 @@
 #![no_main]
 
 use core_under_test::error::ErrorKind;
-use core_under_test::http::headers::is_token;
-use core_under_test::protocol::accept::{logical_target, reject_address, rendezvous_head};
+use core_under_test::protocol::accept::{reject_address, rendezvous_head};
 use core_under_test::protocol::address::{Address, HostPolicy};
 use core_under_test::protocol::control::{self, Accept, ControlMessage};
+use core_under_test::protocol::target::RequestTarget;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| match control::parse(text) {
@@ -20,10 +20,9 @@ fuzz_target!(|text: &str| match control::parse(text) {
 });
 
 fn follow(accept: &Accept) {
-    let told = serde_json::to_value(accept).unwrap();
-    assert_eq!(told["address"], accept.address.as_str());
-    assert_eq!(told["connectHeaders"].as_array().unwrap().len(), 2 * accept.connect_headers.len());
-    let _ = logical_target(&accept.address);
+    let again = control::parse(&control::accept(accept));
+    assert!(again.is_ok_and(|again| again == ControlMessage::Accept(accept.clone())));
+    let _ = RequestTarget::of_address(&accept.address).logical();
 
     let listen = Address::parse("wss://ns.servicebus.windows.net/$hc/hyco").unwrap();
     let Ok(address) = Address::parse(&accept.address) else { return };

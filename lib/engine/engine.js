@@ -12,9 +12,13 @@ const { nextTick, now, setImmediate } = require('../shared/clock');
 const { runOutside } = require('../shared/context');
 const { flushAtExit } = require('./exit');
 const { NativeEngine } = require('../shared/native');
-const { FLAG_CHUNK, FLAG_LARGE, Kind, WORDS } = require('./records');
+const { BLOCK, End, Flag, Kind, WORDS } = require('./records');
 const { startTrace } = require('./trace');
 const { SLICE, readTuning } = require('./tuning');
+
+// What is looked at for each message is no look-up.
+const { CHUNK, LARGE } = Flag;
+const { PONG } = Kind;
 
 const FastBuffer = Buffer[Symbol.species];
 
@@ -24,7 +28,6 @@ const lengthOf = Function.prototype.call.bind(
 );
 
 const RECORDS = 1024;
-const BLOCK = 64 * 1024;
 /** What is left of a block below this is not worth a call. */
 const BLOCK_REST = 2 * 1024;
 /** Messages up to this size are collected, larger ones cross by themselves. */
@@ -42,11 +45,6 @@ const FOREIGN = 12 * 1024 * 1024;
 const WEIGHT = 33 * 1024 * 1024;
 /** Numbers that the engine keeps for each socket. */
 const TALLY = 8;
-
-const EMPTY = 0;
-const TABLE_FULL = 1;
-const BLOCK_FULL = 2;
-const CHUNK = 3;
 
 /** In the place of a chunk that could not be taken: as little can be cut out of it as out of one that is gone. */
 const NO_CHUNK = new ArrayBuffer(1);
@@ -78,7 +76,7 @@ class Engine {
     this.count = 0;
     this.portion = FIRST_PORTION;
     this.fetched = 0;
-    this.ended = EMPTY;
+    this.ended = End.EMPTY;
     this.failing = false;
     this.continuing = false;
     this.woken = false;
@@ -172,11 +170,11 @@ class Engine {
           if (!goesOn) return;
         }
         // Nothing was left when these were fetched; whatever came since has woken us, now or in a later call.
-        const more = this.ended !== EMPTY || this.woken || this.count === 0;
+        const more = this.ended !== End.EMPTY || this.woken || this.count === 0;
         const time = now();
         if (more) this.fetch(time);
         else this.at = this.count = 0;
-        if (this.count === 0 && this.ended === EMPTY) {
+        if (this.count === 0 && this.ended === End.EMPTY) {
           finished = true;
           return;
         }
@@ -217,9 +215,9 @@ class Engine {
     const dealt = this.count;
     this.at = this.count = 0;
     this.woken = false;
-    if (this.ended === CHUNK) this.fetchChunk();
+    if (this.ended === End.CHUNK) this.fetchChunk();
     if (
-      this.ended === BLOCK_FULL ||
+      this.ended === End.BLOCK_FULL ||
       BLOCK - this.blockUsed < BLOCK_REST ||
       this.blockBytes.byteLength === 0
     ) {
@@ -239,7 +237,7 @@ class Engine {
       // Nothing was taken. It was a fault of ours, and once more is worth a try.
       if (this.failing) throw error;
       this.failing = true;
-      result = TABLE_FULL;
+      result = End.TABLE_FULL;
     }
     this.ended = result & 3;
     this.count = (result >>> 2) & 0x7ff;
@@ -288,8 +286,8 @@ class Engine {
     const owner = this.owners[table[row]];
     // Small messages are what there may be a lot of: V8 optimizes this with its callers and with what it calls. (Where
     // the constructor may throw, in a `try`, it takes half as long again.)
-    if (kind <= Kind.PONG && length > 0 && (meta & FLAG_LARGE) === 0 && owner !== undefined) {
-      const inChunk = (meta & FLAG_CHUNK) !== 0;
+    if (kind <= PONG && length > 0 && (meta & LARGE) === 0 && owner !== undefined) {
+      const inChunk = (meta & CHUNK) !== 0;
       const memory = inChunk ? this.chunkBytes : this.blockBytes;
       // A listener may have transferred it.
       if (memory.byteLength > 0) {
@@ -332,9 +330,9 @@ class Engine {
    * has transferred what it got of the same chunk. Then whatever else was in there is lost with it, as in ws.
    */
   payloadOf(meta, offset, length) {
-    if ((meta & FLAG_LARGE) !== 0) return this.takeLarge(offset);
+    if ((meta & LARGE) !== 0) return this.takeLarge(offset);
     if (length === 0) return new FastBuffer();
-    if ((meta & FLAG_CHUNK) === 0) return this.cutBlock(offset, length);
+    if ((meta & CHUNK) === 0) return this.cutBlock(offset, length);
     if (this.chunkBytes === NO_CHUNK) return undefined;
     if (this.chunkBytes.byteLength > 0) {
       return new FastBuffer(this.chunkBytes, this.chunkBase + offset, length);

@@ -9,55 +9,60 @@ const { readFileSync, readdirSync } = require('node:fs');
 const path = require('node:path');
 const tls = require('node:tls');
 
-const { invalidArgValue } = require('../shared/errors');
 const native = require('../shared/native.js');
 
-/** Which variable stands for `name`, if any; curl's rule: lower case wins, empty is not set. */
-function nameOf(name) {
+/**
+ * @typedef {object} Proxies As the engine takes them: `http` for `ws:`, `https` for `wss:`, `all` where that is not set
+ * @property {{name: string, url: string}} [http]
+ * @property {{name: string, url: string}} [https]
+ * @property {{name: string, url: string}} [all]
+ * @property {string} no What needs none
+ */
+
+/** Which spelling of a variable is set, if any; curl's rule: lower case wins, empty is not set. */
+function spelling(name) {
   return [name.toLowerCase(), name].find((spelt) => process.env[spelt]);
 }
 
-/** The variable `name`, or ''. */
-function variable(name) {
-  const spelt = nameOf(name);
-  return spelt === undefined ? '' : process.env[spelt];
+/** The proxy that a variable names. */
+function proxyIn(name) {
+  if (name === undefined) return undefined;
+  const url = process.env[name];
+  return url?.trim() ? { name, url } : undefined;
+}
+
+/**
+ * Which proxies there are: the engine chooses among them for each host that it dials.
+ *
+ * @param {string|URL|false|null} [option] A URL for this proxy, `false` for none; otherwise the environment decides
+ * @return {Proxies|undefined} Nothing where no host needs one
+ */
+function proxiesFor(option) {
+  if (option === false || option === '') return undefined;
+  if (option !== undefined && option !== null) {
+    return { all: { name: 'options.proxy', url: String(option) }, no: '' };
+  }
+  // In a CGI program `HTTP_PROXY` is the request's `Proxy` header, which is the caller's to choose.
+  const http = proxyIn(process.env.REQUEST_METHOD === undefined ? spelling('HTTP_PROXY') : 'http_proxy');
+  const https = proxyIn(spelling('HTTPS_PROXY'));
+  const all = proxyIn(spelling('ALL_PROXY'));
+  if (http === undefined && https === undefined && all === undefined) return undefined;
+  return { http, https, all, no: process.env[spelling('NO_PROXY')] ?? '' };
 }
 
 /**
  * The proxy for a destination.
  *
- * @param {string|URL|false|null} [option] A URL for this proxy, `false` for none; otherwise the environment decides
- * @param {boolean} secure TLS to the destination: `HTTPS_PROXY`, not `HTTP_PROXY`
+ * @param {string|URL|false|null} option As for `proxiesFor()`
+ * @param {boolean} secure TLS to the destination
  * @param {string} host Name or address, without brackets
  * @param {number} port
  * @return {string|undefined} The proxy's URL
  * @throws {TypeError} with `code` `ERR_INVALID_ARG_VALUE` for a URL that cannot be used; names the option or the variable
  */
 function proxyFor(option, secure, host, port) {
-  if (option === false || option === '') return undefined;
-  if (option !== undefined && option !== null) return checked(String(option), 'options.proxy');
-  const variables = {
-    http: httpProxy(),
-    https: variable('HTTPS_PROXY'),
-    all: variable('ALL_PROXY'),
-    no: variable('NO_PROXY')
-  };
-  const url = native.chooseProxy(variables, secure, host, port) ?? undefined;
-  if (url === undefined) return undefined;
-  const [name, specific] = secure ? ['HTTPS_PROXY', variables.https] : ['HTTP_PROXY', variables.http];
-  return checked(url, nameOf(specific.trim() === '' ? 'ALL_PROXY' : name));
-}
-
-/** Going past a proxy that was asked for would be worse than failing. */
-function checked(url, name) {
-  const fault = native.proxyFault(url);
-  if (fault) throw invalidArgValue(name, fault);
-  return url;
-}
-
-/** In a CGI program `HTTP_PROXY` is the request's `Proxy` header, which is the caller's to choose. */
-function httpProxy() {
-  return process.env.REQUEST_METHOD === undefined ? variable('HTTP_PROXY') : (process.env.http_proxy ?? '');
+  const proxies = proxiesFor(option);
+  return proxies && (native.chooseProxy(proxies, secure, host, port) ?? undefined);
 }
 
 /** `--use-openssl-ca`, or a Node that was built that way, as some distributions do. */
@@ -167,4 +172,4 @@ function rejectUnauthorizedByDefault() {
   return false;
 }
 
-module.exports = { proxyFor, rejectUnauthorizedByDefault, trustedRoots };
+module.exports = { proxiesFor, proxyFor, rejectUnauthorizedByDefault, trustedRoots };

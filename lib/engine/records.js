@@ -1,37 +1,25 @@
 'use strict';
 
-/** What crosses the border in tables, both ways, as `src/socket/delivery/record.rs` and `src/node/engine.rs` number it. */
+/** What crosses the border in tables, both ways, by the addon's own numbers: `src/node/records.rs`. */
 
-/** Words of a record: slot, meta, offset, length. Meta is kind | flags << 8 | detail << 16. */
-const WORDS = 4;
-/** The payload is a buffer of its own, which the offset numbers. */
-const FLAG_LARGE = 1 << 8;
-/** The payload lies in the chunk that was taken last. */
-const FLAG_CHUNK = 1 << 9;
+const native = require('../shared/native');
 
-/** Kinds of records. */
-const Kind = Object.freeze({
-  TEXT: 1,
-  BINARY: 2,
-  PING: 3,
-  PONG: 4,
-  CLOSE: 5,
-  ERROR: 6,
-  END: 7,
-  CLOSED: 8,
-  OPEN: 9,
-  FAILED: 10,
-  RESPONSE: 11,
-  BODY: 12,
-  BODY_END: 13,
-  SENT: 14,
-  FRAGMENTS: 15,
-  LISTENER: 16,
-  SHUT: 17,
-  LOST: 18
-});
+// Copied: what V8 makes by itself it optimizes.
+const { words, block, kinds, flags, ends, frame, causes } = native.records();
 
-/** Bits of an outgoing frame's meta beside its opcode. */
-const Frame = Object.freeze({ FIN: 16, RSV1: 32, COMPRESS: 64, MASK: 128, RECEIPT: 256 });
-
-module.exports = { FLAG_CHUNK, FLAG_LARGE, Frame, Kind, WORDS };
+module.exports = {
+  /** Bytes of the block for small payloads. */
+  BLOCK: block,
+  /** What a connection broke of, as `CLOSED` records number it: Node's codes, or nothing. */
+  CAUSES: causes.map((code) => code || undefined),
+  /** Why a drain ended. */
+  End: Object.freeze({ ...ends }),
+  /** Bits of a record's meta. */
+  Flag: Object.freeze({ ...flags }),
+  /** Bits of an outgoing frame's meta beside its opcode. */
+  Frame: Object.freeze({ ...frame }),
+  /** Kinds of records. */
+  Kind: Object.freeze({ ...kinds }),
+  /** Words of a record: slot, meta, offset, length. Meta is kind | flags << 8 | detail << 16. */
+  WORDS: words
+};

@@ -5,10 +5,8 @@
  * server's events, state and diagnostics.
  */
 
-const { placeOf } = require('../shared/address');
 const diagnostics = require('../shared/diagnostics');
 const { openListener } = require('./handle');
-const { proxyFor } = require('../engine/environment');
 const { fromReport, lostByFault } = require('../shared/errors');
 const { redact } = require('../shared/redact');
 const { remedyFor } = require('../shared/remedy');
@@ -58,7 +56,6 @@ class Control {
 
   config() {
     const { settings } = this;
-    const { secure, host, port } = placeOf(new URL(settings.uri));
     const reconnect = settings.reconnect ?? ENGINE_RECONNECT;
     return {
       uri: settings.uri,
@@ -71,7 +68,7 @@ class Control {
       acceptTimeout: settings.acceptTimeout || NEVER,
       controlChannels: settings.controlChannels,
       tls: settings.tls,
-      proxy: proxyFor(settings.proxy, secure, host, port) ?? null,
+      proxy: settings.proxy,
       asksHosts: settings.rendezvousHosts !== undefined,
       sockets: settings
     };

@@ -7,6 +7,7 @@
 
 const { Context } = require('../shared/context');
 const { getEngine } = require('../engine/engine');
+const { proxiesFor } = require('../engine/environment');
 const { deflateOffer, socketLimits } = require('../socket/dial');
 const native = require('../shared/native');
 const { Kind } = require('../engine/records');
@@ -69,7 +70,7 @@ function nativeOptions({ keepAlive, tls, sockets, ...rest }) {
   const secure = /^(wss|https|sb):/i.test(rest.uri);
   return {
     ...rest,
-    proxy: rest.proxy ?? undefined,
+    proxy: proxiesFor(rest.proxy),
     keepAlive: keepAlive ? { ...keepAlive, pong: keepAlive.mode === 'pong' } : undefined,
     tls: secure ? tlsContext(tls ?? {}, 'options.tls.') : undefined,
     serverName: tls?.servername,

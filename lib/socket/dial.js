@@ -9,8 +9,7 @@ const { validateHeaderName, validateHeaderValue } = require('node:http');
 const { isIP } = require('node:net');
 const querystring = require('node:querystring');
 
-const { getEngine } = require('../engine/engine');
-const { proxyFor } = require('../engine/environment');
+const { proxiesFor, proxyFor } = require('../engine/environment');
 const { defaultPort, placeOf } = require('../shared/address');
 const { isToken } = require('../shared/checks');
 const { readSocketOptions } = require('../shared/options');
@@ -20,6 +19,8 @@ const { socketTlsContext } = require('../engine/tls-context');
 const VERSIONS = [8, 13];
 /** The header that carries the relay's token. */
 const TOKEN_HEADER = 'ServiceBusAuthorization';
+/** Offers permessage-deflate. The engine writes the value, in this place among the headers, where it is empty. */
+const EXTENSIONS = 'Sec-WebSocket-Extensions';
 
 /**
  * @typedef {object} Prepared
@@ -117,6 +118,8 @@ function prepareRedirect(socket, previous, location) {
   }
   const next = build(url, previous.protocols, settings, given, home);
   next.first = first;
+  const offer = previous.headers.get(EXTENSIONS.toLowerCase());
+  if (next.dial.deflate !== undefined) noteOffer(next, offer.value);
   return next;
 }
 
@@ -168,7 +171,7 @@ function build(url, protocols, settings, given, home) {
   set('Upgrade', 'websocket');
 
   const deflate = settings.perMessageDeflate ? deflateOffer(settings.perMessageDeflate) : undefined;
-  if (deflate !== undefined) set('Sec-WebSocket-Extensions', getEngine().native.deflateOffer(deflate));
+  if (deflate !== undefined) set(EXTENSIONS, '');
   if (protocols.length > 0) {
     const seen = new Set();
     for (const protocol of protocols) {
@@ -198,6 +201,8 @@ function build(url, protocols, settings, given, home) {
   if (auth && !headers.has('authorization')) set('Authorization', basic(auth));
 
   const { tls, failure } = secure ? tlsOf(settings) : {};
+  // Who waits for a token hears now of a proxy that cannot be used, as others do from the dial.
+  if (settings.relay?.waits) proxyFor(settings.proxy, secure, host, port);
   const dial = {
     secure,
     host,
@@ -206,9 +211,9 @@ function build(url, protocols, settings, given, home) {
     headers: [],
     protocols,
     deflate,
-    serverName: secure ? serverName(settings, host) : undefined,
+    serverName: (secure && settings.servername) || undefined,
     tls,
-    proxy: proxyFor(settings.proxy, secure, host, port),
+    proxy: proxiesFor(settings.proxy),
     handshakeTimeout: settings.handshakeTimeout,
     limits: socketLimits(settings)
   };
@@ -221,6 +226,16 @@ function build(url, protocols, settings, given, home) {
     dial,
     failure
   };
+}
+
+/**
+ * The engine has written the offer of permessage-deflate into the request.
+ *
+ * @param {Prepared} prepared
+ * @param {string} offer What those see who are shown the request
+ */
+function noteOffer({ headers }, offer) {
+  headers.get(EXTENSIONS.toLowerCase()).value = offer;
 }
 
 /** From now on Node's own code refuses to change the headers of `request`. */
@@ -312,11 +327,6 @@ function deflateOffer(options) {
   };
 }
 
-function serverName(settings, host) {
-  if (settings.servername || settings.servername === '') return settings.servername;
-  return isIP(host) ? '' : host;
-}
-
 /** Settings of TLS that cannot be used are found out while connecting, as in ws. */
 function tlsOf(settings) {
   try {
@@ -337,6 +347,7 @@ module.exports = {
   finishDial,
   isHome,
   markSent,
+  noteOffer,
   prepareRedirect,
   prepareRequest,
   socketLimits

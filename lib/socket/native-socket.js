@@ -10,7 +10,7 @@ const WebSocket = require('ws');
 const { obey } = require('../shared/abort');
 const { nextTick } = require('../shared/clock');
 const { fromReport, systemError } = require('../shared/errors');
-const { finishDial, prepareRequest, prepareRedirect } = require('./dial');
+const { finishDial, noteOffer, prepareRequest, prepareRedirect } = require('./dial');
 const { ReceivingSocket, releaseHeld } = require('./receiving');
 const { redact } = require('../shared/redact');
 const { createRequest, createResponse } = require('./response');
@@ -67,7 +67,8 @@ class NativeSocket extends ReceivingSocket {
     if (request.failure !== undefined) return this._abort(request.failure);
     const slot = this._engine.open(this);
     try {
-      this._engine.native.dial(slot, finishDial(request));
+      const offer = this._engine.native.dial(slot, finishDial(request));
+      if (offer) noteOffer(request, offer);
     } catch (error) {
       // The options did not make it across; nobody else will free the slot.
       this._engine.free(slot);

@@ -10,15 +10,15 @@ const WebSocket = require('ws');
 const { callAll, streamDestroyed } = require('./callbacks');
 const { nextTick, setImmediate } = require('../shared/clock');
 const { lostByFault } = require('../shared/errors');
-const { Kind } = require('../engine/records');
+const { CAUSES, Kind } = require('../engine/records');
 const { DEFLATE, SendingSocket } = require('./sending');
 const { Mark } = require('./state');
 
 const { CONNECTING, OPEN, CLOSING, CLOSED } = WebSocket;
+// What is looked at for each message is no look-up.
+const { BINARY } = Kind;
 const FastBuffer = Buffer[Symbol.species];
 
-/** What a connection broke of, as `Closed` records number it. */
-const CAUSES = [undefined, 'ECONNRESET', 'EPIPE', 'ETIMEDOUT'];
 /** What the engine says of an opening of which there is nothing to say. */
 const PLAIN = Object.freeze({});
 const CLOSED_COMPRESSING = 'The socket was closed while data was being compressed';
@@ -51,7 +51,7 @@ class ReceivingSocket extends SendingSocket {
   /** One record from the engine. */
   onRecord(kind, detail, payload) {
     const { oneATurn } = this._traits;
-    if (kind <= Kind.BINARY && this._held === null && !oneATurn) {
+    if (kind <= BINARY && this._held === null && !oneATurn) {
       this._onMessage(kind, payload);
       return;
     }
@@ -132,7 +132,7 @@ class ReceivingSocket extends SendingSocket {
   }
 
   _onMessage(kind, payload) {
-    const isBinary = kind === Kind.BINARY;
+    const isBinary = kind === BINARY;
     let data = payload;
     if (isBinary ? this._binaryType !== 'nodebuffer' : this._traits.textAsString) {
       try {

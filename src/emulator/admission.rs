@@ -2,20 +2,20 @@
 
 #![forbid(unsafe_code)]
 
-use super::fault::Action;
+use super::fault::RequestedAction;
 use super::http::Upgrade;
 use super::namespace::{Namespace, Pending};
 use super::options::Right;
-use super::refusal::Refusal;
-use super::target::Target;
+use super::refusal::RelayRefusal;
 use crate::http::HttpRequestHead;
 use crate::http::headers::joined;
+use crate::protocol::target::RequestTarget;
 
 /// The header in which all SDKs send their token.
 pub const TOKEN_HEADER: &str = "ServiceBusAuthorization";
 
 /// What a connection was admitted as.
-pub enum Admission {
+pub enum AdmittedAs {
     /// A listener's control channel; the token's expiry in Unix seconds.
     Listen {
         /// The hybrid connection.
@@ -43,8 +43,8 @@ pub enum Admission {
     Reject {
         /// Who waits there.
         pending: Pending,
-        /// What to tell him.
-        verdict: Refusal,
+        /// What the sender is told.
+        verdict: RelayRefusal,
     },
     /// A plain HTTP request.
     Request {
@@ -56,15 +56,15 @@ pub enum Admission {
 }
 
 /// What `target` comes for, before anything is checked.
-pub fn action_of(target: &Target) -> Option<Action> {
+pub fn action_of(target: &RequestTarget<'_>) -> Option<RequestedAction> {
     if !target.hybrid {
-        return Some(Action::Request);
+        return Some(RequestedAction::Request);
     }
-    match target.get("action") {
-        Some("listen") => Some(Action::Listen),
-        None | Some("connect") => Some(Action::Connect),
-        Some("accept") => Some(Action::Accept),
-        Some("request") => Some(Action::Request),
+    match target.parameter("action").as_deref() {
+        Some("listen") => Some(RequestedAction::Listen),
+        None | Some("connect") => Some(RequestedAction::Connect),
+        Some("accept") => Some(RequestedAction::Accept),
+        Some("request") => Some(RequestedAction::Request),
         Some(_) => None,
     }
 }
@@ -76,27 +76,27 @@ pub fn action_of(target: &Target) -> Option<Action> {
 pub fn admit(
     namespace: &Namespace,
     head: &HttpRequestHead,
-    target: &Target,
+    target: &RequestTarget<'_>,
     host: &str,
-) -> Result<Admission, Refusal> {
+) -> Result<AdmittedAs, RelayRefusal> {
     if !target.hybrid {
         return admit_request(namespace, head, target, host);
     }
-    let upgrade = Upgrade::of(head).map_err(|(status, text)| Refusal::new(status, text))?;
+    let upgrade = Upgrade::of(head).map_err(|(status, text)| RelayRefusal::new(status, text))?;
     match action_of(target) {
-        Some(Action::Listen) => {
+        Some(RequestedAction::Listen) => {
             let token = token(head, target);
             let entity = authorize(namespace, target, host, token.as_deref(), Right::Listen)?;
             let expires_at = entity.expires_at.unwrap_or(i64::MAX);
-            Ok(Admission::Listen { path: entity.path, expires_at, upgrade })
+            Ok(AdmittedAs::Listen { path: entity.path, expires_at, upgrade })
         }
-        Some(Action::Connect) => {
+        Some(RequestedAction::Connect) => {
             let token = token(head, target);
             let entity = authorize(namespace, target, host, token.as_deref(), Right::Send)?;
-            Ok(Admission::Connect { path: entity.path, upgrade })
+            Ok(AdmittedAs::Connect { path: entity.path, upgrade })
         }
         Some(action) => admit_rendezvous(namespace, target, action, upgrade),
-        None => Err(Refusal::new(400, "The action in the request is not known.")),
+        None => Err(RelayRefusal::new(400, "The action in the request is not known.")),
     }
 }
 
@@ -107,73 +107,75 @@ struct Authorized {
 
 fn authorize(
     namespace: &Namespace,
-    target: &Target,
+    target: &RequestTarget<'_>,
     host: &str,
     token: Option<&str>,
     right: Right,
-) -> Result<Authorized, Refusal> {
+) -> Result<Authorized, RelayRefusal> {
     // Only senders may address what lies below a hybrid connection.
-    let entity = namespace.entity(&target.path, right == Right::Listen);
-    let no_endpoint = || Refusal::new(404, "Endpoint does not exist.");
+    let entity = namespace.entity(target.path, right == Right::Listen);
     if right == Right::Send && entity.as_ref().is_some_and(|(_, required)| !required) {
-        return entity.map(|(path, _)| Authorized { path, expires_at: None }).ok_or_else(no_endpoint);
+        return entity
+            .map(|(path, _)| Authorized { path, expires_at: None })
+            .ok_or_else(RelayRefusal::no_endpoint);
     }
     let expires_at = match token {
-        Some(token) => Some(namespace.verify(token, host, &target.path, right)?),
+        Some(token) => Some(namespace.verify(token, host, target.path, right)?),
         None => None,
     };
-    let (path, _) = entity.ok_or_else(no_endpoint)?;
+    let (path, _) = entity.ok_or_else(RelayRefusal::no_endpoint)?;
     if expires_at.is_none() {
-        return Err(Refusal::new(401, "MissingToken: Relay security token is required."));
+        return Err(RelayRefusal::new(401, "MissingToken: Relay security token is required."));
     }
     Ok(Authorized { path, expires_at })
 }
 
-fn token(head: &HttpRequestHead, target: &Target) -> Option<String> {
-    target.get("token").map(str::to_owned).or_else(|| joined(&head.headers, TOKEN_HEADER))
+fn token(head: &HttpRequestHead, target: &RequestTarget<'_>) -> Option<String> {
+    target.parameter("token").or_else(|| joined(&head.headers, TOKEN_HEADER))
 }
 
 fn admit_rendezvous(
     namespace: &Namespace,
-    target: &Target,
-    action: Action,
+    target: &RequestTarget<'_>,
+    action: RequestedAction,
     upgrade: Upgrade,
-) -> Result<Admission, Refusal> {
-    let secret = target.get("rendezvous");
-    if action == Action::Accept
-        && let Some(status) = target.get("statusCode")
+) -> Result<AdmittedAs, RelayRefusal> {
+    let secret = target.parameter("rendezvous");
+    if action == RequestedAction::Accept
+        && let Some(status) = target.parameter("statusCode")
     {
         let status = status.parse().ok().filter(|status| (200..=999).contains(status));
-        let status = status.ok_or_else(|| Refusal::new(400, "The sb-hc-statusCode is not valid."))?;
-        let text = target.get("statusDescription").unwrap_or_default();
-        let pending = namespace.claim(secret, action, |_| Ok(()))?;
-        return Ok(Admission::Reject { pending, verdict: Refusal::verbatim(status, text) });
+        let status = status.ok_or_else(|| RelayRefusal::new(400, "The sb-hc-statusCode is not valid."))?;
+        let text = target.parameter("statusDescription").unwrap_or_default();
+        let pending = namespace.claim(secret.as_deref(), action, |_| Ok(()))?;
+        return Ok(AdmittedAs::Reject { pending, verdict: RelayRefusal::verbatim(status, text) });
     }
-    let pending = namespace.claim(secret, action, |pending| match upgrade.protocols.as_slice() {
-        _ if action == Action::Request => Ok(()),
-        [] => Ok(()),
-        [one] if pending.protocols.contains(one) => Ok(()),
-        [_] => Err(Refusal::new(400, "The sender did not offer this subprotocol.")),
-        _ => Err(Refusal::new(400, "A listener must choose one subprotocol.")),
-    })?;
-    Ok(Admission::Accept { pending, upgrade })
+    let pending =
+        namespace.claim(secret.as_deref(), action, |pending| match upgrade.protocols.as_slice() {
+            _ if action == RequestedAction::Request => Ok(()),
+            [] => Ok(()),
+            [one] if pending.protocols.contains(one) => Ok(()),
+            [_] => Err(RelayRefusal::new(400, "The sender did not offer this subprotocol.")),
+            _ => Err(RelayRefusal::new(400, "A listener must choose one subprotocol.")),
+        })?;
+    Ok(AdmittedAs::Accept { pending, upgrade })
 }
 
 fn admit_request(
     namespace: &Namespace,
     head: &HttpRequestHead,
-    target: &Target,
+    target: &RequestTarget<'_>,
     host: &str,
-) -> Result<Admission, Refusal> {
+) -> Result<AdmittedAs, RelayRefusal> {
     if head.method == "CONNECT" {
-        return Err(Refusal::new(405, "The method is not allowed."));
+        return Err(RelayRefusal::new(405, "The method is not allowed."));
     }
     let mut token = token(head, target);
     let mut consumed = false;
-    if token.is_none() && namespace.entity(&target.path, false).is_some_and(|(_, required)| required) {
+    if token.is_none() && namespace.entity(target.path, false).is_some_and(|(_, required)| required) {
         token = joined(&head.headers, "Authorization");
         consumed = token.is_some();
     }
     let entity = authorize(namespace, target, host, token.as_deref(), Right::Send)?;
-    Ok(Admission::Request { path: entity.path, consumed })
+    Ok(AdmittedAs::Request { path: entity.path, consumed })
 }

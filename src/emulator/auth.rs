@@ -1,69 +1,9 @@
-//! Checks SAS tokens as the service does: signature, expiry, audience, right.
-//!
-//! Written apart from the client's own signing code on purpose: each is the other's oracle.
+//! Checks what a SAS token admits to, as the service does: signature, expiry, audience, right.
 
-#![forbid(unsafe_code)]
-
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, KeyInit, Mac};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use sha2::Sha256;
-use zeroize::Zeroizing;
-
+use super::entity_path::segments;
 use super::options::{PolicyOptions, Right};
-use super::refusal::{Refusal, timestamp};
-use super::target::{form_decode, segments};
-
-/// The alphabet that `encodeURIComponent` leaves alone.
-const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'!')
-    .remove(b'~')
-    .remove(b'*')
-    .remove(b'\'')
-    .remove(b'(')
-    .remove(b')');
-
-/// `encodeURIComponent`.
-pub fn encode_component(text: &str) -> String {
-    utf8_percent_encode(text, COMPONENT).to_string()
-}
-
-/// A SAS rule, ready to check with.
-pub struct Policy {
-    name: String,
-    key: Zeroizing<String>,
-    rights: Vec<Right>,
-    scope: Vec<String>,
-}
-
-impl Policy {
-    /// Takes a rule from the options.
-    pub fn new(options: &PolicyOptions) -> Self {
-        Self {
-            name: options.key_name.clone(),
-            key: Zeroizing::new(options.key.clone()),
-            rights: options.rights.clone(),
-            scope: options.path.as_deref().map(segments).unwrap_or_default(),
-        }
-    }
-
-    fn grants(&self, right: Right) -> bool {
-        self.rights.iter().any(|own| *own == right || *own == Right::Manage)
-    }
-
-    fn signed(&self, token: &Token<'_>) -> bool {
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.key.as_bytes()) else { return false };
-        mac.update(token.resource.as_bytes());
-        mac.update(b"\n");
-        mac.update(token.expiry.as_bytes());
-        // The comparison inside takes constant time.
-        mac.verify_slice(&token.signature).is_ok()
-    }
-}
+use super::refusal::{RelayRefusal, timestamp};
+use crate::sas;
 
 /// What somebody asks for.
 pub struct Demand<'a> {
@@ -77,39 +17,8 @@ pub struct Demand<'a> {
     pub now: i64,
 }
 
-struct Token<'a> {
-    resource: &'a str,
-    expiry: &'a str,
-    key_name: &'a str,
-    signature: Vec<u8>,
-}
-
-impl<'a> Token<'a> {
-    fn parse(text: &'a str) -> Option<Self> {
-        let fields = text.trim().strip_prefix("SharedAccessSignature")?.strip_prefix([' ', '\t'])?;
-        let (mut resource, mut expiry, mut key_name, mut signature) = (None, None, None, None);
-        for field in fields.trim_start().split('&') {
-            let (name, value) = field.split_once('=')?;
-            let slot = match name {
-                "sr" => &mut resource,
-                "se" => &mut expiry,
-                "skn" => &mut key_name,
-                "sig" => &mut signature,
-                _ => return None,
-            };
-            if slot.replace(value).is_some() {
-                return None;
-            }
-        }
-        let signature = percent_decode_str(signature?).decode_utf8().ok()?;
-        let signature = STANDARD.decode(signature.as_bytes()).ok()?;
-        Some(Self { resource: resource?, expiry: expiry?, key_name: key_name?, signature })
-    }
-}
-
 /// The host, without userinfo and port, and the path of an audience.
-fn audience(resource: &str) -> Option<(String, Vec<String>)> {
-    let uri = form_decode(resource);
+fn audience(uri: &str) -> Option<(String, Vec<String>)> {
     let (_, rest) = uri.split_once("://")?;
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let path = path.split(['?', '#']).next().unwrap_or_default();
@@ -129,48 +38,38 @@ pub fn host_name(authority: &str) -> &str {
 ///
 /// # Errors
 /// 401 for a token that is not good here, 403 for a good one whose rule lacks the right.
-pub fn verify(policies: &[Policy], text: &str, demand: &Demand<'_>) -> Result<i64, Refusal> {
-    let malformed = || Refusal::new(401, "MalformedToken: The token is malformed.");
-    let token = Token::parse(text).ok_or_else(malformed)?;
-    let expires_at: i64 = token.expiry.parse().map_err(|_| malformed())?;
-    let (host, scope) = audience(token.resource).ok_or_else(malformed)?;
+pub fn verify(policies: &[PolicyOptions], text: &str, demand: &Demand<'_>) -> Result<i64, RelayRefusal> {
+    let malformed = || RelayRefusal::new(401, "MalformedToken: The token is malformed.");
+    let token = sas::parse(text).map_err(|_| malformed())?;
+    let (host, scope) = audience(&token.resource).ok_or_else(malformed)?;
 
     // A rule of one hybrid connection signs for that and below; a rule of the namespace for everything.
-    let name = form_decode(token.key_name);
-    let named = |policy: &&Policy| policy.name == token.key_name || policy.name == name;
     let policy = policies
         .iter()
-        .filter(named)
-        .filter(|policy| scope.starts_with(&policy.scope))
-        .find(|policy| policy.signed(&token))
-        .ok_or_else(|| Refusal::new(401, "InvalidSignature: The token has an invalid signature."))?;
+        .filter(|policy| token.is_of_rule(&policy.key_name))
+        .filter(|policy| policy.path.as_deref().is_none_or(|path| scope.starts_with(&segments(path))))
+        .find(|policy| token.is_signed_with(&policy.key))
+        .ok_or_else(|| RelayRefusal::new(401, "InvalidSignature: The token has an invalid signature."))?;
 
-    if expires_at <= demand.now {
-        let at = timestamp(expires_at.clamp(0, 253_402_300_799));
-        return Err(Refusal::new(401, format!("ExpiredToken: The token is expired. Expiration time: {at}.")));
+    if token.expires_at <= demand.now {
+        let at = timestamp(token.expires_at);
+        return Err(RelayRefusal::new(
+            401,
+            format!("ExpiredToken: The token is expired. Expiration time: {at}."),
+        ));
     }
     let known = demand.hosts.iter().any(|own| host_name(own).eq_ignore_ascii_case(&host));
     if !known || !segments(demand.path).starts_with(&scope) {
-        return Err(Refusal::new(401, "InvalidAudience: The token was issued for another resource."));
+        return Err(RelayRefusal::new(401, "InvalidAudience: The token was issued for another resource."));
     }
-    if !policy.grants(demand.right) {
-        let right = demand.right;
-        return Err(Refusal::new(
+    let right = demand.right;
+    if !policy.rights.iter().any(|own| *own == right || *own == Right::Manage) {
+        return Err(RelayRefusal::new(
             403,
             format!("Unauthorized access. '{right:?}' claim(s) are required to perform this operation."),
         ));
     }
-    Ok(expires_at)
-}
-
-/// Signs a token for `uri`, in the flavour of the Node packages but with an encoded rule name.
-pub fn sign(uri: &str, key_name: &str, key: &str, expires_at: i64) -> Option<String> {
-    let resource = encode_component(uri);
-    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).ok()?;
-    mac.update(format!("{resource}\n{expires_at}").as_bytes());
-    let signature = encode_component(&STANDARD.encode(mac.finalize().into_bytes()));
-    let key_name = encode_component(key_name);
-    Some(format!("SharedAccessSignature sr={resource}&sig={signature}&se={expires_at}&skn={key_name}"))
+    Ok(token.expires_at)
 }
 
 #[cfg(test)]

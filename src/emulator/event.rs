@@ -10,7 +10,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
 #[allow(missing_docs, reason = "the fields are the same few everywhere: path, id, and what the name says")]
-pub enum Event {
+pub enum RelayEvent {
     /// A control channel is up.
     Listener { path: String, id: String },
     /// A control channel is gone.
@@ -66,7 +66,7 @@ pub struct Totals {
 /// A snapshot of the relay.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Stats {
+pub struct RelayStats {
     /// Control channels that are up.
     pub listeners: usize,
     /// Senders with an established rendezvous.

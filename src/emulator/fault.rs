@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::refusal::Refusal;
+use super::refusal::RelayRefusal;
 
 /// What a connection comes for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Action {
+pub enum RequestedAction {
     /// A listener's control channel.
     Listen,
     /// A sender's WebSocket.
@@ -99,7 +99,7 @@ pub enum Fault {
         /// By how much, in milliseconds; 0 no longer.
         ms: u64,
         /// Which ones; without it all.
-        action: Option<Action>,
+        action: Option<RequestedAction>,
     },
     /// Takes back whatever lasts: refusals, holds, silence, delays, swallowed pongs.
     Clear,
@@ -119,7 +119,7 @@ pub struct Refuse {
     /// How many times; without it until cleared.
     pub times: Option<u32>,
     /// For whom; without it everybody.
-    pub action: Option<Action>,
+    pub action: Option<RequestedAction>,
 }
 
 /// See [`Fault::GoSilent`].
@@ -161,7 +161,7 @@ pub struct Signals {
 #[derive(Debug, Default)]
 pub struct Plans {
     refusals: Vec<Refuse>,
-    delays: Vec<(Option<Action>, Duration)>,
+    delays: Vec<(Option<RequestedAction>, Duration)>,
 }
 
 impl Plans {
@@ -171,7 +171,7 @@ impl Plans {
     }
 
     /// Plans a delay, or ends one.
-    pub fn delay(&mut self, action: Option<Action>, delay: Duration) {
+    pub fn delay(&mut self, action: Option<RequestedAction>, delay: Duration) {
         self.delays.retain(|(own, _)| *own != action);
         if !delay.is_zero() {
             self.delays.push((action, delay));
@@ -179,10 +179,10 @@ impl Plans {
     }
 
     /// Takes one planned refusal that is meant for `action`.
-    pub fn take_refusal(&mut self, action: Action) -> Option<Refusal> {
+    pub fn take_refusal(&mut self, action: RequestedAction) -> Option<RelayRefusal> {
         let at = self.refusals.iter().position(|plan| plan.action.is_none_or(|own| own == action))?;
         let plan = self.refusals.get_mut(at)?;
-        let refusal = Refusal { status: plan.status, text: plan.reason.clone(), tracked: plan.tracked };
+        let refusal = RelayRefusal { status: plan.status, text: plan.reason.clone(), tracked: plan.tracked };
         if let Some(times) = &mut plan.times {
             *times = times.saturating_sub(1);
             if *times == 0 {
@@ -193,7 +193,7 @@ impl Plans {
     }
 
     /// The delay meant for `action`.
-    pub fn delay_of(&self, action: Action) -> Option<Duration> {
+    pub fn delay_of(&self, action: RequestedAction) -> Option<Duration> {
         self.delays.iter().find(|(own, _)| own.is_none_or(|own| own == action)).map(|(_, delay)| *delay)
     }
 }
@@ -207,24 +207,24 @@ mod tests {
         let mut plans = Plans::default();
         let plan =
             |status, times, action| Refuse { status, reason: "no".into(), tracked: false, times, action };
-        plans.refuse(plan(503, Some(2), Some(Action::Listen)));
+        plans.refuse(plan(503, Some(2), Some(RequestedAction::Listen)));
         plans.refuse(plan(500, None, None));
         let mut next = |action| plans.take_refusal(action).map(|refusal| refusal.status);
-        assert_eq!(next(Action::Connect), Some(500));
-        assert_eq!(next(Action::Listen), Some(503));
-        assert_eq!(next(Action::Listen), Some(503));
-        assert_eq!(next(Action::Listen), Some(500));
+        assert_eq!(next(RequestedAction::Connect), Some(500));
+        assert_eq!(next(RequestedAction::Listen), Some(503));
+        assert_eq!(next(RequestedAction::Listen), Some(503));
+        assert_eq!(next(RequestedAction::Listen), Some(500));
     }
 
     #[test]
     fn a_delay_is_replaced_and_ended() {
         let mut plans = Plans::default();
-        plans.delay(Some(Action::Listen), Duration::from_millis(5));
-        plans.delay(Some(Action::Listen), Duration::from_millis(7));
-        assert_eq!(plans.delay_of(Action::Listen), Some(Duration::from_millis(7)));
-        assert_eq!(plans.delay_of(Action::Accept), None);
-        plans.delay(Some(Action::Listen), Duration::ZERO);
-        assert_eq!(plans.delay_of(Action::Listen), None);
+        plans.delay(Some(RequestedAction::Listen), Duration::from_millis(5));
+        plans.delay(Some(RequestedAction::Listen), Duration::from_millis(7));
+        assert_eq!(plans.delay_of(RequestedAction::Listen), Some(Duration::from_millis(7)));
+        assert_eq!(plans.delay_of(RequestedAction::Accept), None);
+        plans.delay(Some(RequestedAction::Listen), Duration::ZERO);
+        assert_eq!(plans.delay_of(RequestedAction::Listen), None);
     }
 
     #[test]
@@ -237,7 +237,10 @@ mod tests {
         let fault: Fault =
             serde_json::from_str(r#"{"fault":"refuse","status":503,"reason":"x","action":"listen"}"#)
                 .unwrap();
-        assert!(matches!(fault, Fault::Refuse(Refuse { action: Some(Action::Listen), times: None, .. })));
+        assert!(matches!(
+            fault,
+            Fault::Refuse(Refuse { action: Some(RequestedAction::Listen), times: None, .. })
+        ));
         assert!(serde_json::from_str::<Fault>(r#"{"fault":"explode"}"#).is_err());
     }
 }

@@ -8,42 +8,42 @@
 //!     sender    a sender: offered to a listener, joined by pipe
 //!     request   an HTTP request and its response
 //!  namespace    what all of them share; fault: planned misbehaviour; event: what is told and counted
-//!  frame, http, target, protocol, refusal, stream   the formats
+//!  entity_path, frames, http, refusal, stream         the formats
 //! ```
 //!
-//! No client code comes in here, and this code uses none of the client's: each side is the other's oracle.
+//! Both sides share the formats: frames, control messages, tokens, addresses. What holds them to the protocol are golden
+//! vectors, the original hyco-ws, ws and tungstenite. Nothing else of the client comes in here.
 
 #![forbid(unsafe_code)]
 
 pub mod admission;
 pub mod auth;
 pub mod control;
+pub mod entity_path;
 pub mod event;
 pub mod fault;
-pub mod frame;
+pub mod frames;
 pub mod http;
 pub mod namespace;
 pub mod options;
 pub mod pipe;
-pub mod protocol;
 pub mod refusal;
 pub mod request;
 pub mod request_leg;
 pub mod sender;
 pub mod server;
 pub mod stream;
-pub mod target;
 
 use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::error::{ErrorKind, RelayError, SystemError, system_code};
-use event::{Event, Stats};
+use crate::protocol::address::{bare_host, bracketed};
+use event::{RelayEvent, RelayStats};
 use fault::Fault;
 use namespace::{Namespace, Observer};
 use options::{EmulatorOptions, HybridConnectionOptions};
@@ -57,7 +57,6 @@ pub struct RelayEmulator {
     namespace: Arc<Namespace>,
     address: SocketAddr,
     abort: CancellationToken,
-    thread: Option<JoinHandle<()>>,
 }
 
 impl RelayEmulator {
@@ -68,31 +67,25 @@ impl RelayEmulator {
     pub fn start(options: EmulatorOptions, observer: Observer) -> Result<Self, RelayError> {
         let tls = options.tls.as_ref().map(stream::acceptor).transpose()?;
         let (listener, address) = bind(&options.host, options.port)?;
-        // Whoever binds every address is reached through the loopback one.
+        // Bound to every address, it is reached through the loopback one.
         let name = match address.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => "127.0.0.1".to_owned(),
             IpAddr::V6(ip) if ip.is_unspecified() => "[::1]".to_owned(),
-            _ if options.host.contains(':') && !options.host.starts_with('[') => {
-                format!("[{}]", options.host)
-            }
-            _ => options.host.clone(),
+            _ => bracketed(bare_host(&options.host)).into_owned(),
         };
         let authority = format!("{name}:{}", address.port());
         let namespace = Arc::new(Namespace::new(options, authority, observer));
         let abort = CancellationToken::new();
-        let thread = {
-            let (namespace, abort) = (Arc::clone(&namespace), abort.clone());
-            let failed = |error| network(error, "spawn", None);
-            let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-            let work = move || {
-                runtime.block_on(run(&namespace, listener, tls, abort));
-                runtime.shutdown_background();
-                namespace.emit(&Event::Closed);
-            };
-            std::thread::Builder::new().name("hyco-emulator".into()).spawn(work).map_err(failed)?
+        let (shared, aborted) = (Arc::clone(&namespace), abort.clone());
+        let failed = |error| network(error, "spawn", None);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let work = move || {
+            runtime.block_on(run(&shared, listener, tls, aborted));
+            runtime.shutdown_background();
+            shared.emit(&RelayEvent::Closed);
         };
-        Ok(Self { namespace, address, abort, thread: Some(thread) })
+        std::thread::Builder::new().name("hyco-emulator".into()).spawn(work).map_err(failed)?;
+        Ok(Self { namespace, address, abort })
     }
 
     /// What is bound.
@@ -127,24 +120,16 @@ impl RelayEmulator {
     }
 
     /// A snapshot.
-    pub fn stats(&self) -> Stats {
+    pub fn stats(&self) -> RelayStats {
         self.namespace.stats()
     }
 
-    /// Begins to stop; `force` without goodbyes. The observer hears [`Event::Closed`] when all is down.
+    /// Begins to stop; `force` without goodbyes. The observer hears [`RelayEvent::Closed`] when all is down.
     pub fn close(&self, force: bool) {
         if force {
             self.abort.cancel();
         }
         self.namespace.closing.cancel();
-    }
-
-    /// Waits until the thread has ended.
-    pub fn join(mut self) {
-        self.close(false);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }
 
@@ -177,7 +162,7 @@ async fn run(
 }
 
 fn bind(host: &str, port: u16) -> Result<(TcpListener, SocketAddr), RelayError> {
-    let plain = host.trim_start_matches('[').trim_end_matches(']');
+    let plain = bare_host(host);
     let failed = |error| network(error, "listen", Some((host, port)));
     let addresses = (plain, port).to_socket_addrs().map_err(|error| {
         let unknown = RelayError::new(ErrorKind::Network, format!("The host {host} is not known"));

@@ -1,93 +1,78 @@
 //! What the relay knows: hybrid connections, their listeners, who waits for a rendezvous, planned faults.
 //!
-//! One lock, held for lookups only and never across an await; so the JavaScript thread may ask and order too.
+//! One lock, held for lookups only and never across an await, because JavaScript's thread takes it, too.
 
 #![forbid(unsafe_code)]
 
+pub mod channel;
 mod faults;
-mod offers;
-mod seats;
+pub mod offers;
+pub mod seats;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
-use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::auth::{self, Policy};
-use super::event::{Event, Stats, Totals};
-use super::fault::{Action, Plans, Signals};
-use super::http::Upgrade;
+use super::auth;
+use super::entity_path::segments;
+use super::event::{RelayEvent, RelayStats, Totals};
+use super::fault::{Plans, RequestedAction, Signals};
+use super::http::{self, Upgrade};
 use super::options::{EmulatorOptions, HybridConnectionOptions, Right};
-use super::protocol::Response;
-use super::refusal::{Refusal, guid, unix_now};
-use super::stream::Connection;
-use super::target::segments;
+use super::refusal::{RelayRefusal, unix_now};
+use super::stream::InboundConnection;
 
-use offers::Queue;
-
+use crate::protocol::control::Response;
+use crate::sas;
 use crate::sync::unpoisoned;
-pub use offers::{Listener, Message, Queued};
-pub use seats::{PipeSeat, Seat, Waiting};
+use crate::uri::push_component;
+use crate::uuid::random_uuid;
+use channel::{ChannelHandle, EndOrder};
 
 /// Who is told of events.
-pub type Observer = Arc<dyn Fn(&Event) + Send + Sync>;
-
-/// How the relay ends a session.
-#[derive(Debug, Clone)]
-pub enum Ending {
-    /// With a closing handshake.
-    Close(u16, String),
-    /// By cutting the connection.
-    Cut {
-        /// Half a frame is left behind.
-        mid_frame: bool,
-        /// RST instead of FIN.
-        reset: bool,
-    },
-}
+pub type Observer = Arc<dyn Fn(&RelayEvent) + Send + Sync>;
 
 struct Entity {
     path: String,
     requires_client_authorization: bool,
-    listeners: Vec<Listener>,
+    listeners: Vec<ChannelHandle>,
 }
 
 /// What a sender learns.
-pub enum Verdict {
+pub enum RendezvousVerdict {
     /// A listener dialled the rendezvous; its handshake is not answered yet.
     Accepted {
         /// The listener's connection.
-        connection: Box<Connection>,
+        connection: Box<InboundConnection>,
         /// Its handshake.
         upgrade: Upgrade,
     },
     /// A listener said no.
-    Rejected(Refusal),
+    Rejected(RelayRefusal),
 }
 
 /// Who waits behind a rendezvous address.
 pub struct Pending {
     /// What the address is for.
-    pub action: Action,
+    pub action: RequestedAction,
     /// The subprotocols that the sender offered.
     pub protocols: Vec<String>,
     /// When the address expires.
     pub expires: Instant,
     /// Where the verdict goes.
-    pub verdict: oneshot::Sender<Verdict>,
+    pub verdict: oneshot::Sender<RendezvousVerdict>,
 }
 
-struct State {
+struct NamespaceState {
     entities: BTreeMap<String, Entity>,
-    policies: Vec<Policy>,
     pending: HashMap<String, Pending>,
-    responses: HashMap<String, oneshot::Sender<Response>>,
-    pipes: HashMap<u64, (String, mpsc::UnboundedSender<Ending>)>,
+    responses: HashMap<String, oneshot::Sender<(Response, Vec<u8>)>>,
+    pipes: HashMap<u64, (String, mpsc::UnboundedSender<EndOrder>)>,
     plans: Plans,
     totals: Totals,
     random: StdRng,
@@ -108,7 +93,7 @@ pub struct Namespace {
     pub signals: watch::Sender<Signals>,
     /// Changes whenever a control channel comes or goes.
     roster: watch::Sender<()>,
-    state: Mutex<State>,
+    state: Mutex<NamespaceState>,
     observer: Observer,
 }
 
@@ -116,9 +101,8 @@ impl Namespace {
     /// The namespace that `options` describe, reachable as `authority`.
     pub fn new(options: EmulatorOptions, authority: String, observer: Observer) -> Self {
         let random = options.seed.map_or_else(rand::make_rng, StdRng::seed_from_u64);
-        let state = State {
+        let state = NamespaceState {
             entities: BTreeMap::new(),
-            policies: options.shared_access_policies.iter().map(Policy::new).collect(),
             pending: HashMap::new(),
             responses: HashMap::new(),
             pipes: HashMap::new(),
@@ -143,12 +127,12 @@ impl Namespace {
         namespace
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, NamespaceState> {
         unpoisoned(self.state.lock())
     }
 
     /// Tells the observer.
-    pub fn emit(&self, event: &Event) {
+    pub fn emit(&self, event: &RelayEvent) {
         (self.observer)(event);
     }
 
@@ -159,12 +143,32 @@ impl Namespace {
 
     /// A tracking id of this front end.
     pub fn tracking_id(&self) -> String {
-        format!("{}_G{}", guid(), self.front_end)
+        format!("{}_G{}", random_uuid(), self.front_end)
     }
 
     /// `text` with a tracking id, short enough for a close reason.
     pub fn close_reason(&self, text: &str) -> String {
         format!("{text} TrackingId:{}", self.tracking_id())
+    }
+
+    /// Answers with a refusal and ends the connection.
+    pub async fn refuse(&self, mut connection: InboundConnection, path: &str, refusal: &RelayRefusal) {
+        let resource = format!("{}{path}", connection.authority);
+        let reason = refusal.reason(self.front_end, &resource);
+        if refusal.tracked {
+            self.count(|totals| &mut totals.refused);
+        }
+        self.emit(&RelayEvent::Refused {
+            target: path.to_owned(),
+            status: refusal.status,
+            reason: reason.clone(),
+        });
+        let mut headers = Vec::new();
+        if refusal.status == 426 {
+            headers.push(("Sec-WebSocket-Version".to_owned(), "13".to_owned()));
+        }
+        let _ = http::respond(&mut connection.stream, refusal.status, &reason, &headers, b"").await;
+        connection.finish().await;
     }
 
     /// Adds or replaces a hybrid connection.
@@ -180,7 +184,7 @@ impl Namespace {
     /// Removes a hybrid connection and closes what hangs on it with 1001, as the service does.
     pub fn remove(&self, path: &str) -> bool {
         let key = segments(path).join("/");
-        let ending = Ending::Close(1001, self.close_reason("The endpoint was deleted."));
+        let ending = EndOrder::Close(1001, self.close_reason("The endpoint was deleted."));
         let mut state = self.state();
         let Some(entity) = state.entities.remove(&key) else { return false };
         for listener in &entity.listeners {
@@ -208,7 +212,7 @@ impl Namespace {
     ///
     /// # Errors
     /// The token does not admit.
-    pub fn verify(&self, token: &str, host: &str, path: &str, right: Right) -> Result<i64, Refusal> {
+    pub fn verify(&self, token: &str, host: &str, path: &str, right: Right) -> Result<i64, RelayRefusal> {
         let host = auth::host_name(host);
         let mut hosts = vec![host, self.authority.as_str()];
         hosts.extend(self.options.public_host.as_deref());
@@ -217,87 +221,26 @@ impl Namespace {
             hosts.extend(loopback);
         }
         let demand = auth::Demand { hosts: &hosts, path, right, now: unix_now() };
-        auth::verify(&self.state().policies, token, &demand)
+        auth::verify(&self.options.shared_access_policies, token, &demand)
     }
 
     /// Makes a token for `uri` by one of the rules.
     pub fn sign(&self, uri: &str, key_name: &str, expires_at: i64) -> Option<String> {
         let options = &self.options.shared_access_policies;
         let policy = options.iter().find(|policy| policy.key_name == key_name)?;
-        auth::sign(uri, key_name, &policy.key, expires_at)
+        let mut name = String::new();
+        push_component(&mut name, key_name);
+        Some(sas::sign_resource(uri, &name, &policy.key, expires_at))
     }
 
     /// The refusal planned for `action`, if any.
-    pub fn planned_refusal(&self, action: Action) -> Option<Refusal> {
+    pub fn planned_refusal(&self, action: RequestedAction) -> Option<RelayRefusal> {
         self.state().plans.take_refusal(action)
     }
 
     /// The delay planned for `action`, if any.
-    pub fn planned_delay(&self, action: Action) -> Option<Duration> {
+    pub fn planned_delay(&self, action: RequestedAction) -> Option<Duration> {
         self.state().plans.delay_of(action)
-    }
-
-    /// Registers a control channel until the seat is dropped.
-    ///
-    /// # Errors
-    /// The hybrid connection has as many as it admits, or is gone.
-    pub fn register(self: &Arc<Self>, path: &str, id: String, authority: String) -> Result<Seat, Refusal> {
-        let max = self.options.max_listeners;
-        let (queue, inbox) = Queue::new();
-        let (endings, ends) = mpsc::unbounded_channel();
-        let mut guard = self.state();
-        let state = &mut *guard;
-        let entity = state.entities.get_mut(&segments(path).join("/")).ok_or_else(no_endpoint)?;
-        if entity.listeners.iter().filter(|own| !own.is_closing()).count() >= max {
-            return Err(Refusal::new(
-                403,
-                format!("QuotaExceeded: MaximumListenersPerEndpoint quota of {max} was exceeded."),
-            ));
-        }
-        let key = state.next_key;
-        state.next_key += 1;
-        state.totals.listeners += 1;
-        let path = entity.path.clone();
-        entity.listeners.push(Listener {
-            key,
-            id: id.clone(),
-            authority,
-            queue,
-            endings,
-            ending: Arc::default(),
-        });
-        drop(guard);
-        self.roster.send_replace(());
-        Ok(Seat { namespace: Arc::clone(self), key, path, id, messages: inbox, endings: ends })
-    }
-
-    /// The listeners of `path` that `eligible` admits, in random order.
-    ///
-    /// # Errors
-    /// There is none.
-    pub fn listeners(&self, path: &str, eligible: impl Fn(&str) -> bool) -> Result<Vec<Listener>, Refusal> {
-        let mut guard = self.state();
-        let state = &mut *guard;
-        let entity = state.entities.get(&segments(path).join("/")).ok_or_else(no_endpoint)?;
-        if entity.listeners.is_empty() {
-            return Err(Refusal::new(404, "There are no listeners connected for the endpoint."));
-        }
-        let mut chosen: Vec<_> = entity.listeners.iter().filter(|own| eligible(&own.id)).cloned().collect();
-        if chosen.is_empty() {
-            return Err(Refusal::new(
-                404,
-                "None of the connected listeners meet the AllowedListeners/DisallowedListeners criteria.",
-            ));
-        }
-        chosen.shuffle(&mut state.random);
-        Ok(chosen)
-    }
-
-    /// Opens a rendezvous address; its secret goes into the address, the guard closes it.
-    pub fn open_rendezvous(self: &Arc<Self>, pending: Pending) -> Waiting {
-        let secret = guid().replace('-', "");
-        self.state().pending.insert(secret.clone(), pending);
-        Waiting { namespace: Arc::clone(self), secret, request: None }
     }
 
     /// Uses up the rendezvous address of `secret`; `admit` may look first and refuse without using it up.
@@ -307,41 +250,30 @@ impl Namespace {
     pub fn claim(
         &self,
         secret: Option<&str>,
-        action: Action,
-        admit: impl FnOnce(&Pending) -> Result<(), Refusal>,
-    ) -> Result<Pending, Refusal> {
-        let gone = || Refusal::new(403, "The rendezvous address is not valid or has expired.");
+        action: RequestedAction,
+        admit: impl FnOnce(&Pending) -> Result<(), RelayRefusal>,
+    ) -> Result<Pending, RelayRefusal> {
+        let gone = || RelayRefusal::new(403, "The rendezvous address is not valid or has expired.");
         let mut state = self.state();
         let secret = secret.ok_or_else(gone)?;
         let pending = state.pending.get(secret).filter(|pending| pending.expires > Instant::now());
         let pending = pending.ok_or_else(gone)?;
         if pending.action != action {
-            return Err(Refusal::new(400, "The action does not belong to this address."));
+            return Err(RelayRefusal::new(400, "The action does not belong to this address."));
         }
         admit(pending)?;
         state.pending.remove(secret).ok_or_else(gone)
     }
 
-    /// Delivers a listener's `response`; false where nobody waits for it any more.
-    pub fn respond(&self, response: Response) -> bool {
+    /// Delivers a listener's `response` and its body; false where nobody waits for it any more.
+    pub fn respond(&self, response: Response, body: Vec<u8>) -> bool {
         let waiting = self.state().responses.remove(&response.request_id);
-        waiting.is_some_and(|waiting| waiting.send(response).is_ok())
-    }
-
-    /// Enters an established rendezvous until the guard is dropped.
-    pub fn enter_pipe(self: &Arc<Self>, path: &str) -> PipeSeat {
-        let (orders, endings) = mpsc::unbounded_channel();
-        let mut state = self.state();
-        let key = state.next_key;
-        state.next_key += 1;
-        state.totals.rendezvous += 1;
-        state.pipes.insert(key, (path.to_owned(), orders));
-        PipeSeat { namespace: Arc::clone(self), key, endings }
+        waiting.is_some_and(|waiting| waiting.send((response, body)).is_ok())
     }
 
     /// Ends everything that is established; whoever still waits is let go.
     pub fn end_all(&self) {
-        let ending = Ending::Close(1001, self.close_reason("The relay is shutting down."));
+        let ending = EndOrder::Close(1001, self.close_reason("The relay is shutting down."));
         let mut state = self.state();
         state.end_control(None, None, &ending);
         state.end_pipes(None, &ending);
@@ -350,11 +282,11 @@ impl Namespace {
     }
 
     /// A snapshot.
-    pub fn stats(&self) -> Stats {
+    pub fn stats(&self) -> RelayStats {
         let state = self.state();
         let paths: BTreeMap<_, _> =
             state.entities.values().map(|own| (own.path.clone(), own.listeners.len())).collect();
-        Stats {
+        RelayStats {
             listeners: paths.values().sum(),
             senders: state.pipes.len(),
             pending: state.pending.len(),
@@ -364,8 +296,24 @@ impl Namespace {
     }
 }
 
-fn no_endpoint() -> Refusal {
-    Refusal::new(404, "Endpoint does not exist.")
+impl NamespaceState {
+    fn control(&self, path: Option<&str>) -> impl Iterator<Item = &ChannelHandle> {
+        let wanted = path.map(|path| segments(path).join("/"));
+        let meant = move |key: &str| wanted.as_deref().is_none_or(|wanted| wanted == key);
+        self.entities.iter().filter(move |(key, _)| meant(key)).flat_map(|(_, own)| &own.listeners)
+    }
+
+    fn end_control(&self, path: Option<&str>, id: Option<&str>, ending: &EndOrder) -> usize {
+        let meant = self.control(path).filter(|own| id.is_none_or(|id| own.id.eq_ignore_ascii_case(id)));
+        meant.filter(|own| own.end(ending.clone())).count()
+    }
+
+    fn end_pipes(&self, path: Option<&str>, ending: &EndOrder) -> usize {
+        let wanted = path.map(segments);
+        let meant = |own: &str| wanted.as_ref().is_none_or(|wanted| *wanted == segments(own));
+        let pipes = self.pipes.values().filter(|(own, _)| meant(own));
+        pipes.filter(|(_, orders)| orders.send(ending.clone()).is_ok()).count()
+    }
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub struct EmulatorOptions {
     /// `host[:port]` written into rendezvous addresses; without it the name by which the listener came.
     pub public_host: Option<String>,
     /// Serves wss:// and https:// instead of ws:// and http://.
-    pub tls: Option<TlsOptions>,
+    pub tls: Option<EmulatorTls>,
     /// The hybrid connections that exist.
     pub hybrid_connections: Vec<HybridConnectionOptions>,
     /// The SAS rules, of the namespace or of one hybrid connection.
@@ -84,14 +84,14 @@ impl EmulatorOptions {
 
 /// The certificate to serve with.
 #[derive(Clone, Deserialize)]
-pub struct TlsOptions {
+pub struct EmulatorTls {
     /// The certificate chain, PEM.
     pub cert: String,
     /// Its private key, PEM.
     pub key: String,
 }
 
-impl fmt::Debug for TlsOptions {
+impl fmt::Debug for EmulatorTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsOptions").finish_non_exhaustive()
     }

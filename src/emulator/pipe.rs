@@ -13,17 +13,21 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::{Notify, watch};
 
 use super::fault::Signals;
-use super::frame::{self, Decoder, Sink, Violation};
-use super::namespace::{Ending, Namespace, PipeSeat};
-use super::stream::{self, Connection, Stream};
+use super::frames::{close_code, close_payload, put_frame};
+use super::namespace::Namespace;
+use super::namespace::channel::EndOrder;
+use super::namespace::seats::PipeSeat;
+use super::stream::{self, InboundConnection, InboundStream};
 
+use crate::frame::header::Header;
+use crate::frame::{self, FrameError, FramePiece, FrameReader, OpCode, Role};
 use crate::sync::unpoisoned;
 
 const CHUNK: usize = 64 * 1024;
 
 /// What both directions know about one leg.
 #[derive(Default)]
-struct Leg {
+struct PipeLeg {
     /// The latest ping that is to be answered.
     ping: Mutex<Option<Vec<u8>>>,
     pinged: Notify,
@@ -34,7 +38,7 @@ struct Leg {
     mid_frame: AtomicBool,
 }
 
-impl Leg {
+impl PipeLeg {
     fn take_ping(&self) -> Option<Vec<u8>> {
         unpoisoned(self.ping.lock()).take()
     }
@@ -44,7 +48,7 @@ impl Leg {
     }
 
     fn close_code(&self) -> u16 {
-        self.received_close().map_or(1006, |payload| frame::close_reason(&payload).0)
+        self.received_close().map_or(1006, |payload| close_code(&payload))
     }
 
     /// True while a frame of ours may be put in.
@@ -53,35 +57,8 @@ impl Leg {
     }
 }
 
-/// Collects what one read brought.
-struct Forward {
-    out: Vec<u8>,
-    ping: Option<Vec<u8>>,
-    close: Option<Vec<u8>>,
-}
-
-impl Sink for Forward {
-    fn begin(&mut self, first: u8, length: u64) {
-        frame::put_head(&mut self.out, first, length);
-    }
-
-    fn payload(&mut self, bytes: &[u8]) {
-        self.out.extend_from_slice(bytes);
-    }
-
-    fn end(&mut self) {}
-
-    fn control(&mut self, opcode: u8, payload: &[u8]) {
-        match opcode {
-            frame::PING => self.ping = Some(payload.to_vec()),
-            frame::CLOSE => self.close = Some(payload.to_vec()),
-            _ => {}
-        }
-    }
-}
-
 /// How a direction ended.
-enum End {
+enum DirectionEnd {
     /// The source sent a close frame, which was sent on.
     Closed,
     /// The source is gone.
@@ -89,27 +66,28 @@ enum End {
     /// The destination is gone.
     TargetLost,
     /// The source broke the rules.
-    Violation(Violation),
+    Violation(FrameError),
 }
 
-struct Direction<'a> {
-    source: &'a Leg,
-    target: &'a Leg,
+struct PipeDirection<'a> {
+    source: &'a PipeLeg,
+    target: &'a PipeLeg,
     /// The close code for the target where codes are not carried across.
     documented_code: u16,
     carry_close_codes: bool,
-    decoder: Decoder,
-    forward: Forward,
+    frames: FrameReader,
+    /// What is to be sent on.
+    out: Vec<u8>,
     signals: watch::Receiver<Signals>,
 }
 
-impl Direction<'_> {
+impl PipeDirection<'_> {
     async fn run(
         &mut self,
-        reader: &mut ReadHalf<Stream>,
-        writer: &mut WriteHalf<Stream>,
+        reader: &mut ReadHalf<InboundStream>,
+        writer: &mut WriteHalf<InboundStream>,
         early: Vec<u8>,
-    ) -> End {
+    ) -> DirectionEnd {
         let mut buffer = vec![0; CHUNK];
         if !early.is_empty() {
             let mut early = early;
@@ -118,21 +96,21 @@ impl Direction<'_> {
             }
         }
         loop {
-            if !self.decoder.in_payload()
+            if !self.frames.in_payload()
                 && let Some(payload) = self.target.take_ping()
             {
-                frame::put_frame(&mut self.forward.out, frame::PONG, &payload);
+                put_frame(&mut self.out, OpCode::Pong, &payload);
                 if self.write(writer).await.is_err() {
-                    return End::TargetLost;
+                    return DirectionEnd::TargetLost;
                 }
             }
             let read = tokio::select! {
                 read = reader.read(&mut buffer) => read,
-                () = self.target.pinged.notified(), if !self.decoder.in_payload() => continue,
+                () = self.target.pinged.notified(), if !self.frames.in_payload() => continue,
             };
             let Ok(count @ 1..) = read else {
                 let _ = self.signals.wait_for(|signals| !signals.silence.data).await;
-                return End::SourceLost;
+                return DirectionEnd::SourceLost;
             };
             let bytes = buffer.get_mut(..count).unwrap_or_default();
             if let Some(end) = self.pass(bytes, writer).await {
@@ -142,84 +120,100 @@ impl Direction<'_> {
     }
 
     /// Sends on what was read.
-    async fn pass(&mut self, bytes: &mut [u8], writer: &mut WriteHalf<Stream>) -> Option<End> {
+    async fn pass(
+        &mut self,
+        bytes: &mut [u8],
+        writer: &mut WriteHalf<InboundStream>,
+    ) -> Option<DirectionEnd> {
         let _ = self.signals.wait_for(|signals| !signals.silence.data).await;
-        let broken = self.decoder.feed(bytes, &mut self.forward).err();
-        if let Some(payload) = self.forward.ping.take()
+        let (mut rest, mut ping, mut close) = (bytes, None, None);
+        let broken = loop {
+            match self.frames.next(&mut rest) {
+                Ok(Some(FramePiece::Head(Header { opcode, fin, rsv1, len, .. }))) => {
+                    frame::encode_head(&mut self.out, opcode, fin, rsv1, None, len as usize);
+                }
+                Ok(Some(FramePiece::Payload(bytes))) => self.out.extend_from_slice(bytes),
+                Ok(Some(FramePiece::Control(OpCode::Ping, payload))) => ping = Some(payload),
+                Ok(Some(FramePiece::Control(OpCode::Close, payload))) => close = Some(payload),
+                Ok(Some(FramePiece::Control(..))) => {}
+                Ok(None) => break None,
+                Err(error) => break Some(error),
+            }
+        };
+        if let Some(payload) = ping
             && !self.signals.borrow().swallow_pongs
         {
             *unpoisoned(self.source.ping.lock()) = Some(payload);
             self.source.pinged.notify_one();
         }
-        let close = self.forward.close.take();
         if let Some(payload) = &close {
             let sent_on = match self.target.received_close() {
                 // An answer: the first to close hears its own code back unless the answer's is carried.
                 Some(own) if !self.carry_close_codes => own,
-                None if !self.carry_close_codes => frame::close_payload(self.documented_code, ""),
+                None if !self.carry_close_codes => close_payload(self.documented_code, ""),
                 _ => payload.clone(),
             };
-            frame::put_frame(&mut self.forward.out, frame::CLOSE, &sent_on);
+            put_frame(&mut self.out, OpCode::Close, &sent_on);
             let mut received = unpoisoned(self.source.received_close.lock());
             *received = Some(payload.clone());
         }
         if self.write(writer).await.is_err() {
-            return Some(End::TargetLost);
+            return Some(DirectionEnd::TargetLost);
         }
         if close.is_some() {
             self.target.sent_close.store(true, Ordering::Relaxed);
-            return Some(End::Closed);
+            return Some(DirectionEnd::Closed);
         }
-        broken.map(End::Violation)
+        broken.map(DirectionEnd::Violation)
     }
 
-    async fn write(&mut self, writer: &mut WriteHalf<Stream>) -> std::io::Result<()> {
+    async fn write(&mut self, writer: &mut WriteHalf<InboundStream>) -> std::io::Result<()> {
         let _ = self.signals.wait_for(|signals| !signals.silence.data).await;
         // Whoever drops this future halfway finds the leg marked as unusable.
         self.target.mid_frame.store(true, Ordering::Relaxed);
-        writer.write_all(&self.forward.out).await?;
+        writer.write_all(&self.out).await?;
         writer.flush().await?;
-        self.target.mid_frame.store(self.decoder.in_payload(), Ordering::Relaxed);
-        self.forward.out.clear();
+        self.target.mid_frame.store(self.frames.in_payload(), Ordering::Relaxed);
+        self.out.clear();
         Ok(())
     }
 }
 
 /// Which leg.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
+enum PipeSide {
     Sender,
     Listener,
 }
 
 /// Why the pipe ended as a whole.
-enum Outcome {
+enum PipeOutcome {
     /// The closing handshake is complete, or its time is over.
     Closed,
     /// One leg is gone.
-    Lost(Side),
+    Lost(PipeSide),
     /// One leg broke the rules.
-    Violation(Side, Violation),
+    Violation(PipeSide, FrameError),
     /// The relay was told to.
-    Ordered(Ending),
+    Ordered(EndOrder),
 }
 
 /// Pipes until the end; gives the close codes that the sender and the listener sent, 1006 for none.
 pub async fn run(
     namespace: &Arc<Namespace>,
-    sender: Connection,
-    listener: Connection,
+    sender: InboundConnection,
+    listener: InboundConnection,
     extended: bool,
     mut seat: PipeSeat,
 ) -> (u16, u16) {
-    let (sender_leg, listener_leg) = (Leg::default(), Leg::default());
-    let direction = |source, target, documented_code| Direction {
+    let (sender_leg, listener_leg) = (PipeLeg::default(), PipeLeg::default());
+    let direction = |source, target, documented_code| PipeDirection {
         source,
         target,
         documented_code,
         carry_close_codes: namespace.options.carry_close_codes,
-        decoder: Decoder::new(extended),
-        forward: Forward { out: Vec::with_capacity(CHUNK + 64), ping: None, close: None },
+        frames: FrameReader::new(Role::Server, extended),
+        out: Vec::with_capacity(CHUNK + 64),
         signals: namespace.signals.subscribe(),
     };
     let mut up = direction(&sender_leg, &listener_leg, 1001);
@@ -232,109 +226,108 @@ pub async fn run(
         let down = down.run(&mut listener_reader, &mut sender_writer, listener.early);
         tokio::pin!(up, down);
         let (source, end) = tokio::select! {
-            end = &mut up => (Side::Sender, Ok(end)),
-            end = &mut down => (Side::Listener, Ok(end)),
-            ending = seat.endings.recv() => (Side::Sender, Err(ending)),
+            end = &mut up => (PipeSide::Sender, Ok(end)),
+            end = &mut down => (PipeSide::Listener, Ok(end)),
+            ending = seat.endings.recv() => (PipeSide::Sender, Err(ending)),
         };
         match end {
-            Ok(End::Closed) => {
+            Ok(DirectionEnd::Closed) => {
                 // The other side may still finish what it is sending before it answers.
                 let answer = async {
                     match source {
-                        Side::Sender => down.await,
-                        Side::Listener => up.await,
+                        PipeSide::Sender => down.await,
+                        PipeSide::Listener => up.await,
                     }
                 };
                 tokio::select! {
                     end = answer => match (source, end) {
-                        (_, End::Closed) => Outcome::Closed,
-                        (first, End::Violation(violation)) => Outcome::Violation(first.other(), violation),
-                        (first, End::SourceLost) => Outcome::Lost(first.other()),
-                        (first, End::TargetLost) => Outcome::Lost(first),
+                        (_, DirectionEnd::Closed) => PipeOutcome::Closed,
+                        (first, DirectionEnd::Violation(violation)) => PipeOutcome::Violation(first.other(), violation),
+                        (first, DirectionEnd::SourceLost) => PipeOutcome::Lost(first.other()),
+                        (first, DirectionEnd::TargetLost) => PipeOutcome::Lost(first),
                     },
-                    () = tokio::time::sleep(namespace.options.close_time()) => Outcome::Closed,
-                    Some(ending) = seat.endings.recv() => Outcome::Ordered(ending),
+                    () = tokio::time::sleep(namespace.options.close_time()) => PipeOutcome::Closed,
+                    Some(ending) = seat.endings.recv() => PipeOutcome::Ordered(ending),
                 }
             }
-            Ok(End::SourceLost) => Outcome::Lost(source),
-            Ok(End::TargetLost) => Outcome::Lost(source.other()),
-            Ok(End::Violation(violation)) => Outcome::Violation(source, violation),
-            Err(Some(ending)) => Outcome::Ordered(ending),
-            Err(None) => Outcome::Lost(Side::Sender),
+            Ok(DirectionEnd::SourceLost) => PipeOutcome::Lost(source),
+            Ok(DirectionEnd::TargetLost) => PipeOutcome::Lost(source.other()),
+            Ok(DirectionEnd::Violation(violation)) => PipeOutcome::Violation(source, violation),
+            Err(Some(ending)) => PipeOutcome::Ordered(ending),
+            Err(None) => PipeOutcome::Lost(PipeSide::Sender),
         }
     };
 
     drop(seat);
     let codes = (sender_leg.close_code(), listener_leg.close_code());
-    let sender = Half { leg: &sender_leg, reader: sender_reader, writer: sender_writer };
-    let listener = Half { leg: &listener_leg, reader: listener_reader, writer: listener_writer };
+    let sender = PipeHalf { leg: &sender_leg, reader: sender_reader, writer: sender_writer };
+    let listener = PipeHalf { leg: &listener_leg, reader: listener_reader, writer: listener_writer };
     match outcome {
-        Outcome::Closed => {
-            // Whoever sent a close frame and got no answer gets his own code back.
+        PipeOutcome::Closed => {
+            // A leg that closed and got no answer in time gets its own code back.
             let (to_sender, to_listener) = (sender_leg.received_close(), listener_leg.received_close());
             tokio::join!(sender.finish(to_sender), listener.finish(to_listener));
         }
-        // A loss is never dressed as an answer: what was on its way is lost too.
-        Outcome::Lost(Side::Sender) => {
-            let to_listener = Some(frame::close_payload(1001, "The sender is gone."));
+        // The listener is told that its sender is gone; a sender sees its connection end without a close frame.
+        PipeOutcome::Lost(PipeSide::Sender) => {
+            let to_listener = Some(close_payload(1001, "The sender is gone."));
             tokio::join!(sender.finish(None), listener.finish(to_listener));
         }
-        Outcome::Lost(Side::Listener) => {
+        PipeOutcome::Lost(PipeSide::Listener) => {
             tokio::join!(listener.finish(None), sender.finish(None));
         }
-        Outcome::Violation(side, violation) => {
-            let broken = Some(frame::close_payload(1002, violation));
-            let other = Some(frame::close_payload(1001, "The peer broke the protocol."));
+        PipeOutcome::Violation(side, violation) => {
+            let broken = Some(close_payload(1002, &violation.message));
+            let other = Some(close_payload(1001, "The peer broke the protocol."));
             let (to_sender, to_listener) =
-                if side == Side::Sender { (broken, other) } else { (other, broken) };
+                if side == PipeSide::Sender { (broken, other) } else { (other, broken) };
             tokio::join!(sender.finish(to_sender), listener.finish(to_listener));
         }
-        Outcome::Ordered(Ending::Close(code, text)) => {
-            let payload = Some(frame::close_payload(code, &text));
+        PipeOutcome::Ordered(EndOrder::Close(code, text)) => {
+            let payload = Some(close_payload(code, &text));
             tokio::join!(sender.finish(payload.clone()), listener.finish(payload));
         }
-        Outcome::Ordered(Ending::Cut { mid_frame, reset }) => {
+        PipeOutcome::Ordered(EndOrder::Cut { mid_frame, reset }) => {
             tokio::join!(sender.cut(mid_frame, reset), listener.cut(mid_frame, reset));
         }
     }
     codes
 }
 
-impl Side {
+impl PipeSide {
     fn other(self) -> Self {
         match self {
-            Side::Sender => Side::Listener,
-            Side::Listener => Side::Sender,
+            PipeSide::Sender => PipeSide::Listener,
+            PipeSide::Listener => PipeSide::Sender,
         }
     }
 }
 
-struct Half<'a> {
-    leg: &'a Leg,
-    reader: ReadHalf<Stream>,
-    writer: WriteHalf<Stream>,
+struct PipeHalf<'a> {
+    leg: &'a PipeLeg,
+    reader: ReadHalf<InboundStream>,
+    writer: WriteHalf<InboundStream>,
 }
 
-impl Half<'_> {
+impl PipeHalf<'_> {
     /// Says goodbye where that is still possible, leaves time for an answer, and ends the connection.
     async fn finish(mut self, close: Option<Vec<u8>>) {
         if let Some(payload) = close.filter(|_| self.leg.open()) {
             let mut out = Vec::new();
-            frame::put_frame(&mut out, frame::CLOSE, &payload);
+            put_frame(&mut out, OpCode::Close, &payload);
             let goodbye = async {
                 self.writer.write_all(&out).await?;
                 self.writer.flush().await?;
                 if self.leg.received_close().is_none() {
                     let mut sink = vec![0; 4096];
-                    let mut decoder = Decoder::new(true);
-                    let mut heard = Forward { out: Vec::new(), ping: None, close: None };
-                    while !decoder.closed() {
+                    let mut frames = FrameReader::new(Role::Server, true);
+                    while !frames.is_finished() {
                         let count = self.reader.read(&mut sink).await?;
-                        let bytes = sink.get_mut(..count).unwrap_or_default();
-                        if count == 0 || decoder.feed(bytes, &mut heard).is_err() {
+                        let mut bytes = sink.get_mut(..count).unwrap_or_default();
+                        if count == 0 {
                             break;
                         }
-                        heard.out.clear();
+                        while let Ok(Some(_)) = frames.next(&mut bytes) {}
                     }
                 }
                 std::io::Result::Ok(())
@@ -348,7 +341,7 @@ impl Half<'_> {
     async fn cut(mut self, mid_frame: bool, reset: bool) {
         if mid_frame && self.leg.open() {
             let mut out = Vec::new();
-            frame::put_head(&mut out, frame::FIN | frame::BINARY, 1000);
+            frame::encode_head(&mut out, OpCode::Binary, true, false, None, 1000);
             out.extend_from_slice(&[0; 10]);
             let write = async {
                 self.writer.write_all(&out).await?;

@@ -13,20 +13,20 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::admission::TOKEN_HEADER;
-use super::event::Event;
-use super::fault::Action;
+use super::event::RelayEvent;
+use super::fault::RequestedAction;
 use super::http::{self, RequestBody};
-use super::namespace::{Listener, Message, Namespace, Pending, Verdict};
-use super::protocol::{self, Headers, RequestDetails, Response};
-use super::refusal::Refusal;
+use super::namespace::channel::{ChannelHandle, ChannelMessage};
+use super::namespace::offers::{eligible, rendezvous_address};
+use super::namespace::{Namespace, Pending, RendezvousVerdict};
+use super::refusal::RelayRefusal;
 use super::request_leg::RequestLeg;
-use super::sender::{eligible, rendezvous_address};
-use super::server::refuse;
-use super::stream::Connection;
-use super::target::Target;
-use crate::http::headers::{has_member, merged};
+use super::stream::InboundConnection;
+use crate::http::headers::{HeaderList, has_member, merged};
 use crate::http::write::put_chunk;
 use crate::http::{BodyLength, HttpRequestHead};
+use crate::protocol::control::{self, Request, RequestHead, Response, parse_listener_message};
+use crate::protocol::target::RequestTarget;
 
 /// What fits on the control channel.
 const MAX_INLINE: usize = 64 * 1024;
@@ -43,13 +43,13 @@ const HOP_BY_HOP: [&str; 9] = [
     "Close",
 ];
 
-struct Request<'a> {
+struct HttpExchange<'a> {
     namespace: &'a Arc<Namespace>,
     head: &'a HttpRequestHead,
-    target: &'a Target,
+    target: &'a RequestTarget<'a>,
     path: String,
     id: String,
-    headers: Headers,
+    headers: HeaderList,
     body: RequestBody,
     /// The body, where it is small enough to have been read in advance.
     inline: Option<Vec<u8>>,
@@ -59,22 +59,22 @@ struct Request<'a> {
 /// Runs an admitted request to its end.
 pub async fn run(
     namespace: &Arc<Namespace>,
-    mut connection: Connection,
+    mut connection: InboundConnection,
     head: &HttpRequestHead,
-    target: &Target,
+    target: &RequestTarget<'_>,
     path: String,
     consumed: bool,
 ) {
     namespace.count(|totals| &mut totals.requests);
     let id = namespace.tracking_id();
     let method = head.method.clone();
-    namespace.emit(&Event::Request { path: path.clone(), id: id.clone(), method });
+    namespace.emit(&RelayEvent::Request { path: path.clone(), id: id.clone(), method });
 
     let length = match BodyLength::of_request(head) {
         Ok(length) => length,
         Err(_) => {
-            let refusal = Refusal::new(400, "The length of the body is not valid.");
-            return refuse(namespace, connection, &target.path, &refusal).await;
+            let refusal = RelayRefusal::new(400, "The length of the body is not valid.");
+            return namespace.refuse(connection, target.path, &refusal).await;
         }
     };
     let mut left_out = HOP_BY_HOP.to_vec();
@@ -85,11 +85,11 @@ pub async fn run(
     let mut headers = merged(&head.headers, &left_out);
     add_via(&mut headers, &connection.authority);
     let time = Duration::from_millis(namespace.options.response_timeout);
-    let (body, headers) = (RequestBody::new(length), Headers(headers));
-    let mut request = Request { namespace, head, target, path, id, headers, body, inline: None, time };
-    if let Err(refusal) = request.exchange(&mut connection, length).await {
+    let body = RequestBody::new(length);
+    let mut exchange = HttpExchange { namespace, head, target, path, id, headers, body, inline: None, time };
+    if let Err(refusal) = exchange.run(&mut connection, length).await {
         match refusal {
-            Some(refusal) => return refuse(namespace, connection, &target.path, &refusal).await,
+            Some(refusal) => return namespace.refuse(connection, target.path, &refusal).await,
             // The head of a response is already out: only the end of the connection can tell of the failure.
             None => return,
         }
@@ -97,15 +97,19 @@ pub async fn run(
     connection.finish().await;
 }
 
-impl Request<'_> {
+impl HttpExchange<'_> {
     /// Offers the request and sends the response to `sender`.
-    async fn exchange(&mut self, sender: &mut Connection, length: BodyLength) -> Result<(), Option<Refusal>> {
+    async fn run(
+        &mut self,
+        sender: &mut InboundConnection,
+        length: BodyLength,
+    ) -> Result<(), Option<RelayRefusal>> {
         // Without a listener there is no point in reading a body.
         self.namespace.listeners(&self.path, eligible(self.head)).map_err(Some)?;
         if length != BodyLength::None && has_member(&self.head.headers, "expect", "100-continue") {
             let _ = sender.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await;
         }
-        let head_size: usize = self.headers.0.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let head_size: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
         self.inline = match length {
             BodyLength::None if head_size <= MAX_INLINE => Some(Vec::new()),
             BodyLength::Known(size) if size.saturating_add(head_size as u64) <= MAX_INLINE as u64 => {
@@ -116,21 +120,21 @@ impl Request<'_> {
 
         let (verdict, met) = oneshot::channel();
         let mut waiting = self.namespace.open_rendezvous(Pending {
-            action: Action::Request,
+            action: RequestedAction::Request,
             protocols: Vec::new(),
             expires: Instant::now() + self.time,
             verdict,
         });
         let response = waiting.expect_response(&self.id);
-        let late = || Some(Refusal::new(504, "The listener did not respond in time."));
-        let away = || Some(Refusal::new(502, "The listener did not respond."));
-        let offer = |own: &Listener| {
+        let late = || Some(RelayRefusal::new(504, "The listener did not respond in time."));
+        let away = || Some(RelayRefusal::new(502, "The listener did not respond."));
+        let offer = |own: &ChannelHandle| {
             let address =
                 rendezvous_address(self.namespace, own, self.target, "request", &self.id, &waiting.secret);
             match &self.inline {
-                None => Message::Text(protocol::request(&address, &self.id, None)),
-                Some(body) if body.is_empty() => Message::Text(self.describe(&address, sender)),
-                Some(body) => Message::WithBody(self.describe(&address, sender), body.clone()),
+                None => ChannelMessage::Text(self.offer_of(address, None)),
+                Some(body) if body.is_empty() => ChannelMessage::Text(self.describe(address, sender)),
+                Some(body) => ChannelMessage::WithBody(self.describe(address, sender), body.clone()),
             }
         };
         let offered = timeout(self.time, self.namespace.offer(&self.path, eligible(self.head), offer)).await;
@@ -139,42 +143,45 @@ impl Request<'_> {
         }
         let answered = async {
             tokio::select! {
-                Ok(response) = response => Ok(Answer::Here(response)),
-                Ok(verdict) = met => Ok(Answer::There(verdict)),
+                Ok(response) = response => Ok(ResponseWay::Here(response)),
+                Ok(verdict) = met => Ok(ResponseWay::There(verdict)),
                 else => Err(away()),
             }
         };
         match timeout(self.time, answered).await.map_err(|_| late())?? {
-            Answer::Here(response) => {
+            ResponseWay::Here((response, body)) => {
                 let headers = self.response_headers(&response, &sender.authority);
-                let bodiless = self.head.method == "HEAD" || matches!(response.status, 204 | 304);
-                let body: &[u8] = if bodiless { &[] } else { &response.body };
                 let (status, text) = check_status(&response)?;
+                let body: &[u8] = if self.is_bodiless(status) { &[] } else { &body };
                 http::respond(&mut sender.stream, status, text, &headers, body).await.map_err(|_| None)
             }
-            Answer::There(Verdict::Accepted { connection, upgrade }) => {
+            ResponseWay::There(RendezvousVerdict::Accepted { connection, upgrade }) => {
                 let mut leg = RequestLeg::open(*connection, &upgrade).await.map_err(|_| away())?;
                 let result = self.over_leg(sender, &mut leg).await;
                 leg.close(if result.is_ok() { 1000 } else { 1001 }).await;
                 result
             }
-            Answer::There(Verdict::Rejected(refusal)) => Err(Some(refusal)),
+            ResponseWay::There(RendezvousVerdict::Rejected(refusal)) => Err(Some(refusal)),
         }
     }
 
-    fn describe(&self, address: &str, sender: &Connection) -> String {
-        let request_target = self.target.logical();
-        let details = RequestDetails {
-            request_target: &request_target,
-            method: &self.head.method,
-            request_headers: &self.headers,
+    /// The long form of the `request`, which says all but the body.
+    fn describe(&self, address: String, sender: &InboundConnection) -> String {
+        let head = RequestHead {
+            method: self.head.method.clone(),
+            target: self.target.logical(),
+            headers: self.headers.clone(),
+            remote_endpoint: Some((sender.peer.ip().to_string(), sender.peer.port())),
             body: self.inline.as_ref().is_none_or(|body| !body.is_empty()),
-            remote_endpoint: sender.peer,
         };
-        protocol::request(address, &self.id, Some(details))
+        self.offer_of(address, Some(head))
     }
 
-    async fn read_body(&mut self, sender: &mut Connection) -> Option<Vec<u8>> {
+    fn offer_of(&self, address: String, head: Option<RequestHead>) -> String {
+        control::request(Request { id: self.id.clone(), address: Some(address), head })
+    }
+
+    async fn read_body(&mut self, sender: &mut InboundConnection) -> Option<Vec<u8>> {
         let mut all = Vec::new();
         loop {
             let next = self.body.next(&mut sender.stream, &mut sender.early);
@@ -188,13 +195,13 @@ impl Request<'_> {
     /// Sends the request, unless the listener has it, and relays the response.
     async fn over_leg(
         &mut self,
-        sender: &mut Connection,
+        sender: &mut InboundConnection,
         leg: &mut RequestLeg,
-    ) -> Result<(), Option<Refusal>> {
-        let gone = |_| Some(Refusal::new(502, "The listener closed the rendezvous."));
-        let late = |_| Some(Refusal::new(504, "The listener did not respond in time."));
+    ) -> Result<(), Option<RelayRefusal>> {
+        let gone = |_| Some(RelayRefusal::new(502, "The listener closed the rendezvous."));
+        let late = |_| Some(RelayRefusal::new(504, "The listener did not respond in time."));
         if self.inline.is_none() {
-            let text = self.describe("", sender);
+            let text = self.describe(String::new(), sender);
             leg.send_text(&text).await.map_err(gone)?;
             let mut first = true;
             loop {
@@ -208,13 +215,12 @@ impl Request<'_> {
             }
         }
         let text = timeout(self.time, leg.next_text()).await.map_err(late)?.map_err(gone)?;
-        let protocol::FromListener::Response(response) = protocol::parse(&text) else {
-            return Err(Some(Refusal::new(502, "The response of the listener is not valid.")));
+        let Some(response) = parse_listener_message(&text).and_then(|message| message.response) else {
+            return Err(Some(RelayRefusal::new(502, "The response of the listener is not valid.")));
         };
         let (status, text) = check_status(&response)?;
         let headers = self.response_headers(&response, &sender.authority);
-        let bodiless = self.head.method == "HEAD" || matches!(status, 204 | 304);
-        if !response.has_body || bodiless {
+        if !response.body || self.is_bodiless(status) {
             return http::respond(&mut sender.stream, status, text, &headers, b"").await.map_err(|_| None);
         }
         // Without chunks, for HTTP/1.0, the end of the connection is the end of the body.
@@ -239,27 +245,31 @@ impl Request<'_> {
         }
     }
 
-    fn response_headers(&self, response: &Response, authority: &str) -> Vec<(String, String)> {
+    fn is_bodiless(&self, status: u16) -> bool {
+        self.head.method == "HEAD" || matches!(status, 204 | 304)
+    }
+
+    fn response_headers(&self, response: &Response, authority: &str) -> HeaderList {
         let ends_here = |name: &str| HOP_BY_HOP.iter().any(|own| own.eq_ignore_ascii_case(name));
         let mut headers: Vec<_> =
-            response.headers.iter().filter(|(name, _)| !ends_here(name)).cloned().collect();
+            response.response_headers.iter().filter(|(name, _)| !ends_here(name)).cloned().collect();
         add_via(&mut headers, authority);
         headers
     }
 }
 
-enum Answer {
+enum ResponseWay {
     /// On the control channel.
-    Here(Response),
+    Here((Response, Vec<u8>)),
     /// On a rendezvous.
-    There(Verdict),
+    There(RendezvousVerdict),
 }
 
-fn check_status(response: &Response) -> Result<(u16, &str), Option<Refusal>> {
-    if response.status < 200 {
-        return Err(Some(Refusal::new(502, "The status of the listener's response is not valid.")));
+fn check_status(response: &Response) -> Result<(u16, &str), Option<RelayRefusal>> {
+    if response.status_code < 200 {
+        return Err(Some(RelayRefusal::new(502, "The status of the listener's response is not valid.")));
     }
-    Ok((response.status, &response.description))
+    Ok((response.status_code, &response.status_description))
 }
 
 fn add_via(headers: &mut Vec<(String, String)>, authority: &str) {

@@ -2,74 +2,39 @@
 
 #![forbid(unsafe_code)]
 
-use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::frame::{self, Decoder, Sink};
+use super::frames::{close_payload, put_frame};
 use super::http::Upgrade;
-use super::stream::Connection;
+use super::stream::InboundConnection;
+use crate::frame::{self, FramePiece, FrameReader, OpCode, Role};
 
 const MAX_TEXT: usize = 256 * 1024;
 
-enum Piece {
+/// How much is read at a time.
+const READ: usize = 16 * 1024;
+
+enum LegPart {
     Text(Vec<u8>),
     Binary(Vec<u8>),
     BinaryEnd,
-    Ping(Vec<u8>),
     Close,
-}
-
-#[derive(Default)]
-struct Pieces {
-    text: bool,
-    last: bool,
-    collected: Vec<u8>,
-    ready: VecDeque<Piece>,
-    too_long: bool,
-}
-
-impl Sink for Pieces {
-    fn begin(&mut self, first: u8, _length: u64) {
-        if first & 0x0f != frame::CONTINUATION {
-            self.text = first & 0x0f == frame::TEXT;
-        }
-        self.last = first & frame::FIN != 0;
-    }
-
-    fn payload(&mut self, bytes: &[u8]) {
-        if !self.text {
-            self.ready.push_back(Piece::Binary(bytes.to_vec()));
-        } else if self.collected.len() + bytes.len() > MAX_TEXT {
-            self.too_long = true;
-        } else {
-            self.collected.extend_from_slice(bytes);
-        }
-    }
-
-    fn end(&mut self) {
-        if self.last {
-            let text = std::mem::take(&mut self.collected);
-            self.ready.push_back(if self.text { Piece::Text(text) } else { Piece::BinaryEnd });
-        }
-    }
-
-    fn control(&mut self, opcode: u8, payload: &[u8]) {
-        match opcode {
-            frame::PING => self.ready.push_back(Piece::Ping(payload.to_vec())),
-            frame::CLOSE => self.ready.push_back(Piece::Close),
-            _ => {}
-        }
-    }
 }
 
 /// An open rendezvous.
 pub struct RequestLeg {
-    connection: Connection,
-    decoder: Decoder,
-    pieces: Pieces,
+    connection: InboundConnection,
+    /// `connection.early` has what was read last; this much of it is used up.
+    used: usize,
+    frames: FrameReader,
+    /// The message at hand: its kind, its text so far, whether its last frame has begun, and has ended.
+    is_text: bool,
+    text: Vec<u8>,
+    last: bool,
+    ended: bool,
 }
 
 impl RequestLeg {
@@ -77,9 +42,11 @@ impl RequestLeg {
     ///
     /// # Errors
     /// The listener is gone.
-    pub async fn open(mut connection: Connection, upgrade: &Upgrade) -> io::Result<Self> {
+    pub async fn open(mut connection: InboundConnection, upgrade: &Upgrade) -> io::Result<Self> {
         upgrade.accept(&mut connection.stream, None, None).await?;
-        Ok(Self { connection, decoder: Decoder::new(false), pieces: Pieces::default() })
+        let frames = FrameReader::new(Role::Server, false);
+        let text = Vec::new();
+        Ok(Self { connection, used: 0, frames, is_text: false, text, last: false, ended: false })
     }
 
     /// Sends a text message.
@@ -88,21 +55,18 @@ impl RequestLeg {
     /// The listener is gone.
     pub async fn send_text(&mut self, text: &str) -> io::Result<()> {
         let mut out = Vec::new();
-        frame::put_frame(&mut out, frame::TEXT, text.as_bytes());
+        put_frame(&mut out, OpCode::Text, text.as_bytes());
         self.write(&out).await
     }
 
-    /// Sends the next fragment of a binary message; nothing ends it.
+    /// Sends the next fragment of a binary message; `None` ends it.
     ///
     /// # Errors
     /// The listener is gone.
     pub async fn send_piece(&mut self, first: bool, piece: Option<&[u8]>) -> io::Result<()> {
-        let opcode = if first { frame::BINARY } else { frame::CONTINUATION };
-        let last = if piece.is_none() { frame::FIN } else { 0 };
-        let payload = piece.unwrap_or_default();
-        let mut out = Vec::with_capacity(payload.len() + 10);
-        frame::put_head(&mut out, opcode | last, payload.len() as u64);
-        out.extend_from_slice(payload);
+        let opcode = if first { OpCode::Binary } else { OpCode::Continuation };
+        let mut out = Vec::new();
+        frame::encode(&mut out, opcode, piece.is_none(), false, None, piece.unwrap_or_default());
         self.write(&out).await
     }
 
@@ -112,7 +76,7 @@ impl RequestLeg {
     /// The listener is gone, or sends something else.
     pub async fn next_text(&mut self) -> io::Result<Vec<u8>> {
         match self.next().await? {
-            Piece::Text(text) => Ok(text),
+            LegPart::Text(text) => Ok(text),
             _ => Err(io::ErrorKind::InvalidData.into()),
         }
     }
@@ -123,8 +87,8 @@ impl RequestLeg {
     /// The listener is gone, or sends something else.
     pub async fn next_piece(&mut self) -> io::Result<Option<Vec<u8>>> {
         match self.next().await? {
-            Piece::Binary(bytes) => Ok(Some(bytes)),
-            Piece::BinaryEnd => Ok(None),
+            LegPart::Binary(bytes) => Ok(Some(bytes)),
+            LegPart::BinaryEnd => Ok(None),
             _ => Err(io::ErrorKind::InvalidData.into()),
         }
     }
@@ -132,10 +96,10 @@ impl RequestLeg {
     /// Closes with `code`.
     pub async fn close(mut self, code: u16) {
         let mut out = Vec::new();
-        frame::put_frame(&mut out, frame::CLOSE, &frame::close_payload(code, ""));
+        put_frame(&mut out, OpCode::Close, &close_payload(code, ""));
         let goodbye = async {
             self.write(&out).await?;
-            while !matches!(self.next().await?, Piece::Close) {}
+            while !matches!(self.next().await?, LegPart::Close) {}
             io::Result::Ok(())
         };
         let _ = tokio::time::timeout(Duration::from_secs(1), goodbye).await;
@@ -147,30 +111,47 @@ impl RequestLeg {
         self.connection.stream.flush().await
     }
 
-    async fn next(&mut self) -> io::Result<Piece> {
-        let mut buffer = vec![0; 16 * 1024];
+    async fn next(&mut self) -> io::Result<LegPart> {
         loop {
-            match self.pieces.ready.pop_front() {
-                Some(Piece::Ping(payload)) => {
+            if std::mem::take(&mut self.ended) {
+                let text = std::mem::take(&mut self.text);
+                return Ok(if self.is_text { LegPart::Text(text) } else { LegPart::BinaryEnd });
+            }
+            let mut unread = self.connection.early.get_mut(self.used..).unwrap_or_default();
+            let before = unread.len();
+            let piece = self.frames.next(&mut unread).map_err(|_| io::ErrorKind::InvalidData)?;
+            self.used += before - unread.len();
+            match piece {
+                Some(FramePiece::Head(header)) => {
+                    if header.opcode != OpCode::Continuation {
+                        self.is_text = header.opcode == OpCode::Text;
+                    }
+                    self.last = header.fin;
+                    self.ended = self.last && !self.frames.in_payload();
+                }
+                Some(FramePiece::Payload(bytes)) => {
+                    self.ended = self.last && !self.frames.in_payload();
+                    if !self.is_text {
+                        return Ok(LegPart::Binary(bytes.to_vec()));
+                    }
+                    if self.text.len() + bytes.len() > MAX_TEXT {
+                        return Err(io::ErrorKind::InvalidData.into());
+                    }
+                    self.text.extend_from_slice(bytes);
+                }
+                Some(FramePiece::Control(OpCode::Ping, payload)) => {
                     let mut out = Vec::new();
-                    frame::put_frame(&mut out, frame::PONG, &payload);
+                    put_frame(&mut out, OpCode::Pong, &payload);
                     self.write(&out).await?;
                 }
-                Some(piece) => return Ok(piece),
+                Some(FramePiece::Control(OpCode::Close, _)) => return Ok(LegPart::Close),
+                Some(FramePiece::Control(..)) => {}
                 None => {
-                    let mut early = std::mem::take(&mut self.connection.early);
-                    let bytes = if early.is_empty() {
-                        let count = self.connection.stream.read(&mut buffer).await?;
-                        if count == 0 {
-                            return Err(io::ErrorKind::UnexpectedEof.into());
-                        }
-                        buffer.get_mut(..count).unwrap_or_default()
-                    } else {
-                        early.as_mut_slice()
-                    };
-                    let fed = self.decoder.feed(bytes, &mut self.pieces);
-                    if self.pieces.too_long || fed.is_err() {
-                        return Err(io::ErrorKind::InvalidData.into());
+                    self.connection.early.clear();
+                    self.used = 0;
+                    self.connection.early.reserve(READ);
+                    if self.connection.stream.read_buf(&mut self.connection.early).await? == 0 {
+                        return Err(io::ErrorKind::UnexpectedEof.into());
                     }
                 }
             }

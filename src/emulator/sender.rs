@@ -10,75 +10,44 @@ use tokio::io::AsyncReadExt;
 use tokio::sync::oneshot;
 
 use super::admission::TOKEN_HEADER;
-use super::event::Event;
-use super::fault::{Action, Hold};
+use super::event::RelayEvent;
+use super::fault::{Hold, RequestedAction};
 use super::http::Upgrade;
-use super::namespace::{Listener, Message, Namespace, Pending, Verdict};
+use super::namespace::channel::{ChannelHandle, ChannelMessage};
+use super::namespace::offers::{eligible, rendezvous_address};
+use super::namespace::{Namespace, Pending, RendezvousVerdict};
 use super::pipe;
-use super::protocol::{self, Headers};
-use super::refusal::Refusal;
-use super::server::refuse;
-use super::stream::Connection;
-use super::target::Target;
-use super::{auth, refusal};
+use super::refusal::RelayRefusal;
+use super::stream::InboundConnection;
 use crate::http::HttpRequestHead;
-use crate::http::headers::{members, merged, values};
+use crate::http::headers::merged;
+use crate::protocol::control::{self, Accept};
+use crate::protocol::target::RequestTarget;
 
 /// What a sender may say before its handshake is answered.
 const MAX_EARLY: usize = 64 * 1024;
 
-/// The address at which `listener` meets whoever waits behind `secret`.
-pub fn rendezvous_address(
-    namespace: &Namespace,
-    listener: &Listener,
-    target: &Target,
-    action: &str,
-    id: &str,
-    secret: &str,
-) -> String {
-    let scheme = if namespace.options.tls.is_some() { "wss" } else { "ws" };
-    let host = namespace.options.public_host.as_deref().unwrap_or(&listener.authority);
-    let query = target.query.as_deref().map(|query| format!("{query}&")).unwrap_or_default();
-    format!(
-        "{scheme}://{host}/$hc{}?{query}sb-hc-action={action}&sb-hc-id={}&sb-hc-rendezvous={secret}",
-        target.path,
-        auth::encode_component(id)
-    )
-}
-
-/// Tells whether a listener may be chosen, by the headers in which a sender names some.
-pub fn eligible(head: &HttpRequestHead) -> impl Fn(&str) -> bool {
-    let named = |name| members(&head.headers, name).map(str::to_owned).collect::<Vec<_>>();
-    let restricted = values(&head.headers, "Microsoft-Relay-AllowedListeners").next().is_some();
-    let allowed = restricted.then(|| named("Microsoft-Relay-AllowedListeners"));
-    let disallowed = named("Microsoft-Relay-DisallowedListeners");
-    move |id| {
-        let is_it = |other: &String| other.eq_ignore_ascii_case(id);
-        allowed.as_ref().is_none_or(|list| list.iter().any(is_it)) && !disallowed.iter().any(is_it)
-    }
-}
-
 /// Runs an admitted sender to its end.
 pub async fn run(
     namespace: &Arc<Namespace>,
-    mut connection: Connection,
+    mut connection: InboundConnection,
     head: &HttpRequestHead,
-    target: &Target,
+    target: &RequestTarget<'_>,
     path: String,
     upgrade: Upgrade,
 ) {
     namespace.count(|totals| &mut totals.senders);
-    let id = match target.get("id") {
+    let id = match target.parameter("id") {
         Some(own) => format!("{own}_G{}", namespace.front_end),
-        None => format!("{}_G{}", refusal::guid(), namespace.front_end),
+        None => namespace.tracking_id(),
     };
-    namespace.emit(&Event::Sender { path: path.clone(), id: id.clone() });
+    namespace.emit(&RelayEvent::Sender { path: path.clone(), id: id.clone() });
 
     let peer = connection.peer;
     let met = tokio::select! {
         met = meet(namespace, peer, head, target, &path, &id, &upgrade) => met,
         () = gone(&mut connection) => return,
-        () = namespace.closing.cancelled() => Err(Refusal::new(503, "The relay is shutting down.")),
+        () = namespace.closing.cancelled() => Err(RelayRefusal::new(503, "The relay is shutting down.")),
     };
     match met {
         Ok((listener, listener_upgrade)) => {
@@ -88,9 +57,9 @@ pub async fn run(
             if !refusal.tracked {
                 namespace.count(|totals| &mut totals.rejected);
                 let (status, reason) = (refusal.status, refusal.text.clone());
-                namespace.emit(&Event::Rejected { path, id, status, reason });
+                namespace.emit(&RelayEvent::Rejected { path, id, status, reason });
             }
-            refuse(namespace, connection, &target.path, &refusal).await;
+            namespace.refuse(connection, target.path, &refusal).await;
         }
     }
 }
@@ -100,57 +69,63 @@ async fn meet(
     namespace: &Arc<Namespace>,
     peer: SocketAddr,
     head: &HttpRequestHead,
-    target: &Target,
+    target: &RequestTarget<'_>,
     path: &str,
     id: &str,
     upgrade: &Upgrade,
-) -> Result<(Box<Connection>, Upgrade), Refusal> {
+) -> Result<(Box<InboundConnection>, Upgrade), RelayRefusal> {
     let options = &namespace.options;
     let timeout = Duration::from_millis(options.accept_timeout);
     let none = || {
-        Refusal::new(
+        RelayRefusal::new(
             404,
             "None of the connected listeners accepted the connection within the allowed timeout.",
         )
     };
-    // Nobody to ask is told at once, held back or not.
+    // Without a listener the answer comes at once, even while accepts are held back.
     namespace.listeners(path, eligible(head))?;
     let meeting = async {
         held(namespace).await;
         let lifetime = Duration::from_millis(options.rendezvous_lifetime);
         let (verdict, wait) = oneshot::channel();
         let waiting = namespace.open_rendezvous(Pending {
-            action: Action::Accept,
+            action: RequestedAction::Accept,
             protocols: upgrade.protocols.clone(),
             expires: Instant::now() + lifetime,
             verdict,
         });
-        let headers = Headers(merged(&head.headers, &[TOKEN_HEADER]));
+        let mut accept = Accept {
+            address: String::new(),
+            id: id.to_owned(),
+            connect_headers: merged(&head.headers, &[TOKEN_HEADER]),
+            remote_endpoint: Some((peer.ip().to_string(), peer.port())),
+        };
         loop {
             let mut told = None;
-            let offer = |listener: &Listener| {
-                let address = rendezvous_address(namespace, listener, target, "accept", id, &waiting.secret);
+            let offer = |listener: &ChannelHandle| {
+                accept.address =
+                    rendezvous_address(namespace, listener, target, "accept", id, &waiting.secret);
                 let (sent, left) = oneshot::channel();
                 told = Some(left);
-                Message::Offer(protocol::accept(&address, id, &headers, peer), sent)
+                ChannelMessage::Offer(control::accept(&accept), sent)
             };
             if !namespace.offer(path, eligible(head), offer).await? {
                 return Err(none());
             }
             let Some(left) = told else { return Err(none()) };
-            // If it never left the relay, for its channel ended, the next one may have it.
+            // If it never left the relay, because its channel ended, the next listener is asked.
             if left.await.is_ok() {
                 return wait.await.map_err(|_| none());
             }
         }
     };
     match tokio::time::timeout(timeout, meeting).await {
-        Ok(Ok(Verdict::Accepted { connection, upgrade })) => Ok((connection, upgrade)),
-        Ok(Ok(Verdict::Rejected(refusal))) => Err(refusal),
+        Ok(Ok(RendezvousVerdict::Accepted { connection, upgrade })) => Ok((connection, upgrade)),
+        Ok(Ok(RendezvousVerdict::Rejected(refusal))) => Err(refusal),
         Ok(Err(refusal)) => Err(refusal),
         Err(_) => {
             namespace.count(|totals| &mut totals.timed_out);
-            namespace.emit(&Event::TimedOut { path: path.to_owned(), id: id.to_owned() });
+            namespace.emit(&RelayEvent::TimedOut { path: path.to_owned(), id: id.to_owned() });
             Err(none())
         }
     }
@@ -168,7 +143,7 @@ async fn held(namespace: &Namespace) {
 }
 
 /// Returns when the sender gives up; what it says too early is kept.
-async fn gone(connection: &mut Connection) {
+async fn gone(connection: &mut InboundConnection) {
     while connection.early.len() < MAX_EARLY {
         match connection.stream.read_buf(&mut connection.early).await {
             Ok(0) | Err(_) => return,
@@ -181,9 +156,9 @@ async fn gone(connection: &mut Connection) {
 /// Completes both handshakes and pipes until the end.
 async fn join(
     namespace: &Arc<Namespace>,
-    mut sender: Connection,
+    mut sender: InboundConnection,
     sender_upgrade: Upgrade,
-    mut listener: Connection,
+    mut listener: InboundConnection,
     listener_upgrade: Upgrade,
     path: String,
     id: String,
@@ -193,14 +168,14 @@ async fn join(
     let extensions = listener_upgrade.extensions.as_deref().filter(|_| offered);
     let seat = namespace.enter_pipe(&path);
     if sender_upgrade.accept(&mut sender.stream, protocol, extensions).await.is_err() {
-        let refusal = Refusal::new(403, "The sender is gone.");
-        return refuse(namespace, listener, &path, &refusal).await;
+        let refusal = RelayRefusal::new(403, "The sender is gone.");
+        return namespace.refuse(listener, &path, &refusal).await;
     }
     if listener_upgrade.accept(&mut listener.stream, protocol, extensions).await.is_err() {
         return;
     }
-    namespace.emit(&Event::Rendezvous { path: path.clone(), id: id.clone() });
+    namespace.emit(&RelayEvent::Rendezvous { path: path.clone(), id: id.clone() });
     let (sender_code, listener_code) =
         pipe::run(namespace, sender, listener, extensions.is_some(), seat).await;
-    namespace.emit(&Event::RendezvousClosed { path, id, sender_code, listener_code });
+    namespace.emit(&RelayEvent::RendezvousClosed { path, id, sender_code, listener_code });
 }

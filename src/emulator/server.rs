@@ -10,17 +10,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
-use super::admission::{self, Admission};
-use super::event::Event;
-use super::fault::Action;
+use super::admission::{self, AdmittedAs};
+use super::fault::RequestedAction;
 use super::http::{self, HeadError};
-use super::namespace::{Namespace, Verdict};
-use super::refusal::Refusal;
-use super::stream::{Connection, Stream};
-use super::target::Target;
+use super::namespace::{Namespace, RendezvousVerdict};
+use super::refusal::RelayRefusal;
+use super::stream::{InboundConnection, InboundStream};
 use super::{control, request, sender};
 use crate::http::HttpRequestHead;
 use crate::http::headers::joined;
+use crate::protocol::target::RequestTarget;
+use crate::uuid::random_uuid;
 
 /// Serves until the namespace closes.
 pub async fn serve(
@@ -42,25 +42,41 @@ pub async fn serve(
             },
         };
         let (namespace, tls) = (Arc::clone(&namespace), tls.clone());
-        tasks.spawn(async move {
-            let opened = tokio::select! {
-                () = namespace.closing.cancelled() => return,
-                opened = open(&namespace, tls, stream, peer) => opened,
-            };
-            if let Some((connection, head, target, admission)) = opened {
-                hand_over(&namespace, connection, head, target, admission).await;
-            }
-        });
+        tasks.spawn(async move { attend(&namespace, tls, stream, peer).await });
     }
 }
 
-/// TLS, head, planned faults, admission; a refusal is answered here.
+/// One connection, to its end.
+async fn attend(namespace: &Arc<Namespace>, tls: Option<TlsAcceptor>, tcp: TcpStream, peer: SocketAddr) {
+    let opened = tokio::select! {
+        () = namespace.closing.cancelled() => return,
+        opened = open(namespace, tls, tcp, peer) => opened,
+    };
+    let Some((mut connection, head)) = opened else { return };
+    if let Some(host) = joined(&head.headers, "host").filter(|host| sensible(host)) {
+        connection.authority = host;
+    }
+    let Some(target) = RequestTarget::parse(&head.target) else {
+        let refusal = RelayRefusal::verbatim(400, "Bad Request - Invalid URL");
+        return namespace.refuse(connection, "", &refusal).await;
+    };
+    let admitted = tokio::select! {
+        () = namespace.closing.cancelled() => return,
+        admitted = admit(namespace, &head, &target, &connection.authority) => admitted,
+    };
+    match admitted {
+        Ok(admission) => hand_over(namespace, connection, &head, &target, admission).await,
+        Err(refusal) => namespace.refuse(connection, target.path, &refusal).await,
+    }
+}
+
+/// TLS and head; what is no request is answered here.
 async fn open(
-    namespace: &Arc<Namespace>,
+    namespace: &Namespace,
     tls: Option<TlsAcceptor>,
     tcp: TcpStream,
     peer: SocketAddr,
-) -> Option<(Connection, HttpRequestHead, Target, Admission)> {
+) -> Option<(InboundConnection, HttpRequestHead)> {
     let _ = tcp.set_nodelay(true);
     loud(namespace).await;
     let time = Duration::from_millis(namespace.options.handshake_timeout);
@@ -68,50 +84,41 @@ async fn open(
     let stream = match tls {
         Some(tls) => {
             let handshake = tokio::time::timeout_at(deadline, tls.accept(tcp)).await;
-            Stream::Tls(Box::new(handshake.ok()?.ok()?))
+            InboundStream::Tls(Box::new(handshake.ok()?.ok()?))
         }
-        None => Stream::Plain(tcp),
+        None => InboundStream::Plain(tcp),
     };
     let authority = namespace.authority.clone();
-    let mut connection = Connection { stream, early: Vec::new(), peer, authority };
+    let mut connection = InboundConnection { stream, early: Vec::new(), peer, authority };
     let reading = http::read_head(&mut connection.stream, namespace.options.max_head);
-    let head = match tokio::time::timeout_at(deadline, reading).await {
+    let refusal = match tokio::time::timeout_at(deadline, reading).await {
         Ok(Ok((head, early))) => {
             connection.early = early;
-            head
+            return Some((connection, head));
         }
         Ok(Err(HeadError::Gone)) => return None,
-        Ok(Err(HeadError::Bad(status, text))) => {
-            refuse(namespace, connection, "", &Refusal::verbatim(status, text)).await;
-            return None;
-        }
-        Err(_) => {
-            refuse(namespace, connection, "", &Refusal::verbatim(408, "Request Timeout")).await;
-            return None;
-        }
+        Ok(Err(HeadError::Bad(status, text))) => RelayRefusal::verbatim(status, text),
+        Err(_) => RelayRefusal::verbatim(408, "Request Timeout"),
     };
-    if let Some(host) = joined(&head.headers, "host").filter(|host| sensible(host)) {
-        connection.authority = host;
-    }
-    let Some(target) = Target::parse(&head.target) else {
-        refuse(namespace, connection, "", &Refusal::verbatim(400, "Bad Request - Invalid URL")).await;
-        return None;
-    };
-    let action = admission::action_of(&target).unwrap_or(Action::Connect);
+    namespace.refuse(connection, "", &refusal).await;
+    None
+}
+
+/// Planned faults, then the checks.
+async fn admit(
+    namespace: &Namespace,
+    head: &HttpRequestHead,
+    target: &RequestTarget<'_>,
+    host: &str,
+) -> Result<AdmittedAs, RelayRefusal> {
+    let action = admission::action_of(target).unwrap_or(RequestedAction::Connect);
     if let Some(delay) = namespace.planned_delay(action) {
         tokio::time::sleep(delay).await;
     }
     loud(namespace).await;
-    let admitted = match namespace.planned_refusal(action) {
+    match namespace.planned_refusal(action) {
         Some(refusal) => Err(refusal),
-        None => admission::admit(namespace, &head, &target, &connection.authority),
-    };
-    match admitted {
-        Ok(admission) => Some((connection, head, target, admission)),
-        Err(refusal) => {
-            refuse(namespace, connection, &target.path, &refusal).await;
-            None
-        }
+        None => admission::admit(namespace, head, target, host),
     }
 }
 
@@ -127,61 +134,41 @@ async fn loud(namespace: &Namespace) {
 
 async fn hand_over(
     namespace: &Arc<Namespace>,
-    mut connection: Connection,
-    head: HttpRequestHead,
-    target: Target,
-    admission: Admission,
+    mut connection: InboundConnection,
+    head: &HttpRequestHead,
+    target: &RequestTarget<'_>,
+    admission: AdmittedAs,
 ) {
     match admission {
-        Admission::Listen { path, expires_at, upgrade } => {
-            let id = target.get("id").map_or_else(super::refusal::guid, str::to_owned);
+        AdmittedAs::Listen { path, expires_at, upgrade } => {
+            let id = target.parameter("id").unwrap_or_else(random_uuid);
             match namespace.register(&path, id, connection.authority.clone()) {
                 Ok(seat) => {
                     if upgrade.accept(&mut connection.stream, None, None).await.is_ok() {
-                        control::run(namespace, connection, &target.path, seat, expires_at).await;
+                        control::run(namespace, connection, target.path, seat, expires_at).await;
                     }
                 }
-                Err(refusal) => refuse(namespace, connection, &target.path, &refusal).await,
+                Err(refusal) => namespace.refuse(connection, target.path, &refusal).await,
             }
         }
-        Admission::Connect { path, upgrade } => {
-            sender::run(namespace, connection, &head, &target, path, upgrade).await;
+        AdmittedAs::Connect { path, upgrade } => {
+            sender::run(namespace, connection, head, target, path, upgrade).await;
         }
-        Admission::Accept { pending, upgrade } => {
-            let verdict = Verdict::Accepted { connection: Box::new(connection), upgrade };
-            if let Err(Verdict::Accepted { connection, .. }) = pending.verdict.send(verdict) {
-                let refusal = Refusal::new(403, "The sender is gone.");
-                refuse(namespace, *connection, &target.path, &refusal).await;
+        AdmittedAs::Accept { pending, upgrade } => {
+            let verdict = RendezvousVerdict::Accepted { connection: Box::new(connection), upgrade };
+            if let Err(RendezvousVerdict::Accepted { connection, .. }) = pending.verdict.send(verdict) {
+                let refusal = RelayRefusal::new(403, "The sender is gone.");
+                namespace.refuse(*connection, target.path, &refusal).await;
             }
         }
-        Admission::Reject { pending, verdict } => {
-            let _ = pending.verdict.send(Verdict::Rejected(verdict));
-            // 410 is how success is told here, so it is no refusal of ours.
+        AdmittedAs::Reject { pending, verdict } => {
+            let _ = pending.verdict.send(RendezvousVerdict::Rejected(verdict));
+            // 410 is the protocol's answer to a rejection that was delivered, so it does not count as a refusal.
             let _ = http::respond(&mut connection.stream, 410, "Gone", &[], b"").await;
             connection.finish().await;
         }
-        Admission::Request { path, consumed } => {
-            request::run(namespace, connection, &head, &target, path, consumed).await;
+        AdmittedAs::Request { path, consumed } => {
+            request::run(namespace, connection, head, target, path, consumed).await;
         }
     }
-}
-
-/// Answers with a refusal and ends the connection.
-pub async fn refuse(namespace: &Namespace, mut connection: Connection, path: &str, refusal: &Refusal) {
-    let resource = format!("{}{path}", connection.authority);
-    let reason = refusal.reason(namespace.front_end, &resource);
-    if refusal.tracked {
-        namespace.count(|totals| &mut totals.refused);
-    }
-    namespace.emit(&Event::Refused {
-        target: path.to_owned(),
-        status: refusal.status,
-        reason: reason.clone(),
-    });
-    let mut headers = Vec::new();
-    if refusal.status == 426 {
-        headers.push(("Sec-WebSocket-Version".to_owned(), "13".to_owned()));
-    }
-    let _ = http::respond(&mut connection.stream, refusal.status, &reason, &headers, b"").await;
-    connection.finish().await;
 }

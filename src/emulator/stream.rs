@@ -15,66 +15,66 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, Rea
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-use super::options::TlsOptions;
+use super::options::EmulatorTls;
 use crate::error::{ErrorKind, RelayError};
 
 /// The bytes of a connection.
-pub enum Stream {
+pub enum InboundStream {
     /// ws:// and http://
     Plain(TcpStream),
     /// wss:// and https://
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-impl Stream {
+impl InboundStream {
     fn tcp(&self) -> &TcpStream {
         match self {
-            Stream::Plain(tcp) => tcp,
-            Stream::Tls(tls) => tls.get_ref().0,
+            InboundStream::Plain(tcp) => tcp,
+            InboundStream::Tls(tls) => tls.get_ref().0,
         }
     }
 }
 
-impl AsyncRead for Stream {
+impl AsyncRead for InboundStream {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Stream::Plain(tcp) => Pin::new(tcp).poll_read(context, buffer),
-            Stream::Tls(tls) => Pin::new(tls).poll_read(context, buffer),
+            InboundStream::Plain(tcp) => Pin::new(tcp).poll_read(context, buffer),
+            InboundStream::Tls(tls) => Pin::new(tls).poll_read(context, buffer),
         }
     }
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for InboundStream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Stream::Plain(tcp) => Pin::new(tcp).poll_write(context, bytes),
-            Stream::Tls(tls) => Pin::new(tls).poll_write(context, bytes),
+            InboundStream::Plain(tcp) => Pin::new(tcp).poll_write(context, bytes),
+            InboundStream::Tls(tls) => Pin::new(tls).poll_write(context, bytes),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Stream::Plain(tcp) => Pin::new(tcp).poll_flush(context),
-            Stream::Tls(tls) => Pin::new(tls).poll_flush(context),
+            InboundStream::Plain(tcp) => Pin::new(tcp).poll_flush(context),
+            InboundStream::Tls(tls) => Pin::new(tls).poll_flush(context),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Stream::Plain(tcp) => Pin::new(tcp).poll_shutdown(context),
-            Stream::Tls(tls) => Pin::new(tls).poll_shutdown(context),
+            InboundStream::Plain(tcp) => Pin::new(tcp).poll_shutdown(context),
+            InboundStream::Tls(tls) => Pin::new(tls).poll_shutdown(context),
         }
     }
 }
 
 /// A connection and what belongs to it.
-pub struct Connection {
+pub struct InboundConnection {
     /// The bytes.
-    pub stream: Stream,
+    pub stream: InboundStream,
     /// Bytes read past the request head.
     pub early: Vec<u8>,
     /// Where it comes from.
@@ -83,7 +83,7 @@ pub struct Connection {
     pub authority: String,
 }
 
-impl Connection {
+impl InboundConnection {
     /// Ends the connection so that what was written still arrives: closing with unread bytes would reset it.
     pub async fn finish(self) {
         let (reader, writer) = tokio::io::split(self.stream);
@@ -91,8 +91,8 @@ impl Connection {
     }
 }
 
-/// See [`Connection::finish`].
-pub async fn finish(mut reader: ReadHalf<Stream>, mut writer: WriteHalf<Stream>) {
+/// See [`InboundConnection::finish`].
+pub async fn finish(mut reader: ReadHalf<InboundStream>, mut writer: WriteHalf<InboundStream>) {
     let drain = async {
         writer.shutdown().await?;
         let mut sink = [0; 4096];
@@ -107,7 +107,7 @@ pub async fn finish(mut reader: ReadHalf<Stream>, mut writer: WriteHalf<Stream>)
 }
 
 /// Ends the connection without ceremony; `reset` makes it an RST even where nothing is unread.
-pub fn cut(reader: ReadHalf<Stream>, writer: WriteHalf<Stream>, reset: bool) {
+pub fn cut(reader: ReadHalf<InboundStream>, writer: WriteHalf<InboundStream>, reset: bool) {
     let stream = reader.unsplit(writer);
     if reset {
         let _ = stream.tcp().set_zero_linger();
@@ -118,7 +118,7 @@ pub fn cut(reader: ReadHalf<Stream>, writer: WriteHalf<Stream>, reset: bool) {
 ///
 /// # Errors
 /// They cannot be read or do not belong together.
-pub fn acceptor(options: &TlsOptions) -> Result<tokio_rustls::TlsAcceptor, RelayError> {
+pub fn acceptor(options: &EmulatorTls) -> Result<tokio_rustls::TlsAcceptor, RelayError> {
     let failed = |text: &str| RelayError::new(ErrorKind::Tls, text);
     let chain = CertificateDer::pem_slice_iter(options.cert.as_bytes())
         .collect::<Result<Vec<_>, _>>()

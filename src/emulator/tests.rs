@@ -14,7 +14,7 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 use super::options::{PolicyOptions, Right};
 use super::*;
 
-type Socket = WebSocketStream<TcpStream>;
+type ClientSocket = WebSocketStream<TcpStream>;
 
 fn options() -> EmulatorOptions {
     let policy =
@@ -22,10 +22,20 @@ fn options() -> EmulatorOptions {
     EmulatorOptions { shared_access_policies: vec![policy], ..EmulatorOptions::default() }
 }
 
-fn start(options: EmulatorOptions) -> (RelayEmulator, mpsc::Receiver<Event>) {
+fn start(options: EmulatorOptions) -> (RelayEmulator, mpsc::Receiver<RelayEvent>) {
     let (events, seen) = mpsc::channel();
-    let observer = move |event: &Event| drop(events.send(event.clone()));
+    let observer = move |event: &RelayEvent| drop(events.send(event.clone()));
     (RelayEmulator::start(options, Arc::new(observer)).expect("a loopback port is free"), seen)
+}
+
+/// Closes the relay; what it told, up to its last word.
+fn close(relay: &RelayEmulator, events: &mpsc::Receiver<RelayEvent>) -> Vec<RelayEvent> {
+    relay.close(false);
+    let mut told = Vec::new();
+    while told.last() != Some(&RelayEvent::Closed) {
+        told.push(events.recv_timeout(Duration::from_secs(20)).expect("the relay stops"));
+    }
+    told
 }
 
 /// Every test ends within a time that only a hang can reach.
@@ -34,7 +44,7 @@ fn block<T>(future: impl Future<Output = T>) -> T {
     runtime.block_on(async { tokio::time::timeout(Duration::from_secs(20), future).await.expect("it hangs") })
 }
 
-async fn dial(relay: &RelayEmulator, target: &str, token: Option<String>) -> Result<Socket, Error> {
+async fn dial(relay: &RelayEmulator, target: &str, token: Option<String>) -> Result<ClientSocket, Error> {
     let mut request = format!("ws://{}{target}", relay.authority()).into_client_request()?;
     if let Some(token) = token {
         request.headers_mut().insert("ServiceBusAuthorization", token.parse().unwrap());
@@ -43,27 +53,27 @@ async fn dial(relay: &RelayEmulator, target: &str, token: Option<String>) -> Res
     client_async(request, tcp).await.map(|(socket, _)| socket)
 }
 
-async fn listen(relay: &RelayEmulator) -> Socket {
+async fn listen(relay: &RelayEmulator) -> ClientSocket {
     let token = relay.token("hyco", "root", 60);
     dial(relay, "/$hc/hyco?sb-hc-action=listen", token).await.expect("a listener is admitted")
 }
 
 /// The target of the address in the next `accept`.
-async fn offer(control: &mut Socket) -> String {
+async fn offer(control: &mut ClientSocket) -> String {
     let message = control.next().await.unwrap().unwrap();
     let value: serde_json::Value = serde_json::from_str(message.to_text().unwrap()).unwrap();
     let address = value["accept"]["address"].as_str().unwrap();
     format!("/$hc/{}", address.split_once("/$hc/").unwrap().1)
 }
 
-async fn meet(relay: &RelayEmulator, control: &mut Socket) -> (Socket, Socket) {
+async fn meet(relay: &RelayEmulator, control: &mut ClientSocket) -> (ClientSocket, ClientSocket) {
     let sending = dial(relay, "/$hc/hyco/sub?x=1", relay.token("hyco", "root", 60));
     let accepting = async { dial(relay, &offer(control).await, None).await };
     let (sender, listener) = tokio::join!(sending, accepting);
     (sender.unwrap(), listener.unwrap())
 }
 
-fn status(result: Result<Socket, Error>) -> u16 {
+fn status(result: Result<ClientSocket, Error>) -> u16 {
     match result {
         Err(Error::Http(response)) => response.status().as_u16(),
         Err(other) => panic!("{other}"),
@@ -94,19 +104,18 @@ fn a_conversation_from_listen_to_close() {
         assert!(end.is_none());
         assert_eq!(answer.unwrap().unwrap(), Message::Close(Some(goodbye)));
     });
-    relay.join();
-    let names: Vec<_> = events.iter().collect();
+    let names = close(&relay, &events);
     assert!(
         matches!(
             names.as_slice(),
             [
-                Event::Listener { .. },
-                Event::Sender { .. },
-                Event::Rendezvous { .. },
-                Event::RendezvousClosed { sender_code: 4001, listener_code: 4001, .. }
-                    | Event::ListenerClosed { .. },
-                Event::RendezvousClosed { .. } | Event::ListenerClosed { .. },
-                Event::Closed,
+                RelayEvent::Listener { .. },
+                RelayEvent::Sender { .. },
+                RelayEvent::Rendezvous { .. },
+                RelayEvent::RendezvousClosed { sender_code: 4001, listener_code: 4001, .. }
+                    | RelayEvent::ListenerClosed { .. },
+                RelayEvent::RendezvousClosed { .. } | RelayEvent::ListenerClosed { .. },
+                RelayEvent::Closed,
             ]
         ),
         "{names:?}"
@@ -255,8 +264,7 @@ fn closing_says_goodbye_and_force_does_not() {
             };
             assert_eq!(code, (!force).then_some(1001));
         });
-        relay.join();
-        assert_eq!(events.iter().last(), Some(Event::Closed));
+        assert_eq!(close(&relay, &events).last(), Some(&RelayEvent::Closed));
     }
 }
 
@@ -265,7 +273,7 @@ fn a_port_in_use_is_reported_as_the_system_names_it() {
     let (relay, _) = start(options());
     let error = RelayEmulator::start(
         EmulatorOptions { port: relay.address().port(), ..options() },
-        Arc::new(|_: &Event| {}),
+        Arc::new(|_: &RelayEvent| {}),
     )
     .err()
     .expect("the port is taken");

@@ -420,14 +420,7 @@ impl Decoder {
             OpCode::Ping => sink.ping(payload),
             OpCode::Pong => sink.pong(payload),
             _ => {
-                let (code, reason) = match payload.split_first_chunk::<2>() {
-                    Some((code, reason)) => (u16::from_be_bytes(*code), reason),
-                    None => (NO_STATUS, payload),
-                };
-                if !payload.is_empty() && !is_valid_close_code(code) {
-                    let what = format_args!("invalid status code {code}");
-                    return Err(FrameError::invalid("WS_ERR_INVALID_CLOSE_CODE", what));
-                }
+                let (code, reason) = read_close(payload)?;
                 self.check_text(OpCode::Text, reason)?;
                 self.finish();
                 sink.close(code, reason);
@@ -452,6 +445,16 @@ impl Decoder {
         self.message = None;
         self.inflate = None;
     }
+}
+
+/// Status and reason of a close frame; [`NO_STATUS`] for an empty one.
+pub(super) fn read_close(payload: &[u8]) -> Result<(u16, &[u8]), FrameError> {
+    let Some((code, reason)) = payload.split_first_chunk() else { return Ok((NO_STATUS, payload)) };
+    let code = u16::from_be_bytes(*code);
+    if is_valid_close_code(code) {
+        return Ok((code, reason));
+    }
+    Err(FrameError::invalid("WS_ERR_INVALID_CLOSE_CODE", format_args!("invalid status code {code}")))
 }
 
 fn effective_payload(limit: u64) -> u64 {

@@ -3,7 +3,7 @@
 //! ```text
 //!  bytes ──> Decoder ──> Sink         header ── what a frame's first bytes may say
 //!                │                    mask   ── XOR, and the source of keys
-//!             Inflate
+//!             Inflate                 pieces ── frames for who passes them on, without messages
 //!  payload ──> Deflate ──> encode ──> bytes   negotiation ── which parameters both contexts get
 //! ```
 //!
@@ -24,6 +24,7 @@ pub mod encoder;
 pub mod header;
 pub mod mask;
 pub mod negotiation;
+pub mod pieces;
 pub mod sink;
 
 pub use decoder::{Decoder, DecoderOptions, most_held};
@@ -31,6 +32,7 @@ pub use deflate::{Deflate, Inflate};
 pub use encoder::{encode, encode_head, encode_part, frame_len};
 pub use mask::MaskKeys;
 pub use negotiation::{DeflateOptions, DeflateParams, WindowBits};
+pub use pieces::{FramePiece, FrameReader};
 pub use sink::{Payload, Sink};
 
 /// Largest payload of a control frame.

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use crate::error::{ErrorKind, RelayError};
 use crate::protocol::accept::{is_header_value, query_parameter, with_parameter};
 use crate::protocol::address::Address;
+use crate::transport::ProxyRules;
 
 pub use crate::keep_alive::{KeepAlive, KeepAliveMode};
 pub use crate::protocol::address::HostPolicy;
@@ -137,8 +138,8 @@ pub struct ListenerConfig {
     pub tls: Option<Arc<rustls::ClientConfig>>,
     /// Name to verify in the listen host's certificate, if it is not the host.
     pub server_name: Option<String>,
-    /// Proxy for every dial.
-    pub proxy: Option<Arc<crate::transport::Proxy>>,
+    /// Which proxy a dial takes.
+    pub proxy: Option<Arc<ProxyRules>>,
 }
 
 impl ListenerConfig {
@@ -213,7 +214,7 @@ impl ListenerConfig {
         let own = self.id.as_deref().and_then(|id| id.split('_').next()).filter(|id| !id.is_empty());
         match own {
             Some(id) if channel == 0 => id.to_owned(),
-            _ => random_uuid(),
+            _ => crate::uuid::random_uuid(),
         }
     }
 }
@@ -244,13 +245,6 @@ pub(super) fn check_token(token: &str) -> Result<(), RelayError> {
     Ok(())
 }
 
-/// A version 4 UUID.
-fn random_uuid() -> String {
-    let bits = (rand::random::<u128>() & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
-    let hex = format!("{bits:032x}");
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -274,15 +268,6 @@ mod tests {
         assert_eq!(config.token, TokenSource::InUri);
         assert!(!format!("{config:?}").contains("s3cret"));
         assert!(!format!("{:?}", Secret::new("s3cret")).contains("s3cret"));
-    }
-
-    #[test]
-    fn makes_random_version_4_uuids() {
-        let (a, b) = (random_uuid(), random_uuid());
-        assert_ne!(a, b);
-        assert_eq!(a.len(), 36);
-        assert_eq!(a.as_bytes()[14], b'4');
-        assert!(b"89ab".contains(&a.as_bytes()[19]));
     }
 
     #[test]

@@ -4,7 +4,6 @@
 
 #![forbid(unsafe_code)]
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,7 +19,7 @@ use crate::http::HeaderLines;
 use crate::http::headers::joined;
 use crate::protocol::accept::{handshake_head, rendezvous_head, without_parameter};
 use crate::protocol::address::Address;
-use crate::transport::{self, DialRequest, Proxy};
+use crate::transport::{self, DialRequest, ProxyRules};
 
 /// Longest message in bytes that a control channel reads at all; what is over `control::MAX_MESSAGE` is not parsed.
 const MAX_SOCKET_MESSAGE: usize = 1024 * 1024;
@@ -69,30 +68,13 @@ impl From<RelayError> for DialFailure {
     }
 }
 
-/// One WebSocket handshake to perform.
-pub struct Target {
-    /// Where.
-    pub address: Address,
-    /// The header lines, without `Sec-WebSocket-Key`.
-    pub head: HeaderLines,
-    /// Limit from name lookup to response.
-    pub timeout: Duration,
-}
-
-/// Without the headers, which hold the token.
-impl fmt::Debug for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Target").field("address", &self.address).finish_non_exhaustive()
-    }
-}
-
 /// The result of a dial, to come.
 pub type Dialing = Pin<Box<dyn Future<Output = Result<Dialed, DialFailure>> + Send>>;
 
 /// Performs handshakes.
 pub trait Dialer: Send + Sync + 'static {
     /// Starts one; dropping the future abandons it.
-    fn dial(&self, target: Target) -> Dialing;
+    fn dial(&self, request: DialRequest) -> Dialing;
 }
 
 /// The real thing: TCP, proxy, TLS, HTTP.
@@ -100,11 +82,11 @@ pub struct NetworkDialer {
     listen_host: String,
     server_name: Option<String>,
     tls: Option<Arc<rustls::ClientConfig>>,
-    proxy: Option<Arc<Proxy>>,
+    proxy: Option<Arc<ProxyRules>>,
 }
 
 impl NetworkDialer {
-    /// A dialer with the listener's TLS, proxy and limits.
+    /// A dialer with the listener's TLS and proxies.
     pub fn new(config: &ListenerConfig) -> Self {
         Self {
             listen_host: config.listen.host.clone(),
@@ -114,30 +96,19 @@ impl NetworkDialer {
         }
     }
 
-    pub(super) fn request(&self, target: Target) -> DialRequest {
-        let Target { address, head, timeout } = target;
+    /// The same request in the way that the listener's connections take.
+    pub(super) fn complete(&self, request: DialRequest) -> DialRequest {
         // A name that the owner chose is for the listen host; a gateway's certificate has the gateway's name.
-        let server_name = self.server_name.clone().filter(|_| address.host == self.listen_host);
-        DialRequest {
-            tls: self.tls.clone().filter(|_| address.secure),
-            secure: address.secure,
-            host: address.host,
-            port: address.port,
-            target: address.target.into(),
-            head,
-            server_name,
-            proxy: self.proxy.clone(),
-            handshake_timeout: (!timeout.is_zero()).then_some(timeout),
-            max_head: transport::DEFAULT_MAX_HEAD,
-        }
+        let server_name = self.server_name.clone().filter(|_| request.host == self.listen_host);
+        DialRequest { tls: self.tls.clone(), server_name, proxy: self.proxy.clone(), ..request }
     }
 }
 
 impl Dialer for NetworkDialer {
-    fn dial(&self, target: Target) -> Dialing {
-        let request = self.request(target);
+    fn dial(&self, request: DialRequest) -> Dialing {
+        let mut request = self.complete(request);
         Box::pin(async move {
-            let opened = transport::open(&request).await?;
+            let opened = transport::open(&mut request).await?;
             let response = &opened.response;
             if response.status != 101 {
                 let retry_after = joined(&response.headers, "retry-after").as_deref().and_then(seconds);
@@ -159,13 +130,30 @@ fn seconds(text: &str) -> Option<Duration> {
     text.trim().parse().ok().map(Duration::from_secs)
 }
 
+/// A handshake with `address`.
+pub(super) fn request_to(address: Address, head: HeaderLines, timeout: Duration) -> DialRequest {
+    let Address { secure, host, port, target } = address;
+    DialRequest {
+        secure,
+        host,
+        port,
+        target: target.into(),
+        head,
+        tls: None,
+        server_name: None,
+        proxy: None,
+        admission: None,
+        handshake_timeout: (!timeout.is_zero()).then_some(timeout),
+    }
+}
+
 /// The handshake of a control channel. The token goes into a header: query strings end up in logs.
 pub(super) fn control_target(
     listen: &Address,
     target: &str,
     token: Option<&Secret>,
     timeout: Duration,
-) -> Target {
+) -> DialRequest {
     let mut address = Address { target: target.to_owned(), ..listen.clone() };
     let mut head = handshake_head(&listen.host_header());
     if let Some(token) = token {
@@ -174,18 +162,19 @@ pub(super) fn control_target(
     }
     let agent = format!("hyco-ws-rs/{} ({}; node)", env!("CARGO_PKG_VERSION"), std::env::consts::OS);
     head.push("Relay-User-Agent", &agent);
-    Target { address, head, timeout }
+    request_to(address, head, timeout)
 }
 
 /// The handshake of a rejection or a short-form request: no token, the credentials are in the address.
-pub(super) fn plain_target(address: Address, timeout: Duration) -> Result<Target, RelayError> {
+pub(super) fn plain_target(address: Address, timeout: Duration) -> Result<DialRequest, RelayError> {
     let head = rendezvous_head(&address.host_header(), None, None, &[])?;
-    Ok(Target { address, head, timeout })
+    Ok(request_to(address, head, timeout))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::NamedProxy;
 
     #[test]
     fn the_control_handshake_has_its_headers_and_hides_the_token() {
@@ -199,10 +188,10 @@ mod tests {
             target.head.starts_with("Host: ns.servicebus.windows.net\r\n")
                 && target.head.ends_with("; node)\r\n")
         );
-        assert!(target.address.target.starts_with("/$hc/h?sb-hc-action=listen&sb-hc-id="));
+        assert!(target.target.starts_with("/$hc/h?sb-hc-action=listen&sb-hc-id="));
         assert!(!format!("{target:?}").contains("s3cret"));
         let target = control_target(&config.listen, &path, None, Duration::ZERO);
-        assert!(target.address.target.contains("sb-hc-token=old") && !target.head.contains("ServiceBus"));
+        assert!(target.target.contains("sb-hc-token=old") && !target.head.contains("ServiceBus"));
     }
 
     #[test]
@@ -212,10 +201,25 @@ mod tests {
         let dialer = NetworkDialer::new(&config);
         let name = |uri: &str| {
             let target = plain_target(Address::parse(uri).unwrap(), Duration::ZERO).unwrap();
-            dialer.request(target).server_name
+            dialer.complete(target).server_name
         };
         assert_eq!(name("wss://ns.servicebus.windows.net/x").as_deref(), Some("alias"));
         assert_eq!(name("wss://g1.servicebus.windows.net/x"), None);
+    }
+
+    #[test]
+    fn each_host_has_the_proxy_that_it_needs() {
+        let mut config = ListenerConfig::new("wss://ns.servicebus.windows.net/$hc/h").unwrap();
+        let all = Some(NamedProxy { name: "ALL_PROXY".into(), url: "http://proxy:1".into() });
+        let rules = ProxyRules { all, no: "g1.servicebus.windows.net".into(), ..ProxyRules::default() };
+        config.proxy = Some(rules.into());
+        let dialer = NetworkDialer::new(&config);
+        let proxy = |uri: &str| {
+            let target = plain_target(Address::parse(uri).unwrap(), Duration::ZERO).unwrap();
+            dialer.complete(target).proxy().unwrap()
+        };
+        assert!(proxy("wss://ns.servicebus.windows.net/x").is_some());
+        assert!(proxy("wss://g1.servicebus.windows.net/x").is_none());
     }
 
     #[test]

@@ -7,7 +7,9 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use crate::error::RelayError;
+use crate::http::headers::HeaderList;
 use crate::protocol::control::Accept;
+use crate::protocol::fields::as_endpoint;
 
 /// State of one control channel, or of the whole listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -98,6 +100,7 @@ pub enum ListenerEvent {
         /// Path and query for the program.
         target: String,
         /// What the message said, as it was read here: a second reader might read another thing.
+        #[serde(serialize_with = "AcceptForNode::serialize")]
         accept: Box<Accept>,
     },
     /// An address of the relay is about to be dialled, and `rendezvous_hosts` leaves its host to the owner: answer with
@@ -161,6 +164,23 @@ pub enum ListenerEvent {
     },
     /// Everything is closed; the last event.
     Closed,
+}
+
+/// An accept as JavaScript gets it.
+#[derive(Serialize)]
+#[serde(remote = "Accept", rename_all = "camelCase")]
+struct AcceptForNode {
+    address: String,
+    id: String,
+    #[serde(serialize_with = "as_lines")]
+    connect_headers: HeaderList,
+    #[serde(serialize_with = "as_endpoint")]
+    remote_endpoint: Option<(String, u16)>,
+}
+
+/// Names and values in turn, as Node has them in `rawHeaders`.
+fn as_lines<S: Serializer>(headers: &HeaderList, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(headers.iter().flat_map(|(name, value)| [name, value]))
 }
 
 fn report<S: Serializer>(error: &RelayError, serializer: S) -> Result<S::Ok, S::Error> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::dialer::{NetworkDialer, Target};
+use super::dialer::{NetworkDialer, request_to};
 use super::hosts::Admission;
 use crate::error::RelayError;
 use crate::protocol::accept::rendezvous_head;
@@ -101,7 +101,7 @@ pub struct PreparedRendezvous {
     /// What is left of `accept_timeout` for the dial.
     pub remaining: Duration,
     /// What the dial has to wait for, and to obey, if hosts are the owner's to decide.
-    pub admission: Option<Admission>,
+    pub(super) admission: Option<Admission>,
     pub(super) dialer: std::sync::Arc<NetworkDialer>,
 }
 
@@ -115,7 +115,7 @@ impl fmt::Debug for PreparedRendezvous {
 }
 
 impl PreparedRendezvous {
-    /// The dial of the rendezvous, with the listener's TLS, proxy and what is left of the time.
+    /// The dial of the rendezvous, with the listener's TLS and proxies, what is left of the time and the word on its host.
     ///
     /// `extra` are the program's own `Name: value` lines; those that belong to the handshake are left out.
     ///
@@ -123,13 +123,14 @@ impl PreparedRendezvous {
     /// `InvalidArgument` for a subprotocol that is no token or a line that is no header. Reject the sender then,
     /// with `Listener::reject_prepared`.
     pub fn dial_request(
-        &self,
+        &mut self,
         protocol: Option<&str>,
         extensions: Option<&str>,
         extra: &[String],
     ) -> Result<DialRequest, RelayError> {
         let head = rendezvous_head(&self.address.host_header(), protocol, extensions, extra)?;
         let timeout = self.remaining.max(Duration::from_millis(1));
-        Ok(self.dialer.request(Target { address: self.address.clone(), head, timeout }))
+        let request = request_to(self.address.clone(), head, timeout);
+        Ok(DialRequest { admission: self.admission.take(), ..self.dialer.complete(request) })
     }
 }

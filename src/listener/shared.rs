@@ -22,9 +22,10 @@ use super::offers::{Offer, Offers};
 use super::stats::Counters;
 use super::tokens::{Broker, Signer, life_of};
 use crate::error::RelayError;
-use crate::protocol::accept::{header_safe, logical_target};
+use crate::protocol::accept::header_safe;
 use crate::protocol::address::Address;
 use crate::protocol::control::Accept;
+use crate::protocol::target::RequestTarget;
 use crate::sync::unpoisoned;
 
 /// Pause of a supervisor that panicked.
@@ -188,7 +189,7 @@ impl Shared {
             return self.reject(id, address, 503, reason);
         }
         let first = inner.offers.len() == 0;
-        let (host, target) = (address.host_header(), logical_target(&accept.address));
+        let (host, target) = (address.host_header(), RequestTarget::of_address(&accept.address).logical());
         let told = Box::new(accept.clone());
         inner.offers.push(Offer { id, accept, address, received: Instant::now() });
         drop(inner);

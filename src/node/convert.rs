@@ -15,8 +15,10 @@ use crate::frame::{DeflateOptions, WindowBits, most_held};
 use crate::http::HeaderLines;
 use crate::keep_alive::{KeepAlive, KeepAliveMode};
 use crate::socket::{Assembling, Compression, Opening, SocketOptions, Tuning};
-use crate::transport::proxy::{self, Proxy};
-use crate::transport::{self, DialRequest};
+use crate::transport::{DialRequest, NamedProxy, ProxyRules};
+
+/// The header that makes an offer of permessage-deflate.
+const EXTENSIONS: &str = "Sec-WebSocket-Extensions";
 
 /// Switches for tests.
 #[napi(object)]
@@ -70,6 +72,22 @@ pub struct SocketLimits {
     pub keep_alive: Option<KeepAliveOptions>,
 }
 
+/// A proxy's URL, and what the user knows it by.
+#[napi(object)]
+pub struct ProxyUrl {
+    pub name: String,
+    pub url: String,
+}
+
+/// Which proxies there are: for `ws:`, for `wss:`, for both where there is no other, and what needs none.
+#[napi(object)]
+pub struct ProxyOptions {
+    pub http: Option<ProxyUrl>,
+    pub https: Option<ProxyUrl>,
+    pub all: Option<ProxyUrl>,
+    pub no: String,
+}
+
 /// Everything about a connection to open.
 #[napi(object, object_to_js = false)]
 pub struct DialOptions {
@@ -83,19 +101,26 @@ pub struct DialOptions {
     pub deflate: Option<DeflateOffer>,
     pub server_name: Option<String>,
     pub tls: Option<Reference<NativeTlsContext>>,
-    pub proxy: Option<String>,
+    pub proxy: Option<ProxyOptions>,
     pub handshake_timeout: f64,
     pub limits: SocketLimits,
 }
 
-/// What `dial()` was asked for, in the core's terms.
-pub(super) fn opening(options: DialOptions) -> Result<(Opening, SocketOptions)> {
+/// What `dial()` was asked for, in the core's terms, and the offer of permessage-deflate that was added.
+pub(super) fn opening(options: DialOptions) -> Result<(Opening, SocketOptions, Option<String>)> {
     let limits = socket_options(&options.limits);
     let (deflate, level) = deflate(options.deflate.as_ref());
     let headers = Zeroizing::new(options.headers);
-    let mut head = HeaderLines::default();
+    let (mut head, mut offer) = (HeaderLines::default(), None);
     for line in headers.chunks(2) {
-        head.push(&line[0], line.get(1).map_or("", String::as_str));
+        let (name, value) = (&line[0], line.get(1).map_or("", String::as_str));
+        match &deflate {
+            // The offer is ours to write, in its place among the headers.
+            Some(options) if value.is_empty() && name.eq_ignore_ascii_case(EXTENSIONS) => {
+                head.push(name, offer.insert(negotiation::offer(options)));
+            }
+            _ => head.push(name, value),
+        }
     }
     let request = DialRequest {
         secure: options.secure,
@@ -105,10 +130,12 @@ pub(super) fn opening(options: DialOptions) -> Result<(Opening, SocketOptions)> 
         head,
         tls: options.tls.map(|context| context.config()),
         server_name: options.server_name,
-        proxy: options.proxy.as_deref().map(parse_proxy).transpose()?,
+        proxy: options.proxy.map(proxy_rules),
+        admission: None,
         handshake_timeout: limit(options.handshake_timeout),
-        max_head: transport::DEFAULT_MAX_HEAD,
     };
+    // The program hears at once of a proxy that cannot be used.
+    request.proxy().map_err(|error| thrown(&error))?;
     Ok((
         Opening {
             request,
@@ -116,32 +143,23 @@ pub(super) fn opening(options: DialOptions) -> Result<(Opening, SocketOptions)> 
             compression: deflate.map(Compression::Offer),
             level,
             tells_head: true,
-            admission: None,
         },
         limits,
+        offer,
     ))
 }
 
 /// An offer of permessage-deflate and the level to compress at, in the core's terms.
 pub(super) fn deflate(offer: Option<&DeflateOffer>) -> (Option<DeflateOptions>, u8) {
-    let options = offer.map(deflate_options);
-    let level = offer.and_then(|offer| offer.level).and_then(|level| u8::try_from(level).ok());
-    // What is no level means the default one.
-    (options, level.unwrap_or(u8::MAX))
-}
-
-fn deflate_options(offer: &DeflateOffer) -> DeflateOptions {
-    DeflateOptions {
+    let options = offer.map(|offer| DeflateOptions {
         server_no_context_takeover: offer.server_no_context_takeover,
         client_no_context_takeover: offer.client_no_context_takeover,
         server_max_window_bits: window(offer.server_max_window_bits),
         client_max_window_bits: window(offer.client_max_window_bits),
-    }
-}
-
-/// The value of the header that makes an offer.
-pub(super) fn deflate_offer(offer: &DeflateOffer) -> String {
-    negotiation::offer(&deflate_options(offer))
+    });
+    let level = offer.and_then(|offer| offer.level).and_then(|level| u8::try_from(level).ok());
+    // What is no level means the default one.
+    (options, level.unwrap_or(u8::MAX))
 }
 
 /// A socket's limits in the core's terms.
@@ -168,9 +186,11 @@ fn assembling(limits: &SocketLimits) -> Option<Arc<Assembling>> {
     Some(Arc::new(Assembling::new(usize::try_from(one).unwrap_or(usize::MAX).max(most as usize))))
 }
 
-/// A proxy by its URL.
-pub(super) fn parse_proxy(url: &str) -> Result<Arc<Proxy>> {
-    proxy::parse(url).map(Arc::new).map_err(|error| thrown(&error))
+/// Which proxy a destination needs, in the core's terms.
+pub(super) fn proxy_rules(options: ProxyOptions) -> Arc<ProxyRules> {
+    let named = |proxy: ProxyUrl| NamedProxy { name: proxy.name, url: proxy.url };
+    let ProxyOptions { http, https, all, no } = options;
+    Arc::new(ProxyRules { http: http.map(named), https: https.map(named), all: all.map(named), no })
 }
 
 fn invalid(text: &str) -> Error {

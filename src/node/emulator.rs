@@ -10,7 +10,7 @@ use napi_derive::napi;
 use super::guard::attempt;
 use super::thrown::thrown;
 use crate::emulator::RelayEmulator;
-use crate::emulator::event::Event;
+use crate::emulator::event::RelayEvent;
 use crate::emulator::options::EmulatorOptions;
 use crate::error::{ErrorKind, RelayError};
 use crate::sync::unpoisoned;
@@ -63,8 +63,8 @@ impl NativeEmulator {
         let callback = on_event.build_threadsafe_function::<String>().callee_handled::<false>().build()?;
         *lock(&self.callback) = Some(callback);
         let (slot, observed) = (Arc::clone(&self.callback), Arc::clone(&self.observed));
-        let observer = move |event: &Event| {
-            let last = *event == Event::Closed;
+        let observer = move |event: &RelayEvent| {
+            let last = *event == RelayEvent::Closed;
             if !last && !observed.load(Ordering::Relaxed) {
                 return;
             }

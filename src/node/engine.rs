@@ -8,28 +8,22 @@ use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 
 use super::buffers;
-use super::convert::{self, DeflateOffer, DialOptions, EngineOptions};
+use super::convert::{self, DialOptions, EngineOptions};
 use super::guard::{attempt, guard};
+use super::records::outline;
 use super::runtime::IoThread;
 use super::slots::Slots;
 use super::text::TextResult;
 use super::thrown::thrown;
 use super::trace;
 use crate::error::{ErrorKind, RelayError};
-use crate::frame::{MaskKeys, OpCode};
+use crate::frame::MaskKeys;
 use crate::socket::delivery::{BLOCK, Delivery, RECORD_WORDS};
 use crate::socket::{Masking, Outline, Socket, SocketStats};
 use crate::sync::unpoisoned;
 
 /// Bytes that may wait for JavaScript, over all sockets, before the IO thread stops reading.
 const DELIVERY_LIMIT: usize = 64 * 1024 * 1024;
-
-const META_OPCODE: u32 = 15;
-const META_FIN: u32 = 16;
-const META_RSV1: u32 = 32;
-const META_COMPRESS: u32 = 64;
-const META_MASK: u32 = 128;
-const META_RECEIPT: u32 = 256;
 
 /// Mutable views, which `#[napi]` takes by alias only.
 type Words<'a> = &'a mut [u32];
@@ -166,13 +160,14 @@ impl NativeEngine {
         });
     }
 
-    /// Opens a connection under `slot`; its records say what comes of it.
-    #[napi(catch_unwind)]
-    pub fn dial(&mut self, slot: u32, options: DialOptions) -> Result<()> {
+    /// Opens a connection under `slot`; its records say what comes of it. Returns the offer of permessage-deflate where
+    /// it was left to us to write.
+    #[napi(ts_return_type = "string | null", catch_unwind)]
+    pub fn dial(&mut self, slot: u32, options: DialOptions) -> Result<Option<TextResult>> {
         attempt("dial", || {
-            let (opening, limits) = convert::opening(options)?;
+            let (opening, limits, offer) = convert::opening(options)?;
             self.slots.open(slot, Arc::new(limits), opening);
-            Ok(())
+            Ok(offer.map(TextResult))
         })
     }
 
@@ -183,12 +178,6 @@ impl NativeEngine {
             trace::subscribe(&self.slots.delivery, slot);
             Ok(())
         })
-    }
-
-    /// The value of the header that offers permessage-deflate.
-    #[napi(catch_unwind)]
-    pub fn deflate_offer(&self, offer: DeflateOffer) -> Result<String> {
-        attempt("deflateOffer", || Ok(convert::deflate_offer(&offer)))
     }
 
     /// Starts the clock of the closing handshake, in milliseconds; with `end`, our side ends once everything is
@@ -338,24 +327,4 @@ fn tell(stats: &SocketStats, into: &mut [f64]) {
     for (to, from) in into.iter_mut().zip(numbers) {
         *to = from;
     }
-}
-
-fn outline(meta: u32) -> Option<Outline> {
-    let opcode = match meta & META_OPCODE {
-        0 => OpCode::Continuation,
-        1 => OpCode::Text,
-        2 => OpCode::Binary,
-        8 => OpCode::Close,
-        9 => OpCode::Ping,
-        10 => OpCode::Pong,
-        _ => return None,
-    };
-    Some(Outline {
-        opcode,
-        fin: meta & META_FIN != 0,
-        rsv1: meta & META_RSV1 != 0,
-        compress: meta & META_COMPRESS != 0,
-        mask: if meta & META_MASK != 0 { Masking::Random } else { Masking::None },
-        receipt: meta & META_RECEIPT != 0,
-    })
 }

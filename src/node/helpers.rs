@@ -7,6 +7,7 @@ use napi::bindgen_prelude::Result;
 use napi_derive::napi;
 use zeroize::Zeroizing;
 
+use super::convert::{self, ProxyOptions};
 use super::guard::attempt;
 use super::text::{Text, TextResult};
 use super::thrown::thrown;
@@ -14,7 +15,6 @@ use crate::connection_string::{self, ConnectionString};
 use crate::error::RelayError;
 use crate::protocol::relay_uri;
 use crate::sas;
-use crate::transport::proxy;
 use crate::uri::{self, RelayAction};
 
 /// A token for `uri` that expires at `expires_at`, in Unix seconds.
@@ -142,37 +142,15 @@ pub fn token_expiry(token: String) -> Result<Option<i64>> {
     attempt("tokenExpiry", || Ok(sas::expiry_of(&token)))
 }
 
-/// The proxy variables of the environment; empty is not set.
-#[napi(object)]
-pub struct ProxyVariables {
-    /// For `ws:`.
-    pub http: String,
-    /// For `wss:`.
-    pub https: String,
-    /// Where the other two are not set.
-    pub all: String,
-    /// What needs no proxy.
-    pub no: String,
-}
-
-/// The URL of the proxy that the variables prescribe for a destination.
+/// The URL of the proxy that a destination needs, if any; fails where it cannot be used.
 #[napi(catch_unwind)]
-pub fn choose_proxy(
-    variables: ProxyVariables,
-    secure: bool,
-    host: String,
-    port: u16,
-) -> Result<Option<String>> {
-    let ProxyVariables { http, https, all, no } = variables;
-    let variables = proxy::ProxyEnv { http, https, all, no };
-    attempt("chooseProxy", || Ok(proxy::choose(&variables, secure, &host, port).map(str::to_owned)))
-}
-
-/// What is wrong with the URL of a proxy: "its port …". Nothing if it can be used.
-#[napi(catch_unwind)]
-pub fn proxy_fault(url: String) -> Result<Option<&'static str>> {
-    let url = Zeroizing::new(url);
-    attempt("proxyFault", || Ok(proxy::fault(&url)))
+pub fn choose_proxy(proxies: ProxyOptions, secure: bool, host: String, port: u16) -> Result<Option<String>> {
+    attempt("chooseProxy", || {
+        let rules = convert::proxy_rules(proxies);
+        let Some(proxy) = rules.choose(secure, &host, port) else { return Ok(None) };
+        proxy.read().map_err(|error| thrown(&error))?;
+        Ok(Some(proxy.url.trim().to_owned()))
+    })
 }
 
 /// A connection string, taken apart. The names are those of @azure/service-bus.

@@ -7,7 +7,7 @@ use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use zeroize::Zeroizing;
 
-use super::convert::{self, DeflateOffer, KeepAliveOptions, SocketLimits};
+use super::convert::{self, DeflateOffer, KeepAliveOptions, ProxyOptions, SocketLimits};
 use super::engine::NativeEngine;
 use super::guard::{attempt, guard};
 use super::slots::Slots;
@@ -19,8 +19,10 @@ use crate::listener::{
     HostPolicy, KeepAlive, KeepAliveMode, Listener, ListenerConfig, ListenerEvent, ListenerSink,
     ReconnectConfig, SasRule, Secret, TokenSource,
 };
+use crate::protocol::address::Address;
 use crate::socket::delivery::{Batch, Delivery, Kind};
 use crate::socket::{Compression, Opening, SocketOptions};
+use crate::transport::NamedProxy;
 
 /// Times in milliseconds.
 #[napi(object)]
@@ -59,7 +61,7 @@ pub struct ListenOptions {
     pub asks_hosts: bool,
     pub tls: Option<Reference<NativeTlsContext>>,
     pub server_name: Option<String>,
-    pub proxy: Option<String>,
+    pub proxy: Option<ProxyOptions>,
     /// Of the sockets that it accepts.
     pub limits: SocketLimits,
     /// Whether, and how, those compress.
@@ -138,7 +140,7 @@ impl NativeListener {
         protocol: Option<String>,
         headers: Option<Vec<String>>,
     ) -> Result<bool> {
-        let Some(rendezvous) = self.listener.accept(offer as u64) else { return Ok(false) };
+        let Some(mut rendezvous) = self.listener.accept(offer as u64) else { return Ok(false) };
         let answer = self.deflate.and_then(|options| {
             let offer = values(&rendezvous.accept.connect_headers, "sec-websocket-extensions").next()?;
             // An offer that cannot be met is one that is not taken up: the sender goes on without.
@@ -161,7 +163,6 @@ impl NativeListener {
             compression: answer.map(Compression::Answer),
             level: self.level,
             tells_head: false,
-            admission: rendezvous.admission,
         };
         self.slots.open(socket, Arc::clone(&self.options), opening);
         Ok(true)
@@ -235,7 +236,6 @@ impl NativeListener {
 
 fn listener_config(options: ListenOptions) -> Result<ListenerConfig> {
     let failed = |error| thrown(&error);
-    let proxy = options.proxy.as_deref().map(convert::parse_proxy).transpose()?;
     let mut config = ListenerConfig::new(&options.uri).map_err(failed)?;
     config.token = options.rule.map_or(TokenSource::Provider, |rule| {
         TokenSource::Rule(SasRule {
@@ -273,6 +273,11 @@ fn listener_config(options: ListenOptions) -> Result<ListenerConfig> {
     }
     config.tls = options.tls.map(|context| context.config());
     config.server_name = options.server_name;
-    config.proxy = proxy;
+    config.proxy = options.proxy.map(convert::proxy_rules);
+    // The owner hears at once of a proxy that cannot be used.
+    if let Some(rules) = &config.proxy {
+        let Address { secure, host, port, .. } = &config.listen;
+        rules.choose(*secure, host, *port).map(NamedProxy::read).transpose().map_err(failed)?;
+    }
     Ok(config)
 }

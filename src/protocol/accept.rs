@@ -1,46 +1,14 @@
-//! What an `accept` means for the program: the URL that it sees, the subprotocols on offer, the address that
-//! rejects, and the header lines of the rendezvous.
+//! What an `accept` means for the program: the subprotocols on offer, the address that rejects, and the header lines of
+//! the rendezvous.
 
 #![forbid(unsafe_code)]
 
-use percent_encoding::percent_decode_str;
-
-use super::relay_uri::below_hybrid;
 use crate::error::{ErrorKind, RelayError};
 use crate::http::HeaderLines;
 use crate::http::headers::is_token;
 
-/// Prefix of every query parameter that belongs to the relay.
-pub const PARAMETER_PREFIX: &str = "sb-hc-";
-
 /// Longest reason in bytes that a rejection carries; it travels in a URL and comes out as a reason phrase.
 const MAX_DESCRIPTION: usize = 512;
-
-/// The request URL for the program: path and query of `address` without `/$hc` and the `sb-hc-*` parameters.
-pub fn logical_target(address: &str) -> String {
-    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
-    let target = rest.find(['/', '?', '#']).map_or("", |at| &rest[at..]);
-    let target = target.split('#').next().unwrap_or_default();
-    let (path, query) = match target.split_once('?') {
-        Some((path, query)) => (path, Some(query)),
-        None => (target, None),
-    };
-    let path = match below_hybrid(path).unwrap_or(path) {
-        "" => "/",
-        path => path,
-    };
-    let Some(query) = query else { return path.to_owned() };
-    let own = |pair: &&str| !is_relay_parameter(pair);
-    let kept: Vec<&str> = query.split('&').filter(own).collect();
-    if kept.is_empty() { path.to_owned() } else { format!("{path}?{}", kept.join("&")) }
-}
-
-/// A parameter without `=` is the sender's own even with the prefix: that is how the service treats it.
-fn is_relay_parameter(pair: &str) -> bool {
-    let Some((key, _)) = pair.split_once('=') else { return false };
-    let key: Vec<u8> = percent_decode_str(key).take(PARAMETER_PREFIX.len()).collect();
-    key.eq_ignore_ascii_case(PARAMETER_PREFIX.as_bytes())
-}
 
 /// The query parameter `name` of an address or target, still encoded.
 pub fn query_parameter<'a>(target: &'a str, name: &str) -> Option<&'a str> {

@@ -1,14 +1,14 @@
-//! The JSON messages of the control channel: read tolerantly (unknown fields and commands are no error), written
-//! exactly as the protocol guide has them.
+//! The JSON messages of the control channel, of both sides: read tolerantly (unknown fields and commands are no
+//! error), written exactly as the protocol guide has them.
 
 #![forbid(unsafe_code)]
 
 use std::fmt;
 
 use serde::de::{IgnoredAny, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Value;
+use serde::{Deserialize, Deserializer, Serialize};
 
+use super::fields::{as_endpoint, as_header_map, endpoint, header_map, status, tolerant_text};
 use crate::error::{ErrorKind, RelayError};
 use crate::http::headers::HeaderList;
 
@@ -40,7 +40,7 @@ pub struct Accept {
     #[serde(default, deserialize_with = "tolerant_text")]
     pub id: String,
     /// The headers of the sender's handshake.
-    #[serde(default, deserialize_with = "header_map", serialize_with = "as_lines")]
+    #[serde(default, deserialize_with = "header_map", serialize_with = "as_header_map")]
     pub connect_headers: HeaderList,
     /// Address and port of the sender as the service sees them.
     #[serde(default, deserialize_with = "endpoint", serialize_with = "as_endpoint")]
@@ -90,23 +90,48 @@ pub struct RequestHead {
     pub body: bool,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// A request as it is on the wire, where both forms are one object.
+#[derive(Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
 struct RawRequest {
-    #[serde(default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<String>,
-    #[serde(default, deserialize_with = "tolerant_text")]
+    #[serde(deserialize_with = "tolerant_text")]
     id: String,
-    #[serde(default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     request_target: Option<String>,
-    #[serde(default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     method: Option<String>,
-    #[serde(default, deserialize_with = "endpoint")]
-    remote_endpoint: Option<(String, u16)>,
-    #[serde(default, deserialize_with = "header_map")]
+    #[serde(
+        deserialize_with = "header_map",
+        serialize_with = "as_header_map",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     request_headers: HeaderList,
-    #[serde(default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<bool>,
+    #[serde(
+        deserialize_with = "endpoint",
+        serialize_with = "as_endpoint",
+        skip_serializing_if = "Option::is_none"
+    )]
+    remote_endpoint: Option<(String, u16)>,
+}
+
+impl From<Request> for RawRequest {
+    fn from(request: Request) -> Self {
+        let Request { id, address, head } = request;
+        let Some(head) = head else { return Self { id, address, ..Self::default() } };
+        Self {
+            id,
+            address,
+            request_target: Some(head.target),
+            method: Some(head.method),
+            request_headers: head.headers,
+            body: Some(head.body),
+            remote_endpoint: head.remote_endpoint,
+        }
+    }
 }
 
 impl RawRequest {
@@ -163,6 +188,24 @@ pub fn parse(text: &str) -> Result<ControlMessage, RelayError> {
     }
 }
 
+/// The message that offers a sender.
+pub fn accept(accept: &Accept) -> String {
+    #[derive(Serialize)]
+    struct AcceptText<'a> {
+        accept: &'a Accept,
+    }
+    write(&AcceptText { accept })
+}
+
+/// The message that hands on an HTTP request.
+pub fn request(request: Request) -> String {
+    #[derive(Serialize)]
+    struct RequestText {
+        request: RawRequest,
+    }
+    write(&RequestText { request: request.into() })
+}
+
 /// The top-level object: the first known command counts, everything else is skipped.
 enum Envelope {
     Accept(Accept),
@@ -205,117 +248,84 @@ impl<'de> Deserialize<'de> for Envelope {
     }
 }
 
-fn plain(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(flag) => Some(flag.to_string()),
-        Value::Array(items) => Some(items.iter().filter_map(plain).collect::<Vec<_>>().join(", ")),
-        Value::Null | Value::Object(_) => None,
+/// What a listener says on its control channel: one of the two, or what this version does not know.
+#[derive(Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ListenerMessage {
+    /// Replaces the channel's token. Nobody answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub renew_token: Option<RenewToken>,
+    /// Answers a `request`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response: Option<Response>,
+}
+
+/// See [`ListenerMessage::renew_token`].
+#[derive(PartialEq, Deserialize, Serialize)]
+pub struct RenewToken {
+    /// The new token.
+    pub token: String,
+}
+
+/// Without the token.
+impl fmt::Debug for RenewToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RenewToken").finish_non_exhaustive()
     }
 }
 
-fn tolerant_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    Ok(plain(&Value::deserialize(deserializer)?).unwrap_or_default())
+/// The answer to a `request`.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Response {
+    /// The request's id, suffixes included.
+    pub request_id: String,
+    /// HTTP status, as a number.
+    #[serde(deserialize_with = "status")]
+    pub status_code: u16,
+    /// Reason phrase.
+    #[serde(default, deserialize_with = "tolerant_text")]
+    pub status_description: String,
+    /// End-to-end headers.
+    #[serde(default, deserialize_with = "header_map", serialize_with = "as_header_map")]
+    pub response_headers: HeaderList,
+    /// True if a binary message with the body follows.
+    #[serde(default)]
+    pub body: bool,
 }
 
-/// `{"address": "…", "port": n}`; anything else counts as unknown.
-fn endpoint<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<(String, u16)>, D::Error> {
-    let value = Value::deserialize(deserializer)?;
-    let address = value.get("address").and_then(Value::as_str).map(str::to_owned);
-    let port = value.get("port").and_then(|port| match port {
-        Value::String(text) => text.parse().ok(),
-        other => other.as_u64().and_then(|number| u16::try_from(number).ok()),
-    });
-    Ok(address.filter(|text| !text.is_empty()).map(|text| (text, port.unwrap_or(0))))
-}
-
-/// Names and values in turn, as Node has them in `rawHeaders`.
-fn as_lines<S: Serializer>(headers: &HeaderList, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(headers.iter().flat_map(|(name, value)| [name, value]))
-}
-
-/// As it came, but always with both fields and of the right types.
-fn as_endpoint<S: Serializer>(endpoint: &Option<(String, u16)>, serializer: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct Endpoint<'a> {
-        address: &'a str,
-        port: u16,
-    }
-    endpoint.as_ref().map(|(address, port)| Endpoint { address, port: *port }).serialize(serializer)
-}
-
-/// An object of headers, in its own order; `null` and a missing object are an empty list.
-fn header_map<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HeaderList, D::Error> {
-    struct HeadersVisitor;
-
-    impl<'de> Visitor<'de> for HeadersVisitor {
-        type Value = HeaderList;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object of headers")
-        }
-
-        fn visit_unit<E>(self) -> Result<HeaderList, E> {
-            Ok(HeaderList::new())
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<HeaderList, A::Error> {
-            let mut headers = HeaderList::new();
-            while let Some((name, value)) = map.next_entry::<String, Value>()? {
-                headers.extend(plain(&value).map(|value| (name, value)));
-            }
-            Ok(headers)
-        }
-    }
-
-    deserializer.deserialize_any(HeadersVisitor)
+/// Reads one text message of a listener; none for what is no JSON object, or a command without what it needs.
+pub fn parse_listener_message(text: &[u8]) -> Option<ListenerMessage> {
+    // An array would be taken for the fields in turn.
+    let is_object = text.trim_ascii_start().starts_with(b"{");
+    is_object.then(|| serde_json::from_slice(text).ok()).flatten()
 }
 
 /// The message that replaces the channel's token.
 pub fn renew_token(token: &str) -> String {
-    serde_json::json!({ "renewToken": { "token": token } }).to_string()
-}
-
-/// The answer to a `request`.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Response<'a> {
-    /// The request's id, suffixes included.
-    pub request_id: &'a str,
-    /// HTTP status, as a number.
-    pub status_code: u16,
-    /// Reason phrase.
-    pub status_description: &'a str,
-    /// End-to-end headers.
-    #[serde(serialize_with = "as_object")]
-    pub response_headers: &'a [(String, String)],
-    /// True if a binary message with the body follows.
-    pub body: bool,
-}
-
-fn as_object<S: Serializer>(headers: &&[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(headers.iter().map(|(name, value)| (name, value)))
+    let renewal = RenewToken { token: token.to_owned() };
+    write(&ListenerMessage { renew_token: Some(renewal), response: None })
 }
 
 /// The text message that starts a response.
-pub fn response(response: &Response<'_>) -> String {
-    #[derive(Serialize)]
-    struct Message<'a> {
-        response: &'a Response<'a>,
-    }
-    serde_json::to_string(&Message { response }).unwrap_or_default()
+pub fn response(response: Response) -> String {
+    write(&ListenerMessage { renew_token: None, response: Some(response) })
 }
 
 /// The answer of a listener without an HTTP handler.
 pub fn not_implemented(request_id: &str) -> String {
-    response(&Response {
-        request_id,
+    response(Response {
+        request_id: request_id.to_owned(),
         status_code: 501,
-        status_description: "Not Implemented",
-        response_headers: &[],
+        status_description: "Not Implemented".to_owned(),
+        response_headers: HeaderList::new(),
         body: false,
     })
+}
+
+fn write(message: &impl Serialize) -> String {
+    // Strings, numbers and flags under string keys: there is nothing that could fail.
+    serde_json::to_string(message).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use zeroize::Zeroizing;
 
+use super::target::below_hybrid;
 use crate::uri::{RelayAction, decode_component};
 
 /// `sb://namespace/path`, as connection strings and the Azure SDKs write it, as the WebSocket URI that it stands for;
@@ -30,15 +31,6 @@ pub fn translate(address: &str, action: RelayAction) -> Option<String> {
         _ => "&",
     };
     Some(format!("{uri}{joint}sb-hc-action={}", action.as_str()))
-}
-
-/// The rest of a path that begins with `/$hc`, whose dollar sign may be percent-encoded.
-pub fn below_hybrid(path: &str) -> Option<&str> {
-    ["/$hc", "/%24hc"].into_iter().find_map(|infix| {
-        let rest = path.get(infix.len()..)?;
-        let begins = path[..infix.len()].eq_ignore_ascii_case(infix);
-        (begins && (rest.is_empty() || rest.starts_with('/'))).then_some(rest)
-    })
 }
 
 /// Whether a URI asks the relay for `action`.

@@ -2,6 +2,10 @@ use super::*;
 use proptest::prelude::*;
 use serde::Deserialize;
 
+fn verify(token: &str, key: &str) -> bool {
+    parse(token).is_ok_and(|token| token.is_signed_with(key))
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Vector {
@@ -48,6 +52,17 @@ fn checks_what_was_signed_elsewhere() {
         assert!(!verify(&token.replace("1700003600", "1700003601"), key));
     }
     assert_eq!(parse(java).unwrap().resource, "sb://contoso.servicebus.windows.net/hyco");
+}
+
+#[test]
+fn knows_a_rule_by_each_spelling_of_its_name() {
+    for (spelled, name) in
+        [("a+b", "a+b"), ("a+b", "a b"), ("a%20b", "a b"), ("a%2Bb", "a+b"), ("50%", "50%")]
+    {
+        let token = parse(&format!("SharedAccessSignature sr=a&sig=c2VjcmV0&se=1&skn={spelled}")).unwrap();
+        assert!(token.is_of_rule(name), "{spelled}");
+        assert!(!token.is_of_rule("other"));
+    }
 }
 
 #[test]

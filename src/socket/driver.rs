@@ -81,9 +81,9 @@ pub fn run(socket: Arc<Socket>, opening: Opening) -> impl Future<Output = ()> + 
     }
 }
 
-async fn start(socket: Arc<Socket>, mut opening: Opening) -> Option<Box<SocketDriver>> {
-    let connection = open(&socket, &mut opening).await?;
-    Some(Box::new(SocketDriver::new(socket, connection, opening.level)))
+async fn start(socket: Arc<Socket>, opening: Opening) -> Option<Box<SocketDriver>> {
+    let connection = open(&socket, opening).await?;
+    Some(Box::new(SocketDriver::new(socket, connection)))
 }
 
 struct SocketDriver {
@@ -105,8 +105,8 @@ struct SocketDriver {
 }
 
 impl SocketDriver {
-    fn new(socket: Arc<Socket>, connection: Established, level: u8) -> Self {
-        let Established { link, agreed, early } = connection;
+    fn new(socket: Arc<Socket>, connection: Established) -> Self {
+        let Established { link, agreed, level, early } = connection;
         let options = &socket.options;
         let decoder = Decoder::new(DecoderOptions {
             role: Role::Client,

@@ -38,5 +38,6 @@ pub use self::handle::{SendRun, Socket};
 pub use self::opening::Opening;
 pub use self::options::{SocketOptions, Tuning};
 pub use self::outgoing::{Masking, Outline};
+pub use self::report::CAUSE_CODES;
 pub use self::spin::run as stay_awake;
 pub use self::tally::SocketStats;

@@ -8,8 +8,6 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-
 use super::compression::{Agreed, Compression};
 use super::delivery::{Batch, Kind};
 use super::ends::Ends;
@@ -17,7 +15,7 @@ use super::handle::Socket;
 use super::link::SocketLink;
 use super::report::{self, OpenReport};
 use super::send_side::WantedEnd;
-use crate::error::{ErrorKind, RelayError};
+use crate::error::ErrorKind;
 use crate::transport::body::read_body;
 use crate::transport::{self, DialRequest, Opened};
 
@@ -33,8 +31,6 @@ pub struct Opening {
     pub level: u8,
     /// Whether JavaScript wants the head of an answer that opens the socket.
     pub tells_head: bool,
-    /// Word on whether to dial at all, which the dial waits for within its own limit; `None`: at once.
-    pub admission: Option<oneshot::Receiver<Result<(), RelayError>>>,
 }
 
 /// A connection whose handshake is done.
@@ -42,29 +38,17 @@ pub(super) struct Established {
     pub(super) link: Arc<SocketLink>,
     /// The compression that was agreed.
     pub(super) agreed: Option<Agreed>,
+    /// How hard to compress, 0 to 9.
+    pub(super) level: u8,
     /// Bytes that came with the handshake's answer.
     pub(super) early: Vec<u8>,
 }
 
-/// Dials, once that is allowed.
-async fn dial(
-    admission: Option<oneshot::Receiver<Result<(), RelayError>>>,
-    request: &DialRequest,
-) -> Result<Opened, RelayError> {
-    let Some(admission) = admission else { return transport::open(request).await };
-    let admitted = async {
-        // Whoever goes away without an answer has not said yes.
-        let lost = |_| Err(RelayError::new(ErrorKind::Aborted, "Nobody decided whether to dial"));
-        admission.await.unwrap_or_else(lost)?;
-        transport::open(request).await
-    };
-    transport::within(request.handshake_timeout, admitted).await
-}
-
 /// Opens; `None` where no WebSocket came of it, which has then been reported.
-pub(super) async fn open(socket: &Arc<Socket>, opening: &mut Opening) -> Option<Established> {
-    let dial = Box::pin(dial(opening.admission.take(), &opening.request));
-    let opened = match unless_terminated(socket, dial).await? {
+pub(super) async fn open(socket: &Arc<Socket>, opening: Opening) -> Option<Established> {
+    let Opening { mut request, protocols, compression, level, tells_head } = opening;
+    let limit = request.handshake_timeout;
+    let opened = match unless_terminated(socket, Box::pin(transport::open(&mut request))).await? {
         Ok(opened) => opened,
         Err(error) => {
             socket.tell(|batch, slot| report::push_failure(batch, slot, &error));
@@ -72,13 +56,12 @@ pub(super) async fn open(socket: &Arc<Socket>, opening: &mut Opening) -> Option<
         }
     };
     if !opened.response.is_upgrade() {
-        Box::pin(answer(socket, opened, opening.request.handshake_timeout)).await;
+        Box::pin(answer(socket, opened, limit)).await;
         return None;
     }
-    let offered = opening.compression.is_some();
-    let checked = transport::check_upgrade(&opened.response, &opened.key, &opening.protocols, offered);
+    let checked = transport::check_upgrade(&opened.response, &opened.key, &protocols, compression.is_some());
     let agreed = checked.and_then(|negotiated| {
-        let answer = opening.compression.as_ref().zip(negotiated.extensions.as_deref());
+        let answer = compression.as_ref().zip(negotiated.extensions.as_deref());
         let agreed = answer.map(|(compression, header)| compression.agree(header)).transpose()?;
         Ok((negotiated.protocol, agreed))
     });
@@ -93,7 +76,7 @@ pub(super) async fn open(socket: &Arc<Socket>, opening: &mut Opening) -> Option<
     let mut early = opened.leftover;
     early.extend(decrypted);
     let report = OpenReport {
-        response: opening.tells_head.then_some(&opened.response),
+        response: tells_head.then_some(&opened.response),
         protocol: protocol.as_deref(),
         extensions: agreed.map(|agreed| agreed.params),
         forgets: agreed.is_some_and(|agreed| agreed.forgets()),
@@ -104,7 +87,7 @@ pub(super) async fn open(socket: &Arc<Socket>, opening: &mut Opening) -> Option<
     // Before JavaScript hears of it: what it sends in `open` is to go out at once.
     socket.side().link = Some(Arc::clone(&link));
     socket.tell(|batch, slot| report.push(batch, slot));
-    Some(Established { link, agreed, early })
+    Some(Established { link, agreed, level, early })
 }
 
 /// The server answered, but not with an upgrade. JavaScript says whether it wants the body.

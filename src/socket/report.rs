@@ -9,7 +9,7 @@ use crate::error::{ErrorKind, ErrorReport, RelayError};
 use crate::frame::{DeflateParams, FrameError};
 use crate::http::ResponseHead;
 
-/// What a connection broke of, as `lib/socket/receiving.js` numbers it.
+/// What a connection broke of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
     /// Nothing: it was ended in order, or by JavaScript.
@@ -22,6 +22,9 @@ pub(super) enum Cause {
     /// The task panicked.
     Internal = 5,
 }
+
+/// Node's codes for causes, by their numbers; empty where it is told in another way.
+pub const CAUSE_CODES: [&str; 6] = ["", "ECONNRESET", "EPIPE", "ETIMEDOUT", "", ""];
 
 impl From<io::Error> for Cause {
     fn from(error: io::Error) -> Self {

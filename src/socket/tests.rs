@@ -349,7 +349,7 @@ fn opening(setup: &Setup, port: u16) -> Opening {
         server_name: None,
         proxy: None,
         handshake_timeout: None,
-        max_head: transport::DEFAULT_MAX_HEAD,
+        admission: None,
     };
     Opening {
         request,
@@ -357,7 +357,6 @@ fn opening(setup: &Setup, port: u16) -> Opening {
         compression: setup.deflate.map(Compression::Offer),
         level: 6,
         tells_head: true,
-        admission: None,
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ClientConfig;
+use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use crate::error::{ErrorKind, RelayError};
@@ -23,15 +24,14 @@ pub mod tcp;
 pub mod tls;
 
 pub use handshake::{Negotiated, check_upgrade};
-pub use proxy::Proxy;
+pub use proxy::{NamedProxy, Proxy, ProxyRules};
 pub use stream::DialledStream;
 pub use tls::{TlsOptions, TlsVersion, client_config};
 
-/// The usual limit of a response head in bytes.
-pub const DEFAULT_MAX_HEAD: usize = 64 * 1024;
+/// The limit of a response head in bytes.
+const MAX_HEAD: usize = 64 * 1024;
 
-/// One opening handshake to perform.
-#[derive(Clone)]
+/// One opening handshake to perform: of a sender's socket, a rendezvous, a rejection or a control channel.
 pub struct DialRequest {
     /// `wss:`, which needs `tls`.
     pub secure: bool,
@@ -47,12 +47,23 @@ pub struct DialRequest {
     pub tls: Option<Arc<ClientConfig>>,
     /// The name to ask for and to verify; the host where it is not given or empty.
     pub server_name: Option<String>,
-    /// The proxy to go through.
-    pub proxy: Option<Arc<Proxy>>,
-    /// One deadline for everything from the name lookup to the response head.
+    /// Which proxy to go through, if any.
+    pub proxy: Option<Arc<ProxyRules>>,
+    /// Word on whether this host may be dialled at all; `None`: it may.
+    pub admission: Option<oneshot::Receiver<Result<(), RelayError>>>,
+    /// One deadline for everything from the admission to the response head.
     pub handshake_timeout: Option<Duration>,
-    /// The limit of the response head in bytes.
-    pub max_head: usize,
+}
+
+impl DialRequest {
+    /// The proxy that this destination needs, if any.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] if it cannot be used: going past a proxy that was asked for would be worse.
+    pub fn proxy(&self) -> Result<Option<Proxy>, RelayError> {
+        let Some(rules) = &self.proxy else { return Ok(None) };
+        rules.choose(self.secure, &self.host, self.port).map(NamedProxy::read).transpose()
+    }
 }
 
 impl fmt::Debug for DialRequest {
@@ -65,7 +76,6 @@ impl fmt::Debug for DialRequest {
             .field("server_name", &self.server_name)
             .field("proxy", &self.proxy)
             .field("handshake_timeout", &self.handshake_timeout)
-            .field("max_head", &self.max_head)
             .finish_non_exhaustive()
     }
 }
@@ -89,10 +99,10 @@ pub struct Opened {
 /// [`ErrorKind::Network`], [`ErrorKind::Proxy`], [`ErrorKind::Tls`], [`ErrorKind::Handshake`] by phase,
 /// [`ErrorKind::Timeout`] when the deadline passes, [`ErrorKind::InvalidArgument`] for a request that cannot
 /// be sent. No error repeats the target, the headers or the proxy's credentials.
-pub async fn open(request: &DialRequest) -> Result<Opened, RelayError> {
+pub async fn open(request: &mut DialRequest) -> Result<Opened, RelayError> {
+    let limit = request.handshake_timeout;
     // Boxed phase by phase: a listener keeps many of these, and the TLS and proxy states are large.
-    let attempt = Box::pin(attempt(request));
-    let result = within(request.handshake_timeout, attempt).await;
+    let result = within(limit, Box::pin(attempt(request))).await;
     if let Err(error) = &result {
         tracing::debug!(host = request.host, code = error.kind.code(), "dial failed");
     }
@@ -113,7 +123,12 @@ pub async fn within<T>(
         .unwrap_or_else(|_| Err(RelayError::new(ErrorKind::Timeout, "Opening handshake has timed out")))
 }
 
-async fn attempt(request: &DialRequest) -> Result<Opened, RelayError> {
+async fn attempt(request: &mut DialRequest) -> Result<Opened, RelayError> {
+    if let Some(admission) = request.admission.take() {
+        // Whoever goes away without an answer has not said yes.
+        let lost = |_| Err(RelayError::new(ErrorKind::Aborted, "Nobody decided whether to dial"));
+        admission.await.unwrap_or_else(lost)?;
+    }
     // What is wrong with the request is said before anything is dialled.
     let key = handshake::new_key()?;
     let bytes = handshake::request(&request.target, &request.head, &key)?;
@@ -128,10 +143,11 @@ async fn attempt(request: &DialRequest) -> Result<Opened, RelayError> {
         (_, false) => None,
     };
     let (host, port, secure) = (&*request.host, request.port, request.secure);
-    tracing::debug!(host, port, secure, proxy = request.proxy.is_some(), "dialling");
-    let tcp = match &request.proxy {
-        Some(proxy) => Box::pin(proxy::connect(proxy, &request.host, request.port)).await?,
-        None => Box::pin(tcp::connect(&request.host, request.port)).await?,
+    let proxy = request.proxy()?;
+    tracing::debug!(host, port, secure, proxy = proxy.is_some(), "dialling");
+    let tcp = match &proxy {
+        Some(proxy) => Box::pin(proxy::connect(proxy, host, port)).await?,
+        None => Box::pin(tcp::connect(host, port)).await?,
     };
     tracing::debug!(host, "connected");
     let mut stream = match config {
@@ -144,7 +160,7 @@ async fn attempt(request: &DialRequest) -> Result<Opened, RelayError> {
         }
         None => DialledStream::Plain(tcp),
     };
-    let (response, leftover) = Box::pin(handshake::exchange(&mut stream, &bytes, request.max_head)).await?;
+    let (response, leftover) = Box::pin(handshake::exchange(&mut stream, &bytes, MAX_HEAD)).await?;
     tracing::debug!(host, status = response.status, "answered");
     Ok(Opened { stream, response, leftover, key })
 }

@@ -66,50 +66,69 @@ impl fmt::Debug for Proxy {
     }
 }
 
-/// The proxy variables of an environment, as text; empty means not set.
+/// The URL of a proxy, and what a user knows it by: an option, or a variable of the environment.
+#[derive(Clone)]
+pub struct NamedProxy {
+    /// For errors.
+    pub name: String,
+    /// As it was given.
+    pub url: String,
+}
+
+impl NamedProxy {
+    /// Reads the URL.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`]; the message does not repeat the URL, which may hold a password.
+    pub fn read(&self) -> Result<Proxy, RelayError> {
+        parse(&self.url).map_err(|fault| {
+            let text = format!("The \"{}\" argument is invalid: {fault}", self.name);
+            RelayError::new(ErrorKind::InvalidArgument, text)
+        })
+    }
+}
+
+/// Which proxy a destination needs, as the variables of an environment say it. An option is an `all` without exceptions.
 #[derive(Clone, Default)]
-pub struct ProxyEnv {
+pub struct ProxyRules {
     /// `HTTP_PROXY`: for `ws:`.
-    pub http: String,
+    pub http: Option<NamedProxy>,
     /// `HTTPS_PROXY`: for `wss:`.
-    pub https: String,
+    pub https: Option<NamedProxy>,
     /// `ALL_PROXY`: where the other two are not set.
-    pub all: String,
+    pub all: Option<NamedProxy>,
     /// `NO_PROXY`: names (with their subdomains), addresses and networks, each with a port or without; `*` is
     /// everything.
     pub no: String,
 }
 
-impl fmt::Debug for ProxyEnv {
+/// Without the URLs, which may hold passwords.
+impl fmt::Debug for ProxyRules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The URLs may hold passwords.
-        let set = |url: &str| if url.is_empty() { "" } else { "***" };
-        f.debug_struct("ProxyEnv")
-            .field("http", &set(&self.http))
-            .field("https", &set(&self.https))
-            .field("all", &set(&self.all))
+        let name = |proxy: &Option<NamedProxy>| proxy.as_ref().map(|proxy| proxy.name.clone());
+        f.debug_struct("ProxyRules")
+            .field("http", &name(&self.http))
+            .field("https", &name(&self.https))
+            .field("all", &name(&self.all))
             .field("no", &self.no)
             .finish()
     }
 }
 
+impl ProxyRules {
+    /// The proxy for a destination, if it needs one. Loopback is no exception unless `NO_PROXY` says so.
+    pub fn choose(&self, secure: bool, host: &str, port: u16) -> Option<&NamedProxy> {
+        let specific = if secure { &self.https } else { &self.http };
+        let proxy = specific.as_ref().or(self.all.as_ref())?;
+        let host = host.strip_suffix('.').unwrap_or(host);
+        (!is_exempt(&self.no, host, port)).then_some(proxy)
+    }
+}
+
 /// Reads a proxy URL: `http://[user:password@]host[:port]`, `socks5://…` or `socks5h://…`; without a scheme
 /// it is `http`. The ports default to 80 and 1080. User and password end at the last `@`; each may be percent-encoded.
-///
-/// # Errors
-/// [`ErrorKind::InvalidArgument`]; the message does not repeat the URL, which may hold a password.
-pub fn parse(url: &str) -> Result<Proxy, RelayError> {
-    read(url).map_err(|fault| {
-        RelayError::new(ErrorKind::InvalidArgument, format!("The proxy URL is invalid: {fault}"))
-    })
-}
-
-/// What is wrong with a proxy URL, if anything is: "its port …", for whoever knows where it came from.
-pub fn fault(url: &str) -> Option<&'static str> {
-    read(url).err()
-}
-
-fn read(url: &str) -> Result<Proxy, &'static str> {
+/// What is wrong with it is said as "its port …".
+fn parse(url: &str) -> Result<Proxy, &'static str> {
     let url = url.trim();
     let url = if url.contains("://") { Url::parse(url) } else { Url::parse(&format!("http://{url}")) };
     let url = url.map_err(|error| match error {
@@ -148,15 +167,6 @@ fn read(url: &str) -> Result<Proxy, &'static str> {
     Ok(Proxy::Http { host, port, authorization })
 }
 
-/// The URL of the proxy that `env` prescribes for a destination, if any, as it was given. Loopback is no
-/// exception unless `NO_PROXY` says so.
-pub fn choose<'a>(env: &'a ProxyEnv, secure: bool, host: &str, port: u16) -> Option<&'a str> {
-    let specific = if secure { &env.https } else { &env.http };
-    let url = [specific, &env.all].into_iter().map(|url| url.trim()).find(|url| !url.is_empty())?;
-    let host = host.strip_suffix('.').unwrap_or(host);
-    (!is_exempt(&env.no, host, port)).then_some(url)
-}
-
 /// Whether `NO_PROXY` names the destination. Entries are put into the form that the matcher knows: people also write
 /// `*.name`, `name.`, `name:port` and `[::1]`, and blanks between them.
 fn is_exempt(no: &str, host: &str, port: u16) -> bool {
@@ -182,14 +192,6 @@ fn is_exempt(no: &str, host: &str, port: u16) -> bool {
     let rules = Matcher::builder().all("http://proxy.invalid").no(entries.join(",")).build();
     let destination = format!("http://{}/", authority(host, port)).parse();
     destination.is_ok_and(|destination| rules.intercept(&destination).is_none())
-}
-
-/// The proxy that `env` prescribes for a destination, if any; see [`choose`].
-///
-/// # Errors
-/// As [`parse`]: going past a proxy that was asked for would be worse than failing.
-pub fn select(env: &ProxyEnv, secure: bool, host: &str, port: u16) -> Result<Option<Proxy>, RelayError> {
-    choose(env, secure, host, port).map(parse).transpose()
 }
 
 fn authority(host: &str, port: u16) -> String {

@@ -3,7 +3,6 @@
 #![forbid(unsafe_code)]
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -31,29 +30,6 @@ impl DialledStream {
                 let (tcp, session, plain) = tls.into_parts();
                 (tcp, Some(session), plain)
             }
-        }
-    }
-
-    /// Our address.
-    ///
-    /// # Errors
-    /// The system's, e.g. after the connection was reset.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.tcp().local_addr()
-    }
-
-    /// The peer's address: the proxy's where there is one.
-    ///
-    /// # Errors
-    /// The system's, e.g. after the connection was reset.
-    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.tcp().peer_addr()
-    }
-
-    fn tcp(&self) -> &TcpStream {
-        match self {
-            DialledStream::Plain(tcp) => tcp,
-            DialledStream::Tls(tls) => tls.tcp(),
         }
     }
 }

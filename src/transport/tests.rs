@@ -25,7 +25,7 @@ fn request_to(port: u16) -> DialRequest {
         server_name: None,
         proxy: None,
         handshake_timeout: None,
-        max_head: DEFAULT_MAX_HEAD,
+        admission: None,
     }
 }
 
@@ -80,8 +80,8 @@ fn assert_discreet(error: &RelayError) {
 async fn a_plain_handshake_hands_over_the_stream() {
     let (listener, port) = listen().await;
     let peer = tokio::spawn(async move { upgrade(listener.accept().await.unwrap().0).await });
-    let request = request_to(port);
-    let mut opened = open(&request).await.unwrap();
+    let mut request = request_to(port);
+    let mut opened = open(&mut request).await.unwrap();
     let negotiated = check_upgrade(&opened.response, &opened.key, &[], false).unwrap();
     assert_eq!(negotiated, Negotiated::default());
     assert_eq!(opened.response.reason, "Switching Protocols");
@@ -90,12 +90,12 @@ async fn a_plain_handshake_hands_over_the_stream() {
         early.push(opened.stream.read_u8().await.unwrap());
     }
     assert_eq!(early, [1, 2]);
-    assert_eq!(opened.stream.peer_addr().unwrap().port(), port);
-    assert!(opened.stream.local_addr().unwrap().ip().is_loopback());
     opened.stream.write_all(b"x").await.unwrap();
     assert_eq!(opened.stream.read_u8().await.unwrap(), b'x');
     let (tcp, tls, decrypted) = opened.stream.into_parts();
     assert!(tls.is_none() && decrypted.is_empty());
+    assert_eq!(tcp.peer_addr().unwrap().port(), port);
+    assert!(tcp.local_addr().unwrap().ip().is_loopback());
     drop(tcp);
     let sent = peer.await.unwrap();
     let key = &opened.key;
@@ -133,13 +133,13 @@ async fn tls_server(name: &str) -> TlsServer {
 #[tokio::test]
 async fn a_secure_handshake_hands_the_connection_over() {
     let server = tls_server("relay.example").await;
-    let request = DialRequest {
+    let mut request = DialRequest {
         secure: true,
         tls: Some(server.config.clone()),
         server_name: Some("relay.example".into()),
         ..request_to(server.port)
     };
-    let mut opened = open(&request).await.unwrap();
+    let mut opened = open(&mut request).await.unwrap();
     assert!(check_upgrade(&opened.response, &opened.key, &[], false).is_ok());
     assert!(opened.stream.is_write_vectored());
     opened.stream.write_all(b"x").await.unwrap();
@@ -159,13 +159,13 @@ async fn a_secure_handshake_hands_the_connection_over() {
 async fn without_a_server_name_the_address_is_verified() {
     for server_name in [None, Some(String::new())] {
         let server = tls_server("127.0.0.1").await;
-        let request = DialRequest {
+        let mut request = DialRequest {
             secure: true,
             tls: Some(server.config.clone()),
             server_name,
             ..request_to(server.port)
         };
-        drop(open(&request).await.unwrap());
+        drop(open(&mut request).await.unwrap());
         server.peer.await.unwrap();
     }
 }
@@ -183,15 +183,21 @@ async fn a_secure_handshake_goes_through_a_proxy() {
         let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
         request
     });
-    let request = DialRequest {
+    let mut request = DialRequest {
         secure: true,
         host: "relay.invalid".into(),
         port: 443,
         tls: Some(server.config.clone()),
-        proxy: Some(Arc::new(proxy::parse(&format!("http://u:p@127.0.0.1:{proxy_port}")).unwrap())),
+        proxy: Some(Arc::new(ProxyRules {
+            https: Some(NamedProxy {
+                name: "https_proxy".into(),
+                url: format!("http://u:p@127.0.0.1:{proxy_port}"),
+            }),
+            ..ProxyRules::default()
+        })),
         ..request_to(0)
     };
-    let opened = open(&request).await.unwrap();
+    let opened = open(&mut request).await.unwrap();
     assert_eq!(opened.response.status, 101);
     drop(opened);
     let connect = proxy.await.unwrap();
@@ -206,7 +212,7 @@ async fn another_status_is_for_the_caller_to_judge() {
         "HTTP/1.1 404 Endpoint does not exist. TrackingId:1_G2, SystemTracker:x\r\nContent-Length: 5\r\n\r\nhello",
     )
     .await;
-    let opened = open(&request_to(port)).await.unwrap();
+    let opened = open(&mut request_to(port)).await.unwrap();
     assert_eq!(opened.response.status, 404);
     assert_eq!(opened.response.reason, "Endpoint does not exist. TrackingId:1_G2, SystemTracker:x");
     let mut body = body::read_body(opened.stream, &opened.response, opened.leftover).unwrap();
@@ -221,24 +227,24 @@ async fn another_status_is_for_the_caller_to_judge() {
 #[tokio::test]
 async fn failures_do_not_repeat_the_request() {
     let (port, peer) = answer("").await;
-    let error = open(&request_to(port)).await.unwrap_err();
+    let error = open(&mut request_to(port)).await.unwrap_err();
     assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Network, "socket hang up"));
     assert_discreet(&error);
     peer.await.unwrap();
 
     let (port, peer) = answer("nonsense hidden\r\n\r\n").await;
-    let error = open(&request_to(port)).await.unwrap_err();
+    let error = open(&mut request_to(port)).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Handshake);
     assert_discreet(&error);
     peer.await.unwrap();
 
-    assert_discreet(&open(&request_to(port)).await.unwrap_err());
-    let secure = DialRequest { secure: true, ..request_to(port) };
-    let error = open(&secure).await.unwrap_err();
+    assert_discreet(&open(&mut request_to(port)).await.unwrap_err());
+    let mut secure = DialRequest { secure: true, ..request_to(port) };
+    let error = open(&mut secure).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::InvalidArgument);
     assert_discreet(&error);
-    let smuggled = DialRequest { target: format!("/ {TOKEN}").into(), ..request_to(port) };
-    let error = open(&smuggled).await.unwrap_err();
+    let mut smuggled = DialRequest { target: format!("/ {TOKEN}").into(), ..request_to(port) };
+    let error = open(&mut smuggled).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::InvalidArgument);
     assert_discreet(&error);
     assert!(!format!("{smuggled:?}").contains("hidden"));
@@ -252,8 +258,8 @@ async fn a_silent_server_runs_into_the_deadline() {
         // Until the client gives up.
         let _ = stream.read_to_end(&mut Vec::new()).await;
     });
-    let request = DialRequest { handshake_timeout: Some(Duration::from_millis(50)), ..request_to(port) };
-    let error = open(&request).await.unwrap_err();
+    let mut request = DialRequest { handshake_timeout: Some(Duration::from_millis(50)), ..request_to(port) };
+    let error = open(&mut request).await.unwrap_err();
     assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Timeout, "Opening handshake has timed out"));
     peer.await.unwrap();
 }
@@ -272,7 +278,7 @@ async fn the_deadline_spans_all_phases() {
 
 #[test]
 fn an_open_handshake_is_a_small_future() {
-    let request = request_to(1);
-    let future = open(&request);
+    let mut request = request_to(1);
+    let future = open(&mut request);
     assert!(size_of_val(&future) <= 256, "{}", size_of_val(&future));
 }

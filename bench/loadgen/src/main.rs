@@ -25,7 +25,7 @@ mod buffers;
 #[allow(dead_code, unused_imports, clippy::wrong_self_convention)]
 #[path = "../../../src/frame/mod.rs"]
 mod frame;
-#[allow(unused_imports)]
+#[allow(dead_code, unused_imports, unexpected_cfgs)]
 #[path = "../../../src/sync.rs"]
 mod sync;
 

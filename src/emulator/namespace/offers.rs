@@ -1,98 +1,74 @@
-//! How a control channel is reached: what it is sent, and which one gets a sender.
+//! Whom a sender is offered to, and at which address they meet.
 
 #![forbid(unsafe_code)]
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use rand::seq::SliceRandom;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use super::Namespace;
+use super::channel::{ChannelHandle, ChannelMessage};
+use crate::emulator::entity_path::segments;
+use crate::emulator::refusal::RelayRefusal;
+use crate::http::HttpRequestHead;
+use crate::http::headers::{members, values};
+use crate::protocol::target::RequestTarget;
+use crate::uri::push_component;
 
-use super::{Ending, Namespace};
-use crate::emulator::refusal::Refusal;
-
-/// What the relay wants of a control channel, in order.
-pub enum Message {
-    /// A text frame.
-    Text(String),
-    /// A text frame, and whom to tell that it is out; whoever drops the message unsent lets the other side know, too.
-    Offer(String, oneshot::Sender<()>),
-    /// A text frame and the binary frame that belongs to it.
-    WithBody(String, Vec<u8>),
+/// The address at which `listener` meets whoever waits behind `secret`.
+pub fn rendezvous_address(
+    namespace: &Namespace,
+    listener: &ChannelHandle,
+    target: &RequestTarget<'_>,
+    action: &str,
+    id: &str,
+    secret: &str,
+) -> String {
+    let scheme = if namespace.options.tls.is_some() { "wss" } else { "ws" };
+    let host = namespace.options.public_host.as_deref().unwrap_or(&listener.authority);
+    let query = target.user_query().map(|query| format!("{query}&")).unwrap_or_default();
+    let mut address = format!("{scheme}://{host}/$hc{}?{query}sb-hc-action={action}&sb-hc-id=", target.path);
+    push_component(&mut address, id);
+    address + "&sb-hc-rendezvous=" + secret
 }
 
-impl Message {
-    fn size(&self) -> usize {
-        match self {
-            Message::Text(text) | Message::Offer(text, _) => text.len(),
-            Message::WithBody(text, body) => text.len() + body.len(),
-        }
-    }
-}
-
-/// Messages that wait for a listener which does not read.
-const MAX_QUEUED: usize = 1024;
-/// Their bytes, unless a single one has more.
-const MAX_QUEUED_BYTES: usize = 16 * 1024 * 1024;
-
-/// A message and its share of the room, which is free again when this is dropped.
-pub type Queued = (Message, OwnedSemaphorePermit);
-
-/// The way to one control channel.
-#[derive(Clone)]
-pub struct Queue {
-    messages: mpsc::Sender<Queued>,
-    room: Arc<Semaphore>,
-}
-
-impl Queue {
-    /// A queue and its other end.
-    pub fn new() -> (Self, mpsc::Receiver<Queued>) {
-        let (messages, inbox) = mpsc::channel(MAX_QUEUED);
-        (Self { messages, room: Arc::new(Semaphore::new(MAX_QUEUED_BYTES)) }, inbox)
-    }
-
-    /// False where there is no room, or nobody any more.
-    fn push(&self, message: Message) -> bool {
-        let size = message.size().min(MAX_QUEUED_BYTES) as u32;
-        let Ok(share) = self.room.clone().try_acquire_many_owned(size) else { return false };
-        self.messages.try_send((message, share)).is_ok()
-    }
-}
-
-/// A control channel, as those who offer it something see it.
-#[derive(Clone)]
-pub struct Listener {
-    pub(super) key: u64,
-    /// The GUID under which it registered.
-    pub id: String,
-    /// The name by which it knows the relay.
-    pub authority: String,
-    pub(super) queue: Queue,
-    pub(super) endings: mpsc::UnboundedSender<Ending>,
-    /// The relay has decided to end it, be it that its task does not know yet.
-    pub(super) ending: Arc<AtomicBool>,
-}
-
-impl Listener {
-    /// Queues `message`; false where the listener does not keep up, or is being closed.
-    pub fn send(&self, message: Message) -> bool {
-        self.queue.push(message)
-    }
-
-    /// A closing handshake is under way: nothing more is sent.
-    pub fn is_closing(&self) -> bool {
-        self.ending.load(Ordering::Relaxed) || self.queue.messages.is_closed()
-    }
-
-    /// Ends it. From here on it is closing: a sender that comes now must not depend on which task is the first.
-    /// False for one that is gone.
-    pub fn end(&self, ending: Ending) -> bool {
-        self.ending.store(true, Ordering::Relaxed);
-        self.endings.send(ending).is_ok()
+/// Tells whether a listener may be chosen, by the headers in which a sender names some.
+pub fn eligible(head: &HttpRequestHead) -> impl Fn(&str) -> bool {
+    let named = |name| members(&head.headers, name).map(str::to_owned).collect::<Vec<_>>();
+    let restricted = values(&head.headers, "Microsoft-Relay-AllowedListeners").next().is_some();
+    let allowed = restricted.then(|| named("Microsoft-Relay-AllowedListeners"));
+    let disallowed = named("Microsoft-Relay-DisallowedListeners");
+    move |id| {
+        let is_it = |other: &String| other.eq_ignore_ascii_case(id);
+        allowed.as_ref().is_none_or(|list| list.iter().any(is_it)) && !disallowed.iter().any(is_it)
     }
 }
 
 impl Namespace {
+    /// The listeners of `path` that `eligible` admits, in random order.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn listeners(
+        &self,
+        path: &str,
+        eligible: impl Fn(&str) -> bool,
+    ) -> Result<Vec<ChannelHandle>, RelayRefusal> {
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let entity = state.entities.get(&segments(path).join("/")).ok_or_else(RelayRefusal::no_endpoint)?;
+        if entity.listeners.is_empty() {
+            return Err(RelayRefusal::new(404, "There are no listeners connected for the endpoint."));
+        }
+        let mut chosen: Vec<_> = entity.listeners.iter().filter(|own| eligible(&own.id)).cloned().collect();
+        if chosen.is_empty() {
+            return Err(RelayRefusal::new(
+                404,
+                "None of the connected listeners meet the AllowedListeners/DisallowedListeners criteria.",
+            ));
+        }
+        chosen.shuffle(&mut state.random);
+        Ok(chosen)
+    }
+
     /// Queues a message at one of the listeners of `path`, chosen at random; false where none of them keeps up.
     ///
     /// A channel whose closing handshake is under way gets nothing more. Where there is no other one, this waits for
@@ -104,8 +80,8 @@ impl Namespace {
         &self,
         path: &str,
         eligible: impl Fn(&str) -> bool,
-        mut message: impl FnMut(&Listener) -> Message,
-    ) -> Result<bool, Refusal> {
+        mut message: impl FnMut(&ChannelHandle) -> ChannelMessage,
+    ) -> Result<bool, RelayRefusal> {
         let mut roster = self.roster.subscribe();
         let mut waits = false;
         loop {
@@ -121,7 +97,7 @@ impl Namespace {
             if !std::mem::replace(&mut waits, true) {
                 self.count(|totals| &mut totals.waited);
             }
-            // The sender lives as long as the namespace does.
+            // Cannot fail: the namespace has the other end.
             let _ = roster.changed().await;
         }
     }

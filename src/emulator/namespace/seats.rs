@@ -6,26 +6,89 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Ending, Namespace, Queued};
-use crate::emulator::event::Event;
-use crate::emulator::protocol::Response;
-use crate::emulator::target::segments;
+use super::channel::{ChannelHandle, ChannelQueue, EndOrder, QueuedMessage};
+use super::{Namespace, Pending};
+use crate::emulator::entity_path::segments;
+use crate::emulator::event::RelayEvent;
+use crate::emulator::refusal::RelayRefusal;
+use crate::protocol::control::Response;
+use crate::uuid::random_uuid;
+
+impl Namespace {
+    /// Registers a control channel until the seat is dropped.
+    ///
+    /// # Errors
+    /// The hybrid connection has as many as it admits, or is gone.
+    pub fn register(
+        self: &Arc<Self>,
+        path: &str,
+        id: String,
+        authority: String,
+    ) -> Result<ListenerSeat, RelayRefusal> {
+        let max = self.options.max_listeners;
+        let (queue, inbox) = ChannelQueue::new();
+        let (endings, ends) = mpsc::unbounded_channel();
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let entity =
+            state.entities.get_mut(&segments(path).join("/")).ok_or_else(RelayRefusal::no_endpoint)?;
+        if entity.listeners.iter().filter(|own| !own.is_closing()).count() >= max {
+            return Err(RelayRefusal::new(
+                403,
+                format!("QuotaExceeded: MaximumListenersPerEndpoint quota of {max} was exceeded."),
+            ));
+        }
+        let key = state.next_key;
+        state.next_key += 1;
+        state.totals.listeners += 1;
+        let path = entity.path.clone();
+        entity.listeners.push(ChannelHandle {
+            key,
+            id: id.clone(),
+            authority,
+            queue,
+            endings,
+            ending: Arc::default(),
+        });
+        drop(guard);
+        self.roster.send_replace(());
+        Ok(ListenerSeat { namespace: Arc::clone(self), key, path, id, messages: inbox, endings: ends })
+    }
+
+    /// Opens a rendezvous address; its secret goes into the address, the guard closes it.
+    pub fn open_rendezvous(self: &Arc<Self>, pending: Pending) -> RendezvousSeat {
+        let secret = random_uuid().replace('-', "");
+        self.state().pending.insert(secret.clone(), pending);
+        RendezvousSeat { namespace: Arc::clone(self), secret, request: None }
+    }
+
+    /// Enters an established rendezvous until the guard is dropped.
+    pub fn enter_pipe(self: &Arc<Self>, path: &str) -> PipeSeat {
+        let (orders, endings) = mpsc::unbounded_channel();
+        let mut state = self.state();
+        let key = state.next_key;
+        state.next_key += 1;
+        state.totals.rendezvous += 1;
+        state.pipes.insert(key, (path.to_owned(), orders));
+        PipeSeat { namespace: Arc::clone(self), key, endings }
+    }
+}
 
 /// A registered control channel.
-pub struct Seat {
-    pub(super) namespace: Arc<Namespace>,
-    pub(super) key: u64,
+pub struct ListenerSeat {
+    namespace: Arc<Namespace>,
+    key: u64,
     /// The hybrid connection, as it was named when made.
     pub path: String,
     /// The id under which it registered.
     pub id: String,
     /// What to send.
-    pub messages: mpsc::Receiver<Queued>,
+    pub messages: mpsc::Receiver<QueuedMessage>,
     /// How to end.
-    pub endings: mpsc::UnboundedReceiver<Ending>,
+    pub endings: mpsc::UnboundedReceiver<EndOrder>,
 }
 
-impl Drop for Seat {
+impl Drop for ListenerSeat {
     fn drop(&mut self) {
         let key = segments(&self.path).join("/");
         if let Some(entity) = self.namespace.state().entities.get_mut(&key) {
@@ -33,21 +96,21 @@ impl Drop for Seat {
         }
         self.namespace.roster.send_replace(());
         let (path, id) = (self.path.clone(), self.id.clone());
-        self.namespace.emit(&Event::ListenerClosed { path, id });
+        self.namespace.emit(&RelayEvent::ListenerClosed { path, id });
     }
 }
 
 /// An open rendezvous address.
-pub struct Waiting {
-    pub(super) namespace: Arc<Namespace>,
+pub struct RendezvousSeat {
+    namespace: Arc<Namespace>,
     /// What makes the address unguessable.
     pub secret: String,
-    pub(super) request: Option<String>,
+    request: Option<String>,
 }
 
-impl Waiting {
+impl RendezvousSeat {
     /// Also waits for a `response` to the request `id` on the control channel.
-    pub fn expect_response(&mut self, id: &str) -> oneshot::Receiver<Response> {
+    pub fn expect_response(&mut self, id: &str) -> oneshot::Receiver<(Response, Vec<u8>)> {
         let (answer, response) = oneshot::channel();
         self.namespace.state().responses.insert(id.to_owned(), answer);
         self.request = Some(id.to_owned());
@@ -55,7 +118,7 @@ impl Waiting {
     }
 }
 
-impl Drop for Waiting {
+impl Drop for RendezvousSeat {
     fn drop(&mut self) {
         let mut state = self.namespace.state();
         state.pending.remove(&self.secret);
@@ -67,10 +130,10 @@ impl Drop for Waiting {
 
 /// An established rendezvous.
 pub struct PipeSeat {
-    pub(super) namespace: Arc<Namespace>,
-    pub(super) key: u64,
+    namespace: Arc<Namespace>,
+    key: u64,
     /// How to end.
-    pub endings: mpsc::UnboundedReceiver<Ending>,
+    pub endings: mpsc::UnboundedReceiver<EndOrder>,
 }
 
 impl Drop for PipeSeat {

@@ -1,10 +1,10 @@
 use super::*;
 use crate::emulator::fault::Fault;
 
-fn namespace(options: EmulatorOptions) -> (Arc<Namespace>, Arc<Mutex<Vec<Event>>>) {
+fn namespace(options: EmulatorOptions) -> (Arc<Namespace>, Arc<Mutex<Vec<RelayEvent>>>) {
     let events = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&events);
-    let observer = move |event: &Event| seen.lock().unwrap().push(event.clone());
+    let observer = move |event: &RelayEvent| seen.lock().unwrap().push(event.clone());
     (Arc::new(Namespace::new(options, "127.0.0.1:1".into(), Arc::new(observer))), events)
 }
 
@@ -16,12 +16,12 @@ fn with_paths(paths: &[&str]) -> EmulatorOptions {
     EmulatorOptions { hybrid_connections: paths.iter().map(entity).collect(), ..EmulatorOptions::default() }
 }
 
-fn pending(action: Action, lifetime: Duration) -> (Pending, oneshot::Receiver<Verdict>) {
+fn pending(action: RequestedAction, lifetime: Duration) -> (Pending, oneshot::Receiver<RendezvousVerdict>) {
     let (verdict, wait) = oneshot::channel();
     (Pending { action, protocols: vec!["a".into()], expires: Instant::now() + lifetime, verdict }, wait)
 }
 
-fn admit(_: &Pending) -> Result<(), Refusal> {
+fn admit(_: &Pending) -> Result<(), RelayRefusal> {
     Ok(())
 }
 
@@ -45,7 +45,7 @@ fn a_seat_counts_until_it_is_left() {
     assert_eq!(namespace.stats().listeners, 1);
     drop(seat);
     assert_eq!(namespace.stats().listeners, 0);
-    let left = Event::ListenerClosed { path: "hyco".into(), id: "id".into() };
+    let left = RelayEvent::ListenerClosed { path: "hyco".into(), id: "id".into() };
     assert_eq!(*events.lock().unwrap(), [left]);
     assert!(namespace.register("hyco", "id".into(), "h".into()).is_ok());
     assert_eq!(namespace.register("nope", "id".into(), "h".into()).err().map(|no| no.status), Some(404));
@@ -69,20 +69,23 @@ fn listeners_come_in_random_order_that_a_seed_repeats() {
 #[test]
 fn an_address_is_used_up_by_its_first_success() {
     let (namespace, _) = namespace(EmulatorOptions::default());
-    let status = |result: Result<Pending, Refusal>| result.map_or_else(|no| no.status, |_| 200);
-    let (entry, _wait) = pending(Action::Accept, Duration::from_secs(60));
+    let status = |result: Result<Pending, RelayRefusal>| result.map_or_else(|no| no.status, |_| 200);
+    let (entry, _wait) = pending(RequestedAction::Accept, Duration::from_secs(60));
     let waiting = namespace.open_rendezvous(entry);
     let secret = Some(waiting.secret.as_str());
-    assert_eq!(status(namespace.claim(None, Action::Accept, admit)), 403);
-    assert_eq!(status(namespace.claim(Some("x"), Action::Accept, admit)), 403);
-    assert_eq!(status(namespace.claim(secret, Action::Request, admit)), 400);
-    assert_eq!(status(namespace.claim(secret, Action::Accept, |_| Err(Refusal::new(400, "no")))), 400);
-    assert_eq!(status(namespace.claim(secret, Action::Accept, admit)), 200);
-    assert_eq!(status(namespace.claim(secret, Action::Accept, admit)), 403);
+    assert_eq!(status(namespace.claim(None, RequestedAction::Accept, admit)), 403);
+    assert_eq!(status(namespace.claim(Some("x"), RequestedAction::Accept, admit)), 403);
+    assert_eq!(status(namespace.claim(secret, RequestedAction::Request, admit)), 400);
+    assert_eq!(
+        status(namespace.claim(secret, RequestedAction::Accept, |_| Err(RelayRefusal::new(400, "no")))),
+        400
+    );
+    assert_eq!(status(namespace.claim(secret, RequestedAction::Accept, admit)), 200);
+    assert_eq!(status(namespace.claim(secret, RequestedAction::Accept, admit)), 403);
 
-    let (entry, _wait) = pending(Action::Accept, Duration::ZERO);
+    let (entry, _wait) = pending(RequestedAction::Accept, Duration::ZERO);
     let waiting = namespace.open_rendezvous(entry);
-    assert_eq!(status(namespace.claim(Some(&waiting.secret), Action::Accept, admit)), 403);
+    assert_eq!(status(namespace.claim(Some(&waiting.secret), RequestedAction::Accept, admit)), 403);
     drop(waiting);
     assert_eq!(namespace.stats().pending, 0);
 }
@@ -90,21 +93,20 @@ fn an_address_is_used_up_by_its_first_success() {
 #[test]
 fn a_response_finds_its_request_once() {
     let (namespace, _) = namespace(EmulatorOptions::default());
-    let (entry, _wait) = pending(Action::Request, Duration::from_secs(60));
+    let (entry, _wait) = pending(RequestedAction::Request, Duration::from_secs(60));
     let mut waiting = namespace.open_rendezvous(entry);
     let mut response = waiting.expect_response("r");
     let answer = |id: &str| Response {
         request_id: id.into(),
-        status: 200,
-        description: String::new(),
-        headers: Vec::new(),
-        has_body: false,
-        body: Vec::new(),
+        status_code: 200,
+        status_description: String::new(),
+        response_headers: Vec::new(),
+        body: false,
     };
-    assert!(!namespace.respond(answer("other")));
-    assert!(namespace.respond(answer("r")));
-    assert!(!namespace.respond(answer("r")));
-    assert_eq!(response.try_recv().unwrap().request_id, "r");
+    assert!(!namespace.respond(answer("other"), Vec::new()));
+    assert!(namespace.respond(answer("r"), Vec::new()));
+    assert!(!namespace.respond(answer("r"), Vec::new()));
+    assert_eq!(response.try_recv().unwrap().0.request_id, "r");
 }
 
 #[test]
@@ -123,7 +125,7 @@ fn faults_strike_the_hybrid_connection_that_they_name() {
     assert_eq!(count, 2);
     assert!(namespace.remove("b"));
     let ending = b.endings.try_recv();
-    assert!(matches!(ending, Ok(Ending::Close(1001, _))), "{ending:?}");
+    assert!(matches!(ending, Ok(EndOrder::Close(1001, _))), "{ending:?}");
     let pipe = namespace.enter_pipe("a");
     assert_eq!(namespace.inflict(Fault::CutRendezvous { path: None, mid_frame: true, reset: false }), 1);
     drop(pipe);

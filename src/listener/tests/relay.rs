@@ -11,11 +11,12 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 
 use super::*;
-use crate::listener::dialer::{DialFailure, Dialed, Dialing, Target};
+use crate::listener::dialer::{DialFailure, Dialed, Dialing};
+use crate::transport::DialRequest;
 
 /// One dial.
 pub struct Call {
-    pub target: Target,
+    pub target: DialRequest,
     reply: oneshot::Sender<Result<Dialed, DialFailure>>,
 }
 
@@ -80,7 +81,7 @@ impl Peer {
 struct Fake(UnboundedSender<Call>);
 
 impl Dialer for Fake {
-    fn dial(&self, target: Target) -> Dialing {
+    fn dial(&self, target: DialRequest) -> Dialing {
         let (reply, answer) = oneshot::channel();
         let _ = self.0.send(Call { target, reply });
         Box::pin(async move {

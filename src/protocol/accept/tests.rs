@@ -3,32 +3,6 @@ use proptest::prelude::*;
 use super::*;
 
 #[test]
-fn the_program_sees_neither_infix_nor_relay_parameters() {
-    for (address, expected) in [
-        ("wss://h:443/$hc/hyco?sb-hc-action=accept&sb-hc-id=1", "/hyco"),
-        ("wss://h/$hc/hyco/sub/path?a=1&sb-hc-action=accept&b=%20&SB-HC-ID=1", "/hyco/sub/path?a=1&b=%20"),
-        ("wss://h/$hc/hyco?sb%2Dhc%2Dtoken=x&a", "/hyco?a"),
-        ("wss://h/$hc/hyco?sb-hc-flag&sb-hc-action=accept", "/hyco?sb-hc-flag"),
-        ("wss://h/$hc/hyco?&&&&sb-hc-action=accept", "/hyco?&&&"),
-        ("wss://h/%24hc/hyco", "/hyco"),
-        ("wss://g1.test/%24hc/hyco?SB-HC-Id=1&sb%2Dhc-x=2", "/hyco"),
-        (
-            "wss://g1.test/$hc/hyco/sub/path?a=1&sb-hc-action=accept&b=%20x&sb-hc-id=1",
-            "/hyco/sub/path?a=1&b=%20x",
-        ),
-        ("wss://g1.test/$hcx/hyco?%zz=1", "/$hcx/hyco?%zz=1"),
-        ("wss://g1.test?x=1", "/?x=1"),
-        ("wss://h/$hcx/hyco?x=1#f", "/$hcx/hyco?x=1"),
-        ("wss://h/$hc", "/"),
-        ("wss://h?sb-hc-id=1", "/"),
-        ("wss://h", "/"),
-        ("", "/"),
-    ] {
-        assert_eq!(logical_target(address), expected, "{address}");
-    }
-}
-
-#[test]
 fn a_rejection_uses_the_guides_spelling_and_form_encoding() {
     assert_eq!(
         reject_address("wss://h/$hc/x?sb-hc-action=accept&sb-hc-id=1", 401, "Not & here"),
@@ -92,17 +66,8 @@ fn the_head_of_a_rendezvous_is_the_handshakes_own() {
 proptest! {
     #[test]
     fn never_panics(text in "\\PC*", status in any::<u16>()) {
-        let _ = logical_target(&text);
         let _ = parse_header_line(&text);
         let _ = reject_address(&text, status, &text);
-    }
-
-    #[test]
-    fn no_relay_parameter_is_left(pairs in proptest::collection::vec("(sb-hc-|SB-hc-|)[a-z]{1,4}=[a-z]{0,3}", 0..6)) {
-        let target = logical_target(&format!("wss://h/$hc/x?{}", pairs.join("&")));
-        prop_assert!(!target.to_ascii_lowercase().contains("sb-hc-"));
-        let own = pairs.iter().filter(|pair| !pair.to_ascii_lowercase().starts_with("sb-hc-")).count();
-        prop_assert_eq!(target.matches('=').count(), own);
     }
 
     #[test]

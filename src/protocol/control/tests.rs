@@ -1,5 +1,7 @@
 use proptest::prelude::*;
 
+use serde_json::Value;
+
 use super::*;
 use crate::fuzz::mutated;
 use crate::http::headers::values;
@@ -123,17 +125,67 @@ fn debug_shows_no_address_and_no_headers() {
 fn writes_what_the_guide_shows() {
     assert_eq!(renew_token("a\"b"), r#"{"renewToken":{"token":"a\"b"}}"#);
     let headers = [("X-A".to_owned(), "1".to_owned())];
-    let text = response(&Response {
-        request_id: "1_G10",
+    let text = response(Response {
+        request_id: "1_G10".into(),
         status_code: 200,
-        status_description: "OK",
-        response_headers: &headers,
+        status_description: "OK".into(),
+        response_headers: headers.to_vec(),
         body: true,
     });
     let expected = r#"{"response":{"requestId":"1_G10","statusCode":200,"statusDescription":"OK","responseHeaders":{"X-A":"1"},"body":true}}"#;
     assert_eq!(text, expected);
     assert!(not_implemented("7").contains(r#""statusCode":501,"#));
     assert!(not_implemented("7").ends_with(r#""responseHeaders":{},"body":false}}"#));
+}
+
+#[test]
+fn an_accept_keeps_the_order_and_case_of_headers() {
+    let told = Accept {
+        address: "ws://h/$hc/p?x".into(),
+        id: "id_G1".into(),
+        connect_headers: vec![("X-B".into(), "1".into()), ("a".into(), "\"2\"".into())],
+        remote_endpoint: Some(("127.0.0.1".into(), 7)),
+    };
+    assert_eq!(
+        accept(&told),
+        r#"{"accept":{"address":"ws://h/$hc/p?x","id":"id_G1","connectHeaders":{"X-B":"1","a":"\"2\""},"remoteEndpoint":{"address":"127.0.0.1","port":7}}}"#
+    );
+}
+
+#[test]
+fn a_request_has_two_forms() {
+    let short = Request { id: "i".into(), address: Some("a".into()), head: None };
+    assert_eq!(request(short.clone()), r#"{"request":{"address":"a","id":"i"}}"#);
+    let head = RequestHead {
+        method: "GET".into(),
+        target: "/p".into(),
+        headers: vec![("Via".into(), "1.1 h".into())],
+        remote_endpoint: Some(("1.2.3.4".into(), 5)),
+        body: false,
+    };
+    assert_eq!(
+        request(Request { head: Some(head), ..short }),
+        r#"{"request":{"address":"a","id":"i","requestTarget":"/p","method":"GET","requestHeaders":{"Via":"1.1 h"},"body":false,"remoteEndpoint":{"address":"1.2.3.4","port":5}}}"#
+    );
+}
+
+#[test]
+fn listeners_are_understood() {
+    let message = parse_listener_message(br#"{"renewToken":{"token":"t","later":1},"hint":1}"#).unwrap();
+    assert_eq!(message.renew_token.as_ref().map(|renewal| renewal.token.as_str()), Some("t"));
+    assert!(!format!("{message:?}").contains("\"t\""));
+    assert_eq!(parse_listener_message(br#"{"ping":{}}"#), Some(ListenerMessage::default()));
+    for bad in ["", "[]", "{", r#"{"renewToken":{"token":1}}"#, r#"{"response":{"requestId":"x"}}"#] {
+        assert_eq!(parse_listener_message(bad.as_bytes()), None, "{bad}");
+    }
+    assert_eq!(parse_listener_message(b"{\"\xff\":1}"), None);
+    let text =
+        br#"{"response":{"requestId":"r","statusCode":"404","responseHeaders":{"N":1,"A":"b"},"body":true}}"#;
+    let response = parse_listener_message(text).and_then(|message| message.response).unwrap();
+    assert_eq!((response.status_code, response.body), (404, true));
+    assert_eq!(response.response_headers, [("N".into(), "1".into()), ("A".into(), "b".into())]);
+    assert_eq!(parse_listener_message(br#"{"response":{"requestId":"r","statusCode":1000}}"#), None);
+    assert_eq!(parse_listener_message(br#"{"response":{"requestId":"r","statusCode":99}}"#), None);
 }
 
 fn json() -> impl Strategy<Value = Value> {
@@ -174,6 +226,11 @@ proptest! {
     }
 
     #[test]
+    fn noise_of_a_listener_never_panics(text in proptest::collection::vec(any::<u8>(), 0..100)) {
+        let _ = parse_listener_message(&text);
+    }
+
+    #[test]
     fn headers_survive(pairs in proptest::collection::vec(("[A-Za-z-]{1,8}", ".{0,12}"), 0..6)) {
         let body: Vec<String> =
             pairs.iter().map(|(k, v)| format!("{}:{}", Value::from(k.as_str()), Value::from(v.as_str()))).collect();
@@ -185,6 +242,8 @@ proptest! {
     fn a_token_survives_its_message(token in ".{0,40}") {
         let value: Value = serde_json::from_str(&renew_token(&token)).unwrap();
         prop_assert_eq!(value["renewToken"]["token"].as_str(), Some(token.as_str()));
+        let heard = parse_listener_message(renew_token(&token).as_bytes()).and_then(|message| message.renew_token);
+        prop_assert_eq!(heard.map(|renewal| renewal.token), Some(token));
     }
 }
 
@@ -224,18 +283,14 @@ proptest! {
         bytes in mutated(&CORPUS, &SPLICES),
     ) {
         match parse(&String::from_utf8_lossy(&bytes)) {
-            // What is passed on to JavaScript can be read there, and says the same.
-            Ok(ControlMessage::Accept(accept)) => {
-                let told = serde_json::to_value(&accept).unwrap();
-                prop_assert!(!accept.address.is_empty());
-                prop_assert_eq!(&told["address"], accept.address.as_str());
-                prop_assert_eq!(
-                    told["connectHeaders"].as_array().unwrap().len(),
-                    2 * accept.connect_headers.len()
-                );
+            // What is passed on can be read there, and says the same.
+            Ok(ControlMessage::Accept(told)) => {
+                prop_assert!(!told.address.is_empty());
+                prop_assert_eq!(accept_of(&accept(&told)), told);
             }
-            Ok(ControlMessage::Request(request)) => {
-                prop_assert!(request.head.is_some() || request.address.is_some());
+            Ok(ControlMessage::Request(told)) => {
+                prop_assert!(told.head.is_some() || told.address.is_some());
+                prop_assert_eq!(request_of(&request(told.clone())), told);
             }
             Ok(ControlMessage::Unknown(name)) => prop_assert!(name.chars().count() <= 64),
             Err(error) => {

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::protocol::accept::logical_target;
+use crate::protocol::target::RequestTarget;
 
 #[test]
 fn an_sb_address_stands_for_a_websocket_uri() {
@@ -54,7 +54,7 @@ proptest! {
         let uri = translate(&format!("sb://h{tail}"), RelayAction::Listen).unwrap_or_default();
         prop_assert!(uri.starts_with("wss://h") && !uri.contains('#'));
         prop_assert_eq!(translate(&uri, RelayAction::Listen), None);
-        prop_assert!(logical_target(&uri).starts_with('/'));
+        prop_assert!(RequestTarget::of_address(&uri).logical().starts_with('/'));
     }
 
     #[test]

@@ -39,11 +39,6 @@ impl TlsStream {
         self.kind
     }
 
-    /// The connection under it.
-    pub fn tcp(&self) -> &TcpStream {
-        &self.tcp
-    }
-
     /// The parts, with what has been decrypted and not been read.
     pub fn into_parts(mut self) -> (TcpStream, TlsSession, Vec<u8>) {
         self.plain.drain(..self.at);
