@@ -103,8 +103,12 @@ export declare class NativeListener {
   constructor(engine: NativeEngine, slot: number, options: ListenOptions)
   /** Dials the rendezvous of an offer under `socket`. False if the offer is gone. */
   accept(offer: number, socket: number, protocol?: string | undefined | null, headers?: Array<string> | undefined | null): boolean
-  /** Turns a sender away through the relay. */
-  reject(offer: number, status: number, reason: string): void
+  /** Turns a sender away through the relay. False if the offer is gone. */
+  reject(offer: number, status: number, reason: string): boolean
+  /** The same with 500, for a sender that could not be let in for a fault on this side. */
+  failOffer(offer: number): void
+  /** An open connection has gone, which counts for `maxConnections`. */
+  left(): void
   /** Answers a `host` event. */
   admitHost(question: number, admitted: boolean): void
   /** Answers a `token` event. */
@@ -115,8 +119,11 @@ export declare class NativeListener {
   updateToken(token: string): void
   /** Names the delay of the retry that was announced, in milliseconds. */
   retryIn(channel: number, delay: number): void
-  /** Takes the listener down; its `closed` event says when that is done. */
-  close(): void
+  /**
+   * Takes the listener down, with `drain` once all who are here have been let in or not; its `closed` event says when
+   * that is done.
+   */
+  close(drain: boolean): void
   /** The listener's counters as JSON. */
   stats(): string
 }
@@ -222,7 +229,9 @@ export interface ListenOptions {
   /** Without one, `token` events ask for tokens. */
   rule?: SasRuleOptions
   id?: string
+  /** Limits; 0 is none. */
   maxPending: number
+  maxConnections: number
   keepAlive?: KeepAliveOptions
   reconnect: ReconnectOptions
   handshakeTimeout: number

@@ -21,6 +21,7 @@ const start = (options) => startServer(RelayedServer, options);
 const PROTOCOLS = { headers: { 'Sec-WebSocket-Protocol': 'a, b' } };
 const rejections = (listener) =>
   listener.calls.filter(([name]) => name === 'reject').map(([, ...rest]) => rest);
+const failures = (listener) => listener.calls.filter(([name]) => name === 'failOffer').map(([, id]) => id);
 const turn = () => new Promise(setImmediate);
 
 /** What is told on a channel meanwhile. */
@@ -81,7 +82,7 @@ describe('an offer', () => {
     });
     expect(request.connection).toBe(request.socket);
     expect(request.relay).toEqual({ id: `t${id}`, host: 'g1.ns.test' });
-    expect(server.stats()).toMatchObject({ accepted: 1, connections: 1, pendingAccepts: 0 });
+    expect(server.stats()).toMatchObject({ connections: 1, pendingAccepts: 0 });
   });
 
   test('leaves clients when it closes', () => {
@@ -94,14 +95,8 @@ describe('an offer', () => {
     const { server, listener } = start();
     const seen = jest.fn();
     server.on('connection', seen);
-    const accept = {
-      address: 'wss://g.ns.test/$hc/hyco?sb-hc-action=accept',
-      id: 'x',
-      connectHeaders: ['A', '1', 'a', '2'],
-      remoteEndpoint: null
-    };
-    listener.event('offer', { id: 900, target: '/given', accept });
-    listener.open(900);
+    const id = listener.offer({ target: '/given', headerLines: () => ['A', '1', 'a', '2'] });
+    listener.open(id);
     expect(seen.mock.calls[0][1]).toMatchObject({ url: '/given', headers: { a: '1, 2' } });
   });
 
@@ -114,12 +109,12 @@ describe('an offer', () => {
     await new Promise(setImmediate);
     expect([...listener.dials.keys()]).toEqual(ids.slice(0, 66));
     // The engine's own clock runs for those that wait, too.
-    listener.event('offerExpired', { id: ids[66] });
+    listener.turnAway(ids[66], 504);
     for (const id of ids.slice(2, 5)) listener.open(id);
     await new Promise(setImmediate);
     expect(listener.dials.has(ids[66])).toBe(false);
     expect(listener.dials.size).toBe(69);
-    expect(server.stats()).toMatchObject({ accepted: 4, rejected: 1, failed: 1, pendingAccepts: 64 });
+    expect(server.stats()).toMatchObject({ connections: 4, pendingAccepts: 64 });
     for (const id of ids.slice(5)) listener.dials.get(id)?.open();
   });
 
@@ -134,7 +129,7 @@ describe('an offer', () => {
       expect.objectContaining({ message: 'gone' }),
       expect.any(IncomingMessage)
     );
-    expect(server.stats()).toMatchObject({ failed: 2, connections: 0 });
+    expect(server.stats()).toMatchObject({ connections: 0, pendingAccepts: 0 });
   });
 
   test('whose dial throws is a rendezvousError, and the sender gets a 500', async () => {
@@ -148,29 +143,12 @@ describe('an offer', () => {
       ['no dial', '/hyco'],
       ['no dial', '/hyco']
     ]);
-    expect(rejections(listener)).toEqual(ids.map((id) => [id, 500, 'Internal Server Error']));
-    expect(server.stats()).toMatchObject({ failed: 2, rejected: 0, pendingAccepts: 0 });
+    expect(failures(listener)).toEqual(ids);
+    expect(rejections(listener)).toEqual([]);
+    expect(server.stats()).toMatchObject({ pendingAccepts: 0 });
     // Neither counts as a dial under way.
     for (let count = 0; count < 65; count++) listener.offer();
     expect(listener.dials.size).toBe(64);
-  });
-
-  test('with an address that is no URL is one without a host', () => {
-    const { server, listener } = start();
-    const seen = jest.fn();
-    server.on('connection', (_, request) => seen(request.url, request.relay));
-    const addresses = ['', 'no url', 'wss://[::1', '\u0000', '//', 'wss:?a=1&sb-hc-id=2'];
-    addresses.forEach((address, index) => {
-      const accept = { address, id: 'x', connectHeaders: [], remoteEndpoint: null };
-      listener.event('offer', { id: 1000 + index, accept, target: '/' });
-      listener.open(1000 + index);
-    });
-    expect(seen).toHaveBeenCalledTimes(addresses.length);
-    for (const [url, relay] of seen.mock.calls) {
-      expect(typeof url).toBe('string');
-      expect(relay.id).toBe('x');
-    }
-    expect(seen.mock.calls[1][1].host).toBeUndefined();
   });
 
   test('shows no token when its request is printed', () => {
@@ -185,21 +163,40 @@ describe('an offer', () => {
 });
 
 describe('admission', () => {
-  test('beyond maxConnections senders get 503', () => {
-    const { listener } = start({ maxConnections: 2 });
-    const first = listener.open(listener.offer());
-    listener.offer();
-    const third = listener.offer();
-    expect(rejections(listener)).toEqual([[third, 503, 'Service Unavailable']]);
-    first.end(1000);
-    expect(listener.dials.has(listener.offer())).toBe(true);
+  test('limits are for the engine to keep', () => {
+    const { listener } = start({ maxConnections: 2, maxPendingAccepts: 3 });
+    expect(listener.config).toMatchObject({ maxConnections: 2, maxPending: 3 });
   });
 
-  test('beyond maxPendingAccepts senders get 503', () => {
-    const { listener } = start({ maxPendingAccepts: 1, verifyClient: (_, cb) => void cb });
-    listener.offer();
-    const second = listener.offer();
-    expect(rejections(listener)).toEqual([[second, 503, 'Service Unavailable']]);
+  test('with maxConnections the engine is told who has left, right before the program is', () => {
+    const left = (listener) => listener.calls.filter(([name]) => name === 'left').length;
+    for (const maxConnections of [0, 2]) {
+      const { listener } = start({ maxConnections });
+      const socket = listener.open(listener.offer());
+      listener.open(listener.offer());
+      listener.fail(listener.offer(), new Error('was never here'));
+      expect(left(listener)).toBe(0);
+      const seen = jest.fn(() => expect(left(listener)).toBe(Math.sign(maxConnections)));
+      socket.on('close', seen);
+      socket.end(1000);
+      expect(seen).toHaveBeenCalledTimes(1);
+    }
+  });
+
+  test('a sender that the engine has refused is told on the channels, and to nobody else', () => {
+    const verifyClient = jest.fn();
+    const { server, listener } = start({ verifyClient: (info) => verifyClient(info) });
+    listener.offer({ refused: 503 });
+    const told = [];
+    const offers = diagnosed('offer', () => {
+      told.push(...diagnosed('rejected', () => listener.offer({ path: '/refused', refused: 503 })));
+    });
+    const request = expect.objectContaining({ url: '/refused' });
+    expect(offers).toEqual([{ server, request }]);
+    expect(told).toEqual([{ server, request, statusCode: 503, reason: 'Service Unavailable' }]);
+    expect(verifyClient).not.toHaveBeenCalled();
+    expect(rejections(listener)).toEqual([]);
+    expect(server.stats()).toMatchObject({ pendingAccepts: 0 });
   });
 });
 
@@ -297,12 +294,12 @@ describe('verifyClient', () => {
     let late;
     const { server, listener } = start({ verifyClient: (_, cb) => (late = cb) });
     const id = listener.offer();
-    const told = diagnosed('rejected', () => listener.event('offerExpired', { id }));
+    const told = diagnosed('rejected', () => listener.turnAway(id, 504));
     expect(told).toEqual([expect.objectContaining({ server, statusCode: 504, reason: 'Gateway Timeout' })]);
     late(verdict);
     expect(listener.dials.has(id)).toBe(false);
     expect(rejections(listener)).toEqual([]);
-    expect(server.stats()).toMatchObject({ rejected: 1, pendingAccepts: 0 });
+    expect(server.stats()).toMatchObject({ pendingAccepts: 0 });
   });
 
   test('that comes with the limit, before the engine has told of it, is too late', async () => {
@@ -310,17 +307,22 @@ describe('verifyClient', () => {
     const { server, listener } = start({ verifyClient: (_, cb) => (late = cb) });
     const failed = jest.fn();
     server.on('rendezvousError', failed);
-    const ids = Array.from({ length: 65 }, () => {
+    const late504 = [];
+    const ids = Array.from({ length: 65 }, (_, index) => {
       const id = listener.offer();
-      if (id % 2 === 0) listener.expired.add(id);
+      if (index % 2 === 0) {
+        late504.push(id);
+        listener.undecided.delete(id);
+      }
       late(true);
       return id;
     });
-    for (const id of listener.expired) listener.event('offerExpired', { id });
-    const expired = listener.expired.size;
+    const expired = late504.length;
+    const told = diagnosed('rejected', () => late504.forEach((id) => listener.turnAway(id, 504)));
+    expect(told.map(({ statusCode }) => statusCode)).toEqual(late504.map(() => 504));
     expect(failed).not.toHaveBeenCalled();
     expect(rejections(listener)).toEqual([]);
-    expect(server.stats()).toMatchObject({ rejected: expired, failed: 0, pendingAccepts: 65 - expired });
+    expect(server.stats()).toMatchObject({ pendingAccepts: 65 - expired });
     // None of them counts as a dial under way.
     await turn();
     expect(listener.dials.size).toBe(ids.length - expired);
@@ -331,16 +333,30 @@ describe('verifyClient', () => {
     expect(listener.dials.size).toBe(64);
   });
 
+  test.each([true, false])('that comes too late is told with what the engine has done: %s', (verdict) => {
+    let late;
+    const { listener } = start({ verifyClient: (_, cb) => (late = cb) });
+    const id = listener.offer();
+    listener.undecided.delete(id);
+    const told = diagnosed('rejected', () => {
+      late(verdict);
+      listener.turnAway(id, 504);
+    });
+    expect(told.map(({ statusCode }) => statusCode)).toEqual([504]);
+  });
+
   test('is not waited for when the engine has ended', async () => {
     let late;
     const { server, listener } = start({ verifyClient: (_, cb) => (late = cb) });
     server.on('error', () => {});
     listener.offer();
     const closed = new Promise((resolve) => server.on('close', resolve));
-    listener.event('closed');
+    const told = diagnosed('rejected', () => listener.event('closed'));
+    expect(told.map(({ statusCode }) => statusCode)).toEqual([503]);
     await closed;
     late(true);
-    expect(server.stats()).toMatchObject({ rejected: 1, failed: 0, pendingAccepts: 0 });
+    expect(listener.dials.size).toBe(0);
+    expect(server.stats()).toMatchObject({ pendingAccepts: 0 });
   });
 
   test('may be set and taken away while the server runs, as in ws', async () => {
@@ -465,7 +481,7 @@ describe('headers', () => {
     server.on('headers', (lines) => lines.push(line));
     const id = listener.offer();
     expect(failed.mock.calls[0][0]).toMatchObject({ code: 'ERR_INVALID_CHAR' });
-    expect(rejections(listener)).toEqual([[id, 500, 'Internal Server Error']]);
+    expect(failures(listener)).toEqual([id]);
   });
 
   test('a listener that throws costs the sender a 500', async () => {

@@ -75,7 +75,7 @@ test('an addon that does not load is explained', () => {
     const Module = require('node:module');
     const resolve = Module._resolveFilename;
     Module._resolveFilename = function (request, ...rest) {
-      if (request === '../native.js') throw new Error('dlopen failed');
+      if (request === '../../native.js') throw new Error('dlopen failed');
       return resolve.call(this, request, ...rest);
     };
     try {

@@ -99,5 +99,5 @@ test('nobody is warned of an end, which is an error', async () => {
   expect(() => other.listener.event('error', { terminal: true, error: report() })).toThrow('refused');
   expect(warn).not.toHaveBeenCalled();
   if (server.state !== 'closed') await once(server, 'close');
-  expect(listener.closes).toBe(1);
+  expect(listener.closes).toEqual(['drain']);
 });

@@ -7,7 +7,6 @@ const http = require('node:http');
 
 const WebSocket = require('..');
 const { RelayEmulator } = require('../emulator.js');
-const { Histogram } = require('../lib/listener/histogram');
 
 const { RelayedServer, RelayedWebSocket, connectRelayed } = WebSocket;
 
@@ -42,7 +41,7 @@ async function pair({ relay: relayOptions, server: serverOptions, sender: sender
   const sender = await connectRelayed(relay.sendUri(), { token: relay.createToken(), ...senderOptions });
   cleanups.push(() => sender.terminate());
   const [accepted] = await connected;
-  return { server, sender, accepted };
+  return { relay, server, sender, accepted };
 }
 
 describe('socket.stats()', () => {
@@ -198,25 +197,43 @@ describe('server.stats()', () => {
     expect(verdicts).toHaveLength(1);
     expect(server.stats().acceptLatency.max).toBeGreaterThan(10);
   });
-});
 
-describe('the histogram', () => {
-  test('has inclusive bounds, and a last bucket for all above', () => {
-    const histogram = new Histogram();
-    for (const ms of [0, 1, 1.01, 20_000, 20_001, 1e9]) histogram.record(ms);
-    const { count, sum, max, bounds, counts } = histogram.snapshot();
-    expect({ count, max }).toEqual({ count: 6, max: 1e9 });
-    expect(sum).toBeCloseTo(1 + 1.01 + 20_000 + 20_001 + 1e9);
-    expect([counts[0], counts[1], counts.at(-2), counts.at(-1)]).toEqual([2, 1, 1, 2]);
-    expect(counts.reduce((total, bucket) => total + bucket)).toBe(count);
-    expect([...bounds].sort((a, b) => a - b)).toEqual(bounds);
+  test('gives away copies, and stays what it was when the server is closed', async () => {
+    const { server, sender } = await pair();
+    server.stats().acceptLatency.counts.fill(9);
+    server.stats().acceptLatency.bounds.pop();
+    const before = server.stats();
+    expect(before.acceptLatency.bounds).toHaveLength(14);
+    expect(before.acceptLatency.counts.reduce((total, bucket) => total + bucket)).toBe(1);
+    expect(before).toMatchObject({ online: 1, offers: 1, accepted: 1, connections: 1, listening: 1 });
+    const over = once(sender, 'close');
+    await Promise.all([server.close(), over]);
+    const { acceptLatency } = before;
+    const after = { offers: 1, accepted: 1, rejected: 0, failed: 0, listening: 1, acceptLatency };
+    expect(server.stats()).toMatchObject({ ...after, online: 0, connections: 0, pendingAccepts: 0 });
   });
 
-  test('gives away copies', () => {
-    const histogram = new Histogram();
-    histogram.snapshot().counts.fill(9);
-    histogram.snapshot().bounds.pop();
-    expect(histogram.snapshot()).toMatchObject({ count: 0, counts: new Array(15).fill(0) });
-    expect(histogram.snapshot().bounds).toHaveLength(14);
+  test('has each sender in offers, and in one of accepted, rejected and failed', async () => {
+    const { server, relay } = await pair({
+      server: {
+        maxConnections: 2,
+        verifyClient: ({ req }, decide) => decide(req.url !== '/hyco/no', 403)
+      }
+    });
+    const outcome = async (path) => {
+      const options = { token: relay.createToken() };
+      const socket = await connectRelayed(relay.sendUri(path), options).catch((error) => error.statusCode);
+      if (typeof socket === 'number') return socket;
+      cleanups.push(() => socket.terminate());
+      return 'open';
+    };
+    server.once('headers', (lines) => lines.push('no header'));
+    expect(await outcome('hyco/fault')).toBe(500);
+    expect(await outcome('hyco/no')).toBe(403);
+    expect(await outcome('hyco')).toBe('open');
+    expect(await outcome('hyco/full')).toBe(503);
+    await until(() => server.stats().accepted === 2);
+    expect(server.stats()).toMatchObject({ offers: 5, accepted: 2, rejected: 2, failed: 1 });
+    expect(server.stats()).toMatchObject({ expired: 0, pending: 0, pendingAccepts: 0, rejectFailures: 0 });
   });
 });

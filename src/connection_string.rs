@@ -57,7 +57,7 @@ impl fmt::Debug for ConnectionString {
 
 /// The values by the names that may stand before an equals sign; case does not matter.
 #[derive(Default)]
-struct NamedValues<'a> {
+struct ConnectionStringFields<'a> {
     endpoint: Option<&'a str>,
     entity_path: Option<&'a str>,
     key_name: Option<&'a str>,
@@ -68,7 +68,7 @@ struct NamedValues<'a> {
     emulator: Option<&'a str>,
 }
 
-impl<'a> NamedValues<'a> {
+impl<'a> ConnectionStringFields<'a> {
     fn slot(&mut self, name: &str) -> Option<(&'static str, &mut Option<&'a str>)> {
         Some(match name.to_ascii_lowercase().as_str() {
             "endpoint" => ("Endpoint", &mut self.endpoint),
@@ -141,7 +141,7 @@ pub fn parse(text: &str) -> Result<ConnectionString, RelayError> {
 
 fn parse_visible(text: &str) -> Result<ConnectionString, RelayError> {
     let text = unquoted(text);
-    let fields = NamedValues::read(text)?;
+    let fields = ConnectionStringFields::read(text)?;
     let endpoint = fields.endpoint.ok_or_else(|| invalid("Endpoint is missing"))?;
     let authority = authority_of(endpoint)?;
     if fields.key.is_some() != fields.key_name.is_some() {

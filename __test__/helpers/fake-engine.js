@@ -20,10 +20,11 @@ class FakeListener {
     this.dials = new Map();
     /** What the next accept throws. */
     this.fault = undefined;
-    /** Offers that cannot be accepted any more. */
-    this.expired = new Set();
+    /** Offers that the engine still has. */
+    this.undecided = new Set();
     this.referenced = true;
-    this.closes = 0;
+    this.closes = [];
+    this.ended = false;
   }
 
   get native() {
@@ -35,22 +36,33 @@ class FakeListener {
     this.owner.onListenerEvent({ type, ...fields });
   }
 
-  /** A sender arrives; returns the offer's number. */
-  offer({ id = FakeListener.nextId++, headers = {}, path = '/hyco', host = 'g1.ns.test', ...accept } = {}) {
+  /** A sender arrives; returns the offer's number. `refused` is what the engine has turned it away with already. */
+  offer({ id = FakeListener.nextId++, headers = {}, path = '/hyco', refused = 0, ...record } = {}) {
+    const host = 'g1.ns.test';
     const address = `wss://${host}:443/$hc${path}${path.includes('?') ? '&' : '?'}sb-hc-action=accept&sb-hc-id=t${id}`;
-    const connectHeaders = Object.entries({
-      Host: 'ns.test',
-      'Sec-WebSocket-Version': '13',
-      ...headers
-    }).flat();
-    const remoteEndpoint = { address: '203.0.113.7', port: 51234 };
-    this.event('offer', {
+    const lines = Object.entries({ Host: 'ns.test', 'Sec-WebSocket-Version': '13', ...headers }).flat();
+    const offersProtocols = lines.includes('Sec-WebSocket-Protocol');
+    if (refused === 0) this.undecided.add(id);
+    this.owner.onOffer({
       id,
-      host,
+      refused,
+      offersProtocols,
       target: path,
-      accept: { address, id: `t${id}`, connectHeaders, remoteEndpoint, ...accept }
+      host,
+      address,
+      trackingId: `t${id}`,
+      remoteAddress: '203.0.113.7',
+      port: 51234,
+      headerLines: () => lines,
+      ...record
     });
     return id;
+  }
+
+  /** The engine turns a sender away: nobody decided in time, or the server closes. */
+  turnAway(id, status) {
+    this.undecided.delete(id);
+    this.event('turnedAway', { id, status });
   }
 
   /** Waits for the rendezvous dial of an offer and lets it succeed. */
@@ -76,6 +88,16 @@ class FakeListener {
 
   reject(id, status, reason) {
     this.calls.push(['reject', id, status, reason]);
+    return this.undecided.delete(id);
+  }
+
+  failOffer(id) {
+    this.calls.push(['failOffer', id]);
+    this.undecided.delete(id);
+  }
+
+  left() {
+    this.calls.push(['left']);
   }
 
   admitHost(question, admitted) {
@@ -98,9 +120,22 @@ class FakeListener {
     return JSON.stringify({ rtt: 5 });
   }
 
-  close() {
-    this.closes++;
-    setImmediate(() => this.event('closed'));
+  close(drain) {
+    this.closes.push(drain ? 'drain' : 'now');
+    const waiting = drain ? [] : [...this.undecided];
+    setImmediate(() => {
+      waiting.forEach((id) => this.turnAway(id, 503));
+      this.endIfDrained();
+    });
+  }
+
+  /** Somebody who was being let in is in, or has failed. */
+  endIfDrained() {
+    const dialling = [...this.dials.values()].some(({ settled }) => !settled);
+    if (this.ended || this.closes.length === 0 || this.undecided.size > 0) return;
+    if (dialling && !this.closes.includes('now')) return;
+    this.ended = true;
+    this.event('closed');
   }
 }
 
@@ -169,19 +204,26 @@ FakeSocket.CONNECTING = 0;
 
 function acceptSocket(listener, offerId, accept) {
   if (listener.fault !== undefined) throw listener.fault;
-  if (listener.expired.has(offerId)) return undefined;
+  if (!listener.undecided.delete(offerId)) return undefined;
   const socket = new FakeSocket(accept.address);
   listener.dials.set(offerId, {
     accept,
     socket,
+    settled: false,
     open() {
+      this.settled = true;
       socket.readyState = 1;
       socket.owner = accept.traits.owner;
       socket.owner.opened(accept.offer, socket);
       process.nextTick(() => socket.emit('open'));
+      listener.endIfDrained();
       return socket;
     },
-    fail: (error) => accept.traits.owner.fail(accept.offer, error)
+    fail(error) {
+      this.settled = true;
+      accept.traits.owner.fail(accept.offer, error);
+      listener.endIfDrained();
+    }
   });
   return socket;
 }

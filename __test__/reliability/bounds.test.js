@@ -23,7 +23,9 @@ const FLOW = 'src/socket/tests/flow.rs';
 /** By row: the tests that show how it behaves at its bound, as file and name. Of the others only the values are checked. */
 const SHOWN_BY = {
   'senders that wait for a verdict': [
-    ['__test__/accept.test.js', 'beyond maxPendingAccepts senders get 503']
+    [CHANNELS, 'thousands_of_accepts_at_once_stay_bounded'],
+    [CHANNELS, 'a_sender_that_is_being_dialled_is_still_among_the_pending_ones'],
+    ['__test__/reliability/closing.test.js', 'beyond maxPendingAccepts gets 503, and the others get in']
   ],
   'rendezvous that are dialled at once': [
     ['__test__/accept.test.js', 'waits for its dial while 64 others are dialled']

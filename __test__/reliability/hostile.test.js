@@ -123,6 +123,51 @@ describe('a listener survives a control message that', () => {
     expect(await roundTrip(relay)).toBe('hello');
   });
 
+  test('has headers that mean something to JavaScript, to HTTP or to a text with lengths', async () => {
+    const relay = await startRelay();
+    const server = echo(await startServer(relay));
+    const lines = [
+      ['__proto__', 'polluted'],
+      ['constructor', 'x'],
+      ['X-Line', 'a\r\nX-Evil: 1'],
+      ['X-Nul', 'a\0b'],
+      ['X-Wide', 'grüße 😀'],
+      ['x-ü', '\u2028'],
+      ['', 'no name'],
+      ['7', 'a number'],
+      ['Cookie', 'a=1'],
+      ['cookie', 'b=2'],
+      ['X-Long', 'l'.repeat(100_000)],
+      ['X-Empty', '']
+    ];
+    const pairs = lines.map((line) => line.map((text) => JSON.stringify(text)).join(':'));
+    const address = JSON.stringify(
+      `ws://${relay.address}/$hc/hyco/ü?x=ö&sb-hc-action=accept&sb-hc-rendezvous=invented`
+    );
+    const failed = once(server, 'rendezvousError');
+    relay.faults.sendControl(
+      `{"accept":{"address":${address},"id":"a\\n😀","connectHeaders":{${pairs}},"remoteEndpoint":{"address":"::1","port":7}}}`
+    );
+    const [, request] = await failed;
+    expect(request).toMatchObject({ url: '/hyco/ü?x=ö', id: 'a\n😀' });
+    expect(request.relay).toEqual({ id: 'a\n😀', host: relay.address });
+    expect(request.socket).toMatchObject({ remoteAddress: '::1', remotePort: 7, remoteFamily: 'IPv6' });
+    const raw = lines.flat();
+    expect(request.rawHeaders).toEqual(raw);
+    expect(request.headers).toMatchObject({
+      'x-line': raw[5],
+      'x-nul': 'a\0b',
+      'x-wide': raw[9],
+      7: 'a number'
+    });
+    expect(request.headers).toMatchObject({ cookie: 'a=1; b=2', 'x-empty': '' });
+    expect(request.headers['x-evil']).toBeUndefined();
+    expect(request.headers['x-long']).toHaveLength(100_000);
+    expect({}.polluted).toBeUndefined();
+    expect(Object.getPrototypeOf({})).toBe(Object.prototype);
+    expect(await roundTrip(relay)).toBe('hello');
+  });
+
   test('comes again and again: what is reported is bounded', async () => {
     const relay = await startRelay();
     const server = echo(await startServer(relay));

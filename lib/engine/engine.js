@@ -4,14 +4,15 @@
  * The JavaScript end of the native engine: one per environment, shared by all sockets and listeners.
  *
  * Nothing crosses the border alone. What the IO thread has received arrives as a table of records and a block of
- * bytes, for all sockets at once; what is sent is collected in an outbox and handed over in one call, at the end of a
- * delivery or of the tick. Sockets and listeners are slots, small integers that both sides index their tables with.
+ * bytes, for all sockets at once; what is sent is collected in the outbox. Sockets and listeners are slots, small integers that both sides index their tables with.
  */
 
-const { nextTick, now, setImmediate } = require('../shared/clock');
+const { now, setImmediate } = require('../shared/clock');
 const { runOutside } = require('../shared/context');
 const { flushAtExit } = require('./exit');
+const { countForeign } = require('./foreign');
 const { NativeEngine } = require('../shared/native');
+const { Outbox } = require('./outbox');
 const { BLOCK, End, Flag, Kind, WORDS } = require('./records');
 const { startTrace } = require('./trace');
 const { SLICE, readTuning } = require('./tuning');
@@ -22,17 +23,9 @@ const { PONG } = Kind;
 
 const FastBuffer = Buffer[Symbol.species];
 
-/** The length of a typed array itself: a program may have given its object another. */
-const lengthOf = Function.prototype.call.bind(
-  Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), 'length').get
-);
-
 const RECORDS = 1024;
 /** What is left of a block below this is not worth a call. */
 const BLOCK_REST = 2 * 1024;
-/** Messages up to this size are collected, larger ones cross by themselves. */
-const OUTBOX_LIMIT = 16 * 1024;
-const OUTBOX = 64 * 1024;
 /** Records are fetched in portions that are dealt with in so many milliseconds: those of a quiet socket wait for one. */
 const PORTION = SLICE / 8;
 /** The first portion, when it is not known yet how long listeners take. */
@@ -40,9 +33,6 @@ const FIRST_PORTION = 64;
 /** While records are quickly dealt with, the clock is looked at ever more rarely: once in so many at last. */
 const CLOCK_EVERY = 64;
 
-/** After so many bytes of the IO thread's memory V8 is made to look which of it is garbage. */
-const FOREIGN = 12 * 1024 * 1024;
-const WEIGHT = 33 * 1024 * 1024;
 /** Numbers that the engine keeps for each socket. */
 const TALLY = 8;
 
@@ -50,15 +40,14 @@ const TALLY = 8;
 const NO_CHUNK = new ArrayBuffer(1);
 structuredClone(NO_CHUNK, { transfer: [NO_CHUNK] });
 
-/** For sending only: what a program gets is always its own. */
-const NO_BYTES = Buffer.alloc(0);
-
-class Engine {
+class Engine extends Outbox {
   constructor() {
     const tuning = readTuning();
     // Otherwise deliveries would run in the context of whoever came first, and keep what it holds for ever.
-    this.native = runOutside(() => new NativeEngine(() => this.drain(), tuning));
-    this.collects = tuning.outbox;
+    super(
+      runOutside(() => new NativeEngine(() => this.drain(), tuning)),
+      tuning.outbox
+    );
 
     this.owners = [];
     this.freeSlots = [];
@@ -80,25 +69,13 @@ class Engine {
     this.failing = false;
     this.continuing = false;
     this.woken = false;
-    this.foreign = 0;
     // When the clock is looked at next, and what it said last.
     this.look = 1;
     this.stride = 1;
     this.looked = 0;
     this.until = 0;
 
-    this.outTable = new Uint32Array(RECORDS * WORDS);
-    this.outBlock = Buffer.allocUnsafeSlow(OUTBOX);
-    this.outUsed = 0;
-    this.outCount = 0;
-    this.corked = false;
-    this.ticking = false;
-    this.endTick = () => {
-      this.ticking = false;
-      this.flush();
-    };
-
-    /** The numbers of the socket that was asked last, or has just closed: see `socket-stats.js`. */
+    /** The numbers of the socket that was asked last, or has just closed: see `lib/socket/stats.js`. */
     this.tally = new Float64Array(TALLY);
     /** The addresses of the socket that has just closed. */
     this.addresses = '';
@@ -252,28 +229,9 @@ class Engine {
       const chunk = this.native.takeChunk();
       this.chunkBytes = chunk.buffer;
       this.chunkBase = chunk.byteOffset;
-      this.countForeign(chunk.byteLength);
+      countForeign(chunk.byteLength);
     } catch {
       this.chunkBytes = NO_CHUNK;
-    }
-  }
-
-  /**
-   * V8 collects young buffers when it allocates one and they have 32 MiB together; otherwise it sees only at 64 MiB what
-   * they hold, and then marks the whole heap. Both are too late for the processor's caches: memory that comes back
-   * sooner is several times as fast. So from time to time we make one that weighs enough, and let go of it.
-   */
-  countForeign(length) {
-    this.foreign += length;
-    if (this.foreign < FOREIGN) return;
-    this.foreign = 0;
-    try {
-      // Of this size it is always mapped, and nobody ever touches it: it costs no memory.
-      new ArrayBuffer(WEIGHT);
-      new ArrayBuffer(1);
-    } catch {
-      // Where even addresses are rationed V8 goes by its own measure.
-      this.foreign = -Infinity;
     }
   }
 
@@ -356,7 +314,7 @@ class Engine {
   takeLarge(number) {
     try {
       const payload = this.native.takeLarge(number);
-      this.countForeign(payload.byteLength);
+      countForeign(payload.byteLength);
       return payload;
     } catch {
       return undefined;
@@ -367,59 +325,6 @@ class Engine {
   lose(slot, owner) {
     this.owners[slot] = new Ending(owner);
     owner.onRecord(Kind.LOST, 0, new FastBuffer());
-  }
-
-  /**
-   * Sends a frame. The payload is copied, so the caller may reuse it at once.
-   *
-   * @param {number} slot
-   * @param {number} meta Opcode and `Frame` bits
-   * @param {string|Uint8Array} data
-   */
-  send(slot, meta, data) {
-    const isString = typeof data === 'string';
-    // A UTF-16 unit takes at most three bytes.
-    const bound = isString ? data.length * 3 : lengthOf(data);
-    if (bound > OUTBOX_LIMIT) {
-      this.flush();
-      this.native.send(slot, meta, isString ? Buffer.from(data) : data);
-      return;
-    }
-    if (this.outUsed + bound > OUTBOX || this.outCount === RECORDS) this.flush();
-    const { outTable } = this;
-    const offset = this.outUsed;
-    let length = bound;
-    // Of nothing there is nothing to copy, and nothing can be copied out of a detached view.
-    if (isString) length = bound === 0 ? 0 : this.outBlock.write(data, offset, 'utf8');
-    else if (bound > 0) this.outBlock.set(data, offset);
-    const row = this.outCount++ * WORDS;
-    outTable[row] = slot;
-    outTable[row + 1] = meta;
-    outTable[row + 2] = offset;
-    outTable[row + 3] = length;
-    this.outUsed = offset + length;
-
-    if (this.corked || this.ticking) return;
-    // The first of a tick goes out at once, for latency; the others wait for the tick to end and go out together.
-    this.flush();
-    if (this.collects) {
-      this.ticking = true;
-      nextTick(this.endTick);
-    }
-  }
-
-  /** Sends a frame under a masking key of the program's. */
-  sendKeyed(slot, meta, data, key) {
-    const bytes = typeof data === 'string' ? Buffer.from(data) : data;
-    this.flush();
-    this.native.sendKeyed(slot, meta, bytes.length > 0 ? bytes : NO_BYTES, key);
-  }
-
-  /** Hands over what has been collected. */
-  flush() {
-    if (this.outCount === 0) return;
-    this.native.flush(this.outTable, this.outBlock, this.outCount);
-    this.outCount = this.outUsed = 0;
   }
 }
 
@@ -455,4 +360,4 @@ function getEngine() {
   return (engine ??= new Engine());
 }
 
-module.exports = { NO_BYTES, getEngine };
+module.exports = { getEngine };

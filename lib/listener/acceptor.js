@@ -1,9 +1,9 @@
 'use strict';
 
 /**
- * Incoming connections, from the relay's offer to the open socket or the rejection. An offer is pending while the
- * program decides (see `verdict.js`) and while the rendezvous is dialled; each ends in exactly one of accepted,
- * rejected and failed.
+ * What the program has to do with incoming connections: it decides (see `verdict.js`), adds headers, and is told what
+ * became of each. The engine keeps limits, time and numbers (`src/listener/offers.rs`). The order in which dials begin is
+ * kept here, because `headers` is emitted right before each.
  */
 
 const { STATUS_CODES } = require('node:http');
@@ -11,9 +11,8 @@ const { STATUS_CODES } = require('node:http');
 const { isToken } = require('../shared/checks');
 const { nextTick, now } = require('../shared/clock');
 const diagnostics = require('../shared/diagnostics');
-const { Histogram } = require('./histogram');
 const { acceptSocket } = require('../socket/socket');
-const { RelayedRequest, hasHeader } = require('./request');
+const { RelayedRequest } = require('./request');
 const { socketTraits } = require('../socket/state');
 const { chooseProtocol, verifyClient } = require('./verdict');
 
@@ -22,11 +21,12 @@ const MAX_DIALS = 64;
 
 const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
-/** One offer and where it has got to. */
+/** One sender, as far as the program has been told of it; what it may wait for is the engine's business. */
 class Offer {
-  constructor(id, accept, request) {
-    this.id = id;
-    this.address = accept.address;
+  constructor(record, request) {
+    this.id = record.id;
+    this.address = record.address;
+    this.offersProtocols = record.offersProtocols;
     this.request = request;
     this.startedAt = now();
     /** Set while the rendezvous is dialled. */
@@ -57,8 +57,6 @@ class Acceptor {
     this.traits = socketTraits(settings, this);
     /** The native listener; set when it is open. */
     this.native = undefined;
-    /** New offers are answered 503. */
-    this.refusing = false;
     /** What opens now is closed again. */
     this.closing = false;
     /** @type {Map<number, Offer>} */
@@ -69,33 +67,38 @@ class Acceptor {
     this.queue = [];
     /** Open sockets; what a server shows as `clients`, if it does. */
     this.sockets = new Set();
-    this.counters = { accepted: 0, rejected: 0, failed: 0 };
-    /** From the offer to the open socket: the verdict, the wait for a dial and the rendezvous. */
-    this.latency = new Histogram();
   }
 
   /**
-   * A sender waits.
+   * A sender has come.
    *
-   * @param {object} event The engine's event
+   * @param {import('./offer-record').OfferRecord} record
    */
-  offer(event) {
-    const { accept, target, host } = event;
-    const request = new RelayedRequest(accept, target, host);
-    const offer = new Offer(event.id, accept, request);
-    this.pending.set(offer.id, offer);
+  offer(record) {
     const { server } = this;
+    if (record.refused !== 0) return this.refused(record);
+    const request = new RelayedRequest(record);
+    const offer = new Offer(record, request);
+    this.pending.set(offer.id, offer);
     if (diagnostics.hasSubscribers('accept:offer')) diagnostics.publish('accept:offer', { server, request });
+    // Of those who still waited when the server was closed, the engine's report is on its way.
+    if (!this.closing) this.decide(offer);
+  }
 
-    if (this.refusing || this.isFull()) return this.reject(offer, 503);
-    this.decide(offer);
+  /** The engine has turned a sender away, for there is no room: that is only told. */
+  refused(record) {
+    if (!diagnostics.hasSubscribers('accept:offer') && !diagnostics.hasSubscribers('accept:rejected')) return;
+    const { server } = this;
+    const request = new RelayedRequest(record);
+    diagnostics.publish('accept:offer', { server, request });
+    diagnostics.publish('accept:rejected', { server, request, ...refusal(record.refused) });
   }
 
   /** Asks the program, where there is anything to decide. */
   decide(offer) {
     const { rules } = this;
     const { request } = offer;
-    if (!rules.verifyClient && !hasHeader(request, 'sec-websocket-protocol')) {
+    if (!rules.verifyClient && !offer.offersProtocols) {
       return this.enqueue(offer, undefined);
     }
     verifyClient(
@@ -119,28 +122,17 @@ class Acceptor {
     );
   }
 
-  /** The engine, whose clock alone counts, has turned the sender away: `acceptTimeout` was over before the dial. */
-  expire(id) {
+  /** The engine has turned a sender away that was neither let in nor rejected: it was too late, or the server closes. */
+  turnedAway(id, statusCode) {
     const offer = this.pending.get(id);
-    if (offer !== undefined && offer.socket === undefined) this.expired(offer);
-  }
-
-  expired(offer) {
-    this.settle(offer, 'rejected', { statusCode: 504, reason: STATUS_CODES[504] });
-  }
-
-  /** Rejects everything that still waits for a verdict. */
-  rejectUndecided() {
-    for (const offer of [...this.pending.values()]) {
-      if (offer.socket === undefined) this.reject(offer, 503);
+    if (offer !== undefined && offer.socket === undefined) {
+      this.settle(offer, 'rejected', refusal(statusCode));
     }
   }
 
-  isFull() {
-    const { maxConnections, maxPendingAccepts } = this.settings;
-    // The offer itself is among the pending ones.
-    if (maxPendingAccepts > 0 && this.pending.size > maxPendingAccepts) return true;
-    return maxConnections > 0 && this.sockets.size + this.pending.size > maxConnections;
+  /** The engine has ended: of those who still wait nothing is heard any more. */
+  forsake() {
+    for (const id of [...this.pending.keys()]) this.turnedAway(id, 503);
   }
 
   /**
@@ -175,6 +167,8 @@ class Acceptor {
 
   /** Asks for headers, then dials the rendezvous. */
   accept(offer) {
+    // The engine has turned those away who still waited.
+    if (this.closing) return;
     const { server, native, traits } = this;
     const headers = [];
     if (server.listenerCount('headers') > 0) {
@@ -184,21 +178,17 @@ class Acceptor {
         return this.userFailed(offer, error);
       }
       // A listener may have closed the server.
-      if (offer.settled) return;
+      if (this.closing) return;
     }
     try {
       headers.forEach(checkHeaderLine);
-      offer.socket = true;
-      this.dialing++;
       const { address, protocol } = offer;
-      const socket = acceptSocket(native, offer.id, { address, protocol, headers, traits, offer });
-      // The verdict and the limit came at the same time, and the engine's report of it is on its way.
-      if (socket === undefined) return this.expired(offer);
-      offer.socket = socket;
+      offer.socket = acceptSocket(native, offer.id, { address, protocol, headers, traits, offer });
+      // Otherwise the verdict and the engine's own came at the same time, and its report is on its way.
+      if (offer.socket !== undefined) this.dialing++;
     } catch (error) {
-      if (offer.settled) throw error;
-      native.reject(offer.id, 500, STATUS_CODES[500]);
-      this.fail(offer, error);
+      native.failOffer(offer.id);
+      this.failed(offer, error);
     }
   }
 
@@ -206,14 +196,13 @@ class Acceptor {
     const { server, sockets } = this;
     const { request } = offer;
     sockets.add(socket);
-    const duration = now() - offer.startedAt;
-    this.latency.record(duration);
-    this.settle(offer, 'accepted');
+    this.settle(offer);
     if (this.closing) {
       socket.close(1001);
       return;
     }
     if (diagnostics.hasSubscribers('accept:accepted')) {
+      const duration = now() - offer.startedAt;
       diagnostics.publish('accept:accepted', { server, request, socket, duration });
     }
     server.emit('connection', socket, request);
@@ -222,6 +211,8 @@ class Acceptor {
   /** A socket is about to emit `close`. */
   closed(socket) {
     this.sockets.delete(socket);
+    // Whoever limits them does so by what the program sees: the next one comes after this one's `close`.
+    if (this.settings.maxConnections > 0) this.native.left();
     this.onChange();
   }
 
@@ -232,9 +223,9 @@ class Acceptor {
    */
   reject(offer, statusCode, reason) {
     if (offer.settled || offer.socket !== undefined) return;
-    reason = String(reason || STATUS_CODES[statusCode] || '');
-    this.native.reject(offer.id, Number(statusCode), reason);
-    this.settle(offer, 'rejected', { statusCode, reason });
+    const told = refusal(statusCode, reason);
+    // Otherwise it was too late, and the engine's report is on its way.
+    if (this.native.reject(offer.id, Number(statusCode), told.reason)) this.settle(offer, 'rejected', told);
   }
 
   /** An exception in the program's own code: the sender is turned away, and it stays an uncaught exception. */
@@ -245,28 +236,38 @@ class Acceptor {
     });
   }
 
-  /** The rendezvous could not be dialled. Nobody has to listen for that. */
+  /** The rendezvous could not be dialled: the word of the socket that was to have the connection. */
   fail(offer, error) {
-    if (offer.settled) return;
     if (offer.hostError !== undefined) error.cause ??= offer.hostError;
+    this.failed(offer, error);
+  }
+
+  /** Nobody has to listen for that. */
+  failed(offer, error) {
+    if (offer.settled) return;
     this.settle(offer, 'failed', { error });
     this.server.emit('rendezvousError', error, offer.request);
   }
 
+  /** The end of an offer; with an outcome, it is told. */
   settle(offer, outcome, fields) {
     offer.settled = true;
     this.pending.delete(offer.id);
-    this.counters[outcome]++;
     if (offer.socket !== undefined) {
       this.dialing--;
       // Not within the caller, who is about to tell the program of this one.
       if (this.queue.length > 0) nextTick(() => this.advance());
     }
-    if (fields !== undefined) {
+    if (outcome !== undefined) {
       diagnostics.publish(`accept:${outcome}`, { server: this.server, request: offer.request, ...fields });
     }
     this.onChange();
   }
+}
+
+/** What a sender is told that is turned away. */
+function refusal(statusCode, reason) {
+  return { statusCode, reason: String(reason || STATUS_CODES[statusCode] || '') };
 }
 
 /** Listeners often build headers from what the sender sent: a line must not smuggle in another. */

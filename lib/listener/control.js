@@ -48,7 +48,7 @@ class Control {
     this.tokenError = undefined;
     this.lastError = undefined;
     this.warned = false;
-    this.counters = { listening: 0, reconnects: 0, malformed: 0, renewals: 0 };
+    this.wasUp = false;
     this.handle = openListener(this.config(), this);
     /** The listener itself. */
     this.native = acceptor.native = this.handle.native;
@@ -62,6 +62,7 @@ class Control {
       rule: this.tokens.rule,
       id: settings.id,
       maxPending: settings.maxPendingAccepts,
+      maxConnections: settings.maxConnections,
       keepAlive: settings.keepAlive,
       reconnect: { ...reconnect, delay: undefined, ownerDelays: reconnect.delay !== undefined },
       handshakeTimeout: settings.handshakeTimeout || NEVER,
@@ -80,6 +81,11 @@ class Control {
     return ['online', 'connecting', 'reconnecting'].find(found) ?? 'offline';
   }
 
+  /** A sender waits. */
+  onOffer(record) {
+    this.acceptor.offer(record);
+  }
+
   /** One report of the engine. */
   onListenerEvent(event) {
     switch (event.type) {
@@ -95,22 +101,18 @@ class Control {
         return this.onToken();
       case 'tokenFailed':
         return this.onTokenFailed(this.errorOf(event));
-      case 'offer':
-        return this.acceptor.offer(event);
       case 'host':
         return void this.acceptor.admit(event);
-      case 'offerExpired':
-        return this.acceptor.expire(event.id);
+      case 'turnedAway':
+        return this.acceptor.turnedAway(event.id, event.status);
       case 'rejectFailed':
         return diagnostics.publish('accept:failed', { server: this.server, error: this.errorOf(event) });
       case 'malformed':
-        this.counters.malformed++;
         return diagnostics.publish('control:malformed', {
           server: this.server,
           message: redact(event.message)
         });
       case 'tokenRenewed': {
-        this.counters.renewals++;
         const { channel = 0, expiresIn } = event;
         return diagnostics.publish('token:renewed', { server: this.server, channel, expiresIn });
       }
@@ -119,8 +121,7 @@ class Control {
       case 'closed':
         this.closed = true;
         this.asking.abort();
-        // Of offers nothing is heard any more.
-        this.acceptor.rejectUndecided();
+        this.acceptor.forsake();
         // Not at our word: the engine could not go on, and nobody may take the server for one that listens.
         if (!this.closeCalled) this.giveUp(lostByFault('listener'));
         return this.onClosed();
@@ -139,7 +140,7 @@ class Control {
     if (this.closeCalled) return;
     this.channels[channel] = 'online';
     this.lastError = undefined;
-    this.counters.listening++;
+    this.wasUp = true;
     diagnostics.publish('server:listening', { server: this.server, channel, replaced });
     this.server.emit('listening');
   }
@@ -151,7 +152,6 @@ class Control {
     if (this.settings.reconnect === null) return this.giveUp(error);
     this.channels[channel] = 'reconnecting';
     this.lastError = error;
-    this.counters.reconnects++;
     this.breakSilence(error);
     const delay = this.ownDelay(channel, attempt, error) ?? event.delay;
     this.tell('reconnecting', { channel, attempt, delay, reason, error });
@@ -193,8 +193,8 @@ class Control {
    * that is misspelt. It is told once, and only of a server that has never been up.
    */
   breakSilence(error) {
-    const { server, counters, settings } = this;
-    if (this.warned || counters.listening > 0) return;
+    const { server, settings } = this;
+    if (this.warned || this.wasUp) return;
     if (server.listenerCount('error') > 0 || server.listenerCount('reconnecting') > 0) return;
     this.warned = true;
     const { host } = new URL(settings.uri);
@@ -255,13 +255,14 @@ class Control {
     if (!this.closed) this.handle.unref();
   }
 
-  close() {
-    if (this.closeCalled) return;
+  /** @param {boolean} drain Whether those who wait for a verdict or their rendezvous may still be let in */
+  close(drain) {
+    if (this.closed) return;
     this.closeCalled = true;
-    this.asking.abort();
+    if (!drain) this.asking.abort();
     // One that went offline was let go of; whoever waits for `close` wants to see it.
     if (this.referenced) this.handle.ref();
-    this.native.close();
+    this.native.close(drain);
   }
 
   tell(name, info) {

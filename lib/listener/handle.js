@@ -10,6 +10,7 @@ const { getEngine } = require('../engine/engine');
 const { proxiesFor } = require('../engine/environment');
 const { deflateOffer, socketLimits } = require('../socket/dial');
 const native = require('../shared/native');
+const { OfferRecord } = require('./offer-record');
 const { Kind } = require('../engine/records');
 const { tlsContext } = require('../engine/tls-context');
 
@@ -39,13 +40,14 @@ class ListenerHandle {
   }
 
   #tell(kind, payload) {
+    if (kind === Kind.OFFER) return this.#owner.onOffer(new OfferRecord(payload));
     const lost = kind === Kind.LOST;
     const event = lost ? { type: 'closed' } : JSON.parse(payload);
     if (event.type === 'closed') {
       if (this.#closed) return;
       this.#closed = true;
       // Where events are missing, others may follow: the listener has to end, and nobody else gets that slot.
-      if (lost) this.native.close();
+      if (lost) this.native.close(false);
       else this.#engine.free(this.#slot);
       if (this.#referenced) this.#engine.unref();
     }
@@ -84,7 +86,7 @@ function nativeOptions({ keepAlive, tls, sockets, ...rest }) {
  *
  * @param {object} config What `NativeListener` takes, with TLS settings as ws has them under `tls`, and the options of the
  *     sockets under `sockets`
- * @param {{context: Context, onListenerEvent: function(object): void}} owner
+ * @param {{context: Context, onOffer: function(OfferRecord): void, onListenerEvent: function(object): void}} owner
  * @return {ListenerHandle}
  */
 function openListener(config, owner) {

@@ -12,13 +12,14 @@ const { showOnly } = require('../shared/shown');
 /** What programs read of `request.socket`: the sender as the relay sees it. There is no such socket in this process. */
 class SenderSocket {
   /**
-   * @param {{address?: string, port?: number}} [endpoint]
+   * @param {string} address Empty if it is not known
+   * @param {number} port
    * @param {boolean} secure
    */
-  constructor(endpoint, secure) {
-    this.remoteAddress = endpoint?.address;
-    this.remotePort = endpoint?.port;
-    const family = isIP(endpoint?.address ?? '');
+  constructor(address, port, secure) {
+    this.remoteAddress = address || undefined;
+    this.remotePort = address ? port : undefined;
+    const family = isIP(address);
     this.remoteFamily = family === 0 ? undefined : `IPv${family}`;
     this.encrypted = secure;
     this.readable = this.writable = false;
@@ -54,6 +55,13 @@ class SenderSocket {
 // An emitter that has no use for its constructor: what that sets up, the first listener sets up too.
 Object.setPrototypeOf(SenderSocket.prototype, EventEmitter.prototype);
 
+/** Whether headers are made when somebody looks at them. */
+let headersCanWait = true;
+
+/** The offer, until then. */
+const kRecord = Symbol('hyco-ws-rs.record');
+const kLines = Symbol('hyco-ws-rs.lines');
+
 /**
  * A real `http.IncomingMessage`, so that code written for ws finds all it knows: `url`, `headers`, `rawHeaders`,
  * `headersDistinct`, `socket`. It is a finished stream with no body.
@@ -63,35 +71,68 @@ Object.setPrototypeOf(SenderSocket.prototype, EventEmitter.prototype);
  * - `relay`: `{ id, host }`, the tracking id and the relay's gateway that the connection runs through
  */
 class RelayedRequest extends IncomingMessage {
-  /**
-   * @param {object} accept As it stands in the control message
-   * @param {string} accept.address
-   * @param {string} [accept.id]
-   * @param {string[]} [accept.connectHeaders] Names and values in turn, as in `rawHeaders`
-   * @param {{address: string, port: number}} [accept.remoteEndpoint]
-   * @param {string} target Path and query as the program sees them
-   * @param {string} host Of the address, with its port where that is not the scheme's own
-   */
-  constructor(accept, target, host) {
-    const { address, id } = accept;
-    super(new SenderSocket(accept.remoteEndpoint, /^(wss|https):/i.test(address)));
+  /** @param {import('./offer-record').OfferRecord} record */
+  constructor(record) {
+    const { address, trackingId, host } = record;
+    super(new SenderSocket(record.remoteAddress, record.port, /^(wss|https):/i.test(address)));
     this.method = 'GET';
-    this.url = target;
+    this.url = record.target;
     this.httpVersion = '1.1';
     this.httpVersionMajor = 1;
     this.httpVersionMinor = 1;
-
-    const lines = accept.connectHeaders ?? [];
-    this.rawHeaders = lines;
-    // Node's own joining rules; the method has no public name.
-    this._addHeaderLines(lines, lines.length);
-
-    this.id = id;
-    this.relay = Object.freeze({ id, host });
-    this.complete = true;
+    this.id = trackingId;
+    this.relay = Object.freeze({ id: trackingId, host });
     this._read = endBody;
+    this[kRecord] = record;
+    if (!headersCanWait) this._makeHeaders();
+    this.complete = true;
+  }
+
+  /** Most programs never look at them. */
+  _makeHeaders() {
+    const record = this[kRecord];
+    if (record === undefined) return;
+    this[kRecord] = undefined;
+    const lines = record.headerLines();
+    this.rawHeaders = lines;
+    // Node's own joining rules; the method has no public name, and takes what is complete for trailers.
+    const { complete } = this;
+    this.complete = false;
+    this._addHeaderLines(lines, lines.length);
+    this.complete = complete;
+  }
+
+  get rawHeaders() {
+    this._makeHeaders();
+    return this[kLines];
+  }
+
+  set rawHeaders(lines) {
+    this[kLines] = lines;
+  }
+
+  get headers() {
+    this._makeHeaders();
+    return super.headers;
+  }
+
+  set headers(headers) {
+    super.headers = headers;
+  }
+
+  get headersDistinct() {
+    this._makeHeaders();
+    return super.headersDistinct;
+  }
+
+  set headersDistinct(headers) {
+    super.headersDistinct = headers;
   }
 }
+
+// Where they are properties of each request, as under some runtimes, nothing tells that they are looked at.
+const probe = new RelayedRequest({ headerLines: () => [] });
+headersCanWait = !['rawHeaders', 'headers', 'headersDistinct'].some((name) => Object.hasOwn(probe, name));
 
 showOnly(
   RelayedRequest.prototype,
@@ -111,18 +152,4 @@ function endBody() {
   this.push(null);
 }
 
-/**
- * Whether the sender sent a header; asking for `headers` would make an object of them all.
- *
- * @param {RelayedRequest} request
- * @param {string} name In lower case
- * @return {boolean}
- */
-function hasHeader({ rawHeaders }, name) {
-  for (let at = 0; at < rawHeaders.length; at += 2) {
-    if (rawHeaders[at].length === name.length && rawHeaders[at].toLowerCase() === name) return true;
-  }
-  return false;
-}
-
-module.exports = { RelayedRequest, hasHeader };
+module.exports = { RelayedRequest };

@@ -144,11 +144,11 @@ class Methods extends EventEmitter {
     if (cb) this.once('close', () => cb());
     if (inner.phase === RUNNING) {
       inner.phase = CLOSING;
-      inner.acceptor.refusing = true;
       inner.settings.signal?.removeEventListener('abort', inner.onAbort);
       inner.closing = new Promise((resolve) => (inner.resolve = resolve));
     }
     if (drain) {
+      inner.control.close(true);
       if (timeout > 0) setTimer(inner, () => closeNow(this, inner), timeout);
     } else {
       closeNow(this, inner, timeout);
@@ -190,16 +190,11 @@ class Methods extends EventEmitter {
    */
   stats() {
     const { acceptor, control } = this[kInner];
-    const { turnedAway = 0, ...engine } = JSON.parse(control.native.stats());
     return {
-      ...engine,
-      ...control.counters,
-      ...acceptor.counters,
-      // The engine has answered some without asking: too many were waiting.
-      rejected: acceptor.counters.rejected + turnedAway,
+      ...JSON.parse(control.native.stats()),
+      // As far as the program has been told.
       pendingAccepts: acceptor.pending.size,
-      connections: acceptor.sockets.size,
-      acceptLatency: acceptor.latency.snapshot()
+      connections: acceptor.sockets.size
     };
   }
 
@@ -295,7 +290,7 @@ function closeNow(server, inner, timeout) {
   const { acceptor, control } = inner;
   acceptor.closing = true;
   clearTimeout(inner.timer);
-  acceptor.rejectUndecided();
+  control.close(false);
   if (server.clients !== undefined) {
     for (const socket of [...acceptor.sockets]) socket.close(1001);
     if (timeout !== undefined) {
@@ -304,15 +299,13 @@ function closeNow(server, inner, timeout) {
       else setTimer(inner, terminate, timeout);
     }
   }
-  control.close();
 }
 
-/** Goes on with closing: the control channel after the last pending accept, the event after everything. */
+/** Ends the closing, once nothing is open or on its way any more. */
 function checkClosed(server, inner) {
   const { acceptor, control, phase } = inner;
-  if (phase !== CLOSING || control === undefined || acceptor.pending.size > 0) return;
-  control.close();
-  if (!control.closed || (server.clients !== undefined && acceptor.sockets.size > 0)) return;
+  if (phase !== CLOSING || !control?.closed || acceptor.pending.size > 0) return;
+  if (server.clients !== undefined && acceptor.sockets.size > 0) return;
   inner.phase = CLOSED;
   clearTimeout(inner.timer);
   nextTick(() => {

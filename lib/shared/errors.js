@@ -85,6 +85,28 @@ function fromReport(given) {
   return failure;
 }
 
+/**
+ * The same for a socket that is none of the relay's: ws has Node's errors, and no code where Node has none.
+ *
+ * @param {Report} report
+ * @return {Error}
+ */
+function plainError(report) {
+  if (report.code === 'ERR_HYCO_INTERNAL') return fromReport(report);
+  const message = redact(report.message);
+  return report.system ? systemError(message, report.system) : new Error(message);
+}
+
+/**
+ * @param {{code: string, message: string, range: boolean, errno?: number}} report Why a peer's frames were refused
+ * @return {Error} As ws has it
+ */
+function frameError({ code, message, range, errno }) {
+  const error = withCode(new (range ? RangeError : Error)(message), code);
+  if (errno !== undefined) error.errno = errno;
+  return error;
+}
+
 /** Reasons are the relay's, a proxy's or a listener's words, and may quote what they were sent. */
 function withoutSecrets(report) {
   const result = { ...report, message: redact(report.message) };
@@ -198,11 +220,12 @@ function typeName(value) {
 module.exports = {
   RelayError,
   blameArgument,
+  frameError,
   fromAddon,
   fromReport,
   invalidArgType,
   invalidArgValue,
   invalidValue,
   lostByFault,
-  systemError
+  plainError
 };

@@ -9,10 +9,9 @@ const WebSocket = require('ws');
 
 const { obey } = require('../shared/abort');
 const { nextTick } = require('../shared/clock');
-const { fromReport, systemError } = require('../shared/errors');
+const { fromReport, plainError } = require('../shared/errors');
 const { finishDial, noteOffer, prepareRequest, prepareRedirect } = require('./dial');
 const { ReceivingSocket, releaseHeld } = require('./receiving');
-const { redact } = require('../shared/redact');
 const { createRequest, createResponse } = require('./response');
 const { DEFLATE } = require('./sending');
 const { Mark, Sends, socketTraits } = require('./state');
@@ -132,17 +131,18 @@ class NativeSocket extends ReceivingSocket {
     }
   }
 
-  _onFailed(report) {
+  _onFailed({ error, response }) {
     if (this._readyState !== CONNECTING) return;
-    if (report.handshake === undefined) {
-      this._fail(this._isRelayed() ? fromReport(report.error) : plainError(report.error));
+    if (response === undefined) {
+      this._fail(this._isRelayed() ? fromReport(error) : plainError(error));
       return;
     }
+    // It was an upgrade, but not to what was asked for.
     if (this.listenerCount('upgrade') > 0) {
-      this.emit('upgrade', createResponse(report.response));
+      this.emit('upgrade', createResponse(response));
       if (this._readyState !== CONNECTING) return;
     }
-    this._abort(report.handshake);
+    this._abort(error.message);
   }
 
   _isRelayed() {
@@ -255,13 +255,6 @@ function openAccepted(socket) {
 
 function failSocket(socket, error) {
   socket._context.runInAsyncScope(socket._fail, socket, error);
-}
-
-/** A failed dial as ws reports it: Node's errors, with no code where Node has none. */
-function plainError(report) {
-  if (report.code === 'ERR_HYCO_INTERNAL') return fromReport(report);
-  const message = redact(report.message);
-  return report.system ? systemError(message, report.system) : new Error(message);
 }
 
 function redirectTarget({ status, headers }) {

@@ -4,8 +4,9 @@
 
 const { types } = require('node:util');
 
+const { NO_BYTES } = require('../engine/outbox');
+
 const FastBuffer = Buffer[Symbol.species];
-const NO_BYTES = Buffer.alloc(0);
 
 /**
  * The bytes of anything that `send()` accepts besides strings and blobs; views, not copies, where there are bytes.
@@ -38,6 +39,15 @@ function isBlob(value) {
   );
 }
 
+/**
+ * @param {string|Buffer|Blob} data
+ * @return {number} Its bytes on the wire
+ */
+function byteLength(data) {
+  if (typeof data === 'string') return Buffer.byteLength(data);
+  return isBlob(data) ? data.size : data.length;
+}
+
 /** Codes that a close frame may carry (RFC 6455 section 7.4). */
 function isCloseCode(code) {
   if (code >= 1000 && code <= 1014) return code !== 1004 && code !== 1005 && code !== 1006;
@@ -68,4 +78,4 @@ function closePayload(code, reason) {
   return payload;
 }
 
-module.exports = { closePayload, isBlob, toBytes };
+module.exports = { byteLength, closePayload, isBlob, toBytes };

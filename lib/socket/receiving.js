@@ -9,7 +9,7 @@ const WebSocket = require('ws');
 
 const { callAll, streamDestroyed } = require('./callbacks');
 const { nextTick, setImmediate } = require('../shared/clock');
-const { lostByFault } = require('../shared/errors');
+const { frameError, lostByFault } = require('../shared/errors');
 const { CAUSES, Kind } = require('../engine/records');
 const { DEFLATE, SendingSocket } = require('./sending');
 const { Mark } = require('./state');
@@ -183,12 +183,9 @@ class ReceivingSocket extends SendingSocket {
   }
 
   _onProtocolError(report) {
-    const error = new (report.range ? RangeError : Error)(report.message);
-    error.code = report.code;
-    if (report.errno !== undefined && report.errno !== null) error.errno = report.errno;
     this._marks |= Mark.PROTOCOL_ERROR;
     this._react(() => this.close(report.status));
-    this._emitError(error);
+    this._emitError(frameError(report));
   }
 
   /** What we do by ourselves may throw, too, by a `generateMask` of the program's: that ends the connection. */

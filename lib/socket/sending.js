@@ -7,11 +7,12 @@
 
 const WebSocket = require('ws');
 
-const { callAll } = require('./callbacks');
 const { nextTick } = require('../shared/clock');
 const { Context, bindCallback } = require('../shared/context');
-const { NO_BYTES, getEngine } = require('../engine/engine');
-const { closePayload, isBlob, toBytes } = require('./payload');
+const { getEngine } = require('../engine/engine');
+const { NO_BYTES } = require('../engine/outbox');
+const { inTurn } = require('./blobs');
+const { byteLength, closePayload, isBlob, toBytes } = require('./payload');
 const { Frame } = require('../engine/records');
 const { SocketFacade } = require('./facade');
 const { Mark, NO_EXTENSIONS, NO_TRAITS, Sends } = require('./state');
@@ -198,7 +199,7 @@ class SendingSocket extends WebSocket {
     }
     const payload = closePayload(code, reason);
     let late = false;
-    this._enqueue(payload, () => {
+    inTurn(this, payload, () => {
       this._frame(Opcode.CLOSE | CONTROL, payload);
       this._marks |= Mark.CLOSE_QUEUED;
       if (late) this._finishClosing();
@@ -280,7 +281,7 @@ class SendingSocket extends WebSocket {
     if (settings.mask) meta |= Frame.MASK;
     if (compress) meta |= Frame.COMPRESS;
     if (rsv1) meta |= Frame.RSV1;
-    this._enqueue(bytes, (payload) => this._frame(meta, payload, cb), cb);
+    inTurn(this, bytes, (payload) => this._frame(meta, payload, cb), cb);
     if (sends === null) return;
     sends.compress = compress;
     sends.fresh = Boolean(settings.fin);
@@ -304,53 +305,7 @@ class SendingSocket extends WebSocket {
       throw new RangeError('The data size must not be greater than 125 bytes');
     }
     const meta = opcode | Frame.FIN | (mask === undefined || mask ? Frame.MASK : 0);
-    this._enqueue(payload, (bytes) => this._frame(meta, bytes, cb), cb);
-  }
-
-  /** Calls `write` with the payload: now, or behind the blobs that are still being read. */
-  _enqueue(payload, write, cb) {
-    const blob = isBlob(payload);
-    const idle = this._sends === null || this._sends.waiting === null;
-    if (idle && !blob) return write(payload);
-    const size = byteLength(payload);
-    if (this.bufferedAmount + size > (this._traits.maxBufferedAmount || Infinity)) {
-      // What waits for a blob counts, too. The engine tells of it as where it finds it out; callbacks fail with the close.
-      if (typeof cb === 'function') (this._callbacks ??= []).push(cb);
-      return this._engine.native.giveUp(this._slot);
-    }
-    // The caller may reuse its buffer at once, so what has to wait is copied.
-    if (!blob && typeof payload !== 'string') payload = Buffer.from(payload);
-    this._bufferedAmount += size;
-    this._sends ??= new Sends();
-    (this._sends.waiting ??= []).push({ payload, write, cb });
-    if (idle) this._sendNext();
-  }
-
-  _sendNext() {
-    const sends = this._sends;
-    while (sends.waiting !== null) {
-      const next = sends.waiting[0];
-      if (next === undefined) {
-        sends.waiting = null;
-        return;
-      }
-      if (isBlob(next.payload)) {
-        next.payload.arrayBuffer().then(
-          (content) => nextTick(blobRead, this, next, Buffer.from(content)),
-          (error) => nextTick(blobFailed, this, error)
-        );
-        return;
-      }
-      try {
-        next.write(next.payload);
-      } catch (error) {
-        // Nobody is there to catch it: as in ws, it is the socket's.
-        blobFailed(this, error);
-        return;
-      }
-      sends.waiting.shift();
-      this._bufferedAmount -= byteLength(next.payload);
-    }
+    inTurn(this, payload, (bytes) => this._frame(meta, bytes, cb), cb);
   }
 
   _sendAfterClose(data, cb) {
@@ -399,45 +354,9 @@ class SendingSocket extends WebSocket {
   }
 }
 
-function blobRead(socket, entry, bytes) {
-  if (socket._slot < 0 || socket._marks & Mark.TERMINATED) {
-    return failSending(socket, () => new Error('The socket was closed while the blob was being read'));
-  }
-  socket._bufferedAmount += bytes.length - entry.payload.size;
-  entry.payload = bytes;
-  socket._sendNext();
-}
-
-function blobFailed(socket, error) {
-  socket._context.runInAsyncScope(endWithError, undefined, socket, error);
-}
-
-function endWithError(socket, error) {
-  failSending(socket, () => error);
-  if (socket._readyState === CLOSED) return;
-  if (socket._readyState === OPEN) {
-    socket._readyState = CLOSING;
-    socket._engine.native.closeWithin(socket._slot, socket._closeTimeout, false);
-  }
-  socket._endWriting();
-  socket._emitError(error);
-}
-
-/** Gives up what waits for a blob, and behind it. */
-function failSending(socket, makeError) {
-  const waiting = socket._sends.waiting.map(({ cb }) => cb);
-  socket._sends.waiting = null;
-  callAll(waiting, makeError);
-}
-
 function notOpen(socket) {
   const state = socket._readyState;
   return new Error(`WebSocket is not open: readyState ${state} (${STATES[state]})`);
-}
-
-function byteLength(data) {
-  if (typeof data === 'string') return Buffer.byteLength(data);
-  return isBlob(data) ? data.size : data.length;
 }
 
 module.exports = { DEFLATE, SendingSocket };

@@ -51,8 +51,9 @@ for (const name of Object.keys(ofNode)) {
   const kind = 'value' in ofNode[name] ? 'value' : 'get';
   const [native, node] = [ofNative[name][kind], ofNode[name][kind]];
   const choose = {
-    [name](...args) {
-      return (this._engine === undefined ? node : native).apply(this, args);
+    // None takes more.
+    [name](first, second, third) {
+      return (this._engine === undefined ? node : native).call(this, first, second, third);
     }
   };
   Object.defineProperty(RelayedWebSocket.prototype, name, { ...ofNode[name], [kind]: choose[name] });

@@ -5,6 +5,15 @@
 const { Kind } = require('../engine/records');
 const { DEFLATE } = require('./sending');
 
+/** In the order in which `src/node/engine.rs` tells them, before the bytes that wait in the engine and the round trip. */
+const COUNTS = [
+  'messagesSent',
+  'bytesSent',
+  'wireBytesSent',
+  'messagesReceived',
+  'bytesReceived',
+  'wireBytesReceived'
+];
 const NOTHING = [0, 0, 0, 0, 0, 0, 0, NaN];
 
 /**
@@ -13,32 +22,18 @@ const NOTHING = [0, 0, 0, 0, 0, 0, 0, NaN];
  */
 function socketStats(socket) {
   const { bufferedAmount } = socket;
-  const compression = socket._extensions[DEFLATE] !== undefined;
-  const [
-    messagesSent,
-    bytesSent,
-    wireBytesSent,
-    messagesReceived,
-    bytesReceived,
-    wireBytesReceived,
-    undrained,
-    rtt
-  ] = readTally(socket);
+  const tally = readTally(socket);
+  const [undrained, rtt] = tally.slice(COUNTS.length);
   return {
-    messagesSent,
-    bytesSent,
-    wireBytesSent,
-    messagesReceived,
-    bytesReceived,
-    wireBytesReceived,
+    ...Object.fromEntries(COUNTS.map((name, at) => [name, tally[at]])),
     bufferedAmount,
     heldAmount: undrained + heldBytes(socket._held),
-    compression,
+    compression: socket._extensions[DEFLATE] !== undefined,
     rtt: Number.isNaN(rtt) ? undefined : rtt
   };
 }
 
-/** The engine's numbers, in the order in which `src/node/engine.rs` tells them. */
+/** The engine's numbers. */
 function readTally(socket) {
   const { _engine: engine, _slot: slot } = socket;
   if (slot < 0) return socket._left?.tally ?? NOTHING;

@@ -7,18 +7,20 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::dialer::{DialFailure, plain_target};
+use super::config::ListenerConfig;
+use super::dialer::{DialFailure, Dialer, plain_target};
 use super::events::ListenerEvent;
-use super::shared::Shared;
+use super::hosts::{Admission, Hosts};
+use super::stats::CountingSink;
 use crate::error::{ErrorKind, RelayError};
-use crate::protocol::accept::reject_address;
+use crate::protocol::accept::{header_safe, reject_address};
 use crate::protocol::address::Address;
 use crate::protocol::control::{self, ControlMessage};
 
@@ -31,9 +33,14 @@ const MAX_BACKLOG_BYTES: usize = 16 * 1024 * 1024;
 /// How long a short-form request's connection may take to close after its answer.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// The dials of answers that are under way.
-#[derive(Debug)]
+/// The dials of answers that are under way, and whatever else the listener does not end before.
 pub(super) struct Answers {
+    dialer: Arc<dyn Dialer>,
+    pub(super) hosts: Hosts,
+    sink: Arc<CountingSink>,
+    runtime: Handle,
+    /// For one answer, from the beginning of its wait to its end.
+    limit: Duration,
     slots: Semaphore,
     places: Arc<Semaphore>,
     room: Arc<Semaphore>,
@@ -43,16 +50,16 @@ pub(super) struct Answers {
 }
 
 /// One answer.
-pub(super) struct Answer {
+struct RelayAnswer {
     /// The offer that is answered; 0 for a request.
-    pub(super) id: u64,
+    id: u64,
     /// Where to dial.
-    pub(super) address: Address,
-    pub(super) says: Says,
+    address: Address,
+    says: Says,
 }
 
 /// What an answer says.
-pub(super) enum Says {
+enum Says {
     /// Tell the sender no.
     No { status: u16, reason: String },
     /// Read a request at the address and answer it with 501.
@@ -60,8 +67,18 @@ pub(super) enum Says {
 }
 
 impl Answers {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(
+        config: &ListenerConfig,
+        dialer: Arc<dyn Dialer>,
+        sink: Arc<CountingSink>,
+        runtime: Handle,
+    ) -> Self {
         Self {
+            dialer,
+            hosts: Hosts::new(config.rendezvous_hosts, sink.clone()),
+            sink,
+            runtime,
+            limit: config.accept_timeout,
             slots: Semaphore::new(MAX_ANSWERS),
             places: Arc::new(Semaphore::new(MAX_BACKLOG)),
             room: Arc::new(Semaphore::new(MAX_BACKLOG_BYTES)),
@@ -70,41 +87,68 @@ impl Answers {
         }
     }
 
+    /// Turns the sender of offer `id` away.
+    pub(super) fn reject(self: &Arc<Self>, id: u64, address: Address, status: u16, reason: &str) {
+        let says = Says::No { status, reason: header_safe(reason) };
+        self.start(RelayAnswer { id, address, says });
+    }
+
+    /// Answers the short-form HTTP request that waits at `address`.
+    pub(super) fn answer_request(self: &Arc<Self>, address: Address) {
+        self.start(RelayAnswer { id: 0, address, says: Says::NotImplemented });
+    }
+
     /// Starts an answer, or drops it if there are too many. Never blocks.
-    pub(super) fn start(shared: &Arc<Shared>, answer: Answer) {
-        let answers = &shared.answers;
+    fn start(self: &Arc<Self>, answer: RelayAnswer) {
         let size = u32::try_from(answer.address.target.len()).unwrap_or(u32::MAX);
-        let place = answers.places.clone().try_acquire_owned();
-        let room = answers.room.clone().try_acquire_many_owned(size);
+        let place = self.places.clone().try_acquire_owned();
+        let room = self.room.clone().try_acquire_many_owned(size);
         let (Ok(place), Ok(room)) = (place, room) else {
-            shared.counters.reject_dropped();
+            self.sink.counters.rejects_dropped.bump();
             return;
         };
-        let deadline = Instant::now() + shared.config.accept_timeout;
-        let own = shared.clone();
+        let deadline = Instant::now() + self.limit;
+        let own = self.clone();
         let answering = async move {
             tokio::select! {
-                () = perform(&own, answer, deadline) => {}
-                () = own.answers.abandoned() => own.counters.reject_dropped(),
+                () = own.perform(answer, deadline) => {}
+                () = own.abandoned.cancelled() => own.sink.counters.rejects_dropped.bump(),
             }
             drop((place, room));
         };
-        answers.track(answering, &shared.runtime);
+        self.track(answering);
+    }
+
+    /// Asks about the host of an offer that the owner takes; `None` where there is nobody to ask. The listener does not
+    /// end before this has, so that its last event stays the last one.
+    pub(super) fn ask(self: &Arc<Self>, offer: u64, address: &Address) -> Option<Admission> {
+        if !self.hosts.asks() {
+            return None;
+        }
+        let (mut tell, admission) = oneshot::channel();
+        let (own, address) = (self.clone(), address.clone());
+        self.track(async move {
+            let admitted = tokio::select! {
+                admitted = own.hosts.admit(offer, &address) => admitted,
+                // The dial was given up, by its own limit or by the owner.
+                () = tell.closed() => return,
+                () = own.abandoned.cancelled() => {
+                    Err(RelayError::new(ErrorKind::Aborted, "The listener was closed"))
+                }
+            };
+            let _ = tell.send(admitted);
+        });
+        Some(admission)
     }
 
     /// Runs something that the listener does not end before.
-    pub(super) fn track(&self, work: impl Future<Output = ()> + Send + 'static, runtime: &Handle) {
-        self.tasks.spawn_on(work, runtime);
+    fn track(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn_on(work, &self.runtime);
     }
 
     /// The listener does not end while this is held.
     pub(super) fn stay(&self) -> TaskTrackerToken {
         self.tasks.token()
-    }
-
-    /// Returns when the listener does not wait any longer.
-    pub(super) async fn abandoned(&self) {
-        self.abandoned.cancelled().await;
     }
 
     /// Waits until all answers are given, or given up at `limit`: on a dead network they would hold up a process that
@@ -116,53 +160,51 @@ impl Answers {
             self.tasks.wait().await;
         }
     }
-}
 
-async fn perform(shared: &Shared, answer: Answer, deadline: Instant) {
-    let Ok(_slot) = shared.answers.slots.acquire().await else { return };
-    let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() {
-        return shared.counters.reject_dropped();
-    }
-    let Answer { id, address, says } = answer;
-    let answering = async {
-        shared.admit(id, &address).await?;
-        match says {
-            Says::No { status, reason } => reject(shared, address, status, &reason, left).await,
-            Says::NotImplemented => refuse_request(shared, address, left).await,
+    async fn perform(&self, answer: RelayAnswer, deadline: Instant) {
+        let Ok(_slot) = self.slots.acquire().await else { return };
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return self.sink.counters.rejects_dropped.bump();
         }
-    };
-    let late = || {
-        let what = if id == 0 { "request" } else { "rejection" };
-        RelayError::new(ErrorKind::Timeout, format!("The {what} could not be answered in time"))
-    };
-    match timeout(left, answering).await.unwrap_or_else(|_| Err(late())) {
-        Ok(()) if id != 0 => shared.counters.rejected(),
-        Ok(()) => {}
-        Err(error) => shared.emit(ListenerEvent::RejectFailed { id, error }),
+        let RelayAnswer { id, address, says } = answer;
+        let answering = async {
+            self.hosts.admit(id, &address).await?;
+            match says {
+                Says::No { status, reason } => reject(&*self.dialer, address, status, &reason, left).await,
+                Says::NotImplemented => refuse_request(&*self.dialer, address, left).await,
+            }
+        };
+        let late = || {
+            let what = if id == 0 { "request" } else { "rejection" };
+            RelayError::new(ErrorKind::Timeout, format!("The {what} could not be answered in time"))
+        };
+        if let Err(error) = timeout(left, answering).await.unwrap_or_else(|_| Err(late())) {
+            self.sink.emit(ListenerEvent::RejectFailed { id, error });
+        }
     }
 }
 
 /// The relay confirms a rejection with 410; everything else is a failure.
 async fn reject(
-    shared: &Shared,
+    dialer: &dyn Dialer,
     address: Address,
     status: u16,
     reason: &str,
     limit: Duration,
 ) -> Result<(), RelayError> {
     let address = Address { target: reject_address(&address.target, status, reason), ..address };
-    match shared.dialer.dial(plain_target(address, limit)?).await {
+    match dialer.dial(plain_target(address, limit)?).await {
         Err(DialFailure { error, .. }) if error.status == Some(410) => Ok(()),
         Err(DialFailure { error, .. }) => Err(error),
         Ok(_) => Err(RelayError::new(ErrorKind::Protocol, "The relay opened a connection for a rejection")),
     }
 }
 
-async fn refuse_request(shared: &Shared, address: Address, limit: Duration) -> Result<(), RelayError> {
+async fn refuse_request(dialer: &dyn Dialer, address: Address, limit: Duration) -> Result<(), RelayError> {
     let lost =
         |why: String| RelayError::new(ErrorKind::Disconnected, format!("A relayed request was lost: {why}"));
-    let dialed = shared.dialer.dial(plain_target(address, limit)?).await.map_err(|failure| failure.error)?;
+    let dialed = dialer.dial(plain_target(address, limit)?).await.map_err(|failure| failure.error)?;
     let mut socket = dialed.into_socket().await;
     let request = loop {
         match socket.next().await {

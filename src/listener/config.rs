@@ -130,8 +130,10 @@ pub struct ListenerConfig {
     pub recycle_after: Duration,
     /// Parallel control channels, 1 to 25.
     pub control_channels: u16,
-    /// Offers that may wait for a verdict; beyond them senders get 503.
+    /// Senders that may wait for a verdict or their rendezvous; beyond them they get 503.
     pub max_pending_accepts: usize,
+    /// The same with those that are open: the owner tells when they have gone.
+    pub max_connections: usize,
     /// Which hosts the relay may send us to.
     pub rendezvous_hosts: HostPolicy,
     /// TLS settings; absent for `ws:`.
@@ -161,6 +163,7 @@ impl ListenerConfig {
             recycle_after: Duration::from_secs(23 * 3600),
             control_channels: 1,
             max_pending_accepts: 256,
+            max_connections: usize::MAX,
             rendezvous_hosts: HostPolicy::ParentDomain,
             tls: None,
             server_name: None,

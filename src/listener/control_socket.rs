@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use futures_util::{Sink, Stream};
 use tokio_tungstenite::tungstenite::Message;
 
-use super::dialer::Socket;
+use super::dialer::ControlWebSocket;
 use super::machine::LinkId;
 
 /// Messages that wait for a relay that does not read, and their bytes. Beyond that the link is as good as lost.
@@ -19,7 +19,7 @@ const MAX_OUTBOX_BYTES: usize = 1024 * 1024;
 /// One socket of the channel. There are two while a replacement takes over.
 pub(super) struct ControlSocket {
     pub(super) id: LinkId,
-    socket: Socket,
+    socket: ControlWebSocket,
     outbox: VecDeque<Message>,
     /// Bytes in the outbox.
     waiting: usize,
@@ -40,7 +40,7 @@ pub(super) enum News {
 }
 
 impl ControlSocket {
-    pub(super) fn new(id: LinkId, socket: Socket) -> Self {
+    pub(super) fn new(id: LinkId, socket: ControlWebSocket) -> Self {
         Self {
             id,
             socket,

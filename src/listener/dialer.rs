@@ -39,11 +39,11 @@ pub struct Dialed {
 }
 
 /// A control socket.
-pub type Socket = WebSocketStream<Box<dyn AsyncIo>>;
+pub type ControlWebSocket = WebSocketStream<Box<dyn AsyncIo>>;
 
 impl Dialed {
     /// Wraps the connection in tungstenite, with limits that suit control messages.
-    pub async fn into_socket(self) -> Socket {
+    pub async fn into_socket(self) -> ControlWebSocket {
         let config = WebSocketConfig::default()
             .read_buffer_size(BUFFER)
             .write_buffer_size(0)

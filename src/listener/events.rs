@@ -102,6 +102,9 @@ pub enum ListenerEvent {
         /// What the message said, as it was read here: a second reader might read another thing.
         #[serde(serialize_with = "AcceptForNode::serialize")]
         accept: Box<Accept>,
+        /// The status that the sender was turned away with already, for want of room: there is nothing to decide.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        refused: Option<u16>,
     },
     /// An address of the relay is about to be dialled, and `rendezvous_hosts` leaves its host to the owner: answer with
     /// `admit_host`.
@@ -113,10 +116,12 @@ pub enum ListenerEvent {
         /// The host, as `URL.hostname` spells it.
         host: String,
     },
-    /// The offer waited too long and was rejected on the owner's behalf.
-    OfferExpired {
+    /// The offer was rejected on the owner's behalf: it waited too long, or the listener closes.
+    TurnedAway {
         /// The offer's number.
         id: u64,
+        /// What the sender gets: 504 or 503.
+        status: u16,
     },
     /// A relayed HTTP request was answered with 501.
     Request {
@@ -251,7 +256,13 @@ mod tests {
             connect_headers: vec![("Authorization".into(), "s3cret".into())],
             remote_endpoint: Some(("203.0.113.7".into(), 5)),
         });
-        let offer = ListenerEvent::Offer { id: 1, host: "h".into(), target: "/?s3cret".into(), accept };
+        let offer = ListenerEvent::Offer {
+            id: 1,
+            host: "h".into(),
+            target: "/?s3cret".into(),
+            accept,
+            refused: None,
+        };
         let json = serde_json::to_value(&offer).unwrap();
         assert_eq!(json["accept"]["connectHeaders"][1], "s3cret");
         assert_eq!(json["accept"]["remoteEndpoint"]["port"], 5);

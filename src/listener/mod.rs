@@ -4,7 +4,7 @@
 //!   owner (binding)          Listener (handle)            tasks
 //!   ---------------          -----------------            -----
 //!   provide_token  ------->  tokens: one question  ---->  task 0..n: socket, timer, inputs
-//!   accept, reject ------->  offers: bounded                `- machine: every decision, no IO, no clock
+//!   accept, reject ------->  offers: limits, time, numbers  `- machine: every decision, no IO, no clock
 //!   admit_host     ------->  hosts: asked before dials    supervisor: old offers, the end
 //!   close          ------->  answers: bounded dials
 //!        ^
@@ -21,20 +21,21 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 
 pub use config::{
     HostPolicy, KeepAlive, KeepAliveMode, ListenerConfig, ReconnectConfig, SasRule, Secret, TokenSource,
 };
 pub use events::{ListenerEvent, ListenerSink, ListenerState, TokenReason};
 pub use hosts::Admission;
-pub use offers::PreparedRendezvous;
-pub use stats::Stats;
+pub use latency::LatencyHistogram;
+pub use offers::{PendingAccept, PreparedRendezvous};
+pub use stats::ListenerStats;
 
 use crate::error::{ErrorKind, RelayError};
+use crate::protocol::address::Address;
 use backoff::Rng;
 use dialer::{Dialer, NetworkDialer};
-use machine::{ChannelInput, Machine, MachineConfig, Tokens};
+use machine::{ChannelInput, Machine};
 use shared::Shared;
 use task::ChannelTask;
 
@@ -45,6 +46,7 @@ mod control_socket;
 pub mod dialer;
 pub mod events;
 mod hosts;
+mod latency;
 pub mod machine;
 mod offers;
 mod shared;
@@ -87,7 +89,7 @@ impl Listener {
             (0..config.control_channels).map(|_| mpsc::unbounded_channel()).unzip();
         let shared = Arc::new(Shared::new(config, sink, dialer, runtime.clone(), inputs));
         for (channel, inputs) in (0..).zip(receivers) {
-            let machine = Machine::new(machine_config(&shared, channel), rng());
+            let machine = Machine::new(shared.machine_config(channel), rng());
             let target = shared.config.control_target(channel);
             runtime.spawn(ChannelTask { channel, machine, shared: shared.clone(), inputs, target }.run());
         }
@@ -118,11 +120,7 @@ impl Listener {
     /// `Token` if the text cannot be a token.
     pub fn update_token(&self, token: &str) -> Result<(), RelayError> {
         config::check_token(token)?;
-        let (value, expires_in) = (Secret::new(token), tokens::life_of(token));
-        self.shared.lock().updated_token = Some(value.clone());
-        for channel in 0..self.shared.config.control_channels {
-            self.shared.tell(channel, ChannelInput::UpdateToken { value: value.clone(), expires_in });
-        }
+        self.shared.update_token(Secret::new(token));
         Ok(())
     }
 
@@ -131,125 +129,80 @@ impl Listener {
         self.shared.tell(channel, ChannelInput::RetryIn(delay));
     }
 
-    /// Takes an offer. `None` if there is none of that number any more: expired, decided, or never made. What is
+    /// Lets a sender in. `None` if there is no offer of that number any more: expired, decided, or never made. What is
     /// given may be dialled once its `admission`, if it has one, says so.
     pub fn accept(&self, offer_id: u64) -> Option<PreparedRendezvous> {
+        let Shared { answers, offers, network, .. } = &*self.shared;
         // The listener could end for want of offers before the question about this one's host is asked.
-        let _stay = self.shared.answers.stay();
-        let offer = self.take(offer_id)?;
-        self.shared.counters.accepted();
-        let admission = self.shared.ask(offer.id, &offer.address);
-        let left = self.shared.config.accept_timeout.saturating_sub(offer.received.elapsed());
+        let _stay = answers.stay();
+        let (offer, remaining, pending) = offers.accept(offer_id)?;
+        let admission = answers.ask(offer.id, &offer.address);
         Some(PreparedRendezvous {
             id: offer.id,
             address: offer.address,
-            accept: offer.accept,
-            remaining: left,
+            extensions: offer.extensions,
+            remaining,
             admission,
-            dialer: self.shared.network.clone(),
+            pending,
+            dialer: network.clone(),
         })
     }
 
-    /// Refuses an offer through the relay: the sender's handshake fails with `status` and `reason`. False if there
-    /// is none of that number any more.
+    /// Turns a sender away through the relay: its handshake fails with `status` and `reason`. False if there is no offer
+    /// of that number any more.
     pub fn reject(&self, offer_id: u64, status: u16, reason: &str) -> bool {
-        let Some(offer) = self.take(offer_id) else { return false };
-        self.shared.reject(offer.id, offer.address, status, reason);
-        true
+        let offer = self.shared.offers.reject(offer_id);
+        offer.map(|offer| self.shared.answers.reject(offer.id, offer.address, status, reason)).is_some()
     }
 
-    /// Refuses an offer that was already taken, before its rendezvous was dialled.
-    pub fn reject_prepared(&self, rendezvous: PreparedRendezvous, status: u16, reason: &str) {
-        self.shared.reject(rendezvous.id, rendezvous.address, status, reason);
+    /// The same with 500, for a sender that could not be let in for a fault of the owner's.
+    pub fn fail(&self, offer_id: u64) -> bool {
+        let offer = self.shared.offers.fail(offer_id);
+        offer.map(|offer| self.fail_at(offer.id, offer.address)).is_some()
+    }
+
+    /// The same for one that was let in already, before its rendezvous was dialled.
+    pub fn fail_prepared(&self, rendezvous: PreparedRendezvous) {
+        self.fail_at(rendezvous.id, rendezvous.address);
+    }
+
+    fn fail_at(&self, id: u64, address: Address) {
+        self.shared.answers.reject(id, address, 500, "Internal Server Error");
+    }
+
+    /// Tells that an open connection has gone, which counts for `max_connections`.
+    pub fn left(&self) {
+        self.shared.offers.left();
     }
 
     /// Answers a `host` event: only what is admitted is dialled.
     pub fn admit_host(&self, id: u64, admitted: bool) {
-        self.shared.lock().questions.answer(id, admitted);
+        self.shared.answers.hosts.answer(id, admitted);
     }
 
-    fn take(&self, offer_id: u64) -> Option<offers::Offer> {
-        let mut inner = self.shared.lock();
-        let offer = inner.offers.take(offer_id);
-        if inner.drain_until.is_some() && inner.offers.len() == 0 {
-            self.shared.wake.notify_one();
+    /// Lets nobody in any more, and takes the channels down: at once, and whoever still waits for a verdict gets 503; or
+    /// with `drain` when all who are here have been let in or not. `closed` is emitted when all of this is done.
+    pub fn close(&self, drain: bool) {
+        self.shared.offers.close(drain);
+        if !drain {
+            self.shared.close_channels();
         }
-        offer
     }
 
-    /// Takes the channels down: no sender reaches us any more. Offers that are not decided within `drain` are
-    /// rejected with 503. `closed` is emitted when all of this is done.
-    pub fn close(&self, drain: Duration) {
-        let now = Instant::now();
-        let until = now.checked_add(drain).unwrap_or_else(|| now + Duration::from_secs(86_400));
-        let mut inner = self.shared.lock();
-        let first = inner.drain_until.is_none();
-        inner.drain_until = Some(inner.drain_until.map_or(until, |earlier| earlier.min(until)));
-        drop(inner);
-        if first {
-            for channel in 0..self.shared.config.control_channels {
-                self.shared.tell(channel, ChannelInput::Close);
-            }
-        }
-        self.shared.wake.notify_one();
-    }
-
-    /// The best state of all channels: online if one of them is.
-    pub fn state(&self) -> ListenerState {
-        let inner = self.shared.lock();
-        let closing = inner.drain_until.is_some();
-        let has = |state| inner.channels.iter().any(|channel| channel.state == state);
-        let order = [
-            ListenerState::Online,
-            ListenerState::Reconnecting,
-            ListenerState::Connecting,
-            ListenerState::Offline,
-            ListenerState::Closing,
-        ];
-        match order.into_iter().find(|state| has(*state)) {
-            None if inner.offers.len() == 0 => ListenerState::Closed,
-            _ if closing => ListenerState::Closing,
-            state => state.unwrap_or(ListenerState::Closed),
-        }
+    /// Whether `closed` has been emitted, or is just being.
+    pub fn is_closed(&self) -> bool {
+        self.shared.is_closed()
     }
 
     /// A snapshot of the counters.
-    pub fn stats(&self) -> Stats {
-        let inner = self.shared.lock();
-        let online = inner.channels.iter().filter(|channel| channel.state == ListenerState::Online).count();
-        let rtt = inner.channels.iter().filter_map(|channel| channel.rtt).max();
-        Stats {
-            online: online as u64,
-            pending: inner.offers.len() as u64,
-            rtt: rtt.map(|rtt| rtt.as_secs_f64() * 1000.0),
-            ..self.shared.counters.snapshot()
-        }
+    pub fn stats(&self) -> ListenerStats {
+        self.shared.stats()
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        self.close(Duration::ZERO);
-    }
-}
-
-fn machine_config(shared: &Shared, channel: u16) -> MachineConfig {
-    let config = &shared.config;
-    let held = |token: &Secret| Tokens::Held(Some((token.clone(), tokens::life_of(token.expose()))));
-    MachineConfig {
-        channel,
-        keep_alive: config.keep_alive,
-        reconnect: config.reconnect.clone(),
-        handshake_timeout: config.handshake_timeout,
-        recycle_after: config.recycle_after,
-        listen: config.listen.clone(),
-        hosts: config.rendezvous_hosts,
-        channels: config.control_channels,
-        tokens: match (&config.token, &shared.lock().updated_token) {
-            (TokenSource::Provider | TokenSource::Rule(_), _) => Tokens::Provider,
-            (_, Some(token)) | (TokenSource::Fixed(token), None) => held(token),
-            (TokenSource::InUri, None) => Tokens::Held(None),
-        },
+        self.close(false);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Senders that wait for a verdict, and the rendezvous that an accepted one becomes.
+//! The one record of every sender, from its arrival to the open connection or the refusal: limits, time, numbers.
 //!
 //! Offers belong to the listener, not to the channel that brought them: they survive its loss.
 
@@ -6,87 +6,272 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::config::ListenerConfig;
 use super::dialer::{NetworkDialer, request_to};
 use super::hosts::Admission;
+use super::latency::LatencyHistogram;
+use super::stats::CountingSink;
 use crate::error::RelayError;
+use crate::http::headers::values;
 use crate::protocol::accept::rendezvous_head;
 use crate::protocol::address::Address;
 use crate::protocol::control::Accept;
+use crate::sync::unpoisoned;
 use crate::transport::DialRequest;
 
 /// Bytes of all senders that wait, however many may.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
-/// One sender that waits.
-#[derive(Debug)]
+/// One sender that waits for a verdict.
 pub(super) struct Offer {
     pub(super) id: u64,
-    pub(super) accept: Accept,
     pub(super) address: Address,
-    pub(super) received: Instant,
+    /// The extensions that the sender offers.
+    pub(super) extensions: Option<String>,
+    /// Bytes of its message, near enough: the owner has it while the sender waits.
+    size: usize,
+    received: Instant,
 }
 
-impl Offer {
-    /// Bytes that it holds, near enough.
-    fn size(&self) -> usize {
-        let Accept { address, id, connect_headers, .. } = &self.accept;
-        let headers: usize = connect_headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-        address.len() + id.len() + headers + self.address.target.len()
-    }
+/// A sender for whom there is no room.
+pub(super) struct Refused {
+    pub(super) id: u64,
+    pub(super) address: Address,
+    /// Whether the owner hears of it. Of those who wait too many there can be any number.
+    pub(super) told: bool,
 }
 
-/// All senders that wait, in the order in which they came. Numbered here: the relay's ids need not be unique.
-#[derive(Debug)]
+/// All senders that are being let in, numbered here: the relay's ids need not be unique.
 pub(super) struct Offers {
+    max_pending: usize,
+    max_connections: usize,
+    /// For the verdict, and what is left of it for the dial.
+    time: Duration,
+    sink: Arc<CountingSink>,
+    state: Mutex<OffersState>,
+    /// Wakes the supervisor.
+    pub(super) changed: Notify,
+}
+
+#[derive(Default)]
+struct OffersState {
     last: u64,
-    max: usize,
     bytes: usize,
-    pending: BTreeMap<u64, Offer>,
+    /// In the order in which they came.
+    waiting: BTreeMap<u64, Offer>,
+    /// Accepted, and neither open nor failed.
+    dialling: usize,
+    /// Open, as far as the owner says so: it tells who has left.
+    connections: usize,
+    latency: LatencyHistogram,
+    closing: Closing,
+    /// The supervisor looks again before the next one is overdue.
+    timed: bool,
+}
+
+#[derive(Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Closing {
+    #[default]
+    No,
+    /// Whoever is here may be let in.
+    Draining,
+    /// Whoever waits is turned away.
+    AtOnce,
+}
+
+impl OffersState {
+    fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.dialling == 0
+    }
+
+    fn take(&mut self, id: u64) -> Option<Offer> {
+        let offer = self.waiting.remove(&id)?;
+        self.bytes -= offer.size;
+        Some(offer)
+    }
 }
 
 impl Offers {
-    pub(super) fn new(max: usize) -> Self {
-        Self { last: 0, max, bytes: 0, pending: BTreeMap::new() }
+    pub(super) fn new(config: &ListenerConfig, sink: Arc<CountingSink>) -> Self {
+        Self {
+            max_pending: config.max_pending_accepts,
+            max_connections: config.max_connections,
+            time: config.accept_timeout,
+            sink,
+            state: Mutex::default(),
+            changed: Notify::new(),
+        }
     }
 
-    /// A number for an offer, kept or not.
-    pub(super) fn number(&mut self) -> u64 {
-        self.last += 1;
-        self.last
+    fn lock(&self) -> MutexGuard<'_, OffersState> {
+        unpoisoned(self.state.lock())
     }
 
-    pub(super) fn is_full(&self) -> bool {
-        self.pending.len() >= self.max || self.bytes >= MAX_BYTES
+    /// A sender has come: its number.
+    ///
+    /// # Errors
+    /// Where there is no room for it, or the listener is closing.
+    pub(super) fn receive(&self, accept: &Accept, address: Address) -> Result<u64, Refused> {
+        self.sink.counters.offers.bump();
+        let mut state = self.lock();
+        state.last += 1;
+        let id = state.last;
+        let pending = state.waiting.len() + state.dialling;
+        let crowded = pending >= self.max_pending || state.bytes >= MAX_BYTES;
+        let full = state.connections.saturating_add(pending) >= self.max_connections;
+        if crowded || full || state.closing != Closing::No {
+            drop(state);
+            self.sink.counters.rejected.bump();
+            return Err(Refused { id, address, told: !crowded });
+        }
+        let extensions =
+            values(&accept.connect_headers, "sec-websocket-extensions").next().map(str::to_owned);
+        let headers: usize =
+            accept.connect_headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let size = accept.address.len() + accept.id.len() + headers + address.target.len();
+        state.bytes += size;
+        state.waiting.insert(id, Offer { id, address, extensions, size, received: Instant::now() });
+        let wake = !mem::replace(&mut state.timed, true);
+        drop(state);
+        if wake {
+            self.changed.notify_one();
+        }
+        Ok(id)
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.pending.len()
+    /// The owner lets a sender in. `None` if there is none of that number any more, as in the following.
+    pub(super) fn accept(self: &Arc<Self>, id: u64) -> Option<(Offer, Duration, PendingAccept)> {
+        let mut state = self.lock();
+        let offer = state.take(id)?;
+        state.dialling += 1;
+        drop(state);
+        let left = self.time.saturating_sub(offer.received.elapsed());
+        let pending = PendingAccept { offers: Arc::clone(self), received: offer.received, opened: false };
+        Some((offer, left, pending))
     }
 
-    pub(super) fn push(&mut self, offer: Offer) {
-        self.bytes += offer.size();
-        self.pending.insert(offer.id, offer);
-    }
-
-    pub(super) fn take(&mut self, id: u64) -> Option<Offer> {
-        let offer = self.pending.remove(&id)?;
-        self.bytes -= offer.size();
+    /// The owner turns a sender away.
+    pub(super) fn reject(&self, id: u64) -> Option<Offer> {
+        let offer = self.take(id)?;
+        self.sink.counters.rejected.bump();
         Some(offer)
     }
 
-    /// When the oldest one came.
-    pub(super) fn oldest(&self) -> Option<Instant> {
-        self.pending.first_key_value().map(|(_, offer)| offer.received)
+    /// The owner could not even try to let a sender in.
+    pub(super) fn fail(&self, id: u64) -> Option<Offer> {
+        let offer = self.take(id)?;
+        self.sink.counters.failed.bump();
+        Some(offer)
     }
 
-    /// Takes the oldest one if it came at or before `limit`.
-    pub(super) fn take_older(&mut self, limit: Instant) -> Option<Offer> {
-        let (id, _) = self.pending.first_key_value().filter(|(_, offer)| offer.received <= limit)?;
-        self.take(*id)
+    fn take(&self, id: u64) -> Option<Offer> {
+        let mut state = self.lock();
+        let offer = state.take(id)?;
+        self.drained(&state);
+        Some(offer)
+    }
+
+    fn settle(&self, latency: Option<Duration>) {
+        let counters = &self.sink.counters;
+        let mut state = self.lock();
+        state.dialling -= 1;
+        match latency {
+            Some(latency) => {
+                state.connections += 1;
+                state.latency.record(latency);
+                counters.accepted.bump();
+            }
+            None => counters.failed.bump(),
+        }
+        self.drained(&state);
+    }
+
+    /// An open connection has gone, as the owner sees it.
+    pub(super) fn left(&self) {
+        let mut state = self.lock();
+        state.connections = state.connections.saturating_sub(1);
+    }
+
+    /// The next sender who waits no longer, and the status that it gets: the one limit on the wait for a verdict and for the
+    /// dial that follows.
+    pub(super) fn overdue(&self, now: Instant) -> Option<(Offer, u16)> {
+        let mut state = self.lock();
+        let (id, oldest) = state.waiting.first_key_value()?;
+        let closing = state.closing == Closing::AtOnce;
+        if !closing && now.saturating_duration_since(oldest.received) < self.time {
+            return None;
+        }
+        let id = *id;
+        let offer = state.take(id)?;
+        drop(state);
+        let counters = &self.sink.counters;
+        counters.rejected.bump();
+        if closing {
+            return Some((offer, 503));
+        }
+        counters.expired.bump();
+        Some((offer, 504))
+    }
+
+    /// When the next one is overdue, if nothing changes.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let mut state = self.lock();
+        let oldest = state.waiting.first_key_value().map(|(_, offer)| offer.received + self.time);
+        state.timed = oldest.is_some();
+        oldest
+    }
+
+    /// Lets nobody in any more; unless those who are here may still be let in, they wait no longer.
+    pub(super) fn close(&self, drain: bool) {
+        let mut state = self.lock();
+        state.closing = state.closing.max(if drain { Closing::Draining } else { Closing::AtOnce });
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    fn drained(&self, state: &OffersState) {
+        if state.closing == Closing::Draining && state.is_idle() {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Whether nobody comes any more and nobody is being let in.
+    pub(super) fn is_drained(&self) -> bool {
+        let state = self.lock();
+        state.closing != Closing::No && state.is_idle()
+    }
+
+    /// How many wait, and how long accepting took.
+    pub(super) fn numbers(&self) -> (usize, LatencyHistogram) {
+        let state = self.lock();
+        (state.waiting.len(), state.latency.clone())
+    }
+}
+
+/// A sender that was accepted: dropped, it has failed, unless its connection has opened.
+pub struct PendingAccept {
+    offers: Arc<Offers>,
+    received: Instant,
+    opened: bool,
+}
+
+impl PendingAccept {
+    /// The connection is open.
+    pub fn opened(mut self) {
+        self.opened = true;
+    }
+}
+
+impl Drop for PendingAccept {
+    fn drop(&mut self) {
+        self.offers.settle(self.opened.then(|| self.received.elapsed()));
     }
 }
 
@@ -96,13 +281,15 @@ pub struct PreparedRendezvous {
     pub id: u64,
     /// Where to dial; path and query verbatim as the relay gave them.
     pub address: Address,
-    /// The control message.
-    pub accept: Accept,
+    /// The extensions that the sender offers.
+    pub extensions: Option<String>,
     /// What is left of `accept_timeout` for the dial.
     pub remaining: Duration,
     /// What the dial has to wait for, and to obey, if hosts are the owner's to decide.
     pub(super) admission: Option<Admission>,
-    pub(super) dialer: std::sync::Arc<NetworkDialer>,
+    /// To be told when the connection is open, and dropped when it will not be.
+    pub pending: PendingAccept,
+    pub(super) dialer: Arc<NetworkDialer>,
 }
 
 impl fmt::Debug for PreparedRendezvous {
@@ -121,7 +308,7 @@ impl PreparedRendezvous {
     ///
     /// # Errors
     /// `InvalidArgument` for a subprotocol that is no token or a line that is no header. Reject the sender then,
-    /// with `Listener::reject_prepared`.
+    /// with `Listener::fail_prepared`.
     pub fn dial_request(
         &mut self,
         protocol: Option<&str>,

@@ -1,4 +1,4 @@
-//! What the handle, the channels and the answers of one listener share.
+//! What the handle and the channels of one listener share, and the task that supervises it.
 
 #![forbid(unsafe_code)]
 
@@ -8,21 +8,18 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 
-use super::answers::{Answer, Answers, Says};
-use super::config::{CLOSE_TIMEOUT, ListenerConfig, Secret, TOKEN_TIMEOUT};
+use super::answers::Answers;
+use super::config::{CLOSE_TIMEOUT, ListenerConfig, Secret, TOKEN_TIMEOUT, TokenSource};
 use super::dialer::{Dialer, NetworkDialer};
 use super::events::{ListenerEvent, ListenerSink, ListenerState, TokenReason};
-use super::hosts::Questions;
-use super::machine::ChannelInput;
-use super::offers::{Offer, Offers};
-use super::stats::Counters;
-use super::tokens::{Broker, Signer, life_of};
+use super::machine::{ChannelInput, MachineConfig, Tokens};
+use super::offers::{Offers, Refused};
+use super::stats::{CountingSink, ListenerStats};
+use super::tokens::{self, Broker, Signer};
 use crate::error::RelayError;
-use crate::protocol::accept::header_safe;
 use crate::protocol::address::Address;
 use crate::protocol::control::Accept;
 use crate::protocol::target::RequestTarget;
@@ -33,37 +30,33 @@ const SUPERVISOR_REST: Duration = Duration::from_secs(1);
 
 pub(super) struct Shared {
     pub(super) config: ListenerConfig,
-    pub(super) sink: Arc<dyn ListenerSink>,
     pub(super) dialer: Arc<dyn Dialer>,
     pub(super) network: Arc<NetworkDialer>,
-    pub(super) runtime: Handle,
-    pub(super) counters: Counters,
-    pub(super) answers: Answers,
-    pub(super) inputs: Vec<UnboundedSender<ChannelInput<'static>>>,
-    /// Wakes the supervisor.
-    pub(super) wake: Notify,
+    pub(super) sink: Arc<CountingSink>,
+    pub(super) offers: Arc<Offers>,
+    pub(super) answers: Arc<Answers>,
+    inputs: Vec<UnboundedSender<ChannelInput<'static>>>,
     inner: Mutex<Inner>,
 }
 
 /// Never locked while an event is emitted: the sink may call back.
-pub(super) struct Inner {
-    pub(super) offers: Offers,
-    pub(super) questions: Questions,
-    pub(super) broker: Broker,
+struct Inner {
+    broker: Broker,
     /// In the broker's place, where the tokens are our own.
-    pub(super) signer: Option<Signer>,
-    pub(super) channels: Vec<Channel>,
+    signer: Option<Signer>,
+    channels: Vec<Channel>,
     /// The last one that `update_token` brought.
-    pub(super) updated_token: Option<Secret>,
-    /// Set by `close`: until when offers may still be decided.
-    pub(super) drain_until: Option<Instant>,
+    updated_token: Option<Secret>,
+    /// Since when the channels are being taken down.
+    closing_since: Option<Instant>,
+    closed: bool,
 }
 
-#[derive(Clone, Copy)]
-pub(super) struct Channel {
-    pub(super) state: ListenerState,
-    pub(super) rtt: Option<Duration>,
-    pub(super) ended: bool,
+#[derive(Default, Clone, Copy)]
+struct Channel {
+    online: bool,
+    rtt: Option<Duration>,
+    ended: bool,
 }
 
 impl Shared {
@@ -74,37 +67,50 @@ impl Shared {
         runtime: Handle,
         inputs: Vec<UnboundedSender<ChannelInput<'static>>>,
     ) -> Self {
-        let channel = Channel { state: ListenerState::Connecting, rtt: None, ended: false };
         let inner = Inner {
-            offers: Offers::new(config.max_pending_accepts),
-            questions: Questions::default(),
             broker: Broker::default(),
             signer: Signer::new(&config),
-            channels: vec![channel; inputs.len()],
+            channels: vec![Channel::default(); inputs.len()],
             updated_token: None,
-            drain_until: None,
+            closing_since: None,
+            closed: false,
         };
+        let sink = Arc::new(CountingSink::new(sink));
         Self {
-            sink,
-            dialer,
             network: Arc::new(NetworkDialer::new(&config)),
-            runtime,
-            counters: Counters::default(),
-            answers: Answers::new(),
+            offers: Arc::new(Offers::new(&config, sink.clone())),
+            answers: Arc::new(Answers::new(&config, dialer.clone(), sink.clone(), runtime)),
+            dialer,
+            sink,
             inputs,
-            wake: Notify::new(),
             inner: Mutex::new(inner),
             config,
         }
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
         unpoisoned(self.inner.lock())
     }
 
-    pub(super) fn emit(&self, event: ListenerEvent) {
-        self.counters.count(&event);
-        self.sink.event(event);
+    /// What a channel starts with, at first and after a panic.
+    pub(super) fn machine_config(&self, channel: u16) -> MachineConfig {
+        let config = &self.config;
+        let held = |token: &Secret| Tokens::Held(Some((token.clone(), tokens::life_of(token.expose()))));
+        MachineConfig {
+            channel,
+            keep_alive: config.keep_alive,
+            reconnect: config.reconnect.clone(),
+            handshake_timeout: config.handshake_timeout,
+            recycle_after: config.recycle_after,
+            listen: config.listen.clone(),
+            hosts: config.rendezvous_hosts,
+            channels: config.control_channels,
+            tokens: match (&config.token, &self.lock().updated_token) {
+                (TokenSource::Provider | TokenSource::Rule(_), _) => Tokens::Provider,
+                (_, Some(token)) | (TokenSource::Fixed(token), None) => held(token),
+                (TokenSource::InUri, None) => Tokens::Held(None),
+            },
+        }
     }
 
     pub(super) fn tell(&self, channel: u16, input: ChannelInput<'static>) {
@@ -114,19 +120,24 @@ impl Shared {
         }
     }
 
+    fn tell_all(&self, input: impl Fn() -> ChannelInput<'static>) {
+        for channel in 0..self.config.control_channels {
+            self.tell(channel, input());
+        }
+    }
+
     pub(super) fn set_state(&self, channel: u16, state: ListenerState, rtt: Option<Duration>) {
         if let Some(channel) = self.lock().channels.get_mut(usize::from(channel)) {
-            channel.state = state;
+            channel.online = state == ListenerState::Online;
             channel.rtt = rtt;
         }
     }
 
     pub(super) fn channel_ended(&self, channel: u16) {
         if let Some(channel) = self.lock().channels.get_mut(usize::from(channel)) {
-            channel.state = ListenerState::Closed;
-            channel.ended = true;
+            *channel = Channel { online: false, rtt: channel.rtt, ended: true };
         }
-        self.wake.notify_one();
+        self.offers.changed.notify_one();
     }
 
     pub(super) fn request_token(&self, channel: u16, refresh: bool, reason: TokenReason) {
@@ -135,24 +146,24 @@ impl Shared {
             let signed = signer.sign(channel, refresh);
             drop(inner);
             // It counts as if the owner had been asked.
-            self.counters.count(&ListenerEvent::Token { refresh, reason });
+            self.sink.counters.count(&ListenerEvent::Token { refresh, reason });
             return self.signed(channel, signed);
         }
         let event = inner.broker.request(Instant::now(), TOKEN_TIMEOUT, (channel, refresh, reason));
         drop(inner);
         if let Some(event) = event {
-            self.emit(event);
+            self.sink.emit(event);
         }
     }
 
     fn signed(&self, channel: u16, signed: Result<Secret, RelayError>) {
         let input = match signed {
             Ok(value) => {
-                let expires_in = life_of(value.expose());
+                let expires_in = tokens::life_of(value.expose());
                 ChannelInput::Token { value, expires_in }
             }
             Err(error) => {
-                self.emit(ListenerEvent::TokenFailed { error: error.clone() });
+                self.sink.emit(ListenerEvent::TokenFailed { error: error.clone() });
                 ChannelInput::TokenFailed { error, terminal: false }
             }
         };
@@ -170,95 +181,96 @@ impl Shared {
             self.tell(channel, input);
         }
         if let Some(event) = event {
-            self.emit(event);
+            self.sink.emit(event);
         }
+    }
+
+    pub(super) fn update_token(&self, value: Secret) {
+        self.lock().updated_token = Some(value.clone());
+        let expires_in = tokens::life_of(value.expose());
+        self.tell_all(|| ChannelInput::UpdateToken { value: value.clone(), expires_in });
     }
 
     /// A sender waits: pass it on, or say no where there is no room.
-    pub(super) fn offer(self: &Arc<Self>, accept: Accept, address: Address) {
-        let mut inner = self.lock();
-        let id = inner.offers.number();
-        let refusal = match (inner.drain_until, inner.offers.is_full()) {
-            (Some(_), _) => Some("The listener is closing"),
-            (None, true) => Some("The listener has too many connections waiting"),
-            (None, false) => None,
-        };
-        if let Some(reason) = refusal {
-            drop(inner);
-            self.counters.turned_away();
-            return self.reject(id, address, 503, reason);
-        }
-        let first = inner.offers.len() == 0;
+    pub(super) fn offer(&self, accept: Accept, address: Address) {
         let (host, target) = (address.host_header(), RequestTarget::of_address(&accept.address).logical());
-        let told = Box::new(accept.clone());
-        inner.offers.push(Offer { id, accept, address, received: Instant::now() });
-        drop(inner);
-        if first {
-            self.wake.notify_one();
+        let (id, refused) = match self.offers.receive(&accept, address) {
+            Ok(id) => (id, None),
+            Err(Refused { id, address, told }) => {
+                self.answers.reject(id, address, 503, reason_of(503));
+                if !told {
+                    return;
+                }
+                (id, Some(503))
+            }
+        };
+        self.sink.emit(ListenerEvent::Offer { id, host, target, accept: Box::new(accept), refused });
+    }
+
+    /// Takes the channels down.
+    pub(super) fn close_channels(&self) {
+        let mut inner = self.lock();
+        if inner.closing_since.is_none() {
+            inner.closing_since = Some(Instant::now());
+            drop(inner);
+            self.tell_all(|| ChannelInput::Close);
         }
-        self.emit(ListenerEvent::Offer { id, host, target, accept: told });
-    }
-
-    /// A short-form HTTP request waits at `address`.
-    pub(super) fn answer_request(self: &Arc<Self>, address: Address) {
-        Answers::start(self, Answer { id: 0, address, says: Says::NotImplemented });
-    }
-
-    pub(super) fn reject(self: &Arc<Self>, id: u64, address: Address, status: u16, reason: &str) {
-        let says = Says::No { status, reason: header_safe(reason) };
-        Answers::start(self, Answer { id, address, says });
     }
 
     /// Supervises to the end: a panic must not leave senders waiting, nor the owner without the last event.
     pub(super) async fn keep_supervising(self: Arc<Self>) {
-        while AssertUnwindSafe(self.clone().supervise()).catch_unwind().await.is_err() {
+        while AssertUnwindSafe(self.supervise()).catch_unwind().await.is_err() {
             tokio::time::sleep(SUPERVISOR_REST).await;
         }
     }
 
-    /// Rejects offers that waited too long; ends with the listener.
-    async fn supervise(self: Arc<Self>) {
+    /// Turns away who has waited too long; ends with the listener.
+    async fn supervise(&self) {
         loop {
-            self.expire_offers();
-            let (deadline, over) = {
-                let inner = self.lock();
-                let oldest = inner.offers.oldest().map(|received| received + self.config.accept_timeout);
-                let drain = inner.drain_until.filter(|_| inner.offers.len() > 0);
-                let over = inner.offers.len() == 0 && inner.channels.iter().all(|channel| channel.ended);
-                (oldest.into_iter().chain(drain).min(), over)
-            };
-            if over {
+            while let Some((offer, status)) = self.offers.overdue(Instant::now()) {
+                self.sink.emit(ListenerEvent::TurnedAway { id: offer.id, status });
+                self.answers.reject(offer.id, offer.address, status, reason_of(status));
+            }
+            if self.offers.is_drained() {
+                self.close_channels();
+            }
+            let deadline = self.offers.deadline();
+            if deadline.is_none() && self.lock().channels.iter().all(|channel| channel.ended) {
                 break;
             }
             match deadline {
                 Some(at) => {
-                    let _ = tokio::time::timeout_at(at, self.wake.notified()).await;
+                    let _ = tokio::time::timeout_at(at, self.offers.changed.notified()).await;
                 }
-                None => self.wake.notified().await,
+                None => self.offers.changed.notified().await,
             }
         }
-        let now = Instant::now();
-        let since = self.lock().drain_until.map_or(now, |until| until.min(now));
+        let since = self.lock().closing_since.unwrap_or_else(Instant::now);
         self.answers.finish(since + CLOSE_TIMEOUT).await;
-        self.emit(ListenerEvent::Closed);
+        self.lock().closed = true;
+        self.sink.emit(ListenerEvent::Closed);
     }
 
-    /// The one limit on a sender's wait: whoever waits for JavaScript, for its verdict or for its dial, ends here.
-    fn expire_offers(self: &Arc<Self>) {
-        let now = Instant::now();
-        loop {
-            let (offer, status, reason) = {
-                let mut inner = self.lock();
-                let draining_over = inner.drain_until.is_some_and(|until| until <= now);
-                let limit =
-                    if draining_over { Some(now) } else { now.checked_sub(self.config.accept_timeout) };
-                let Some(offer) = limit.and_then(|limit| inner.offers.take_older(limit)) else { return };
-                let (status, reason) =
-                    if draining_over { (503, "The listener is closing") } else { (504, "Gateway Timeout") };
-                (offer, status, reason)
-            };
-            self.emit(ListenerEvent::OfferExpired { id: offer.id });
-            self.reject(offer.id, offer.address, status, reason);
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    pub(super) fn stats(&self) -> ListenerStats {
+        let (pending, accept_latency) = self.offers.numbers();
+        let inner = self.lock();
+        let online = inner.channels.iter().filter(|channel| channel.online).count();
+        let rtt = inner.channels.iter().filter_map(|channel| channel.rtt).max();
+        ListenerStats {
+            online: online as u64,
+            pending: pending as u64,
+            rtt: rtt.map(|rtt| rtt.as_secs_f64() * 1000.0),
+            accept_latency,
+            ..self.sink.counters.snapshot()
         }
     }
+}
+
+/// What a sender reads beside the status of the listener's own refusals.
+fn reason_of(status: u16) -> &'static str {
+    if status == 504 { "Gateway Timeout" } else { "Service Unavailable" }
 }

@@ -1,36 +1,19 @@
-//! Counters of a listener.
+//! Counters of a listener, and the way of its events past them.
 
 #![forbid(unsafe_code)]
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use serde::Serialize;
 
-use super::events::ListenerEvent;
+use super::events::{ListenerEvent, ListenerSink};
+use super::latency::LatencyHistogram;
 
-/// Counts events as they pass.
-#[derive(Debug, Default)]
-pub(super) struct Counters {
-    dials: AtomicU64,
-    listening: AtomicU64,
-    reconnects: AtomicU64,
-    offers: AtomicU64,
-    turned_away: AtomicU64,
-    accepted: AtomicU64,
-    rejected: AtomicU64,
-    reject_failures: AtomicU64,
-    rejects_dropped: AtomicU64,
-    expired: AtomicU64,
-    requests: AtomicU64,
-    malformed: AtomicU64,
-    tokens: AtomicU64,
-    renewals: AtomicU64,
-}
-
-/// A snapshot of a listener's counters.
+/// A snapshot of what a listener has counted.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Stats {
+pub struct ListenerStats {
     /// Control dials.
     pub dials: u64,
     /// Times that a control channel came up.
@@ -39,21 +22,21 @@ pub struct Stats {
     pub reconnects: u64,
     /// Control channels that are up now.
     pub online: u64,
-    /// Senders offered to the owner.
+    /// Senders that came. Each ends in exactly one of `accepted`, `rejected` and `failed`.
     pub offers: u64,
-    /// Senders that were answered 503 without being offered: too many were waiting, or the listener was closing.
-    pub turned_away: u64,
-    /// Offers that wait for a verdict now.
+    /// Offers that wait for a verdict or their dial now.
     pub pending: u64,
-    /// Offers that the owner took.
+    /// Senders whose connection opened.
     pub accepted: u64,
-    /// Rejections that the relay confirmed.
+    /// Senders that were turned away, by the owner, by one of its limits or for want of time.
     pub rejected: u64,
+    /// Senders that could not be met at the rendezvous.
+    pub failed: u64,
     /// Rejections that did not get through.
     pub reject_failures: u64,
     /// Rejections that were not even tried, because too many were under way.
     pub rejects_dropped: u64,
-    /// Offers that nobody decided in time.
+    /// Of the rejected, those that nobody decided about in time.
     pub expired: u64,
     /// HTTP requests, all answered with 501.
     pub requests: u64,
@@ -66,64 +49,94 @@ pub struct Stats {
     /// The last round trip of a ping in milliseconds, over all channels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rtt: Option<f64>,
+    /// From the offer to the open connection.
+    pub accept_latency: LatencyHistogram,
+}
+
+/// What counts up.
+#[derive(Debug, Default)]
+pub(super) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(super) fn bump(&self) {
+        self.0.fetch_add(1, Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) dials: Counter,
+    pub(super) offers: Counter,
+    pub(super) accepted: Counter,
+    pub(super) rejected: Counter,
+    pub(super) failed: Counter,
+    pub(super) rejects_dropped: Counter,
+    pub(super) expired: Counter,
+    listening: Counter,
+    reconnects: Counter,
+    reject_failures: Counter,
+    requests: Counter,
+    malformed: Counter,
+    tokens: Counter,
+    renewals: Counter,
 }
 
 impl Counters {
-    pub(super) fn dialled(&self) {
-        self.dials.fetch_add(1, Relaxed);
-    }
-
-    pub(super) fn accepted(&self) {
-        self.accepted.fetch_add(1, Relaxed);
-    }
-
-    pub(super) fn rejected(&self) {
-        self.rejected.fetch_add(1, Relaxed);
-    }
-
-    pub(super) fn turned_away(&self) {
-        self.turned_away.fetch_add(1, Relaxed);
-    }
-
-    pub(super) fn reject_dropped(&self) {
-        self.rejects_dropped.fetch_add(1, Relaxed);
-    }
-
     pub(super) fn count(&self, event: &ListenerEvent) {
         let counter = match event {
             ListenerEvent::Listening { .. } => &self.listening,
             ListenerEvent::Reconnecting { .. } => &self.reconnects,
             ListenerEvent::Token { .. } => &self.tokens,
-            ListenerEvent::Offer { .. } => &self.offers,
-            ListenerEvent::OfferExpired { .. } => &self.expired,
             ListenerEvent::Request { .. } => &self.requests,
             ListenerEvent::RejectFailed { .. } => &self.reject_failures,
             ListenerEvent::Malformed { .. } => &self.malformed,
             ListenerEvent::TokenRenewed { .. } => &self.renewals,
             _ => return,
         };
-        counter.fetch_add(1, Relaxed);
+        counter.bump();
     }
 
-    pub(super) fn snapshot(&self) -> Stats {
-        let read = |counter: &AtomicU64| counter.load(Relaxed);
-        Stats {
-            dials: read(&self.dials),
-            listening: read(&self.listening),
-            reconnects: read(&self.reconnects),
-            offers: read(&self.offers),
-            turned_away: read(&self.turned_away),
-            accepted: read(&self.accepted),
-            rejected: read(&self.rejected),
-            reject_failures: read(&self.reject_failures),
-            rejects_dropped: read(&self.rejects_dropped),
-            expired: read(&self.expired),
-            requests: read(&self.requests),
-            malformed: read(&self.malformed),
-            tokens: read(&self.tokens),
-            renewals: read(&self.renewals),
-            ..Stats::default()
+    /// What is counted; what is measured or holds now is somebody else's to add.
+    pub(super) fn snapshot(&self) -> ListenerStats {
+        ListenerStats {
+            dials: self.dials.get(),
+            listening: self.listening.get(),
+            reconnects: self.reconnects.get(),
+            offers: self.offers.get(),
+            accepted: self.accepted.get(),
+            rejected: self.rejected.get(),
+            failed: self.failed.get(),
+            reject_failures: self.reject_failures.get(),
+            rejects_dropped: self.rejects_dropped.get(),
+            expired: self.expired.get(),
+            requests: self.requests.get(),
+            malformed: self.malformed.get(),
+            tokens: self.tokens.get(),
+            renewals: self.renewals.get(),
+            ..ListenerStats::default()
         }
+    }
+}
+
+/// Where everything that happens is told: counted, then passed on to the owner.
+pub(super) struct CountingSink {
+    pub(super) counters: Counters,
+    owner: Arc<dyn ListenerSink>,
+}
+
+impl CountingSink {
+    pub(super) fn new(owner: Arc<dyn ListenerSink>) -> Self {
+        Self { counters: Counters::default(), owner }
+    }
+
+    /// Never under a lock: the owner may call back.
+    pub(super) fn emit(&self, event: ListenerEvent) {
+        self.counters.count(&event);
+        self.owner.event(event);
     }
 }
 
@@ -132,7 +145,6 @@ mod tests {
     use super::*;
     use crate::error::{ErrorKind, RelayError};
     use crate::listener::events::TokenReason;
-    use crate::protocol::control::Accept;
 
     type Happening = Box<dyn Fn(&Counters)>;
 
@@ -141,19 +153,18 @@ mod tests {
         use ListenerEvent as E;
         let error = || RelayError::new(ErrorKind::Network, "x");
         let text = String::new;
-        let accept = Accept { address: text(), id: text(), connect_headers: vec![], remote_endpoint: None };
         let lost = E::Reconnecting { channel: 0, attempt: 1, delay: 0, reason: text(), error: error() };
         let counted: [(&str, Happening); 14] = [
-            ("dials", Box::new(Counters::dialled)),
-            ("accepted", Box::new(Counters::accepted)),
-            ("rejected", Box::new(Counters::rejected)),
-            ("turnedAway", Box::new(Counters::turned_away)),
-            ("rejectsDropped", Box::new(Counters::reject_dropped)),
+            ("dials", Box::new(|counters| counters.dials.bump())),
+            ("offers", Box::new(|counters| counters.offers.bump())),
+            ("accepted", Box::new(|counters| counters.accepted.bump())),
+            ("rejected", Box::new(|counters| counters.rejected.bump())),
+            ("failed", Box::new(|counters| counters.failed.bump())),
+            ("rejectsDropped", Box::new(|counters| counters.rejects_dropped.bump())),
+            ("expired", Box::new(|counters| counters.expired.bump())),
             ("listening", of(E::Listening { channel: 0, replaced: false })),
             ("reconnects", of(lost)),
             ("tokens", of(E::Token { refresh: false, reason: TokenReason::Connect })),
-            ("offers", of(E::Offer { id: 1, host: text(), target: text(), accept: Box::new(accept) })),
-            ("expired", of(E::OfferExpired { id: 1 })),
             ("requests", of(E::Request { id: text(), method: None, target: None })),
             ("rejectFailures", of(E::RejectFailed { id: 1, error: error() })),
             ("malformed", of(E::Malformed { channel: 0, message: text() })),
@@ -165,7 +176,8 @@ mod tests {
             happen(&counters);
             counters.count(&E::Connecting { channel: 0, attempt: 0 });
             counters.count(&E::Closed);
-            let stats = serde_json::to_value(counters.snapshot()).unwrap();
+            let mut stats = serde_json::to_value(counters.snapshot()).unwrap();
+            stats.as_object_mut().unwrap().remove("acceptLatency");
             let moved: Vec<_> = stats.as_object().unwrap().iter().filter(|(_, count)| **count != 0).collect();
             assert_eq!(moved, [(&name.to_owned(), &serde_json::json!(2))]);
         }

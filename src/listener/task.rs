@@ -19,7 +19,6 @@ use super::control_socket::{ControlSocket, News};
 use super::dialer::{DialFailure, Dialed, Dialing, control_target};
 use super::events::{ListenerEvent, ListenerState};
 use super::machine::{ChannelAction, ChannelInput, LinkId, Machine, millis};
-use super::machine_config;
 use super::shared::Shared;
 use crate::error::{ErrorKind, RelayError};
 
@@ -61,11 +60,11 @@ impl ChannelTask {
             }
             let delay = backoff.next_patient(&mut rng);
             shared.set_state(channel, ListenerState::Reconnecting, None);
-            shared.emit(panicked(channel, backoff.attempt(), delay));
+            shared.sink.emit(panicked(channel, backoff.attempt(), delay));
             if closed_within(&mut inputs, delay).await {
                 return;
             }
-            machine = Machine::new(machine_config(&shared, channel), Box::new(rand::random::<f64>));
+            machine = Machine::new(shared.machine_config(channel), Box::new(rand::random::<f64>));
         }
     }
 }
@@ -214,7 +213,7 @@ impl ChannelDriver {
                 self.shared.request_token(self.channel, refresh, reason)
             }
             ChannelAction::Dial { link, token } => {
-                self.shared.counters.dialled();
+                self.shared.sink.counters.dials.bump();
                 let config = &self.shared.config;
                 let timeout = config.handshake_timeout;
                 let target = control_target(&config.listen, &self.target, token.as_ref(), timeout);
@@ -234,8 +233,8 @@ impl ChannelDriver {
                 }
             }
             ChannelAction::Offer { accept, address } => self.shared.offer(accept, address),
-            ChannelAction::AnswerRequest { address, .. } => self.shared.answer_request(address),
-            ChannelAction::Emit(event) => self.shared.emit(event),
+            ChannelAction::AnswerRequest { address, .. } => self.shared.answers.answer_request(address),
+            ChannelAction::Emit(event) => self.shared.sink.emit(event),
         }
     }
 }

@@ -1,3 +1,4 @@
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::*;
@@ -24,11 +25,13 @@ async fn an_offer_becomes_a_rendezvous_with_its_address_verbatim() {
     assert_eq!(first["target"], "/hyco/a%20b?x=1");
     let told: serde_json::Value = serde_json::from_str(&accept(1)).unwrap();
     assert_eq!(first["accept"]["address"], told["accept"]["address"]);
-    assert_eq!(first["accept"]["connectHeaders"], serde_json::json!(["Sec-WebSocket-Protocol", "b, a"]));
+    let headers = ["Sec-WebSocket-Extensions", "permessage-deflate", "Sec-WebSocket-Protocol", "b, a"];
+    assert_eq!(first["accept"]["connectHeaders"], serde_json::json!(headers));
     assert_eq!(first["host"], "g1-sb.servicebus.windows.net");
     let mut rendezvous = stage.listener.accept(id_of(&first)).unwrap();
     assert!(stage.listener.accept(id_of(&first)).is_none());
     assert_eq!(rendezvous.address.target, "/$hc/hyco/a%20b?x=1&sb-hc-action=accept&sb-hc-id=1");
+    assert_eq!(rendezvous.extensions.as_deref(), Some("permessage-deflate"));
     let request = rendezvous.dial_request(Some("b"), None, &["X-A: 1".into()]).unwrap();
     assert_eq!((request.host.as_str(), request.port), ("g1-sb.servicebus.windows.net", 443));
     assert!(request.head.contains("Sec-WebSocket-Protocol: b\r\nX-A: 1\r\n"));
@@ -36,7 +39,12 @@ async fn an_offer_becomes_a_rendezvous_with_its_address_verbatim() {
     assert!(rendezvous.dial_request(None, None, &["X: a\r\nY: b".into()]).is_err());
     assert!(stage.listener.reject(id_of(&second), 503, ""));
     let stats = stage.listener.stats();
-    assert_eq!((stats.offers, stats.accepted, stats.pending, stats.dials), (2, 1, 0, 1));
+    assert_eq!((stats.offers, stats.accepted, stats.pending, stats.dials), (2, 0, 0, 1));
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    rendezvous.pending.opened();
+    let stats = stage.listener.stats();
+    assert_eq!((stats.accepted, stats.rejected, stats.failed), (1, 1, 0));
+    assert_eq!((stats.accept_latency.count, stats.accept_latency.max), (1, 30.0));
     stage.closed().await;
 }
 
@@ -63,7 +71,7 @@ async fn a_rejection_is_done_when_the_relay_says_gone() {
         }
     }
     let stats = stage.listener.stats();
-    assert_eq!((stats.rejected, stats.reject_failures), (1, 2));
+    assert_eq!((stats.rejected, stats.reject_failures), (3, 2));
     stage.closed().await;
 }
 
@@ -73,13 +81,15 @@ async fn an_offer_that_nobody_decides_is_rejected_in_time() {
     let start = Instant::now();
     peer.say(accept(1)).await;
     let id = id_of(&stage.event("offer").await);
-    assert_eq!(id_of(&stage.event("offerExpired").await), id);
+    assert_eq!(stage.turned_away().await, (id, 504));
     assert_eq!(start.elapsed().as_secs(), 20);
     let call = stage.call().await;
     let tail = "&sb-hc-statusCode=504&sb-hc-statusDescription=Gateway+Timeout";
     assert!(call.target.target.ends_with(tail), "{}", *call.target.target);
     call.refuse(410, "");
     assert!(stage.listener.accept(id).is_none());
+    let stats = stage.listener.stats();
+    assert_eq!((stats.offers, stats.rejected, stats.expired, stats.failed), (1, 1, 1, 0));
     stage.closed().await;
 }
 
@@ -159,7 +169,7 @@ async fn an_offer_survives_the_loss_of_its_channel() {
     let id = id_of(&stage.event("offer").await);
     drop(peer);
     stage.event("reconnecting").await;
-    assert_eq!(stage.listener.state(), ListenerState::Reconnecting);
+    assert_eq!(stage.listener.stats().online, 0);
     assert!(stage.listener.accept(id).is_some());
     stage.closed().await;
 }
@@ -307,7 +317,7 @@ async fn a_refused_token_is_asked_for_afresh_and_odd_tokens_are_failures() {
     stage.event("token").await;
     stage.listener.fail_token("no such credential", true);
     stage.event("offline").await;
-    assert_eq!(stage.listener.state(), ListenerState::Offline);
+    assert_eq!(stage.listener.stats().online, 0);
     assert!(stage.listener.update_token("").is_err());
     stage.listener.update_token("good").unwrap();
     let call = stage.call().await;
@@ -388,9 +398,9 @@ async fn answered_pings_keep_the_channel_and_measure_it() {
     let (mut stage, mut peer) = Stage::online(config()).await;
     let reader = tokio::spawn(async move { peer.hear().await });
     tokio::time::sleep(Duration::from_secs(3600)).await;
-    assert_eq!(stage.listener.state(), ListenerState::Online);
+    assert_eq!(stage.listener.stats().online, 1);
     assert!(stage.listener.stats().rtt.is_some());
-    stage.listener.close(Duration::ZERO);
+    stage.listener.close(false);
     assert!(
         matches!(soon(reader).await.unwrap(), Some(Message::Close(Some(frame))) if u16::from(frame.code) == 1000)
     );
@@ -415,7 +425,6 @@ async fn several_channels_share_one_question_and_stand_in_for_each_other() {
     assert_eq!(stage.listener.stats().tokens, 1);
     peers.remove(1);
     stage.event("reconnecting").await;
-    assert_eq!(stage.listener.state(), ListenerState::Online);
     assert_eq!(stage.listener.stats().online, 2);
     peers[0].say(accept(1)).await;
     peers[1].say(accept(1)).await;
@@ -425,27 +434,56 @@ async fn several_channels_share_one_question_and_stand_in_for_each_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn close_lets_offers_be_decided_and_rejects_the_rest() {
+async fn draining_lets_offers_be_decided_and_close_rejects_the_rest() {
     let (mut stage, mut peer) = Stage::online(config()).await;
     peer.say(accept(1)).await;
     peer.say(accept(2)).await;
     let (first, second) = (id_of(&stage.event("offer").await), id_of(&stage.event("offer").await));
-    stage.listener.close(Duration::from_secs(3));
-    assert_eq!(stage.listener.state(), ListenerState::Closing);
+    stage.listener.close(true);
     peer.say(accept(3)).await;
     let call = stage.call().await;
     assert!(call.target.target.contains("sb-hc-id=3&sb-hc-statusCode=503"), "nothing new is taken");
     call.refuse(410, "");
-    assert!(matches!(peer.hear().await, Some(Message::Close(_))));
-    drop(peer);
+    assert_eq!(stage.event("offer").await["refused"], 503);
     assert!(stage.listener.accept(first).is_some(), "what was offered may still be taken");
-    assert_eq!(id_of(&stage.event("offerExpired").await), second);
+    assert_eq!(stage.listener.stats().online, 1, "there is still somebody to decide about");
+    stage.listener.close(false);
+    assert_eq!(stage.turned_away().await, (second, 503));
     let call = stage.call().await;
     assert!(call.target.target.contains("sb-hc-id=2&sb-hc-statusCode=503"));
     call.refuse(410, "");
+    assert!(matches!(peer.hear().await, Some(Message::Close(_))));
+    drop(peer);
     stage.event("closed").await;
-    assert_eq!(stage.listener.state(), ListenerState::Closed);
+    assert!(stage.listener.is_closed());
+    let stats = stage.listener.stats();
+    assert_eq!((stats.offers, stats.rejected, stats.expired, stats.failed), (3, 2, 0, 1));
     assert!(stage.events.try_recv().is_err(), "closed is the last event");
+}
+
+#[tokio::test(start_paused = true)]
+async fn draining_ends_when_the_last_sender_is_in_or_has_failed() {
+    for opens in [true, false] {
+        let (mut stage, mut peer) = Stage::online(config()).await;
+        peer.say(accept(1)).await;
+        let id = id_of(&stage.event("offer").await);
+        stage.listener.close(true);
+        let pending = stage.listener.accept(id).unwrap().pending;
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert_eq!(stage.listener.stats().online, 1);
+        if opens {
+            pending.opened()
+        } else {
+            drop(pending)
+        }
+        assert!(matches!(soon(peer.hear()).await, Some(Message::Close(_))));
+        drop(peer);
+        stage.event("closed").await;
+    }
+    let (mut stage, peer) = Stage::online(config()).await;
+    stage.listener.close(true);
+    drop(peer);
+    stage.event("closed").await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -454,20 +492,20 @@ async fn close_does_not_wait_for_rejections_on_a_dead_network() {
     peer.say(accept(1)).await;
     stage.event("offer").await;
     let start = Instant::now();
-    stage.listener.close(Duration::ZERO);
+    stage.listener.close(false);
     let _never_answered = stage.call().await;
     stage.event("closed").await;
     assert_eq!(start.elapsed().as_secs(), 5);
     let stats = stage.listener.stats();
-    assert_eq!((stats.rejected, stats.rejects_dropped, stats.reject_failures), (0, 1, 0));
+    assert_eq!((stats.rejected, stats.rejects_dropped, stats.reject_failures), (1, 1, 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn close_abandons_a_dial_and_can_be_repeated() {
     let mut stage = Stage::new(config());
     let call = stage.call().await;
-    stage.listener.close(Duration::ZERO);
-    stage.listener.close(Duration::MAX);
+    stage.listener.close(false);
+    stage.listener.close(true);
     stage.event("closed").await;
     assert!(call.is_abandoned());
     assert!(stage.listener.accept(1).is_none());

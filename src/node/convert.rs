@@ -143,6 +143,7 @@ pub(super) fn opening(options: DialOptions) -> Result<(Opening, SocketOptions, O
             compression: deflate.map(Compression::Offer),
             level,
             tells_head: true,
+            opened: None,
         },
         limits,
         offer,

@@ -10,11 +10,11 @@ use zeroize::Zeroizing;
 use super::convert::{self, DeflateOffer, KeepAliveOptions, ProxyOptions, SocketLimits};
 use super::engine::NativeEngine;
 use super::guard::{attempt, guard};
+use super::offer_record;
 use super::slots::Slots;
 use super::thrown::thrown;
 use super::tls::NativeTlsContext;
 use crate::frame::{DeflateOptions, negotiation};
-use crate::http::headers::values;
 use crate::listener::{
     HostPolicy, KeepAlive, KeepAliveMode, Listener, ListenerConfig, ListenerEvent, ListenerSink,
     ReconnectConfig, SasRule, Secret, TokenSource,
@@ -51,7 +51,9 @@ pub struct ListenOptions {
     /// Without one, `token` events ask for tokens.
     pub rule: Option<SasRuleOptions>,
     pub id: Option<String>,
+    /// Limits; 0 is none.
     pub max_pending: u32,
+    pub max_connections: u32,
     pub keep_alive: Option<KeepAliveOptions>,
     pub reconnect: ReconnectOptions,
     pub handshake_timeout: f64,
@@ -76,18 +78,25 @@ struct Events {
 
 impl ListenerSink for Events {
     fn event(&self, event: ListenerEvent) {
-        // Nobody in JavaScript looks at these, and senders can make any number of them.
-        if matches!(event, ListenerEvent::Request { .. }) {
-            return;
-        }
-        // Senders can make any number of these, too.
-        if matches!(event, ListenerEvent::RejectFailed { .. }) && self.delivery.overflows() {
-            return;
-        }
-        // Strings and numbers only: this cannot fail.
-        let json = serde_json::to_vec(&event).unwrap_or_default();
         let mut batch = Batch::default();
-        batch.push_owned(self.slot, Kind::Listener, 0, json);
+        match &event {
+            // Nobody in JavaScript looks at these, and senders can make any number of them.
+            ListenerEvent::Request { .. } => return,
+            // Of these senders can make any number, too.
+            ListenerEvent::RejectFailed { .. } | ListenerEvent::Offer { refused: Some(_), .. }
+                if self.delivery.overflows() =>
+            {
+                return;
+            }
+            ListenerEvent::Offer { id, host, target, accept, refused } => {
+                let record = offer_record::pack(*id, host, target, accept, *refused);
+                batch.push_owned(self.slot, Kind::Offer, 0, record);
+            }
+            // Strings and numbers only: this cannot fail.
+            _ => {
+                batch.push_owned(self.slot, Kind::Listener, 0, serde_json::to_vec(&event).unwrap_or_default())
+            }
+        }
         self.delivery.push(&mut batch, None);
     }
 }
@@ -142,9 +151,8 @@ impl NativeListener {
     ) -> Result<bool> {
         let Some(mut rendezvous) = self.listener.accept(offer as u64) else { return Ok(false) };
         let answer = self.deflate.and_then(|options| {
-            let offer = values(&rendezvous.accept.connect_headers, "sec-websocket-extensions").next()?;
             // An offer that cannot be met is one that is not taken up: the sender goes on without.
-            negotiation::answer(offer, &options).ok().flatten()
+            negotiation::answer(rendezvous.extensions.as_deref()?, &options).ok().flatten()
         });
         let extensions = answer.map(|params| params.to_header());
         let request = rendezvous
@@ -153,26 +161,41 @@ impl NativeListener {
         let request = match request {
             Ok(request) => request,
             Err(error) => {
-                self.listener.reject_prepared(rendezvous, 500, "Internal Server Error");
+                self.listener.fail_prepared(rendezvous);
                 return Err(error);
             }
         };
+        let pending = rendezvous.pending;
         let opening = Opening {
             request,
             protocols: protocol.into_iter().collect(),
             compression: answer.map(Compression::Answer),
             level: self.level,
             tells_head: false,
+            opened: Some(Box::new(|| pending.opened())),
         };
         self.slots.open(socket, Arc::clone(&self.options), opening);
         Ok(true)
     }
 
-    /// Turns a sender away through the relay.
+    /// Turns a sender away through the relay. False if the offer is gone.
     #[napi(catch_unwind)]
-    pub fn reject(&self, offer: f64, status: u32, reason: String) {
+    pub fn reject(&self, offer: f64, status: u32, reason: String) -> bool {
         let status = u16::try_from(status).unwrap_or(500);
-        self.with("rejectOffer", |listener| listener.reject(offer as u64, status, &reason));
+        self.with("rejectOffer", |listener| listener.reject(offer as u64, status, &reason))
+            .unwrap_or_default()
+    }
+
+    /// The same with 500, for a sender that could not be let in for a fault on this side.
+    #[napi(catch_unwind)]
+    pub fn fail_offer(&self, offer: f64) {
+        self.with("failOffer", |listener| listener.fail(offer as u64));
+    }
+
+    /// An open connection has gone, which counts for `maxConnections`.
+    #[napi(catch_unwind)]
+    pub fn left(&self) {
+        self.with("left", Listener::left);
     }
 
     /// Answers a `host` event.
@@ -209,10 +232,11 @@ impl NativeListener {
         self.with("retryIn", |listener| listener.retry_in(channel, delay));
     }
 
-    /// Takes the listener down; its `closed` event says when that is done.
+    /// Takes the listener down, with `drain` once all who are here have been let in or not; its `closed` event says when
+    /// that is done.
     #[napi(catch_unwind)]
-    pub fn close(&self) {
-        self.with("closeListener", |listener| listener.close(Duration::ZERO));
+    pub fn close(&self, drain: bool) {
+        self.with("closeListener", |listener| listener.close(drain));
     }
 
     /// The listener's counters as JSON.
@@ -228,7 +252,7 @@ impl NativeListener {
     fn with<T>(&self, name: &str, act: impl FnOnce(&Listener) -> T) -> Option<T> {
         let done = guard(name, || act(&self.listener));
         if done.is_none() {
-            self.listener.close(Duration::ZERO);
+            self.listener.close(false);
         }
         done
     }
@@ -246,8 +270,9 @@ fn listener_config(options: ListenOptions) -> Result<ListenerConfig> {
         })
     });
     config.id = options.id;
-    config.max_pending_accepts =
-        if options.max_pending == 0 { usize::MAX } else { options.max_pending as usize };
+    let limit = |limit: u32| if limit == 0 { usize::MAX } else { limit as usize };
+    config.max_pending_accepts = limit(options.max_pending);
+    config.max_connections = limit(options.max_connections);
     config.keep_alive = options.keep_alive.as_ref().map_or(
         KeepAlive { interval: Duration::ZERO, timeout: Duration::ZERO, mode: KeepAliveMode::Ping },
         |keep_alive| KeepAlive {

@@ -11,6 +11,7 @@ pub mod engine;
 pub mod guard;
 pub mod helpers;
 pub mod listener;
+mod offer_record;
 pub mod records;
 pub mod runtime;
 mod slots;

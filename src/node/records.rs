@@ -67,6 +67,7 @@ pub fn records() -> Result<Records> {
             ("LISTENER", Kind::Listener),
             ("SHUT", Kind::Shut),
             ("LOST", Kind::Lost),
+            ("OFFER", Kind::Offer),
         ];
         let ends = [
             ("EMPTY", DrainEnd::Empty),

@@ -2,11 +2,10 @@
 
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
-use std::time::Duration;
 
 use super::guard::guard;
 use super::runtime::IoThread;
-use crate::listener::{Listener, ListenerState};
+use crate::listener::Listener;
 use crate::socket::delivery::Delivery;
 use crate::socket::{self, Opening, Socket, SocketOptions, Tuning};
 use crate::sync::unpoisoned;
@@ -67,9 +66,8 @@ impl Slots {
 
     /// Sockets and listeners that have not ended.
     pub(super) fn live(&self) -> (usize, usize) {
-        let running = |listener: &&Weak<Listener>| {
-            listener.upgrade().is_some_and(|listener| listener.state() != ListenerState::Closed)
-        };
+        let running =
+            |listener: &&Weak<Listener>| listener.upgrade().is_some_and(|listener| !listener.is_closed());
         (lock(&self.sockets).iter().flatten().count(), lock(&self.listeners).iter().filter(running).count())
     }
 
@@ -78,7 +76,7 @@ impl Slots {
         self.delivery.close();
         let listeners = mem::take(&mut *lock(&self.listeners));
         for listener in listeners.iter().filter_map(Weak::upgrade) {
-            listener.close(Duration::ZERO);
+            listener.close(false);
         }
         for socket in lock(&self.sockets).drain(..).flatten() {
             socket.terminate();

@@ -35,7 +35,7 @@ impl Subscriber for Bridge {
     }
 
     fn event(&self, event: &Event<'_>) {
-        let mut fields = Fields::default();
+        let mut fields = TraceFields::default();
         event.record(&mut fields);
         let metadata = event.metadata();
         let place = metadata.target().split_once("::").map_or("", |(_, place)| place);
@@ -65,9 +65,9 @@ impl Subscriber for Bridge {
 
 /// An event's fields as JSON.
 #[derive(Default)]
-struct Fields(Map<String, Value>);
+struct TraceFields(Map<String, Value>);
 
-impl Visit for Fields {
+impl Visit for TraceFields {
     fn record_bool(&mut self, field: &Field, value: bool) {
         self.0.insert(field.name().into(), value.into());
     }

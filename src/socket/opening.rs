@@ -31,6 +31,8 @@ pub struct Opening {
     pub level: u8,
     /// Whether JavaScript wants the head of an answer that opens the socket.
     pub tells_head: bool,
+    /// Called when the connection is open, or dropped when there will be none: before JavaScript hears of either.
+    pub opened: Option<Box<dyn FnOnce() + Send>>,
 }
 
 /// A connection whose handshake is done.
@@ -46,16 +48,18 @@ pub(super) struct Established {
 
 /// Opens; `None` where no WebSocket came of it, which has then been reported.
 pub(super) async fn open(socket: &Arc<Socket>, opening: Opening) -> Option<Established> {
-    let Opening { mut request, protocols, compression, level, tells_head } = opening;
+    let Opening { mut request, protocols, compression, level, tells_head, opened: on_open } = opening;
     let limit = request.handshake_timeout;
     let opened = match unless_terminated(socket, Box::pin(transport::open(&mut request))).await? {
         Ok(opened) => opened,
         Err(error) => {
+            drop(on_open);
             socket.tell(|batch, slot| report::push_failure(batch, slot, &error));
             return None;
         }
     };
     if !opened.response.is_upgrade() {
+        drop(on_open);
         Box::pin(answer(socket, opened, limit)).await;
         return None;
     }
@@ -68,6 +72,7 @@ pub(super) async fn open(socket: &Arc<Socket>, opening: Opening) -> Option<Estab
     let (protocol, agreed) = match agreed {
         Ok(agreed) => agreed,
         Err(reason) => {
+            drop(on_open);
             socket.tell(|batch, slot| report::push_bad_upgrade(batch, slot, &opened.response, reason));
             return None;
         }
@@ -86,6 +91,9 @@ pub(super) async fn open(socket: &Arc<Socket>, opening: Opening) -> Option<Estab
     let link = Arc::new(SocketLink::new(tcp, tls, socket.tuning));
     // Before JavaScript hears of it: what it sends in `open` is to go out at once.
     socket.side().link = Some(Arc::clone(&link));
+    if let Some(on_open) = on_open {
+        on_open();
+    }
     socket.tell(|batch, slot| report.push(batch, slot));
     Some(Established { link, agreed, level, early })
 }

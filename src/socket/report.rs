@@ -63,41 +63,33 @@ impl OpenReport<'_> {
     }
 }
 
-/// An answer that is not an upgrade, and what it means where the relay gave it.
+/// Why no WebSocket came of a dial, with the head of the answer where that is why.
 #[derive(Serialize)]
-struct AnswerReport<'a> {
-    response: &'a ResponseHead,
+struct DialReport<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response: Option<&'a ResponseHead>,
     error: ErrorReport<'a>,
 }
 
-/// An answer came, but not an upgrade.
+/// An answer came, but not an upgrade: the error is what it means where the relay gave it.
 pub(super) fn push_answer(batch: &mut Batch, slot: u32, response: &ResponseHead) {
     let refusal = RelayError::refused(response.status, &response.reason);
-    let report = AnswerReport { response, error: refusal.report() };
-    batch.push_owned(slot, Kind::Response, 0, json(&report));
-}
-
-/// Why no WebSocket came of a dial.
-#[derive(Default, Serialize)]
-struct FailReport<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    response: Option<&'a ResponseHead>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    handshake: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<ErrorReport<'a>>,
+    push_dial(batch, slot, Kind::Response, Some(response), &refusal);
 }
 
 /// The dial failed.
 pub(super) fn push_failure(batch: &mut Batch, slot: u32, error: &RelayError) {
-    let report = FailReport { error: Some(error.report()), ..FailReport::default() };
-    batch.push_owned(slot, Kind::Failed, 0, json(&report));
+    push_dial(batch, slot, Kind::Failed, None, error);
 }
 
 /// The answer was an upgrade, but not to what was asked for.
 pub(super) fn push_bad_upgrade(batch: &mut Batch, slot: u32, response: &ResponseHead, reason: &str) {
-    let report = FailReport { response: Some(response), handshake: Some(reason), ..FailReport::default() };
-    batch.push_owned(slot, Kind::Failed, 0, json(&report));
+    let error = RelayError::new(ErrorKind::Handshake, reason);
+    push_dial(batch, slot, Kind::Failed, Some(response), &error);
+}
+
+fn push_dial(batch: &mut Batch, slot: u32, kind: Kind, response: Option<&ResponseHead>, error: &RelayError) {
+    batch.push_owned(slot, kind, 0, json(&DialReport { response, error: error.report() }));
 }
 
 /// The peer broke the protocol.

@@ -357,6 +357,7 @@ fn opening(setup: &Setup, port: u16) -> Opening {
         compression: setup.deflate.map(Compression::Offer),
         level: 6,
         tells_head: true,
+        opened: None,
     }
 }
 

@@ -1,7 +1,8 @@
 //! What a hostile relay can make a listener keep is bounded, in bytes too.
 
 use super::*;
-use crate::listener::offers::{Offer, Offers};
+use crate::listener::offers::Offers;
+use crate::listener::stats::CountingSink;
 use crate::protocol::address::Address;
 use crate::protocol::control::{self, Accept};
 
@@ -14,7 +15,7 @@ async fn thousands_of_accepts_at_once_stay_bounded() {
     peer.say("end").await;
     stage.event("malformed").await;
     let stats = stage.listener.stats();
-    assert_eq!((stats.offers, stats.pending, stats.turned_away), (2, 2, 4998));
+    assert_eq!((stats.offers, stats.pending, stats.rejected), (5000, 2, 4998));
     assert!(stats.rejects_dropped >= 5000 - 1024 - 2 - 16, "{stats:?}");
     let mut calls = Vec::new();
     while let Ok(call) = stage.calls.try_recv() {
@@ -24,7 +25,10 @@ async fn thousands_of_accepts_at_once_stay_bounded() {
     assert_eq!(calls.len(), 16, "no more dials at once than that");
     calls.pop().unwrap().refuse(410, "");
     drop(stage.call().await);
-    assert_eq!(stage.listener.state(), ListenerState::Online);
+    assert_eq!(stage.listener.stats().online, 1);
+    while let Ok(event) = stage.events.try_recv() {
+        assert_ne!(event["type"], "offer", "the owner does not hear of them");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -37,7 +41,7 @@ async fn rejections_that_wait_hold_a_bounded_number_of_bytes() {
     peer.say("end").await;
     stage.event("malformed").await;
     let stats = stage.listener.stats();
-    assert_eq!((stats.turned_away, stats.rejects_dropped), (100, 100 - (16 << 20) / 250_001));
+    assert_eq!((stats.rejected, stats.rejects_dropped), (100, 100 - (16 << 20) / 250_001));
     // What was given frees its place.
     for _ in 0..50 {
         stage.call().await.refuse(410, "");
@@ -47,9 +51,56 @@ async fn rejections_that_wait_hold_a_bounded_number_of_bytes() {
     drop(stage);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_sender_that_is_being_dialled_is_still_among_the_pending_ones() {
+    let (mut stage, mut peer) = Stage::online(ListenerConfig { max_pending_accepts: 1, ..config() }).await;
+    peer.say(accept(1)).await;
+    let id = id_of(&stage.event("offer").await);
+    let pending = stage.listener.accept(id).unwrap().pending;
+    peer.say(accept(2)).await;
+    stage.call().await.refuse(410, "");
+    pending.opened();
+    peer.say(accept(3)).await;
+    assert_eq!(stage.event("offer").await["refused"], serde_json::Value::Null);
+    stage.closed().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_are_bounded_from_the_offer_until_they_have_left() {
+    let (mut stage, mut peer) = Stage::online(ListenerConfig { max_connections: 2, ..config() }).await;
+    peer.say(accept(1)).await;
+    let first = id_of(&stage.event("offer").await);
+    stage.listener.accept(first).unwrap().pending.opened();
+    peer.say(accept(2)).await;
+    let second = id_of(&stage.event("offer").await);
+    // Each of these is told, with what it got already.
+    peer.say(accept(3)).await;
+    let event = stage.event("offer").await;
+    assert_eq!(event["refused"], 503);
+    assert!(stage.listener.accept(id_of(&event)).is_none());
+    let call = stage.call().await;
+    assert!(call.target.target.contains("sb-hc-id=3&sb-hc-statusCode=503"));
+    call.refuse(410, "");
+    let dialling = stage.listener.accept(second).unwrap();
+    peer.say(accept(4)).await;
+    assert_eq!(stage.event("offer").await["refused"], 503);
+    // One that fails makes room, and so does one that leaves.
+    stage.listener.fail_prepared(dialling);
+    stage.listener.left();
+    for id in [5, 6] {
+        peer.say(accept(id)).await;
+        assert_eq!(stage.event("offer").await["refused"], serde_json::Value::Null);
+    }
+    peer.say(accept(7)).await;
+    assert_eq!(stage.event("offer").await["refused"], 503);
+    let stats = stage.listener.stats();
+    assert_eq!((stats.offers, stats.accepted, stats.rejected, stats.failed), (7, 1, 3, 1));
+}
+
 #[test]
 fn offers_that_wait_hold_a_bounded_number_of_bytes() {
-    let mut offers = Offers::new(usize::MAX);
+    let sink = Arc::new(CountingSink::new(Arc::new(|_: ListenerEvent| {})));
+    let offers = Arc::new(Offers::new(&ListenerConfig { max_pending_accepts: usize::MAX, ..config() }, sink));
     let address = Address::parse("wss://h.example.com/").unwrap();
     let accept = Accept {
         address: "a".repeat(3 << 20),
@@ -57,16 +108,13 @@ fn offers_that_wait_hold_a_bounded_number_of_bytes() {
         connect_headers: vec![("a".into(), "b".repeat(1 << 20))],
         remote_endpoint: None,
     };
-    let mut fill = || {
+    let fill = || {
         let mut ids = Vec::new();
-        while !offers.is_full() && ids.len() < 100 {
-            let id = offers.number();
-            let received = Instant::now();
-            offers.push(Offer { id, accept: accept.clone(), address: address.clone(), received });
+        while let Ok(id) = offers.receive(&accept, address.clone()) {
             ids.push(id);
         }
         let count = ids.len();
-        ids.into_iter().for_each(|id| drop(offers.take(id)));
+        ids.into_iter().for_each(|id| drop(offers.accept(id)));
         count
     };
     assert_eq!(fill(), 16);

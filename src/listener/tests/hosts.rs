@@ -131,7 +131,7 @@ async fn an_open_question_ends_with_the_listener_and_before_its_last_event() {
     let id = id_of(&stage.event("offer").await);
     let admission = stage.listener.accept(id).unwrap().admission.unwrap();
     let start = Instant::now();
-    stage.listener.close(Duration::ZERO);
+    stage.listener.close(false);
     let (question, ..) = stage.question().await;
     drop(peer);
     stage.event("closed").await;

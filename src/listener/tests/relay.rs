@@ -162,10 +162,16 @@ impl Stage {
         .await
     }
 
+    /// Whom the listener has turned away, and how.
+    pub async fn turned_away(&mut self) -> (u64, u64) {
+        let event = self.event("turnedAway").await;
+        (id_of(&event), event["status"].as_u64().unwrap())
+    }
+
     pub async fn closed(mut self) {
-        self.listener.close(Duration::ZERO);
+        self.listener.close(false);
         self.event("closed").await;
-        assert_eq!(self.listener.state(), ListenerState::Closed);
+        assert!(self.listener.is_closed());
     }
 }
 
@@ -176,7 +182,10 @@ pub fn accept(id: u32) -> String {
 }
 
 pub fn accept_at(address: &str) -> String {
-    let headers = serde_json::json!({ "Sec-WebSocket-Protocol": "b, a" });
+    let headers = serde_json::json!({
+        "Sec-WebSocket-Extensions": "permessage-deflate",
+        "Sec-WebSocket-Protocol": "b, a"
+    });
     serde_json::json!({ "accept": { "address": address, "id": "same", "connectHeaders": headers } })
         .to_string()
 }

@@ -54,6 +54,8 @@ pub enum Kind {
     Shut = 17,
     /// Records of the slot are missing, by a fault of this package.
     Lost = 18,
+    /// A sender's offer to a listener (packed: `src/node/offer_record.rs`).
+    Offer = 19,
 }
 
 /// Whom the queue tells that JavaScript took some of its bytes.

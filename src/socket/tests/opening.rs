@@ -66,7 +66,7 @@ async fn an_answer_that_breaks_the_handshake_fails() {
     let mut rig = Rig::dial(&Setup::default()).await;
     rig.peer.upgrade("Sec-WebSocket-Protocol: unasked\r\n", b"").await;
     let report = rig.inbox.expect(Kind::Failed).await.json();
-    assert_eq!(report["handshake"], "Server sent a subprotocol but none was requested");
+    assert_eq!(report["error"]["message"], "Server sent a subprotocol but none was requested");
     assert_eq!(report["response"]["status"], 101);
     rig.inbox.closed(0).await;
     rig.task.await.unwrap();

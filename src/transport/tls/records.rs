@@ -1,10 +1,21 @@
 //! The records of a connection whose handshake is done (RFC 8446 section 5, RFC 5246 section 6.2).
 //!
-//! rustls's connection is one object for both directions: reading and writing wait for each other, and what it decrypts
-//! is copied twice before anybody sees it. Here each direction is a half of its own, and records are decrypted where
-//! they were received. The cryptography stays rustls's: its ciphers protect one record at a time, with nonces, padding
-//! and the checks of both; its `kernel` interface, made for those who move records themselves, keeps session tickets
-//! and derives the next keys.
+//! Each direction is a half of its own, and records are decrypted where they were received. The cryptography stays
+//! rustls's: its ciphers protect one record at a time, with nonces, padding and the checks of both; its `kernel`
+//! interface, made for those who move records themselves, keeps session tickets and derives the next keys.
+//!
+//! Why not rustls's own record layer: behind the same interface, `UnbufferedClientConnection` was to replace this where it
+//! cost 5 % at most. It copies each record once more, into memory of its own, and it is one object, so that the thread that
+//! encrypts waits for the one that decrypts. CPU time for a message, as multiples of what it takes here (AES-256-GCM; a
+//! record or, of 1 MiB, 64 of them; November 2026):
+//!
+//! |           | 32 B | 1 KiB | 16 KiB | 1 MiB |
+//! | --------- | ---- | ----- | ------ | ----- |
+//! | decrypted | 2.0  | 1.4   | 1.1    | 1.1   |
+//! | encrypted | 1.3  | 1.2   | 1.2    | 1.1   |
+//!
+//! Both at once, on the two cores of a machine that others used too, took 1.2 to 1.35 times as long. With ChaCha20 the
+//! factors are smaller (1.04 to 1.8), because the cipher takes more of the time.
 
 #![forbid(unsafe_code)]
 
