@@ -161,6 +161,24 @@ export interface ConnectionStringProperties {
   useDevelopmentEmulator?: boolean
 }
 
+/** A hybrid connection of a connection string, and what that says besides. */
+export interface ConnectionStringTarget {
+  uri: string
+  properties: ConnectionStringProperties
+}
+
+/** The address of a hybrid connection. */
+export declare function createRelayBaseUri(namespaceName: string, path: string): string
+
+/** The URI for plain HTTPS requests. */
+export declare function createRelayHttpsUri(namespaceName: string, path: string, token?: string, id?: string): string
+
+/** The URI to listen on. */
+export declare function createRelayListenUri(namespaceName: string, path: string, token?: string, id?: string): string
+
+/** The URI to send to. */
+export declare function createRelaySendUri(namespaceName: string, path: string, token?: string, id?: string): string
+
 /** A token for `uri` that expires at `expires_at`, in Unix seconds. */
 export declare function createRelayToken(uri: string, keyName: string, key: string, expiresAt: number): string
 
@@ -190,9 +208,6 @@ export interface DialOptions {
   limits: SocketLimits
 }
 
-/** `text` as JavaScript's `encodeURIComponent` writes it. */
-export declare function encodeComponent(text: string): string
-
 /** Switches for tests. */
 export interface EngineOptions {
   directWrite: boolean
@@ -211,7 +226,8 @@ export interface KeepAliveOptions {
 /** What a listener is started with; times in milliseconds, 0 switches off. */
 export interface ListenOptions {
   uri: string
-  token?: string
+  /** Without one, `token` events ask for tokens. */
+  rule?: SasRuleOptions
   id?: string
   /** Limits; 0 is none. */
   maxPending: number
@@ -270,6 +286,12 @@ export interface ProxyUrl {
   url: string
 }
 
+/** Reads a connection string for a listener or a sender. An invalid argument is the path. */
+export declare function readConnectionString(text: string, listens: boolean, path?: string | undefined | null): ConnectionStringTarget
+
+/** Reads an address, as one to listen on or as one to send to. */
+export declare function readRelayUri(address: string, listens: boolean): RelayUriParts
+
 /** Times in milliseconds. */
 export interface ReconnectOptions {
   minDelay: number
@@ -299,6 +321,26 @@ export interface Records {
   frame: Record<string, number>
   /** Node's codes for what a connection broke of; empty where there is none. */
   causes: Array<string>
+}
+
+/** What a program's address of a hybrid connection says. */
+export interface RelayUriParts {
+  /** The URI that it stands for, if that is another one. */
+  uri?: string
+  /** That URI without the token in its query, if it has one. */
+  bare?: string
+  /** That token. */
+  token?: string
+  /** It is one to send to where one to listen on is meant, or the other way round. */
+  opposed: boolean
+}
+
+/** A SAS rule, of which the listener makes its tokens. */
+export interface SasRuleOptions {
+  keyName: string
+  keys: Array<string>
+  /** Seconds. */
+  lifetime: number
 }
 
 /** The limits of one socket. */

@@ -9,7 +9,7 @@ const fc = require('fast-check');
 
 const { RelayedServer, RelayedWebSocket, connectRelayed, relayedConnect } = require('..');
 const { RelayEmulator } = require('../emulator.js');
-const { readConnectionString } = require('../lib/shared/connection-address');
+const { readConnectionString } = require('../lib/shared/address');
 
 let relay;
 let server;

@@ -1,19 +1,7 @@
 'use strict';
 
-const { logicalTarget, splitToken, translate } = require('../lib/shared/relay-address');
+const { readRelayUri } = require('../lib/shared/address');
 const { redact } = require('../lib/shared/redact');
-
-test.each([
-  ['wss://g1.test:443/$hc/hyco?sb-hc-action=accept&sb-hc-id=1', '/hyco'],
-  ['wss://g1.test/$hc/hyco/sub/path?a=1&sb-hc-action=accept&b=%20x&sb-hc-id=1', '/hyco/sub/path?a=1&b=%20x'],
-  ['wss://g1.test/%24hc/hyco?SB-HC-Id=1&sb%2Dhc-x=2', '/hyco'],
-  ['wss://g1.test/$hc/hyco?sb-hc-flag&sb-hc-id=1', '/hyco?sb-hc-flag'],
-  ['wss://g1.test/$hcx/hyco?%zz=1', '/$hcx/hyco?%zz=1'],
-  ['wss://g1.test/$hc', '/'],
-  ['wss://g1.test?x=1', '/?x=1']
-])('the program sees %s as %s', (address, target) => {
-  expect(logicalTarget(address)).toBe(target);
-});
 
 test.each([
   ['sb://ns.test/hyco', 'wss://ns.test/$hc/hyco?sb-hc-action=connect'],
@@ -21,13 +9,22 @@ test.each([
   ['SB://ns.test/h?sb-hc-action=connect', 'wss://ns.test/$hc/h?sb-hc-action=connect'],
   ['wss://ns.test/h', 'wss://ns.test/h']
 ])('%s is dialled as %s', (address, dialled) => {
-  expect(translate(address, 'connect')).toBe(dialled);
+  expect(readRelayUri(address, 'connect').uri).toBe(dialled);
 });
 
 test('a token is taken out of a URI wherever it stands', () => {
-  expect(splitToken('wss://ns/h?sb-hc-token=a%20b')).toEqual({ uri: 'wss://ns/h', token: 'a b' });
-  expect(splitToken('wss://ns/h?x=1&sb-hc-token=a&y=2')).toEqual({ uri: 'wss://ns/h?x=1&y=2', token: 'a' });
-  expect(splitToken('wss://ns/h?x=1')).toEqual({ uri: 'wss://ns/h?x=1', token: undefined });
+  const split = (uri) => readRelayUri(uri, 'connect');
+  expect(split('wss://ns/h?sb-hc-token=a%20b')).toMatchObject({ bare: 'wss://ns/h', token: 'a b' });
+  expect(split('wss://ns/h?x=1&sb-hc-token=a&y=2')).toMatchObject({ bare: 'wss://ns/h?x=1&y=2', token: 'a' });
+  expect(split('wss://ns/h?x=1')).toMatchObject({ bare: 'wss://ns/h?x=1', token: undefined });
+  expect(split('sb://ns/h?sb-hc-token=a').bare).toBe('wss://ns/$hc/h?sb-hc-action=connect');
+});
+
+test('a URI for the other end is told', () => {
+  const uri = (action) => `wss://ns/$hc/h?x&SB-HC-Action=${action}`;
+  expect(readRelayUri(uri('Listen'), 'connect').opposed).toBe(true);
+  expect(readRelayUri(uri('listen'), 'listen').opposed).toBe(false);
+  expect(readRelayUri(uri('connect'), 'listen').opposed).toBe(true);
 });
 
 test('nothing secret is left in what is printed', () => {

@@ -308,6 +308,22 @@ describe('the control channel', () => {
     // Two renewals are never closer to each other than five seconds.
   }, 15_000);
 
+  test('a rule that cannot sign is told of, as a provider that fails', async () => {
+    const relay = await startRelay();
+    const told = new Promise((resolve) => {
+      diagnosticsChannel.subscribe('hyco-ws-rs:token:failed', function onFailed(message) {
+        diagnosticsChannel.unsubscribe('hyco-ws-rs:token:failed', onFailed);
+        resolve(message);
+      });
+    });
+    const server = makeServer(relay, { keyName: 'r\u00fcle' });
+    const [error] = await once(server, 'error');
+    expect(error).toMatchObject({ code: 'ERR_HYCO_TOKEN', message: expect.stringContaining('characters') });
+    expect(await told).toMatchObject({ server, error: { code: 'ERR_HYCO_TOKEN' } });
+    expect(server.state).toBe('reconnecting');
+    await server.close();
+  });
+
   test('survives malformed and unknown messages, and says so', async () => {
     const relay = await startRelay();
     const server = await startServer(relay);

@@ -238,6 +238,17 @@ test('an engine that ends by itself is told, and is the end of the server', asyn
   expect(server.state).toBe('closed');
 });
 
+test('says no more that it connects or listens once close() was called', async () => {
+  const { server, listener } = start();
+  const told = jest.fn();
+  server.on('connecting', told).on('listening', told);
+  const closed = server.close();
+  listener.event('connecting', { channel: 0, attempt: 0 });
+  listener.event('listening', { channel: 0 });
+  await closed;
+  expect(told).not.toHaveBeenCalled();
+});
+
 describe('tokens', () => {
   test('a string is given at once', () => {
     const { listener } = start();

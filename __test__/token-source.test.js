@@ -69,12 +69,19 @@ test('an update does not switch a provider off', async () => {
   await expect(source.get()).resolves.toBe('provided');
 });
 
-test('a key makes tokens for the URI; the secondary key is next when the relay refuses one', async () => {
-  const source = new TokenSource({ uri, keyName: 'rule', key: ['first', 'second'], tokenLifetime: 60 });
+test('a key makes tokens for the URI; listeners are given the rule', async () => {
+  const rule = { keyName: 'rule', key: ['first', 'second'], tokenLifetime: 60 };
+  const source = new TokenSource({ uri, ...rule });
   expect(source.immediate()).toBe(`SharedAccessSignature ${uri}|rule|first|60`);
-  await expect(source.get({ refresh: true })).resolves.toContain('|second|');
-  expect(source.immediate()).toContain('|second|');
-  await expect(source.get({ refresh: true })).resolves.toContain('|first|');
+  await expect(source.get()).resolves.toContain('|first|');
+  expect(source.rule).toEqual({ keyName: 'rule', keys: ['first', 'second'], lifetime: 60 });
+  expect(new TokenSource({ uri, keyName: 'rule', key: 'k' }).rule).toMatchObject({
+    keys: ['k'],
+    lifetime: 3600
+  });
+  // What comes first counts.
+  expect(new TokenSource({ uri, ...rule, token: 'given' }).rule).toBeUndefined();
+  expect(new TokenSource({ uri, ...rule, credential: {} }).rule).toBeUndefined();
 });
 
 test('a credential is asked for the scope of Azure Relay', async () => {

@@ -8,9 +8,12 @@ use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use percent_encoding::percent_decode;
 use zeroize::Zeroizing;
 
 use crate::error::{ErrorKind, RelayError};
+use crate::protocol::address::{bare_host, split_port};
+use crate::uri::{RelayAction, with_action};
 
 /// What a connection string says. Its `Debug` shows no secret.
 #[derive(Clone, PartialEq, Eq)]
@@ -52,7 +55,7 @@ impl fmt::Debug for ConnectionString {
     }
 }
 
-/// The names that may stand before an equals sign; case does not matter.
+/// The values by the names that may stand before an equals sign; case does not matter.
 #[derive(Default)]
 struct ConnectionStringFields<'a> {
     endpoint: Option<&'a str>,
@@ -167,6 +170,76 @@ fn parse_visible(text: &str) -> Result<ConnectionString, RelayError> {
     })
 }
 
+impl ConnectionString {
+    /// The URI of a hybrid connection of this namespace: the one of `EntityPath`, or of `path`, which has to be below that.
+    ///
+    /// # Errors
+    /// `InvalidFormat` where the string's own path is at fault, and `InvalidArgument` where `path` is.
+    pub fn relay_uri(&self, action: RelayAction, path: Option<&str>) -> Result<String, RelayError> {
+        let path = self.path_to(path)?;
+        let authority = &self.fully_qualified_namespace;
+        let (scheme, port) = match split_port(authority) {
+            _ if self.use_development_emulator => ("ws", ""),
+            Some((_, None)) => ("wss", ":443"),
+            _ => ("wss", ""),
+        };
+        Ok(with_action(format!("{scheme}://{authority}{port}/$hc/{path}"), action, None, None))
+    }
+
+    fn path_to<'a>(&'a self, asked: Option<&'a str>) -> Result<&'a str, RelayError> {
+        let own = self.entity_path.as_deref();
+        let refused = |why: &str| Err(RelayError::new(ErrorKind::InvalidArgument, why));
+        let Some(asked) = asked else {
+            return match own {
+                None => refused("it is needed, for the connection string has no EntityPath"),
+                Some(own) if leads_away("", own) => {
+                    Err(RelayError::new(ErrorKind::InvalidFormat, "its EntityPath leads away from /$hc"))
+                }
+                Some(own) => Ok(own),
+            };
+        };
+        let is_below = |own: &str| {
+            let rest = asked.strip_prefix(own);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
+        };
+        if asked.contains('#') {
+            return refused("it has a fragment (\"#\")");
+        }
+        match own {
+            Some(own) if !is_below(own) => refused("it is not below the connection string's EntityPath"),
+            Some(own) if leads_away(own, asked) => {
+                refused("it leads away from the connection string's EntityPath")
+            }
+            None if leads_away("", asked) => refused("it leads away from /$hc"),
+            _ => Ok(asked),
+        }
+    }
+}
+
+/// Whether a URL parser leaves `own` by `asked`, or one that takes an escaped `../` for one, as servers may.
+fn leads_away(own: &str, asked: &str) -> bool {
+    let path_of = |path: &str| {
+        let url = url::Url::parse(&format!("ws://namespace/$hc/{path}"));
+        url.map(|url| url.path().to_owned()).unwrap_or_default()
+    };
+    let root = path_of(own);
+    let root = root.trim_end_matches('/');
+    let path = path_of(asked);
+    if !path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+        return true;
+    }
+    let mut plain = path.into_bytes();
+    // An escape may itself be escaped.
+    loop {
+        let read: Vec<u8> = percent_decode(&plain).collect();
+        if read == plain {
+            break;
+        }
+        plain = read;
+    }
+    plain.split(|byte| matches!(byte, b'/' | b'\\')).skip(1).any(|segment| segment == b"..")
+}
+
 fn invalid(what: impl fmt::Display) -> RelayError {
     RelayError::new(ErrorKind::InvalidFormat, format!("the connection string is malformed: {what}"))
 }
@@ -189,11 +262,8 @@ fn authority_of(endpoint: &str) -> Result<&str, RelayError> {
 }
 
 fn is_loopback(authority: &str) -> bool {
-    let host = match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => authority,
-    };
-    let literal = host.trim_start_matches('[').trim_end_matches(']');
+    let host = split_port(authority).map_or(authority, |(host, _)| host);
+    let literal = bare_host(host);
     host.eq_ignore_ascii_case("localhost")
         || literal.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
         || literal.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback())

@@ -6,34 +6,70 @@ mod escape;
 mod legacy;
 
 pub use escape::push_component;
-pub use legacy::LegacyUrl;
+pub use legacy::{LegacyUrl, decode_component};
 
 use crate::error::RelayError;
 
+/// What a WebSocket URI asks the relay for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RelayAction {
+    /// To be a listener of the hybrid connection.
+    Listen,
+    /// To be brought to a listener.
+    Connect,
+}
+
+impl RelayAction {
+    /// As the parameter `sb-hc-action` has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RelayAction::Listen => "listen",
+            RelayAction::Connect => "connect",
+        }
+    }
+
+    /// What a URI for this one must not ask for.
+    pub fn opposite(self) -> Self {
+        match self {
+            RelayAction::Listen => RelayAction::Connect,
+            RelayAction::Connect => RelayAction::Listen,
+        }
+    }
+}
+
 /// `wss://{namespace}:443/$hc/{path}`: the address of a hybrid connection.
 pub fn base_uri(namespace: &str, path: &str) -> String {
-    let mut uri = String::with_capacity(namespace.len() + path.len() + 16);
-    push_base(&mut uri, namespace, path);
-    uri
+    format!("wss://{namespace}:443/$hc/{path}")
 }
 
 /// The URI on which a listener opens its control channel.
 pub fn listen_uri(namespace: &str, path: &str, token: Option<&str>, id: Option<&str>) -> String {
-    action_uri("listen", namespace, path, token, id)
+    with_action(base_uri(namespace, path), RelayAction::Listen, token, id)
 }
 
 /// The URI to which a sender connects.
 pub fn send_uri(namespace: &str, path: &str, token: Option<&str>, id: Option<&str>) -> String {
-    action_uri("connect", namespace, path, token, id)
+    with_action(base_uri(namespace, path), RelayAction::Connect, token, id)
+}
+
+/// The same of an address such as [`base_uri`] makes, with or without a query.
+pub fn with_action(mut uri: String, action: RelayAction, token: Option<&str>, id: Option<&str>) -> String {
+    uri.reserve(room_for(token, id) + 24);
+    uri.push_str(if uri.contains('?') { "&sb-hc-action=" } else { "?sb-hc-action=" });
+    uri.push_str(action.as_str());
+    for (name, value) in [("&sb-hc-token=", token), ("&sb-hc-id=", id)] {
+        if let Some(value) = value {
+            uri.push_str(name);
+            push_component(&mut uri, value);
+        }
+    }
+    uri
 }
 
 /// The URI of a hybrid connection for plain HTTPS requests, as hyco-https builds it.
 pub fn https_uri(namespace: &str, path: &str, token: Option<&str>, id: Option<&str>) -> String {
-    let mut uri = with_room_for(namespace, path, token, id);
-    uri.push_str("https://");
-    uri.push_str(namespace);
-    uri.push('/');
-    uri.push_str(path);
+    let mut uri = format!("https://{namespace}/{path}");
+    uri.reserve(room_for(token, id));
     for (name, value) in [("sb-hc-token=", token), ("sb-hc-id=", id)] {
         if let Some(value) = value {
             uri.push(if uri.contains('?') { '&' } else { '?' });
@@ -62,30 +98,9 @@ pub fn append_token_to(url: &LegacyUrl<'_>, token: &str) -> String {
     url.format_with_search(&search)
 }
 
-fn action_uri(action: &str, namespace: &str, path: &str, token: Option<&str>, id: Option<&str>) -> String {
-    let mut uri = with_room_for(namespace, path, token, id);
-    push_base(&mut uri, namespace, path);
-    uri.push_str(if uri.contains('?') { "&sb-hc-action=" } else { "?sb-hc-action=" });
-    uri.push_str(action);
-    for (name, value) in [("&sb-hc-token=", token), ("&sb-hc-id=", id)] {
-        if let Some(value) = value {
-            uri.push_str(name);
-            push_component(&mut uri, value);
-        }
-    }
-    uri
-}
-
-fn push_base(uri: &mut String, namespace: &str, path: &str) {
-    uri.push_str("wss://");
-    uri.push_str(namespace);
-    uri.push_str(":443/$hc/");
-    uri.push_str(path);
-}
-
-fn with_room_for(namespace: &str, path: &str, token: Option<&str>, id: Option<&str>) -> String {
-    let encoded = token.map_or(0, |token| token.len() + token.len() / 2) + id.map_or(0, str::len);
-    String::with_capacity(namespace.len() + path.len() + encoded + 80)
+/// The room that the two take in a query, about.
+fn room_for(token: Option<&str>, id: Option<&str>) -> usize {
+    token.map_or(0, |token| token.len() + token.len() / 2 + 16) + id.map_or(0, |id| id.len() + 16)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 const { parseArgs } = require('node:util');
 
 const { proxyFor } = require('../engine/environment.js');
+const { placeOf } = require('../shared/address.js');
 const { nameAddress, redact } = require('../shared/redact.js');
 const { remedyFor } = require('../shared/remedy.js');
 const { paint, printJson, waiting } = require('./output.js');
@@ -50,10 +51,7 @@ async function run(args) {
 
 /** Step after step; what a failed one makes pointless is left out, except for the last. */
 async function examine({ uri, options }, action, report) {
-  const { hostname, port: given, protocol } = new URL(uri);
-  const secure = protocol === 'wss:';
-  const host = hostname.replace(/^\[|\]$/g, '');
-  const port = Number(given) || (secure ? 443 : 80);
+  const { secure, host, port } = placeOf(new URL(uri));
   const proxy = proxyFor(undefined, secure, host, port);
 
   const step = async (name, work) => {

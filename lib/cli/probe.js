@@ -8,6 +8,8 @@ const http = require('node:http');
 const net = require('node:net');
 const tls = require('node:tls');
 
+const { bareHost } = require('../shared/address.js');
+
 const TIMEOUT = 10_000;
 
 /** @returns {Promise<String[]>} addresses */
@@ -31,7 +33,7 @@ async function openTunnel(proxyUrl, host, port) {
     headers['Proxy-Authorization'] = `Basic ${Buffer.from(pair).toString('base64')}`;
   }
   const request = http.request({
-    host: proxy.hostname.replace(/^\[|\]$/g, ''),
+    host: bareHost(proxy.hostname),
     port: Number(proxy.port) || 80,
     method: 'CONNECT',
     path: authority,

@@ -2,7 +2,7 @@
 
 /** What the commands that go to a relay have in common: which one, and with which credentials. */
 
-const { readConnectionString } = require('../shared/connection-address.js');
+const { readConnectionString } = require('../shared/address.js');
 
 /** For `parseArgs`. There is no option for the key: argument lists are for everybody to read. */
 const TARGET_OPTIONS = {

@@ -8,6 +8,7 @@
 
 const { STATUS_CODES } = require('node:http');
 
+const { isToken } = require('../shared/checks');
 const { nextTick, now } = require('../shared/clock');
 const diagnostics = require('../shared/diagnostics');
 const { acceptSocket } = require('../socket/socket');
@@ -18,7 +19,7 @@ const { chooseProtocol, verifyClient } = require('./verdict');
 /** Rendezvous that are dialled at once. A burst of senders would otherwise be a burst of TLS handshakes. */
 const MAX_DIALS = 64;
 
-const HEADER_LINE = /^[!#$%&'*+\-.0-9A-Z^_`|a-z~]+:[\t\x20-\x7e\x80-\xff]*$/;
+const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /** One sender, as far as the program has been told of it; what it may wait for is the engine's business. */
 class Offer {
@@ -271,7 +272,8 @@ function refusal(statusCode, reason) {
 
 /** Listeners often build headers from what the sender sent: a line must not smuggle in another. */
 function checkHeaderLine(line) {
-  if (typeof line === 'string' && HEADER_LINE.test(line)) return;
+  const at = typeof line === 'string' ? line.indexOf(':') : -1;
+  if (at > 0 && isToken(line.slice(0, at)) && HEADER_VALUE.test(line.slice(at + 1))) return;
   const error = new TypeError("A 'headers' listener added a line that is not a valid 'Name: value'");
   error.code = 'ERR_INVALID_CHAR';
   throw error;

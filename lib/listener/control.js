@@ -59,6 +59,7 @@ class Control {
     const reconnect = settings.reconnect ?? ENGINE_RECONNECT;
     return {
       uri: settings.uri,
+      rule: this.tokens.rule,
       id: settings.id,
       maxPending: settings.maxPendingAccepts,
       maxConnections: settings.maxConnections,
@@ -97,7 +98,9 @@ class Control {
       case 'offline':
         return this.onOffline(event);
       case 'token':
-        return this.onToken(event);
+        return this.onToken();
+      case 'tokenFailed':
+        return this.onTokenFailed(this.errorOf(event));
       case 'host':
         return void this.acceptor.admit(event);
       case 'turnedAway':
@@ -126,12 +129,15 @@ class Control {
   }
 
   onConnecting({ channel = 0, attempt = 0 }) {
+    // The engine may have got that far before it heard of `close()`; so it may below.
+    if (this.closeCalled) return;
     // A replacement is dialled while the old channel is still up.
     if (this.channels[channel] !== 'online' && attempt === 0) this.channels[channel] = 'connecting';
     this.tell('connecting', { channel, attempt });
   }
 
   onListening({ channel = 0, replaced = false }) {
+    if (this.closeCalled) return;
     this.channels[channel] = 'online';
     this.lastError = undefined;
     this.wasUp = true;
@@ -209,16 +215,12 @@ class Control {
     this.server.emit('error', error);
   }
 
-  onToken({ refresh = false }) {
+  /** The program has to be asked; tokens of a SAS rule are made without us. */
+  onToken() {
     const { tokens } = this;
-    let token;
-    try {
-      token = refresh ? undefined : tokens.immediate();
-    } catch {
-      // Asking below fails with it, too, and in the right form.
-    }
+    const token = tokens.immediate();
     if (token !== undefined) return this.native.provideToken(String(token));
-    tokens.get({ refresh, signal: this.asking.signal }).then(
+    tokens.get({ signal: this.asking.signal }).then(
       (given) => {
         this.tokenError = undefined;
         if (!this.closed) this.native.provideToken(String(given));
@@ -226,10 +228,14 @@ class Control {
       (error) => {
         if (this.closed) return;
         this.tokenError = error;
-        if (!this.closeCalled) diagnostics.publish('token:failed', { server: this.server, error });
+        this.onTokenFailed(error);
         this.native.failToken(error.message);
       }
     );
+  }
+
+  onTokenFailed(error) {
+    if (!this.closeCalled) diagnostics.publish('token:failed', { server: this.server, error });
   }
 
   updateToken(token) {

@@ -7,7 +7,7 @@ const { isIP } = require('node:net');
 
 const { Acceptor } = require('./acceptor');
 const { check, readTable } = require('../shared/checks');
-const { readConnectionString } = require('../shared/connection-address');
+const { placeOf, readConnectionString } = require('../shared/address');
 const { clearTimeout, nextTick, setTimeout } = require('../shared/clock');
 const { connections } = require('./connections');
 const { Context } = require('../shared/context');
@@ -111,10 +111,9 @@ class Methods extends EventEmitter {
   address() {
     const { phase, settings } = this[kInner];
     if (phase === CLOSED) return null;
-    const { hostname, port, protocol } = new URL(settings.uri);
-    const address = hostname.replace(/^\[|\]$/g, '');
+    const { host: address, port } = placeOf(new URL(settings.uri));
     const family = isIP(address) === 0 ? 'relay' : `IPv${isIP(address)}`;
-    return { address, family, port: Number(port) || (protocol === 'ws:' ? 80 : 443) };
+    return { address, family, port };
   }
 
   /**

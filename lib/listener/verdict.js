@@ -7,7 +7,7 @@
  * set, and what is no function throws when it is called.
  */
 
-const TOKEN = /^[!#$%&'*+\-.0-9A-Z^_`|a-z~]+$/;
+const { isToken } = require('../shared/checks');
 
 /**
  * @callback VerdictCallback
@@ -66,7 +66,7 @@ function chooseProtocol(rules, request, done, fail) {
 
   const choose = once((protocol) => {
     if (!protocol) return done({ protocol: undefined });
-    if (typeof protocol === 'string' && TOKEN.test(protocol)) return done({ protocol });
+    if (typeof protocol === 'string' && isToken(protocol)) return done({ protocol });
     fail(new TypeError('handleProtocols did not choose a valid subprotocol'));
   });
   if (handle.length < 2) {
@@ -143,7 +143,7 @@ for (const name of [
  */
 function parseProtocols(header) {
   const names = header.split(',').map((name) => name.replace(/^[ \t]+|[ \t]+$/g, ''));
-  if (!names.every((name) => TOKEN.test(name))) return undefined;
+  if (!names.every(isToken)) return undefined;
   const offered = new OfferedProtocols(names);
   return offered.size === names.length ? offered : undefined;
 }

@@ -220,4 +220,44 @@ function editDistance(a, b, limit) {
   return last[b.length];
 }
 
-module.exports = { REQUIRED, check, group, isObject, listOf, nearest, optionalGroup, readTable, unlessFalse };
+/**
+ * @param {string} name Of an argument
+ * @param {unknown} value
+ * @return {string}
+ */
+function text(name, value) {
+  if (typeof value !== 'string') throw invalidArgType(name, 'of type string', value);
+  // Half of a surrogate pair has no UTF-8 form, and so none in a URI.
+  if (!value.isWellFormed()) throw invalidArgValue(name, 'it is not well-formed Unicode');
+  return value;
+}
+
+/**
+ * @param {string} name Of an argument
+ * @param {unknown} value
+ * @return {string}
+ */
+function nonEmpty(name, value) {
+  if (text(name, value) === '') throw invalidArgValue(name, 'it is empty');
+  return value;
+}
+
+/** @param {string} name @return {boolean} Whether it is a token of HTTP, as names of headers and subprotocols are */
+function isToken(name) {
+  return /^[!#$%&'*+\-.0-9A-Z^_`|a-z~]+$/.test(name);
+}
+
+module.exports = {
+  REQUIRED,
+  check,
+  group,
+  isObject,
+  isToken,
+  listOf,
+  nearest,
+  nonEmpty,
+  optionalGroup,
+  readTable,
+  text,
+  unlessFalse
+};

@@ -188,6 +188,15 @@ function invalidArgValue(name, reason) {
 }
 
 /**
+ * @param {string} name The argument whose value alone can have made the addon throw
+ * @param {Error} error What it has thrown
+ * @return {Error} The same, naming the argument, unless it is a fault of this package
+ */
+function blameArgument(name, error) {
+  return error.code === 'ERR_HYCO_INTERNAL' ? error : invalidArgValue(name, error.message);
+}
+
+/**
  * @param {string} text Names the option
  * @param {unknown} [cause]
  * @return {TypeError} With `code` `ERR_INVALID_ARG_VALUE`
@@ -210,6 +219,7 @@ function typeName(value) {
 
 module.exports = {
   RelayError,
+  blameArgument,
   frameError,
   fromAddon,
   fromReport,

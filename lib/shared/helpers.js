@@ -1,39 +1,17 @@
 'use strict';
 
-// The helpers of hyco-ws with its arguments and its results. Types are checked here; URIs are read, and tokens and
-// encoded text made, in Rust.
+// The helpers of hyco-ws with its arguments and its results. Types are checked here; all else is done in Rust.
 
 const { inspect } = require('node:util');
 
-const { invalidArgType, invalidArgValue } = require('./errors.js');
+const { nonEmpty, text } = require('./checks.js');
+const { blameArgument, invalidArgType, invalidArgValue } = require('./errors.js');
 const native = require('./native.js');
 
 /** Seconds that a token is good for unless the caller says otherwise. */
 const DEFAULT_LIFETIME = 3600;
 /** The last instant of a Date, in milliseconds. */
 const LAST_INSTANT = 8.64e15;
-
-/**
- * @param {string} name
- * @param {unknown} value
- * @return {string}
- */
-function text(name, value) {
-  if (typeof value !== 'string') throw invalidArgType(name, 'of type string', value);
-  // Half of a surrogate pair has no UTF-8 form, and so none in a URI.
-  if (!value.isWellFormed()) throw invalidArgValue(name, 'it is not well-formed Unicode');
-  return value;
-}
-
-/**
- * @param {string} name
- * @param {unknown} value
- * @return {string}
- */
-function nonEmpty(name, value) {
-  if (text(name, value) === '') throw invalidArgValue(name, 'it is empty');
-  return value;
-}
 
 /**
  * @param {unknown} value A string, a URL, or the result of `url.parse`
@@ -50,7 +28,7 @@ function named(argument, act) {
   try {
     return act();
   } catch (error) {
-    throw error.code === 'ERR_HYCO_INTERNAL' ? error : invalidArgValue(argument, error.message);
+    throw blameArgument(argument, error);
   }
 }
 
@@ -108,29 +86,13 @@ function appendRelayToken(uri, keyName, key, expirationSeconds) {
   return named('uri', () => native.appendRelayToken(address, keyName, key, expiresAt));
 }
 
-/** The last token that went into a URI, and its encoded form: one token serves many URIs as a rule. */
-let lastToken = '';
-let lastEncoded = '';
-
 /**
  * @param {string} name
  * @param {unknown} value
- * @return {string|undefined}
+ * @return {string|undefined} `undefined` for a part that is left out
  */
-function encoded(name, value) {
-  if (value === undefined || value === null) return undefined;
-  if (value === lastToken) return lastEncoded;
-  return native.encodeComponent(text(name, value));
-}
-
-/** The same for a token, which is remembered. */
-function encodedToken(token) {
-  const result = encoded('token', token);
-  if (result !== undefined) {
-    lastToken = token;
-    lastEncoded = result;
-  }
-  return result;
+function optional(name, value) {
+  return value === undefined || value === null ? undefined : text(name, value);
 }
 
 /**
@@ -139,28 +101,17 @@ function encodedToken(token) {
  * @return {string} The address of the hybrid connection
  */
 function createRelayBaseUri(namespaceName, path) {
-  // Put together here: V8 joins strings in less time than it takes to hand one to native code.
-  return `wss://${nonEmpty('namespaceName', namespaceName)}:443/$hc/${text('path', path)}`;
+  return native.createRelayBaseUri(nonEmpty('namespaceName', namespaceName), text('path', path));
 }
 
-/**
- * @param {'listen'|'connect'} action
- * @param {string} namespaceName
- * @param {string} path
- * @param {string} [token]
- * @param {string} [id]
- * @return {string}
- */
-function actionUri(action, namespaceName, path, token, id) {
-  const base = createRelayBaseUri(namespaceName, path);
-  const tokenText = encodedToken(token);
-  const idText = encoded('id', id);
-  // Asked of the parts: searching the whole would make V8 copy it together first.
-  const hasQuery = path.includes('?') || namespaceName.includes('?');
-  let uri = `${base}${hasQuery ? '&' : '?'}sb-hc-action=${action}`;
-  if (tokenText !== undefined) uri += `&sb-hc-token=${tokenText}`;
-  if (idText !== undefined) uri += `&sb-hc-id=${idText}`;
-  return uri;
+/** The arguments of the functions below, checked. */
+function uriParts(namespaceName, path, token, id) {
+  return [
+    nonEmpty('namespaceName', namespaceName),
+    text('path', path),
+    optional('token', token),
+    optional('id', id)
+  ];
 }
 
 /**
@@ -171,7 +122,7 @@ function actionUri(action, namespaceName, path, token, id) {
  * @return {string} The URI to listen on
  */
 function createRelayListenUri(namespaceName, path, token, id) {
-  return actionUri('listen', namespaceName, path, token, id);
+  return native.createRelayListenUri(...uriParts(namespaceName, path, token, id));
 }
 
 /**
@@ -182,7 +133,7 @@ function createRelayListenUri(namespaceName, path, token, id) {
  * @return {string} The URI to send to
  */
 function createRelaySendUri(namespaceName, path, token, id) {
-  return actionUri('connect', namespaceName, path, token, id);
+  return native.createRelaySendUri(...uriParts(namespaceName, path, token, id));
 }
 
 /**
@@ -193,12 +144,7 @@ function createRelaySendUri(namespaceName, path, token, id) {
  * @return {string} The URI for plain HTTPS requests, as hyco-https builds it
  */
 function createRelayHttpsUri(namespaceName, path, token, id) {
-  let uri = `https://${nonEmpty('namespaceName', namespaceName)}/${text('path', path)}`;
-  const tokenText = encodedToken(token);
-  const idText = encoded('id', id);
-  if (tokenText !== undefined) uri += `${uri.includes('?') ? '&' : '?'}sb-hc-token=${tokenText}`;
-  if (idText !== undefined) uri += `${uri.includes('?') ? '&' : '?'}sb-hc-id=${idText}`;
-  return uri;
+  return native.createRelayHttpsUri(...uriParts(namespaceName, path, token, id));
 }
 
 /** What printing a parsed connection string shows. */

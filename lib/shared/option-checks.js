@@ -2,10 +2,9 @@
 
 /** Checks of options that are of one kind only; those of general use are in `checks.js`. */
 
+const { isConnectionString, readRelayUri } = require('./address');
 const { check, group, isObject, nearest, optionalGroup } = require('./checks');
-const { isConnectionString } = require('./connection-address');
 const { invalidArgType, invalidArgValue } = require('./errors');
-const { asksFor, translate } = require('./relay-address');
 
 function server(value, name) {
   if (value instanceof URL) value = value.href;
@@ -13,12 +12,12 @@ function server(value, name) {
   if (isConnectionString(value)) {
     throw invalidArgValue(name, 'it is a connection string, for RelayedServer.fromConnectionString()');
   }
-  const uri = String(translate(value, 'listen'));
+  const { uri, opposed } = readRelayUri(value, 'listen');
   const parsed = URL.canParse(uri) ? new URL(uri) : undefined;
   if (parsed === undefined || parsed.hostname === '' || !/^(wss?|https?):$/.test(parsed.protocol)) {
     throw invalidArgValue(name, 'it must be a URI such as wss://namespace/$hc/path');
   }
-  if (asksFor(uri, 'connect')) {
+  if (opposed) {
     throw invalidArgValue(
       name,
       'it is a URI to send to (sb-hc-action=connect); createRelayListenUri() makes one to listen on'

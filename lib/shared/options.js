@@ -5,10 +5,10 @@
 const { randomUUID } = require('node:crypto');
 const { inspect } = require('node:util');
 
+const { readRelayUri } = require('./address');
 const { check, isObject, nearest, readTable } = require('./checks');
 const { invalidArgValue } = require('./errors');
 const { optionsOf } = require('./option-table');
-const { splitToken, translate } = require('./relay-address');
 
 const LISTENER = optionsOf('listener');
 const SENDER = optionsOf('sender');
@@ -48,8 +48,8 @@ function readServerOptions(given) {
   if (given.server === undefined || given.server === null) throw missing("'server' must be provided");
 
   const settings = readTable(LISTENER, given, 'options.');
-  const { uri, token } = splitToken(String(translate(settings.server, 'listen')));
-  settings.uri = uri.replace(/^http/i, 'ws');
+  const { bare, token } = readRelayUri(settings.server, 'listen');
+  settings.uri = bare.replace(/^http/i, 'ws');
   if (!completeCredentials(settings)) {
     if (token === undefined) {
       throw missing(

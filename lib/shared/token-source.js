@@ -2,12 +2,13 @@
 
 /**
  * One asynchronous source of tokens out of every form of credential: a string, a function, a SAS rule, or a
- * `TokenCredential` of `@azure/identity`. Errors that come out of it name no token and no key.
+ * `TokenCredential` of `@azure/identity`. Of a rule, listeners make their tokens without it. Errors that come out of it name no token and no key.
  */
 
 const { inspect } = require('node:util');
 
 const { clearTimeout, setTimeout } = require('./clock');
+const { createRelayToken } = require('./helpers');
 const { redact } = require('./redact');
 
 /** The audience of Azure Relay; the double slash is what the service expects, the audience itself ends in one. */
@@ -20,7 +21,6 @@ class TokenSource {
   #timeout;
   #static;
   #keys;
-  #keyIndex = 0;
   #pending = null;
   #last;
 
@@ -38,29 +38,33 @@ class TokenSource {
     this.#keys = settings.key === undefined ? [] : [settings.key].flat();
   }
 
+  /** The SAS rule, if that is what counts. */
+  get rule() {
+    const { token, credential, keyName, tokenLifetime } = this.#settings;
+    if (token !== undefined || credential !== undefined || this.#keys.length === 0) return undefined;
+    return { keyName, keys: this.#keys, lifetime: tokenLifetime ?? 3600 };
+  }
+
   /**
    * The token, if no provider has to be asked for it; `undefined` otherwise.
    *
    * @return {string|undefined}
    */
   immediate() {
-    if (this.#static !== undefined) return this.#static;
-    const { token, credential } = this.#settings;
-    return token === undefined && credential === undefined && this.#keys.length > 0
-      ? this.#sign()
-      : undefined;
+    const { rule } = this;
+    if (rule === undefined) return this.#static;
+    return createRelayToken(this.#settings.uri, rule.keyName, rule.keys[0], rule.lifetime);
   }
 
   /**
    * A token. Asks that come while one is under way share its answer.
    *
    * @param {object} [options]
-   * @param {boolean} [options.refresh=false] The last token was refused
    * @param {AbortSignal} [options.signal] Gives up the ask; the other asks that share it, too
    * @return {Promise<string>}
    */
-  get({ refresh = false, signal } = {}) {
-    this.#pending ??= this.#ask(refresh, signal).finally(() => {
+  get({ signal } = {}) {
+    this.#pending ??= this.#ask(signal).finally(() => {
       this.#pending = null;
     });
     return this.#pending;
@@ -80,8 +84,7 @@ class TokenSource {
     return redact(text, [this.#last, this.#static, ...this.#keys]);
   }
 
-  async #ask(refresh, signal) {
-    if (refresh && this.#keys.length > 1) this.#keyIndex = (this.#keyIndex + 1) % this.#keys.length;
+  async #ask(signal) {
     try {
       const token = this.immediate() ?? (await this.#askProvider(signal));
       this.#last = checkToken(token);
@@ -89,13 +92,6 @@ class TokenSource {
     } catch (error) {
       throw this.#wrap(error);
     }
-  }
-
-  #sign() {
-    // Required here, for the native addon is loaded with it: other credentials do without.
-    const { createRelayToken } = require('./helpers');
-    const { uri, keyName, tokenLifetime } = this.#settings;
-    return createRelayToken(uri, keyName, this.#keys[this.#keyIndex], tokenLifetime ?? 3600);
   }
 
   async #askProvider(signal) {

@@ -3,12 +3,11 @@
 /** `relayedConnect()` and `connectRelayed()`: a sender's connection through the relay. */
 
 const { obey } = require('../shared/abort');
+const { isConnectionString, readConnectionString, readRelayUri } = require('../shared/address');
 const { nextTick } = require('../shared/clock');
-const { isConnectionString, readConnectionString } = require('../shared/connection-address');
 const { invalidArgType, invalidArgValue } = require('../shared/errors');
 const { TOKEN_HEADER, addToken } = require('./dial');
 const { readSenderOptions, warnOfMisspelt } = require('../shared/options');
-const { asksFor, splitToken, translate } = require('../shared/relay-address');
 const { RelayedWebSocket } = require('./socket');
 const { TokenSource } = require('../shared/token-source');
 
@@ -90,7 +89,7 @@ function relayedConnect(address, token, fn) {
     token = undefined;
   }
   const given = readArguments(token);
-  const { target, options } = destination(address, given);
+  const { target, bare, options } = destination(address, given);
   const { credentials, signal, rest } = readSenderOptions(options);
   const { protocols, headers, ...others } = rest;
   const settings = { ...others, relay: {}, headers: { ...headers } };
@@ -101,7 +100,7 @@ function relayedConnect(address, token, fn) {
     socket = new RelayedWebSocket(target, list(protocols), settings);
   } else {
     dropTokenHeader(settings.headers);
-    const source = new TokenSource({ ...credentials, uri: splitToken(String(target)).uri });
+    const source = new TokenSource({ ...credentials, uri: bare });
     settings.relay.token = source.immediate();
     socket =
       settings.relay.token === undefined
@@ -135,17 +134,18 @@ async function connectRelayed(address, token) {
 }
 
 function destination(address, options) {
-  const read = isConnectionString(address)
-    ? readConnectionString(address, 'connect', options)
-    : { uri: translate(address, 'connect'), options };
+  if (isConnectionString(address)) {
+    ({ uri: address, options } = readConnectionString(address, 'connect', options));
+  }
+  const { uri, bare, opposed } = readRelayUri(address, 'connect');
   // It would be dialled as a listener, and take senders away from the real ones.
-  if (asksFor(read.uri, 'listen')) {
+  if (opposed) {
     throw invalidArgValue(
       'address',
       'it is a URI to listen on (sb-hc-action=listen); createRelaySendUri() makes one to send to'
     );
   }
-  return { target: read.uri, options: read.options };
+  return { target: uri, bare, options };
 }
 
 function readArguments(token) {

@@ -10,6 +10,8 @@ const { isIP } = require('node:net');
 const querystring = require('node:querystring');
 
 const { proxiesFor, proxyFor } = require('../engine/environment');
+const { defaultPort, placeOf } = require('../shared/address');
+const { isToken } = require('../shared/checks');
 const { readSocketOptions } = require('../shared/options');
 const { nameAddress } = require('../shared/redact');
 const { socketTlsContext } = require('../engine/tls-context');
@@ -19,7 +21,6 @@ const VERSIONS = [8, 13];
 const TOKEN_HEADER = 'ServiceBusAuthorization';
 /** Offers permessage-deflate. The engine writes the value, in this place among the headers, where it is empty. */
 const EXTENSIONS = 'Sec-WebSocket-Extensions';
-const TOKEN = /^[!#$%&'*+\-.0-9A-Z^_`|a-z~]+$/;
 
 /**
  * @typedef {object} Prepared
@@ -155,10 +156,7 @@ function urlComplaint(url) {
 
 /** @param {boolean} home Whether it is the host that was asked for */
 function build(url, protocols, settings, given, home) {
-  const secure = url.protocol === 'wss:';
-  const defaultPort = settings.defaultPort || (secure ? 443 : 80);
-  const host = url.hostname.startsWith('[') ? url.hostname.slice(1, -1) : url.hostname;
-  const port = Number(url.port) || (secure ? 443 : 80);
+  const { secure, host, port } = placeOf(url);
 
   const headers = new Map();
   const set = (name, value) => headers.set(name.toLowerCase(), { name, value });
@@ -177,7 +175,7 @@ function build(url, protocols, settings, given, home) {
   if (protocols.length > 0) {
     const seen = new Set();
     for (const protocol of protocols) {
-      if (typeof protocol !== 'string' || !TOKEN.test(protocol) || seen.has(protocol)) {
+      if (typeof protocol !== 'string' || !isToken(protocol) || seen.has(protocol)) {
         throw new SyntaxError('An invalid or duplicated subprotocol was specified');
       }
       seen.add(protocol);
@@ -195,7 +193,10 @@ function build(url, protocols, settings, given, home) {
   }
   if (!headers.has('host')) {
     const literal = isIP(host) === 6 ? `[${host}]` : host;
-    set('Host', port === defaultPort ? literal : `${literal}:${port}`);
+    set(
+      'Host',
+      port === (settings.defaultPort || defaultPort(url.protocol)) ? literal : `${literal}:${port}`
+    );
   }
   if (auth && !headers.has('authorization')) set('Authorization', basic(auth));
 

@@ -8,6 +8,8 @@
 const { EventEmitter } = require('node:events');
 const { isIP } = require('node:net');
 
+const { bareHost } = require('../shared/address');
+
 class SocketFacade extends EventEmitter {
   #socket;
   #addresses;
@@ -141,7 +143,7 @@ class SocketFacade extends EventEmitter {
 function split(address) {
   if (!address) return undefined;
   const at = address.lastIndexOf(':');
-  const host = address.slice(0, at).replace(/^\[|\]$/g, '');
+  const host = bareHost(address.slice(0, at));
   return { address: host, port: Number(address.slice(at + 1)), family: isIP(host) === 6 ? 'IPv6' : 'IPv4' };
 }
 

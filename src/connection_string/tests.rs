@@ -110,7 +110,45 @@ fn refuses_endpoints_that_are_none() {
     }
 }
 
+#[test]
+fn a_hybrid_connection_has_its_uri() {
+    let uri = |text: &str, path| parse(text).unwrap().relay_uri(RelayAction::Connect, path).unwrap();
+    let plain = "Endpoint=sb://ns.test/;EntityPath=hyco";
+    assert_eq!(uri(plain, None), "wss://ns.test:443/$hc/hyco?sb-hc-action=connect");
+    assert_eq!(uri(plain, Some("hyco/a?b")), "wss://ns.test:443/$hc/hyco/a?b&sb-hc-action=connect");
+    assert_eq!(uri("Endpoint=sb://ns.test:5671", Some("a")), "wss://ns.test:5671/$hc/a?sb-hc-action=connect");
+    assert_eq!(uri("Endpoint=sb://[::1]", Some("a")), "wss://[::1]:443/$hc/a?sb-hc-action=connect");
+    let local = "Endpoint=sb://[::1]:80/;UseDevelopmentEmulator=true;EntityPath=a";
+    let listen = parse(local).unwrap().relay_uri(RelayAction::Listen, None);
+    assert_eq!(listen.unwrap(), "ws://[::1]:80/$hc/a?sb-hc-action=listen");
+}
+
+#[test]
+fn a_path_that_leads_away_is_refused() {
+    let own = parse("Endpoint=sb://ns.test/;EntityPath=hyco").unwrap();
+    for path in
+        ["", "hyc", "hyco2", "/hyco", "hyco/..", "hyco/%252e%252E%255cx", "hyco/.\t./x", "hyco#", "other"]
+    {
+        let error = own.relay_uri(RelayAction::Listen, Some(path)).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::InvalidArgument, "{path}");
+    }
+    let bare = parse("Endpoint=sb://ns.test/").unwrap();
+    assert!(bare.relay_uri(RelayAction::Listen, Some("../x")).is_err());
+    assert_eq!(bare.relay_uri(RelayAction::Listen, None).unwrap_err().kind, ErrorKind::InvalidArgument);
+    let lost = parse("Endpoint=sb://ns.test/;EntityPath=a/../..").unwrap();
+    assert_eq!(lost.relay_uri(RelayAction::Listen, None).unwrap_err().kind, ErrorKind::InvalidFormat);
+}
+
 proptest! {
+    #[test]
+    fn what_is_let_through_is_below(pieces in "(hyco|a|\\.|\\.\\.|%2e|%252E|/|\\\\|%2f|%5C|\\?|\t){0,6}") {
+        let own = parse("Endpoint=sb://ns.test/;EntityPath=hyco").unwrap();
+        if let Ok(uri) = own.relay_uri(RelayAction::Listen, Some(&format!("hyco{pieces}"))) {
+            let path = url::Url::parse(&uri).unwrap().path().to_owned();
+            prop_assert!(path == "/$hc/hyco" || path.starts_with("/$hc/hyco/"), "{}", path);
+        }
+    }
+
     #[test]
     fn never_panics_and_never_quotes(text in "(Endpoint=sb://h/;)?(SharedAccessKey=)?\\PC{0,40}") {
         if let Err(error) = parse(&format!("{text};hunter2")) {

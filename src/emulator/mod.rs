@@ -42,6 +42,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::error::{ErrorKind, RelayError, SystemError, system_code};
+use crate::protocol::address::{bare_host, bracketed};
 use event::{RelayEvent, RelayStats};
 use fault::Fault;
 use namespace::{Namespace, Observer};
@@ -70,10 +71,7 @@ impl RelayEmulator {
         let name = match address.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => "127.0.0.1".to_owned(),
             IpAddr::V6(ip) if ip.is_unspecified() => "[::1]".to_owned(),
-            _ if options.host.contains(':') && !options.host.starts_with('[') => {
-                format!("[{}]", options.host)
-            }
-            _ => options.host.clone(),
+            _ => bracketed(bare_host(&options.host)).into_owned(),
         };
         let authority = format!("{name}:{}", address.port());
         let namespace = Arc::new(Namespace::new(options, authority, observer));
@@ -164,7 +162,7 @@ async fn run(
 }
 
 fn bind(host: &str, port: u16) -> Result<(TcpListener, SocketAddr), RelayError> {
-    let plain = host.trim_start_matches('[').trim_end_matches(']');
+    let plain = bare_host(host);
     let failed = |error| network(error, "listen", Some((host, port)));
     let addresses = (plain, port).to_socket_addrs().map_err(|error| {
         let unknown = RelayError::new(ErrorKind::Network, format!("The host {host} is not known"));

@@ -4,6 +4,8 @@
 
 use serde::Serialize;
 
+use crate::http::headers::is_token_byte;
+
 /// The only extension there is.
 pub const EXTENSION: &str = "permessage-deflate";
 
@@ -278,7 +280,7 @@ impl<'a> ExtensionReader<'a> {
     /// At least one character of a token.
     fn token(&mut self) -> Option<&'a str> {
         let start = self.at;
-        while self.peek().is_some_and(is_token) {
+        while self.peek().is_some_and(is_token_byte) {
             self.at += 1;
         }
         self.text.get(start..self.at).filter(|token| !token.is_empty())
@@ -299,7 +301,7 @@ impl<'a> ExtensionReader<'a> {
                 b'\\' => self.at += 1,
                 _ => {}
             }
-            let byte = self.peek().filter(|byte| is_token(*byte))?;
+            let byte = self.peek().filter(|byte| is_token_byte(*byte))?;
             value.push(char::from(byte));
             self.at += 1;
         }
@@ -316,10 +318,6 @@ impl<'a> ExtensionReader<'a> {
             _ => None,
         }
     }
-}
-
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]

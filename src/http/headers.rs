@@ -49,8 +49,12 @@ pub fn merged(headers: &[(String, String)], left_out: &[&str]) -> HeaderList {
 
 /// True for an RFC 9110 token, which header names and subprotocols are.
 pub fn is_token(text: &str) -> bool {
-    let tchar = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    !text.is_empty() && text.bytes().all(tchar)
+    !text.is_empty() && text.bytes().all(is_token_byte)
+}
+
+/// True for a byte that a token may have.
+pub fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 /// What Node lets stand in a header's value: Latin-1 without control characters, but for tabs.

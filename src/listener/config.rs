@@ -64,6 +64,21 @@ pub enum TokenSource {
     Fixed(Secret),
     /// The listen URI carries it (`sb-hc-token`).
     InUri,
+    /// The listener makes its tokens itself.
+    Rule(SasRule),
+}
+
+/// A SAS rule, of which tokens are made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SasRule {
+    /// The rule's name.
+    pub name: String,
+    /// Its keys: after a token that was refused the next one signs.
+    pub keys: Vec<Secret>,
+    /// How long a token is good for.
+    pub lifetime: Duration,
+    /// The URI that the tokens are for.
+    pub audience: String,
 }
 
 /// How a lost control channel is restored.
@@ -169,8 +184,12 @@ impl ListenerConfig {
         self.recycle_after = self.recycle_after.min(LONG);
         // A channel that counts as stable from the start would be dialled again at once for ever.
         self.reconnect.stable_after = self.reconnect.stable_after.clamp(STABLE_MIN, LONG);
-        if let TokenSource::Fixed(token) = &self.token {
-            check_token(token.expose())?;
+        match &self.token {
+            TokenSource::Fixed(token) => check_token(token.expose())?,
+            TokenSource::Rule(rule) if rule.keys.is_empty() => {
+                return Err(RelayError::new(ErrorKind::InvalidArgument, "The SAS rule has no key"));
+            }
+            _ => {}
         }
         if self.id.as_deref().is_some_and(|id| !is_header_value(id)) {
             return Err(RelayError::new(

@@ -85,6 +85,12 @@ pub enum ListenerEvent {
         /// What it is for.
         reason: TokenReason,
     },
+    /// No token could be made of the SAS rule; it is tried again.
+    TokenFailed {
+        /// Why.
+        #[serde(serialize_with = "report")]
+        error: RelayError,
+    },
     /// A sender waits: answer with `accept` or `reject`.
     Offer {
         /// The listener's own number for it.

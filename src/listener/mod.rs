@@ -23,7 +23,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 pub use config::{
-    HostPolicy, KeepAlive, KeepAliveMode, ListenerConfig, ReconnectConfig, Secret, TokenSource,
+    HostPolicy, KeepAlive, KeepAliveMode, ListenerConfig, ReconnectConfig, SasRule, Secret, TokenSource,
 };
 pub use events::{ListenerEvent, ListenerSink, ListenerState, TokenReason};
 pub use hosts::Admission;

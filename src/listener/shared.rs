@@ -18,7 +18,7 @@ use super::events::{ListenerEvent, ListenerSink, ListenerState, TokenReason};
 use super::machine::{ChannelInput, MachineConfig, Tokens};
 use super::offers::{Offers, Refused};
 use super::stats::{CountingSink, ListenerStats};
-use super::tokens::{self, Broker};
+use super::tokens::{self, Broker, Signer};
 use crate::error::RelayError;
 use crate::protocol::address::Address;
 use crate::protocol::control::Accept;
@@ -42,6 +42,8 @@ pub(super) struct Shared {
 /// Never locked while an event is emitted: the sink may call back.
 struct Inner {
     broker: Broker,
+    /// In the broker's place, where the tokens are our own.
+    signer: Option<Signer>,
     channels: Vec<Channel>,
     /// The last one that `update_token` brought.
     updated_token: Option<Secret>,
@@ -67,6 +69,7 @@ impl Shared {
     ) -> Self {
         let inner = Inner {
             broker: Broker::default(),
+            signer: Signer::new(&config),
             channels: vec![Channel::default(); inputs.len()],
             updated_token: None,
             closing_since: None,
@@ -103,7 +106,7 @@ impl Shared {
             hosts: config.rendezvous_hosts,
             channels: config.control_channels,
             tokens: match (&config.token, &self.lock().updated_token) {
-                (TokenSource::Provider, _) => Tokens::Provider,
+                (TokenSource::Provider | TokenSource::Rule(_), _) => Tokens::Provider,
                 (_, Some(token)) | (TokenSource::Fixed(token), None) => held(token),
                 (TokenSource::InUri, None) => Tokens::Held(None),
             },
@@ -138,10 +141,33 @@ impl Shared {
     }
 
     pub(super) fn request_token(&self, channel: u16, refresh: bool, reason: TokenReason) {
-        let event = self.lock().broker.request(Instant::now(), TOKEN_TIMEOUT, (channel, refresh, reason));
+        let mut inner = self.lock();
+        if let Some(signer) = &mut inner.signer {
+            let signed = signer.sign(channel, refresh);
+            drop(inner);
+            // It counts as if the owner had been asked.
+            self.sink.counters.count(&ListenerEvent::Token { refresh, reason });
+            return self.signed(channel, signed);
+        }
+        let event = inner.broker.request(Instant::now(), TOKEN_TIMEOUT, (channel, refresh, reason));
+        drop(inner);
         if let Some(event) = event {
             self.sink.emit(event);
         }
+    }
+
+    fn signed(&self, channel: u16, signed: Result<Secret, RelayError>) {
+        let input = match signed {
+            Ok(value) => {
+                let expires_in = tokens::life_of(value.expose());
+                ChannelInput::Token { value, expires_in }
+            }
+            Err(error) => {
+                self.sink.emit(ListenerEvent::TokenFailed { error: error.clone() });
+                ChannelInput::TokenFailed { error, terminal: false }
+            }
+        };
+        self.tell(channel, input);
     }
 
     /// Hands the provider's answer to the channels that wait for it.

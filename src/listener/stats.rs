@@ -86,7 +86,7 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    fn count(&self, event: &ListenerEvent) {
+    pub(super) fn count(&self, event: &ListenerEvent) {
         let counter = match event {
             ListenerEvent::Listening { .. } => &self.listening,
             ListenerEvent::Reconnecting { .. } => &self.reconnects,

@@ -17,7 +17,7 @@ use super::tls::NativeTlsContext;
 use crate::frame::{DeflateOptions, negotiation};
 use crate::listener::{
     HostPolicy, KeepAlive, KeepAliveMode, Listener, ListenerConfig, ListenerEvent, ListenerSink,
-    ReconnectConfig, Secret, TokenSource,
+    ReconnectConfig, SasRule, Secret, TokenSource,
 };
 use crate::protocol::address::Address;
 use crate::socket::delivery::{Batch, Delivery, Kind};
@@ -35,11 +35,21 @@ pub struct ReconnectOptions {
     pub recycle_after: f64,
 }
 
+/// A SAS rule, of which the listener makes its tokens.
+#[napi(object, object_to_js = false)]
+pub struct SasRuleOptions {
+    pub key_name: String,
+    pub keys: Vec<String>,
+    /// Seconds.
+    pub lifetime: f64,
+}
+
 /// What a listener is started with; times in milliseconds, 0 switches off.
 #[napi(object, object_to_js = false)]
 pub struct ListenOptions {
     pub uri: String,
-    pub token: Option<String>,
+    /// Without one, `token` events ask for tokens.
+    pub rule: Option<SasRuleOptions>,
     pub id: Option<String>,
     /// Limits; 0 is none.
     pub max_pending: u32,
@@ -251,8 +261,14 @@ impl NativeListener {
 fn listener_config(options: ListenOptions) -> Result<ListenerConfig> {
     let failed = |error| thrown(&error);
     let mut config = ListenerConfig::new(&options.uri).map_err(failed)?;
-    config.token =
-        options.token.map_or(TokenSource::Provider, |token| TokenSource::Fixed(Secret::new(token)));
+    config.token = options.rule.map_or(TokenSource::Provider, |rule| {
+        TokenSource::Rule(SasRule {
+            name: rule.key_name,
+            keys: rule.keys.into_iter().map(Secret::new).collect(),
+            lifetime: Duration::try_from_secs_f64(rule.lifetime).unwrap_or(Duration::MAX),
+            audience: options.uri,
+        })
+    });
     config.id = options.id;
     let limit = |limit: u32| if limit == 0 { usize::MAX } else { limit as usize };
     config.max_pending_accepts = limit(options.max_pending);

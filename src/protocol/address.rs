@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -78,18 +79,17 @@ impl Address {
         if spelling == Spelling::Verbatim && target.bytes().any(|b| b <= b' ' || b == 0x7f) {
             return Err("The address has a space or a control character in it");
         }
-        Ok(Self {
-            secure,
-            host,
-            port: port.unwrap_or(if secure { 443 } else { 80 }),
-            target: encode_unsafe(&target),
-        })
+        Ok(Self { secure, host, port: port.unwrap_or(default_port(secure)), target: encode_unsafe(&target) })
     }
 
     /// The value of the `Host` header: the port is named only where it is not the scheme's own.
     pub fn host_header(&self) -> String {
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        if self.port == if self.secure { 443 } else { 80 } { host } else { format!("{host}:{}", self.port) }
+        let host = bracketed(&self.host);
+        if self.port == default_port(self.secure) {
+            host.into_owned()
+        } else {
+            format!("{host}:{}", self.port)
+        }
     }
 
     /// The host as `URL.hostname` of JavaScript has it: an IPv6 address in brackets, and in the URL standard's spelling.
@@ -116,8 +116,23 @@ impl fmt::Debug for Address {
     }
 }
 
+/// The port of a scheme that names none: `wss` and `https`, or `ws` and `http`.
+pub fn default_port(secure: bool) -> u16 {
+    if secure { 443 } else { 80 }
+}
+
+/// A host as it stands in front of a port: an IPv6 address in brackets.
+pub fn bracketed(host: &str) -> Cow<'_, str> {
+    if host.contains(':') { Cow::Owned(format!("[{host}]")) } else { Cow::Borrowed(host) }
+}
+
+/// A host as it is looked up: an IPv6 address without brackets.
+pub fn bare_host(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host)
+}
+
 /// Splits `host[:port]`; `None` if the port is not a port.
-fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
+pub fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
     let colon = match authority.rfind(']') {
         Some(bracket) => authority[bracket..].find(':').map(|at| at + bracket),
         None => authority.find(':'),
@@ -186,7 +201,7 @@ fn same_host(a: &str, b: &str) -> bool {
 }
 
 fn normal(host: &str) -> String {
-    host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase()
+    bare_host(host).trim_end_matches('.').to_ascii_lowercase()
 }
 
 fn is_ip(host: &str) -> bool {

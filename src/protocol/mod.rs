@@ -32,6 +32,7 @@
 //! - [`control`]: the JSON messages of both sides, read tolerantly and written strictly.
 //! - [`fields`]: what stands in them.
 //! - [`address`]: the `wss://…` addresses inside them, and the listener's own rule on their hosts.
+//! - [`relay_uri`]: what a program's own address of a hybrid connection says.
 //! - [`target`]: the path and query that such an address asks for.
 //! - [`accept`]: what an `accept` means for the program: its URL, its subprotocols, the reject address, header lines.
 
@@ -41,4 +42,5 @@ pub mod accept;
 pub mod address;
 pub mod control;
 pub mod fields;
+pub mod relay_uri;
 pub mod target;

@@ -41,8 +41,7 @@ impl<'a> RequestTarget<'a> {
             Some((path, query)) => (path, Some(query)),
             None => (origin, None),
         };
-        let stripped = whole.strip_prefix("/$hc").or_else(|| whole.strip_prefix("/%24hc"));
-        let inner = stripped.filter(|rest| rest.is_empty() || rest.starts_with('/'));
+        let inner = below_hybrid(whole);
         Self { hybrid: inner.is_some(), path: inner.unwrap_or(whole), query }
     }
 
@@ -66,6 +65,15 @@ impl<'a> RequestTarget<'a> {
             None => path.to_owned(),
         }
     }
+}
+
+/// The rest of a path that begins with `/$hc`, whose dollar sign may be percent-encoded.
+pub fn below_hybrid(path: &str) -> Option<&str> {
+    ["/$hc", "/%24hc"].into_iter().find_map(|infix| {
+        let rest = path.get(infix.len()..)?;
+        let begins = path[..infix.len()].eq_ignore_ascii_case(infix);
+        (begins && (rest.is_empty() || rest.starts_with('/'))).then_some(rest)
+    })
 }
 
 /// The name behind the prefix, decoded, and the value. A parameter without `=` is the sender's own even with the prefix:
@@ -130,6 +138,9 @@ mod tests {
             ("wss://h/$hc/hyco?sb-hc-flag&sb-hc-action=accept", "/hyco?sb-hc-flag"),
             ("wss://h/$hc/hyco?&&&&sb-hc-action=accept", "/hyco?&&&"),
             ("wss://h/%24hc/hyco", "/hyco"),
+            ("wss://g1.test/%24hc/hyco?SB-HC-Id=1&sb%2Dhc-x=2", "/hyco"),
+            ("wss://g1.test/$hcx/hyco?%zz=1", "/$hcx/hyco?%zz=1"),
+            ("wss://g1.test?x=1", "/?x=1"),
             ("wss://h/$hcx/hyco?x=1#f", "/$hcx/hyco?x=1"),
             ("wss://h/$hc", "/"),
             ("wss://h?sb-hc-id=1", "/"),

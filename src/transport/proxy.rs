@@ -21,6 +21,7 @@ use super::handshake::read_head;
 use super::tcp;
 use crate::error::{ErrorKind, RelayError, system_code};
 use crate::http::HeaderLines;
+use crate::protocol::address::{bare_host, bracketed};
 
 /// More than any proxy's answer to CONNECT needs.
 const MAX_ANSWER: usize = 16 * 1024;
@@ -179,7 +180,7 @@ fn is_exempt(no: &str, host: &str, port: u16) -> bool {
         if only.is_some_and(|only| only.parse() != Ok(port)) {
             continue;
         }
-        let name = name.strip_prefix('[').and_then(|v6| v6.strip_suffix(']')).unwrap_or(name);
+        let name = bare_host(name);
         let name = name.strip_suffix('.').unwrap_or(name);
         match name {
             "" => {}
@@ -194,7 +195,7 @@ fn is_exempt(no: &str, host: &str, port: u16) -> bool {
 }
 
 fn authority(host: &str, port: u16) -> String {
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    format!("{}:{port}", bracketed(host))
 }
 
 /// Connects to `host:port` through `proxy`.

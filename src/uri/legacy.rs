@@ -180,8 +180,11 @@ fn without_breaks(authority: &str) -> Cow<'_, str> {
     }
 }
 
-/// JavaScript's `decodeURIComponent`, which refuses what is not well-formed.
-fn decode_component(text: &str) -> Result<Cow<'_, str>, RelayError> {
+/// JavaScript's `decodeURIComponent`.
+///
+/// # Errors
+/// `InvalidFormat` for what is not well-formed, as user name or password of a URI.
+pub fn decode_component(text: &str) -> Result<Cow<'_, str>, RelayError> {
     let malformed = text.split('%').skip(1).any(|after| {
         let mut digits = after.bytes();
         !(digits.next().is_some_and(|b| b.is_ascii_hexdigit())
