@@ -4,8 +4,6 @@
 //! are made there and written here. So the store is one for the whole process. It is bounded, and what nobody needed
 //! for a while goes back to the system.
 
-#![forbid(unsafe_code)]
-
 use std::mem;
 use std::sync::Mutex;
 

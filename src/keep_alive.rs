@@ -1,7 +1,5 @@
 //! How long a peer may be silent, for relayed sockets and control channels alike.
 
-#![forbid(unsafe_code)]
-
 use std::time::Duration;
 
 /// A deadline that was seen later than by this part of the patience was not just missed: we did not run.

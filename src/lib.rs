@@ -18,6 +18,7 @@
 //! client code imports.
 
 #![warn(missing_docs)]
+// For all files; `node` alone lifts it.
 #![deny(unsafe_code)]
 
 pub mod buffers;
@@ -26,11 +27,11 @@ pub mod connection_string;
 pub mod emulator;
 pub mod error;
 pub mod frame;
-#[cfg(test)]
-mod fuzz;
 pub mod http;
 pub mod keep_alive;
 pub mod listener;
+#[cfg(test)]
+mod mutations;
 #[cfg(feature = "node")]
 pub mod node;
 pub mod protocol;

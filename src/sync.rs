@@ -1,8 +1,6 @@
 //! Locks and atomics: those of std, or, where its models run, those of loom, which tries every order of what two threads
 //! do. Only what has a model needs them from here; see CONTRIBUTING.md.
 
-#![forbid(unsafe_code)]
-
 use std::sync::{LockResult, PoisonError};
 
 #[cfg(hyco_loom)]

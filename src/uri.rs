@@ -1,7 +1,5 @@
 //! Relay URIs, byte for byte as hyco-ws and hyco-https build them.
 
-#![forbid(unsafe_code)]
-
 mod escape;
 mod legacy;
 

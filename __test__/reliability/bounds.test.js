@@ -64,9 +64,7 @@ const SHOWN_BY = {
     ['src/transport/handshake/tests.rs', 'the_size_of_the_head_is_limited'],
     ['__test__/reliability/hostile.test.js', 'has a head without end']
   ],
-  'the body of an answer that opens nothing': [
-    ['src/transport/body/tests.rs', 'a_body_is_read_in_pieces_up_to_the_limit']
-  ],
+  'the body of an answer that opens nothing': [['src/http/body/tests.rs', 'malformed_chunks_are_refused']],
   "a proxy's answer": [['src/transport/proxy/tests.rs', 'an_answer_without_end_is_cut_off']],
   'TLS, for each connection': [
     ['src/transport/tls/records/tests.rs', 'what_is_no_record_is_refused_by_its_header']

@@ -1,7 +1,5 @@
 //! Decides what a request head is let in for, in the order in which the service looks.
 
-#![forbid(unsafe_code)]
-
 use super::fault::RequestedAction;
 use super::http::Upgrade;
 use super::namespace::{Namespace, Pending};

@@ -1,8 +1,6 @@
 //! A listener's control channel: offers go out, renewals and responses come in, until the token expires or the channel
 //! is as old as the service lets one become.
 
-#![forbid(unsafe_code)]
-
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,7 +1,5 @@
 //! Faults on demand, so that tests can watch a client survive them.
 
-#![forbid(unsafe_code)]
-
 use std::time::Duration;
 
 use serde::Deserialize;

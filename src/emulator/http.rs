@@ -1,7 +1,5 @@
 //! HTTP/1.1 on the relay's connections: request heads and bodies read, responses written.
 
-#![forbid(unsafe_code)]
-
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};

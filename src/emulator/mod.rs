@@ -14,8 +14,6 @@
 //! Both sides share the formats: frames, control messages, tokens, addresses. What holds them to the protocol are golden
 //! vectors, the original hyco-ws, ws and tungstenite. Nothing else of the client comes in here.
 
-#![forbid(unsafe_code)]
-
 pub mod admission;
 pub mod auth;
 pub mod control;

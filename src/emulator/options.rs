@@ -1,7 +1,5 @@
 //! What an emulator can be told, with the service's own figures as defaults.
 
-#![forbid(unsafe_code)]
-
 use std::fmt;
 use std::time::Duration;
 

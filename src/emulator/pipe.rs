@@ -3,8 +3,6 @@
 //! One buffer a direction is read only after the last one was written out, so a peer that does not read slows
 //! down the other one and nothing piles up here. Pings are answered on the leg that they came in on.
 
-#![forbid(unsafe_code)]
-
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,7 +1,5 @@
 //! How the service says no: a status and, in the reason phrase, its text with a tracking id.
 
-#![forbid(unsafe_code)]
-
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::uuid::random_uuid;

@@ -3,8 +3,6 @@
 //! Small ones travel on the control channel; a large or chunked body, and any response that the listener
 //! prefers to send so, on a rendezvous of their own.
 
-#![forbid(unsafe_code)]
-
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

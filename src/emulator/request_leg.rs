@@ -1,7 +1,5 @@
 //! The rendezvous of an HTTP request: texts and streamed binaries, over one WebSocket with a listener.
 
-#![forbid(unsafe_code)]
-
 use std::io;
 use std::time::Duration;
 

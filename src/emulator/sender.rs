@@ -1,7 +1,5 @@
 //! A sender's WebSocket: offered to a listener, and joined with the one that accepts.
 
-#![forbid(unsafe_code)]
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,7 +1,5 @@
 //! Accepts connections, reads their request heads, and hands them to the session that they are for.
 
-#![forbid(unsafe_code)]
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;

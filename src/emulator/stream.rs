@@ -1,7 +1,5 @@
 //! One accepted connection: TCP, with TLS or without, and what was read of it too early.
 
-#![forbid(unsafe_code)]
-
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;

@@ -1,7 +1,5 @@
 //! Frames on their way in: the same messages, refusals and limits as ws's receiver.
 
-#![forbid(unsafe_code)]
-
 mod assembly;
 
 use std::cell::Cell;

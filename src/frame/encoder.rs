@@ -1,7 +1,5 @@
 //! Frames on their way out.
 
-#![forbid(unsafe_code)]
-
 use super::{MAX_HEADER, OpCode, header, mask};
 
 /// Appends a frame. A client passes a fresh key for each ([`super::MaskKeys`]).

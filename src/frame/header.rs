@@ -1,7 +1,5 @@
 //! The first bytes of a frame: reading them under ws's rules, and writing them.
 
-#![forbid(unsafe_code)]
-
 use super::{FrameError, MAX_CONTROL_PAYLOAD, MAX_HEADER, OpCode, Role};
 
 /// 2^53 - 1, the largest length that JavaScript can count.

@@ -1,7 +1,5 @@
 //! Masking: XOR with a four-byte key (RFC 6455, section 5.3), and where keys come from.
 
-#![forbid(unsafe_code)]
-
 use std::hash::{BuildHasher, RandomState};
 
 /// Bytes of randomness drawn from the system at a time: 2,048 keys.

@@ -11,8 +11,6 @@
 //! and close statuses. An idle [`Decoder`] holds no buffer; a small message that lies whole in the chunk that was
 //! read reaches the [`Sink`] without a copy.
 
-#![forbid(unsafe_code)]
-
 use std::borrow::Cow;
 use std::fmt;
 

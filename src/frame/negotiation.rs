@@ -1,7 +1,5 @@
 //! Which compression parameters both sides get: the offer, the answer, and both ends' checks, as in ws.
 
-#![forbid(unsafe_code)]
-
 use serde::Serialize;
 
 use crate::http::headers::is_token_byte;

@@ -1,7 +1,5 @@
 //! Where decoded messages go.
 
-#![forbid(unsafe_code)]
-
 /// The bytes of a message.
 #[derive(Debug)]
 pub enum Payload<'a> {

@@ -1,7 +1,5 @@
 //! Answers that need a dial of their own: rejections, and 501 to short-form HTTP requests. Bounded in number.
 
-#![forbid(unsafe_code)]
-
 use std::sync::Arc;
 use std::time::Duration;
 

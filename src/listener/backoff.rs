@@ -2,8 +2,6 @@
 //!
 //! A control connection is billed for five minutes even if it lasts a second, so restraint is a money feature.
 
-#![forbid(unsafe_code)]
-
 use std::time::Duration;
 
 use super::config::ReconnectConfig;

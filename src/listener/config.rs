@@ -1,7 +1,5 @@
 //! The options of a listener with their defaults. Read once, at the start.
 
-#![forbid(unsafe_code)]
-
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

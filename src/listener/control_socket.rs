@@ -1,7 +1,5 @@
 //! One WebSocket of a control channel: what is received, and what waits for a relay that does not read.
 
-#![forbid(unsafe_code)]
-
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};

@@ -2,8 +2,6 @@
 //!
 //! A trait stands between the listener and the network, so that tests put an in-memory relay in its place.
 
-#![forbid(unsafe_code)]
-
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;

@@ -1,7 +1,5 @@
 //! What a listener tells its owner, as data that serialises to the plain objects JavaScript sees.
 
-#![forbid(unsafe_code)]
-
 use std::fmt;
 
 use serde::{Serialize, Serializer};

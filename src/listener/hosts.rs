@@ -1,8 +1,6 @@
 //! The one step before every dial of an address that the relay has named: where hosts are the owner's to decide, it is
 //! asked by an event and answers by number.
 
-#![forbid(unsafe_code)]
-
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 

@@ -16,8 +16,6 @@
 //! makes make-before-break ordinary: a dial may be under way while a link is up. There is at most one dial at a time.
 //! [`Attempt`] and [`ControlLink`] know nothing of each other: what follows for one from the other is said here.
 
-#![forbid(unsafe_code)]
-
 use std::time::Duration;
 
 use super::backoff::Rng;

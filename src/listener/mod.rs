@@ -14,8 +14,6 @@
 //! A listener accepts nothing by itself: it emits an offer, and the owner takes it with [`Listener::accept`] (and
 //! dials the rendezvous) or refuses it with [`Listener::reject`].
 
-#![forbid(unsafe_code)]
-
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -2,8 +2,6 @@
 //!
 //! Offers belong to the listener, not to the channel that brought them: they survive its loss.
 
-#![forbid(unsafe_code)]
-
 use std::collections::BTreeMap;
 use std::fmt;
 use std::mem;

@@ -1,7 +1,5 @@
 //! What the handle and the channels of one listener share, and the task that supervises it.
 
-#![forbid(unsafe_code)]
-
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;

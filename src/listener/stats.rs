@@ -1,7 +1,5 @@
 //! Counters of a listener, and the way of its events past them.
 
-#![forbid(unsafe_code)]
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 

@@ -1,7 +1,5 @@
 //! Drives one control channel: moves events into the machine and carries out its actions. No decision is made here.
 
-#![forbid(unsafe_code)]
-
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::Poll;

@@ -1,8 +1,6 @@
 //! What an `accept` means for the program: the subprotocols on offer, the address that rejects, and the header lines of
 //! the rendezvous.
 
-#![forbid(unsafe_code)]
-
 use crate::error::{ErrorKind, RelayError};
 use crate::http::HeaderLines;
 use crate::http::headers::is_token;

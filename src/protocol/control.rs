@@ -1,8 +1,6 @@
 //! The JSON messages of the control channel, of both sides: read tolerantly (unknown fields and commands are no
 //! error), written exactly as the protocol guide has them.
 
-#![forbid(unsafe_code)]
-
 use std::fmt;
 
 use serde::de::{IgnoredAny, MapAccess, Visitor};

@@ -36,8 +36,6 @@
 //! - [`target`]: the path and query that such an address asks for.
 //! - [`accept`]: what an `accept` means for the program: its URL, its subprotocols, the reject address, header lines.
 
-#![forbid(unsafe_code)]
-
 pub mod accept;
 pub mod address;
 pub mod control;

@@ -1,7 +1,5 @@
 //! Bounds what unfinished messages take: those of which the last byte, or the last fragment, has not come yet.
 
-#![forbid(unsafe_code)]
-
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};

@@ -1,7 +1,5 @@
 //! How the opening handshake of a data socket comes to permessage-deflate.
 
-#![forbid(unsafe_code)]
-
 use crate::frame::{DeflateOptions, DeflateParams, Role, negotiation};
 
 /// What the opening request says about compression.

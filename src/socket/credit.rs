@@ -1,8 +1,6 @@
 //! Whether a socket reads on: the bytes that JavaScript has been handed and has not drained yet, between the IO thread,
 //! which adds to them, and JavaScript's, which takes off.
 
-#![forbid(unsafe_code)]
-
 use std::sync::Arc;
 
 use super::delivery::{Delivery, Owner};

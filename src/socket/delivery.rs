@@ -5,8 +5,6 @@
 //! that has queued into a table of fixed-size records and one block of bytes, out of which it cuts its views. It gets
 //! the records of each socket in order, and those of different sockets in turns, so that none waits for a flood.
 
-#![forbid(unsafe_code)]
-
 mod batch;
 mod large;
 mod record;

@@ -3,8 +3,6 @@
 //! One `poll` does everything that can be done without waiting: read within a budget, look at the clock, compress,
 //! write. All sockets of an IO thread share its buffers, so an idle socket holds none.
 
-#![forbid(unsafe_code)]
-
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::io;

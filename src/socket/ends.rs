@@ -1,7 +1,5 @@
 //! The addresses of a connection. They are noted while it is there, and told when somebody asks.
 
-#![forbid(unsafe_code)]
-
 use std::fmt;
 use std::net::{SocketAddr, SocketAddrV4};
 

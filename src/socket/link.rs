@@ -2,8 +2,6 @@
 //!
 //! The IO thread reads; whoever has something to write writes, which is usually the JavaScript thread.
 
-#![forbid(unsafe_code)]
-
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::task::{Context, Poll};

@@ -7,8 +7,6 @@
 //! The policy of a WebSocket's life (ready states, when to answer a close frame, which events follow which) is
 //! JavaScript's, where ws keeps it too: it depends on what user code does between two messages.
 
-#![forbid(unsafe_code)]
-
 mod assembling;
 mod compression;
 mod credit;

@@ -1,8 +1,6 @@
 //! Models of what the IO thread and JavaScript's do at the same time: loom runs each with every order of their steps. They
 //! run the engine's own queue and credit, not a copy of them; see CONTRIBUTING.md for how to start them.
 
-#![forbid(unsafe_code)]
-
 use std::sync::Arc;
 
 use loom::sync::Notify;

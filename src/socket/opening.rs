@@ -1,7 +1,5 @@
 //! The opening of one socket: the dial, the checks of its answer, and what JavaScript hears of both.
 
-#![forbid(unsafe_code)]
-
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;

@@ -1,7 +1,5 @@
 //! What a socket has yet to write: encoded frames in segments, and messages that wait for the compressor.
 
-#![forbid(unsafe_code)]
-
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::IoSlice;

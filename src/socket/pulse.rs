@@ -1,7 +1,5 @@
 //! The keep-alive of one socket: when to ping, and when a silent peer is given up.
 
-#![forbid(unsafe_code)]
-
 use std::time::Duration;
 
 use tokio::time::Instant;

@@ -4,8 +4,6 @@
 //! machines tens of microseconds. So the thread looks again for a while before it waits, and gives way to every other
 //! thread each time. Whether that pays is learnt: where nothing came in time, it is tried ever more rarely.
 
-#![forbid(unsafe_code)]
-
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::mem;

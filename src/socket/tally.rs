@@ -1,8 +1,6 @@
 //! What a socket has carried: counted for each read and each frame sent, where their locks and cache lines are held
 //! anyway.
 
-#![forbid(unsafe_code)]
-
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 

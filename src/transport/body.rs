@@ -1,7 +1,5 @@
 //! The body of a response that is not an upgrade, read from its connection.
 
-#![forbid(unsafe_code)]
-
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::{tcp, tls};

@@ -1,7 +1,5 @@
 //! The client's opening handshake (RFC 6455 §4): the request, the head of its answer, and ws's checks of it.
 
-#![forbid(unsafe_code)]
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};

@@ -1,7 +1,5 @@
 //! The connection that a handshake leaves behind.
 
-#![forbid(unsafe_code)]
-
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};

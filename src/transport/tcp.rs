@@ -1,7 +1,5 @@
 //! TCP: names to addresses, and the race between them (RFC 8305).
 
-#![forbid(unsafe_code)]
-
 use std::borrow::Cow;
 use std::future::Future;
 use std::io;

@@ -1,7 +1,5 @@
 //! Carries out faults.
 
-#![forbid(unsafe_code)]
-
 use std::time::{Duration, Instant};
 
 use super::Namespace;

@@ -1,7 +1,5 @@
 //! Whom a sender is offered to, and at which address they meet.
 
-#![forbid(unsafe_code)]
-
 use rand::seq::SliceRandom;
 
 use super::Namespace;

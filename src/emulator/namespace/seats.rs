@@ -1,7 +1,5 @@
 //! Guards: a place in the namespace is held as long as its guard lives.
 
-#![forbid(unsafe_code)]
-
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};

@@ -1,7 +1,5 @@
 //! What is put together while a frame or a message is incomplete.
 
-#![forbid(unsafe_code)]
-
 use super::super::header::Header;
 use super::super::{OpCode, mask};
 use crate::buffers;

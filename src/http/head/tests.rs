@@ -2,8 +2,8 @@ use proptest::prelude::*;
 
 use super::headers::{has_member, joined, merged, values};
 use super::*;
-use crate::fuzz::mutated;
 use crate::http::HeaderLines;
+use crate::mutations::mutated;
 
 const LIMIT: usize = 64 * 1024;
 

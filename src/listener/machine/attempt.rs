@@ -3,8 +3,6 @@
 //! Another link may be up meanwhile. All that the attempt knows of it is whether there is one (`up`): only while there is
 //! none does the owner hear of each try.
 
-#![forbid(unsafe_code)]
-
 use std::time::Duration;
 
 use super::context::ChannelContext;

@@ -1,7 +1,5 @@
 //! A link that is up: signs of life, pings and its age.
 
-#![forbid(unsafe_code)]
-
 use std::time::Duration;
 
 use super::context::ChannelContext;

@@ -1,7 +1,5 @@
 //! What the relay says on the channel, and the answers to HTTP requests.
 
-#![forbid(unsafe_code)]
-
 use super::context::ChannelContext;
 use super::terms::{ChannelAction, LinkId};
 use crate::listener::events::ListenerEvent;

@@ -1,7 +1,5 @@
 //! What goes into the machine and what comes out.
 
-#![forbid(unsafe_code)]
-
 use std::time::Duration;
 
 use crate::error::RelayError;

@@ -3,8 +3,8 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::fuzz::mutated;
 use crate::http::headers::values;
+use crate::mutations::mutated;
 
 const ACCEPT: &str = r#"{"accept":{"address":"wss://g1-sb.servicebus.windows.net:443/$hc/hyco?sb-hc-action=accept&sb-hc-id=a",
   "id":"8f_G12","connectHeaders":{"Host":"contoso","Sec-WebSocket-Protocol":"b, a","X-A":"1"},

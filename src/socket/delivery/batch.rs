@@ -1,7 +1,5 @@
 //! What one read yielded, on its way to JavaScript.
 
-#![forbid(unsafe_code)]
-
 use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;

@@ -1,7 +1,5 @@
 //! Large payloads on their way to JavaScript, each as a buffer of its own.
 
-#![forbid(unsafe_code)]
-
 use std::collections::VecDeque;
 
 /// The payloads that records have announced, in order. Each has a number, so that one that nobody fetched is never

@@ -1,7 +1,5 @@
 //! Whose records JavaScript gets next: each slot in its turn, however much another has waiting.
 
-#![forbid(unsafe_code)]
-
 use std::collections::VecDeque;
 use std::mem;
 

@@ -1,7 +1,5 @@
 //! What a certificate says, read strictly as DER: webpki tells little of it, and nothing of version 1.
 
-#![forbid(unsafe_code)]
-
 use der::asn1::{AnyRef, BitStringRef, GeneralizedTime, UintRef, UtcTime};
 use der::{Reader, SliceReader, Tag, TagNumber, Tagged};
 use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer};

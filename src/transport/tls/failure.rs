@@ -1,7 +1,5 @@
 //! rustls's errors under the codes and texts that Node users know.
 
-#![forbid(unsafe_code)]
-
 use std::borrow::Cow;
 use std::fmt;
 use std::io;

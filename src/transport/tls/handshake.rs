@@ -1,7 +1,5 @@
 //! The TLS handshake: rustls says what to send, this sends it.
 
-#![forbid(unsafe_code)]
-
 use std::io;
 use std::sync::Arc;
 

@@ -1,7 +1,5 @@
 //! The client's own certificate and key, from PEM.
 
-#![forbid(unsafe_code)]
-
 use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};

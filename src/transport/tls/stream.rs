@@ -1,7 +1,5 @@
 //! A TLS connection as a stream of bytes, for whoever does not care about records.
 
-#![forbid(unsafe_code)]
-
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::mem;

@@ -1,7 +1,5 @@
 //! The keys of a connection: ciphers out of secrets, and the next ones of both.
 
-#![forbid(unsafe_code)]
-
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 

@@ -1,7 +1,5 @@
 //! The receiving half: from bytes to records to plaintext.
 
-#![forbid(unsafe_code)]
-
 use std::mem;
 
 use rustls::crypto::cipher::{InboundOpaqueMessage, MessageDecrypter};

@@ -1,7 +1,5 @@
 //! The sending half: from plaintext to records, and what the kernel has not taken of them.
 
-#![forbid(unsafe_code)]
-
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 

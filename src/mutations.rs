@@ -1,4 +1,4 @@
-//! For tests: real messages, mutated.
+//! Tests only: real messages with a few changes, for the readers of what comes from the network.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
