@@ -113,11 +113,11 @@ test('CONTRIBUTING.md says the same of the crate', () => {
   for (const [, place, , uses] of text.matchAll(/^\| (`src\/[^|]*)\|([^|]*)\|([^|]*)\|$/gm)) {
     for (const name of wordsOf(place)) told[name] = wordsOf(uses);
   }
-  // Everybody may use `sync`, and `node` may use everything; `fuzz` is for tests.
+  // Everybody may use `sync`, and `node` may use everything; `mutations` is for tests.
   const { node: _node, ...expected } = Object.fromEntries(
     Object.entries(CRATE).map(([name, used]) => [name, used.filter((other) => other !== 'sync')])
   );
-  expect(told).toEqual({ ...expected, fuzz: [], node: [] });
+  expect(told).toEqual({ ...expected, mutations: [], node: [] });
 });
 
 /** lib.rs only declares. */
@@ -126,7 +126,7 @@ function withoutRoot(arrows) {
 }
 
 test('the reader of the crate finds each file that is not for tests alone', () => {
-  const forTests = /\/tests?(\.rs|\/)|^src\/(fuzz|socket\/models|transport\/tls\/testdata)\.rs$/;
+  const forTests = /\/tests?(\.rs|\/)|^src\/(mutations|socket\/models|transport\/tls\/testdata)\.rs$/;
   const unread = Object.keys(rust).filter((file) => !crate.files.includes(file) && !forTests.test(file));
   expect(unread).toEqual([]);
 });
