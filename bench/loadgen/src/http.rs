@@ -4,6 +4,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tungstenite::handshake::derive_accept_key;
 
+/// Of the addon: its codec asks what a token is.
+#[allow(dead_code)]
+#[path = "../../../src/http/headers.rs"]
+pub mod headers;
+
 pub struct Head {
     pub start: String,
     headers: Vec<(String, String)>,
