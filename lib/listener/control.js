@@ -23,6 +23,8 @@ const ENGINE_RECONNECT = {
 
 /** A limit that is switched off, for the engine. */
 const NEVER = 2 ** 31 - 1;
+/** The engine's numbers have 32 bits. */
+const MOST = 2 ** 32 - 1;
 
 class Control {
   /**
@@ -62,7 +64,7 @@ class Control {
       rule: this.tokens.rule,
       id: settings.id,
       maxPending: settings.maxPendingAccepts,
-      maxConnections: settings.maxConnections,
+      maxConnections: Math.min(settings.maxConnections, MOST),
       keepAlive: settings.keepAlive,
       reconnect: { ...reconnect, delay: undefined, ownerDelays: reconnect.delay !== undefined },
       handshakeTimeout: settings.handshakeTimeout || NEVER,
