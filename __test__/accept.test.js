@@ -57,6 +57,17 @@ async function uncaught(run) {
 }
 
 describe('an offer', () => {
+  test('is none after the end of a listener that has lost a record', async () => {
+    const { server, listener } = start();
+    server.on('error', () => {});
+    const closed = new Promise((resolve) => server.once('close', resolve));
+    listener.event('closed');
+    listener.offer();
+    await closed;
+    expect(listener.dials.size).toBe(0);
+    expect(server.stats()).toMatchObject({ pendingAccepts: 0 });
+  });
+
   test('keeps what a program puts in the place of headers that nobody has looked at', () => {
     const { server, listener } = start();
     server.on('connection', (_, request) => {

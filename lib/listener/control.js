@@ -85,7 +85,8 @@ class Control {
 
   /** A sender waits. */
   onOffer(record) {
-    this.acceptor.offer(record);
+    // After the loss of a record others may follow. The engine, which ends, turns their senders away by itself.
+    if (!this.closed) this.acceptor.offer(record);
   }
 
   /** One report of the engine. */
