@@ -23,6 +23,8 @@ const ENGINE_RECONNECT = {
 
 /** A limit that is switched off, for the engine. */
 const NEVER = 2 ** 31 - 1;
+/** The engine's numbers have 32 bits. */
+const MOST = 2 ** 32 - 1;
 
 class Control {
   /**
@@ -62,7 +64,7 @@ class Control {
       rule: this.tokens.rule,
       id: settings.id,
       maxPending: settings.maxPendingAccepts,
-      maxConnections: settings.maxConnections,
+      maxConnections: Math.min(settings.maxConnections, MOST),
       keepAlive: settings.keepAlive,
       reconnect: { ...reconnect, delay: undefined, ownerDelays: reconnect.delay !== undefined },
       handshakeTimeout: settings.handshakeTimeout || NEVER,
@@ -83,7 +85,8 @@ class Control {
 
   /** A sender waits. */
   onOffer(record) {
-    this.acceptor.offer(record);
+    // After the loss of a record others may follow. The engine, which ends, turns their senders away by itself.
+    if (!this.closed) this.acceptor.offer(record);
   }
 
   /** One report of the engine. */
