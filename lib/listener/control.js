@@ -44,7 +44,10 @@ class Control {
     /** Gives up a provider that is still being asked when the server closes. */
     this.asking = new AbortController();
     this.channels = new Array(settings.controlChannels).fill('connecting');
+    /** The end was asked for. */
     this.closeCalled = false;
+    /** And is not to wait for anybody. */
+    this.closesNow = false;
     this.closed = false;
     this.referenced = true;
     this.tokenError = undefined;
@@ -133,14 +136,14 @@ class Control {
 
   onConnecting({ channel = 0, attempt = 0 }) {
     // The engine may have got that far before it heard of `close()`; so it may below.
-    if (this.closeCalled) return;
+    if (this.closesNow) return;
     // A replacement is dialled while the old channel is still up.
     if (this.channels[channel] !== 'online' && attempt === 0) this.channels[channel] = 'connecting';
     this.tell('connecting', { channel, attempt });
   }
 
   onListening({ channel = 0, replaced = false }) {
-    if (this.closeCalled) return;
+    if (this.closesNow) return;
     this.channels[channel] = 'online';
     this.lastError = undefined;
     this.wasUp = true;
@@ -173,7 +176,7 @@ class Control {
   onOffline(event) {
     const { channel = 0 } = event;
     this.channels[channel] = 'offline';
-    if (this.closeCalled || this.state !== 'offline') return;
+    if (this.closesNow || this.state !== 'offline') return;
     // Nothing will happen any more that the process could wait for, unless somebody brings another token.
     this.handle.unref();
     const error = event.error === undefined ? this.lastError : this.errorOf(event);
@@ -238,7 +241,7 @@ class Control {
   }
 
   onTokenFailed(error) {
-    if (!this.closeCalled) diagnostics.publish('token:failed', { server: this.server, error });
+    if (!this.closesNow) diagnostics.publish('token:failed', { server: this.server, error });
   }
 
   updateToken(token) {
@@ -262,7 +265,10 @@ class Control {
   close(drain) {
     if (this.closed) return;
     this.closeCalled = true;
-    if (!drain) this.asking.abort();
+    if (!drain) {
+      this.closesNow = true;
+      this.asking.abort();
+    }
     // One that went offline was let go of; whoever waits for `close` wants to see it.
     if (this.referenced) this.handle.ref();
     this.native.close(drain);
