@@ -3,9 +3,9 @@
 /** Reads the record of a sender's offer, as `src/node/offer_record.rs` packs it. */
 
 /** Bytes of the numbers that each record begins with. */
-const HEAD = 24;
-/** Texts that each record has, before those of the headers. */
-const TEXTS = 5;
+const HEAD = 32;
+/** Texts that each record has beside the address, before those of the headers. */
+const TEXTS = 4;
 
 /**
  * The headers are kept as they came: two strings, of which most programs never look at more than a part.
@@ -23,22 +23,25 @@ class OfferRecord {
     this.refused = record.readUInt32LE(12);
     this.offersProtocols = record.readUInt32LE(16) !== 0;
     const names = HEAD + 4 * TEXTS;
-    const texts = names + 4 * record.readUInt32LE(20);
-    const text = record.utf8Slice(texts, record.length);
+    const address = names + 4 * record.readUInt32LE(28);
+    const texts = address + record.readUInt32LE(20);
+    const headers = texts + record.readUInt32LE(24);
+    // A part of a string keeps the whole of it: what lives longer is cut from the bytes.
+    this.#address = record.utf8Slice(address, texts);
+    const text = record.utf8Slice(texts, headers);
     let at = 0;
     const next = (index) => text.slice(at, (at += record.readUInt32LE(HEAD + 4 * index)));
     /** Path and query, for the program. */
     this.target = next(0);
     /** Of the rendezvous, with its port where that is not the scheme's own. */
     this.host = next(1);
-    this.#address = next(2);
     /** The tracking id of the connection. */
-    this.trackingId = next(3);
+    this.trackingId = next(2);
     /** The sender as the relay sees it; empty if it does not say. */
-    this.remoteAddress = next(4);
-    this.#text = text.slice(at);
+    this.remoteAddress = next(3);
+    this.#text = record.utf8Slice(headers, record.length);
     // As UTF-16, two units for each number: a string is the cheapest way to keep a few bytes.
-    this.#lengths = record.ucs2Slice(names, texts);
+    this.#lengths = record.ucs2Slice(names, address);
   }
 
   /** The rendezvous. Out of sight of whatever lists properties, for it holds the credentials of the connection. */
