@@ -7,7 +7,8 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::error::{ErrorKind, RelayError};
-use crate::protocol::accept::{is_header_value, query_parameter, with_parameter};
+use crate::http::headers::is_ascii_text;
+use crate::protocol::accept::{query_parameter, with_parameter};
 use crate::protocol::address::Address;
 use crate::transport::ProxyRules;
 
@@ -189,7 +190,7 @@ impl ListenerConfig {
             }
             _ => {}
         }
-        if self.id.as_deref().is_some_and(|id| !is_header_value(id)) {
+        if self.id.as_deref().is_some_and(|id| !is_ascii_text(id)) {
             return Err(RelayError::new(
                 ErrorKind::InvalidArgument,
                 "The id has characters that no URI may have",
@@ -240,7 +241,7 @@ pub(super) fn check_token(token: &str) -> Result<(), RelayError> {
     if token.is_empty() {
         return Err(RelayError::new(ErrorKind::Token, "The token is empty"));
     }
-    if !is_header_value(token) {
+    if !is_ascii_text(token) {
         return Err(RelayError::new(ErrorKind::Token, "The token has characters that no header may have"));
     }
     Ok(())

@@ -15,7 +15,7 @@ use super::config::{ListenerConfig, MAX_TEXT, Secret};
 use crate::error::{ErrorKind, RelayError};
 use crate::http::HeaderLines;
 use crate::http::headers::joined;
-use crate::protocol::accept::{handshake_head, rendezvous_head, without_parameter};
+use crate::protocol::accept::{handshake_head, without_parameter};
 use crate::protocol::address::Address;
 use crate::transport::{self, DialRequest, ProxyRules};
 
@@ -164,9 +164,9 @@ pub(super) fn control_target(
 }
 
 /// The handshake of a rejection or a short-form request: no token, the credentials are in the address.
-pub(super) fn plain_target(address: Address, timeout: Duration) -> Result<DialRequest, RelayError> {
-    let head = rendezvous_head(&address.host_header(), None, None, &[])?;
-    Ok(request_to(address, head, timeout))
+pub(super) fn plain_target(address: Address, timeout: Duration) -> DialRequest {
+    let head = handshake_head(&address.host_header());
+    request_to(address, head, timeout)
 }
 
 #[cfg(test)]
@@ -198,7 +198,7 @@ mod tests {
         config.server_name = Some("alias".into());
         let dialer = NetworkDialer::new(&config);
         let name = |uri: &str| {
-            let target = plain_target(Address::parse(uri).unwrap(), Duration::ZERO).unwrap();
+            let target = plain_target(Address::parse(uri).unwrap(), Duration::ZERO);
             dialer.complete(target).server_name
         };
         assert_eq!(name("wss://ns.servicebus.windows.net/x").as_deref(), Some("alias"));
@@ -213,7 +213,7 @@ mod tests {
         config.proxy = Some(rules.into());
         let dialer = NetworkDialer::new(&config);
         let proxy = |uri: &str| {
-            let target = plain_target(Address::parse(uri).unwrap(), Duration::ZERO).unwrap();
+            let target = plain_target(Address::parse(uri).unwrap(), Duration::ZERO);
             dialer.complete(target).proxy().unwrap()
         };
         assert!(proxy("wss://ns.servicebus.windows.net/x").is_some());

@@ -30,7 +30,6 @@ pub use offers::{PendingAccept, PreparedRendezvous};
 pub use stats::ListenerStats;
 
 use crate::error::{ErrorKind, RelayError};
-use crate::protocol::address::Address;
 use backoff::Rng;
 use dialer::{Dialer, NetworkDialer};
 use machine::{ChannelInput, Machine};
@@ -155,17 +154,9 @@ impl Listener {
 
     /// The same with 500, for a sender that could not be let in for a fault of the owner's.
     pub fn fail(&self, offer_id: u64) -> bool {
-        let offer = self.shared.offers.fail(offer_id);
-        offer.map(|offer| self.fail_at(offer.id, offer.address)).is_some()
-    }
-
-    /// The same for one that was let in already, before its rendezvous was dialled.
-    pub fn fail_prepared(&self, rendezvous: PreparedRendezvous) {
-        self.fail_at(rendezvous.id, rendezvous.address);
-    }
-
-    fn fail_at(&self, id: u64, address: Address) {
-        self.shared.answers.reject(id, address, 500, "Internal Server Error");
+        let Shared { answers, offers, .. } = &*self.shared;
+        let offer = offers.fail(offer_id);
+        offer.map(|offer| answers.reject(offer.id, offer.address, 500, "Internal Server Error")).is_some()
     }
 
     /// Tells that an open connection has gone, which counts for `max_connections`.

@@ -16,7 +16,6 @@ use super::dialer::{NetworkDialer, request_to};
 use super::hosts::Admission;
 use super::latency::LatencyHistogram;
 use super::stats::CountingSink;
-use crate::error::RelayError;
 use crate::http::headers::values;
 use crate::protocol::accept::rendezvous_head;
 use crate::protocol::address::Address;
@@ -303,19 +302,15 @@ impl PreparedRendezvous {
     /// The dial of the rendezvous, with the listener's TLS and proxies, what is left of the time and the word on its host.
     ///
     /// `extra` are the program's own `Name: value` lines; those that belong to the handshake are left out.
-    ///
-    /// # Errors
-    /// `InvalidArgument` for a subprotocol that is no token or a line that is no header. Reject the sender then,
-    /// with `Listener::fail_prepared`.
     pub fn dial_request(
         &mut self,
         protocol: Option<&str>,
         extensions: Option<&str>,
         extra: &[String],
-    ) -> Result<DialRequest, RelayError> {
-        let head = rendezvous_head(&self.address.host_header(), protocol, extensions, extra)?;
+    ) -> DialRequest {
+        let head = rendezvous_head(&self.address.host_header(), protocol, extensions, extra);
         let timeout = self.remaining.max(Duration::from_millis(1));
         let request = request_to(self.address.clone(), head, timeout);
-        Ok(DialRequest { admission: self.admission.take(), ..self.dialer.complete(request) })
+        DialRequest { admission: self.admission.take(), ..self.dialer.complete(request) }
     }
 }

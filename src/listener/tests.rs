@@ -32,11 +32,12 @@ async fn an_offer_becomes_a_rendezvous_with_its_address_verbatim() {
     assert!(stage.listener.accept(id_of(&first)).is_none());
     assert_eq!(rendezvous.address.target, "/$hc/hyco/a%20b?x=1&sb-hc-action=accept&sb-hc-id=1");
     assert_eq!(rendezvous.extensions.as_deref(), Some("permessage-deflate"));
-    let request = rendezvous.dial_request(Some("b"), None, &["X-A: 1".into()]).unwrap();
+    let request = rendezvous.dial_request(Some("b"), None, &["X-A: 1".into()]);
     assert_eq!((request.host.as_str(), request.port), ("g1-sb.servicebus.windows.net", 443));
     assert!(request.head.contains("Sec-WebSocket-Protocol: b\r\nX-A: 1\r\n"));
     assert!(!request.head.contains("ServiceBusAuthorization"));
-    assert!(rendezvous.dial_request(None, None, &["X: a\r\nY: b".into()]).is_err());
+    let smuggled = rendezvous.dial_request(None, None, &["X: a\r\nY: b".into()]);
+    assert!(smuggled.head.request("GET", "/").is_err());
     assert!(stage.listener.reject(id_of(&second), 503, ""));
     let stats = stage.listener.stats();
     assert_eq!((stats.offers, stats.accepted, stats.pending, stats.dials), (2, 0, 0, 1));

@@ -139,7 +139,7 @@ impl NativeListener {
         protocol: Option<String>,
         headers: Option<Vec<String>>,
     ) -> Result<bool> {
-        attempt("acceptOffer", || self.open(offer, socket, protocol, headers))
+        attempt("acceptOffer", || Ok(self.open(offer, socket, protocol, headers)))
     }
 
     fn open(
@@ -148,23 +148,15 @@ impl NativeListener {
         socket: u32,
         protocol: Option<String>,
         headers: Option<Vec<String>>,
-    ) -> Result<bool> {
-        let Some(mut rendezvous) = self.listener.accept(offer as u64) else { return Ok(false) };
+    ) -> bool {
+        let Some(mut rendezvous) = self.listener.accept(offer as u64) else { return false };
         let answer = self.deflate.and_then(|options| {
             // An offer that cannot be met is one that is not taken up: the sender goes on without.
             negotiation::answer(rendezvous.extensions.as_deref()?, &options).ok().flatten()
         });
         let extensions = answer.map(|params| params.to_header());
-        let request = rendezvous
-            .dial_request(protocol.as_deref(), extensions.as_deref(), &headers.unwrap_or_default())
-            .map_err(|error| thrown(&error));
-        let request = match request {
-            Ok(request) => request,
-            Err(error) => {
-                self.listener.fail_prepared(rendezvous);
-                return Err(error);
-            }
-        };
+        let headers = headers.unwrap_or_default();
+        let request = rendezvous.dial_request(protocol.as_deref(), extensions.as_deref(), &headers);
         let pending = rendezvous.pending;
         let opening = Opening {
             request,
@@ -175,7 +167,7 @@ impl NativeListener {
             opened: Some(Box::new(|| pending.opened())),
         };
         self.slots.open(socket, Arc::clone(&self.options), opening);
-        Ok(true)
+        true
     }
 
     /// Turns a sender away through the relay. False if the offer is gone.
