@@ -18,7 +18,7 @@ use super::dialer::{DialFailure, Dialed, Dialing, control_target};
 use super::events::{ListenerEvent, ListenerState};
 use super::machine::{ChannelAction, ChannelInput, LinkId, Machine, millis};
 use super::shared::Shared;
-use crate::error::{ErrorKind, RelayError};
+use crate::error::RelayError;
 
 /// The task of one channel.
 pub(super) struct ChannelTask {
@@ -68,9 +68,14 @@ impl ChannelTask {
 }
 
 fn panicked(channel: u16, attempt: u32, delay: Duration) -> ListenerEvent {
-    let reason = "The control channel was lost by a fault of this package";
-    let error = RelayError::new(ErrorKind::Internal, reason);
-    ListenerEvent::Reconnecting { channel, attempt, delay: millis(delay), reason: reason.to_owned(), error }
+    let error = RelayError::fault("control channel");
+    ListenerEvent::Reconnecting {
+        channel,
+        attempt,
+        delay: millis(delay),
+        reason: error.message.clone(),
+        error,
+    }
 }
 
 /// Waits; true if the listener is closed meanwhile.
