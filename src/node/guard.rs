@@ -34,12 +34,12 @@ pub fn panic_once(name: String) -> bool {
 mod switch {
     use std::sync::{Mutex, MutexGuard};
 
-    use crate::sync::unpoisoned;
+    use crate::sync::lock;
 
     static ARMED: Mutex<Option<String>> = Mutex::new(None);
 
     fn armed() -> MutexGuard<'static, Option<String>> {
-        unpoisoned(ARMED.lock())
+        lock(&ARMED)
     }
 
     pub(super) fn arm(name: String) -> bool {
