@@ -116,7 +116,7 @@ impl Machine {
             }
             ChannelInput::Start | ChannelInput::Tick => {}
             ChannelInput::Token { value, expires_in } => self.token(value, expires_in),
-            ChannelInput::TokenFailed { error, terminal } => self.token_failed(&error, terminal),
+            ChannelInput::TokenFailed(error) => self.token_failed(&error),
             ChannelInput::Opened(link) => self.opened(link),
             ChannelInput::DialFailed { link, error, retry_after } => {
                 if self.attempt.dialling() == Some(link) {
@@ -261,14 +261,14 @@ impl Machine {
         attempt.token(value, life, self.link.is_some(), context);
     }
 
-    fn token_failed(&mut self, error: &RelayError, terminal: bool) {
+    fn token_failed(&mut self, error: &RelayError) {
         if self.phase == ChannelPhase::Closing {
             return;
         }
         if let Some(link) = &mut self.link {
             link.token.failed(error, &mut self.context);
         }
-        self.attempt.token_failed(error, terminal, self.link.is_some(), &mut self.context);
+        self.attempt.token_failed(error, self.link.is_some(), &mut self.context);
     }
 
     fn update_token(&mut self, value: Secret, life: Option<Duration>) {

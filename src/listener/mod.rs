@@ -95,20 +95,14 @@ impl Listener {
     }
 
     /// Answers a `token` event. A text that cannot be a token counts as a failure.
-    pub fn provide_token(&self, token: Result<String, String>) {
-        match token {
-            Ok(token) => {
-                let answer = config::check_token(&token).map_err(|error| (error, false));
-                let life = tokens::life_of(&token);
-                self.shared.token(&answer.map(|()| (Secret::new(token), life)));
-            }
-            Err(message) => self.fail_token(message, false),
-        }
+    pub fn provide_token(&self, token: String) {
+        let life = tokens::life_of(&token);
+        self.shared.token(&config::check_token(&token).map(|()| (Secret::new(token), life)));
     }
 
-    /// Answers a `token` event with a failure; `terminal` if asking again is useless.
-    pub fn fail_token(&self, message: impl Into<String>, terminal: bool) {
-        self.shared.token(&Err((RelayError::new(ErrorKind::Token, message), terminal)));
+    /// Answers a `token` event with a failure.
+    pub fn fail_token(&self, message: impl Into<String>) {
+        self.shared.token(&Err(RelayError::new(ErrorKind::Token, message)));
     }
 
     /// Puts a new token to use at once: on every channel, and to wake a listener that gave up.

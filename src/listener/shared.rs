@@ -158,19 +158,19 @@ impl Shared {
             }
             Err(error) => {
                 self.sink.emit(ListenerEvent::TokenFailed { error: error.clone() });
-                ChannelInput::TokenFailed { error, terminal: false }
+                ChannelInput::TokenFailed(error)
             }
         };
         self.tell(channel, input);
     }
 
     /// Hands the provider's answer to the channels that wait for it.
-    pub(super) fn token(&self, answer: &Result<(Secret, Option<Duration>), (RelayError, bool)>) {
+    pub(super) fn token(&self, answer: &Result<(Secret, Option<Duration>), RelayError>) {
         let (channels, event) = lock(&self.inner).broker.answer(Instant::now());
         for channel in channels {
             let input = match answer.clone() {
                 Ok((value, expires_in)) => ChannelInput::Token { value, expires_in },
-                Err((error, terminal)) => ChannelInput::TokenFailed { error, terminal },
+                Err(error) => ChannelInput::TokenFailed(error),
             };
             self.tell(channel, input);
         }

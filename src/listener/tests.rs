@@ -223,7 +223,7 @@ async fn tokens_are_asked_for_put_in_the_header_and_renewed() {
     let mut stage = Stage::new(ListenerConfig { token: TokenSource::Provider, ..config() });
     assert_eq!(stage.event("token").await["reason"], "connect");
     let first = sas(600);
-    stage.listener.provide_token(Ok(first.clone()));
+    stage.listener.provide_token(first.clone());
     let call = stage.call().await;
     assert!(call.target.head.contains(&format!("ServiceBusAuthorization: {first}\r\n")));
     assert!(call.target.target.starts_with("/$hc/hyco?sb-hc-action=listen&sb-hc-id="));
@@ -234,7 +234,7 @@ async fn tokens_are_asked_for_put_in_the_header_and_renewed() {
     assert_eq!((event["reason"].as_str(), event["refresh"].as_bool()), (Some("renew"), Some(false)));
     assert!((280..=300).contains(&start.elapsed().as_secs()));
     let second = sas(1200);
-    stage.listener.provide_token(Ok(second.clone()));
+    stage.listener.provide_token(second.clone());
     let (json, _peer) = soon(renewal).await.unwrap();
     assert_eq!(json["renewToken"]["token"], second);
     stage.event("tokenRenewed").await;
@@ -302,21 +302,22 @@ async fn a_rule_that_cannot_sign_is_told_of_and_tried_again() {
 async fn a_refused_token_is_asked_for_afresh_and_odd_tokens_are_failures() {
     let mut stage = Stage::new(ListenerConfig { token: TokenSource::Provider, ..config() });
     stage.event("token").await;
-    stage.listener.provide_token(Ok("first".into()));
+    stage.listener.provide_token("first".into());
     stage.call().await.refuse(401, "The token has an invalid signature. TrackingId:7_G1, x");
     let event = stage.event("reconnecting").await;
     assert_eq!((event["delay"].as_u64(), event["error"]["trackingId"].as_str()), (Some(0), Some("7_G1")));
     assert_eq!(stage.event("token").await["refresh"], true);
-    stage.listener.provide_token(Ok("bad\r\nX: y".into()));
+    stage.listener.provide_token("bad\r\nX: y".into());
     let error = stage.event("error").await;
     assert_eq!(
         (error["error"]["code"].as_str(), error["terminal"].as_bool()),
         (Some("ERR_HYCO_TOKEN"), Some(false))
     );
     assert_eq!(stage.event("token").await["refresh"], true);
-    stage.listener.provide_token(Err("the vault is shut".into()));
+    stage.listener.fail_token("the vault is shut");
     stage.event("token").await;
-    stage.listener.fail_token("no such credential", true);
+    stage.listener.provide_token("third".into());
+    stage.call().await.refuse(403, "no");
     stage.event("offline").await;
     assert_eq!(stage.listener.stats().online, 0);
     assert!(stage.listener.update_token("").is_err());
@@ -413,7 +414,7 @@ async fn several_channels_share_one_question_and_stand_in_for_each_other() {
     let mut stage =
         Stage::new(ListenerConfig { token: TokenSource::Provider, control_channels: 3, ..config() });
     stage.event("token").await;
-    stage.listener.provide_token(Ok("t".into()));
+    stage.listener.provide_token("t".into());
     let mut peers = Vec::new();
     let mut targets = std::collections::BTreeSet::new();
     for _ in 0..3 {
@@ -510,7 +511,7 @@ async fn close_abandons_a_dial_and_can_be_repeated() {
     stage.event("closed").await;
     assert!(call.is_abandoned());
     assert!(stage.listener.accept(1).is_none());
-    stage.listener.provide_token(Ok("late".into()));
+    stage.listener.provide_token("late".into());
     stage.listener.retry_in(0, Duration::ZERO);
 }
 

@@ -199,13 +199,13 @@ impl NativeListener {
     /// Answers a `token` event.
     #[napi(catch_unwind)]
     pub fn provide_token(&self, token: String) {
-        self.with("provideToken", |listener| listener.provide_token(Ok(token)));
+        self.with("provideToken", |listener| listener.provide_token(token));
     }
 
     /// Answers a `token` event with a failure.
     #[napi(catch_unwind)]
     pub fn fail_token(&self, message: String) {
-        self.with("failToken", |listener| listener.fail_token(message, false));
+        self.with("failToken", |listener| listener.fail_token(message));
     }
 
     /// Puts a new token to use.

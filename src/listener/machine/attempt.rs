@@ -285,14 +285,10 @@ impl Attempt {
     pub(super) fn token_failed(
         &mut self,
         error: &RelayError,
-        terminal: bool,
         up: bool,
         context: &mut ChannelContext,
     ) {
         let AttemptStage::Asking { refresh, .. } = self.stage else { return };
-        if terminal {
-            return self.give_up(error, up, context);
-        }
         self.want_fresh = refresh;
         self.needs_token = true;
         context.complain(error);

@@ -67,12 +67,7 @@ pub enum ChannelInput<'a> {
         expires_in: Option<Duration>,
     },
     /// The provider has none.
-    TokenFailed {
-        /// Why.
-        error: RelayError,
-        /// True if asking again is useless.
-        terminal: bool,
-    },
+    TokenFailed(RelayError),
     /// The dial of this link ended with 101.
     Opened(LinkId),
     /// The dial of this link was refused or failed.

@@ -40,7 +40,7 @@ fn waits_for_a_slow_provider_without_dialling() {
 #[test]
 fn a_failing_provider_is_retried_with_backoff() {
     let mut sim = Sim::new();
-    sim.provider = Box::new(|_, _| Answer::Fail(false));
+    sim.provider = Box::new(|_, _| Answer::Fail);
     sim.start();
     sim.run(minutes(10));
     assert!(sim.asked.len() > 8 && sim.asked.len() < 40, "{}", sim.asked.len());
@@ -51,15 +51,16 @@ fn a_failing_provider_is_retried_with_backoff() {
 }
 
 #[test]
-fn a_terminal_provider_error_goes_offline_and_update_token_revives() {
+fn a_terminal_refusal_goes_offline_and_update_token_revives() {
     let mut sim = Sim::new();
-    sim.provider = Box::new(|_, _| Answer::Fail(true));
+    sim.relay =
+        Box::new(|n, _| if n == 1 { Verdict::Fail(RelayError::refused(403, "x")) } else { Verdict::Open });
     sim.start();
-    assert_eq!(sim.names(), ["error", "offline"]);
+    assert_eq!(sim.names(), ["connecting", "error", "offline"]);
     assert_eq!(sim.machine.state(), ListenerState::Offline);
     assert_eq!(sim.machine.next_deadline(), None);
     sim.update_token("fresh", Some(seconds(3600)));
-    assert_eq!(sim.tokens_dialled, [Some("fresh".to_owned())]);
+    assert_eq!(sim.tokens_dialled, [Some("t1".to_owned()), Some("fresh".to_owned())]);
     assert_eq!(sim.machine.state(), ListenerState::Online);
 }
 
@@ -311,7 +312,7 @@ fn tokens_are_renewed_in_good_time_whatever_their_life() {
 fn a_failed_renewal_is_retried_while_the_channel_lives_on() {
     let mut sim = Sim::new();
     sim.provider =
-        Box::new(|n, _| if (2..8).contains(&n) { Answer::Fail(true) } else { Answer::token(n, 600) });
+        Box::new(|n, _| if (2..8).contains(&n) { Answer::Fail } else { Answer::token(n, 600) });
     sim.relay_checks_expiry = true;
     sim.start();
     sim.run(minutes(60));
@@ -751,7 +752,7 @@ fn no_secret_in_debug() {
 enum Event {
     Wait(u64),
     Token(u64),
-    TokenFailed(bool),
+    TokenFailed,
     Open,
     Fail(u16),
     Break,
@@ -769,7 +770,7 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         6 => (0u64..400_000).prop_map(Event::Wait),
         4 => (0u64..4000).prop_map(Event::Token),
-        1 => any::<bool>().prop_map(Event::TokenFailed),
+        1 => Just(Event::TokenFailed),
         5 => Just(Event::Open),
         2 => prop_oneof![Just(401), Just(403), Just(404), Just(429), Just(503), Just(500), any::<u16>()].prop_map(Event::Fail),
         1 => Just(Event::Break),
@@ -811,9 +812,9 @@ proptest! {
             let input = match event {
                 Event::Wait(millis) => { now += Duration::from_millis(millis); ChannelInput::Tick }
                 Event::Token(s) => { asking = false; ChannelInput::Token { value: token, expires_in: life(s) } }
-                Event::TokenFailed(terminal) => {
+                Event::TokenFailed => {
                     asking = false;
-                    ChannelInput::TokenFailed { error: RelayError::new(ErrorKind::Token, "x"), terminal }
+                    ChannelInput::TokenFailed(RelayError::new(ErrorKind::Token, "x"))
                 }
                 Event::Open => match dialling.take() {
                     Some(link) => { held_open.insert(link); ChannelInput::Opened(link) }

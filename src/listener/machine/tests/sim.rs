@@ -48,7 +48,7 @@ pub enum Verdict {
 /// What the provider does with a request.
 pub enum Answer {
     Token(String, Option<Duration>),
-    Fail(bool),
+    Fail,
     Silence,
 }
 
@@ -267,9 +267,9 @@ impl Sim {
                         self.last_life = life;
                         self.feed(ChannelInput::Token { value: Secret::new(token), expires_in: life })
                     }
-                    Answer::Fail(terminal) => {
+                    Answer::Fail => {
                         let error = RelayError::new(ErrorKind::Token, "no token");
-                        self.feed(ChannelInput::TokenFailed { error, terminal })
+                        self.feed(ChannelInput::TokenFailed(error))
                     }
                     Answer::Silence => Vec::new(),
                 };
