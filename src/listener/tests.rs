@@ -25,8 +25,7 @@ async fn an_offer_becomes_a_rendezvous_with_its_address_verbatim() {
     assert_eq!(first["target"], "/hyco/a%20b?x=1");
     let told: serde_json::Value = serde_json::from_str(&accept(1)).unwrap();
     assert_eq!(first["accept"]["address"], told["accept"]["address"]);
-    let headers = ["Sec-WebSocket-Extensions", "permessage-deflate", "Sec-WebSocket-Protocol", "b, a"];
-    assert_eq!(first["accept"]["connectHeaders"], serde_json::json!(headers));
+    assert_eq!(first["accept"]["connectHeaders"], told["accept"]["connectHeaders"]);
     assert_eq!(first["host"], "g1-sb.servicebus.windows.net");
     let mut rendezvous = stage.listener.accept(id_of(&first)).unwrap();
     assert!(stage.listener.accept(id_of(&first)).is_none());

@@ -12,6 +12,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 
 use super::*;
 use crate::listener::dialer::{DialFailure, Dialed, Dialing};
+use crate::protocol::control;
 use crate::transport::DialRequest;
 
 /// One dial.
@@ -122,9 +123,13 @@ impl Stage {
         let (calls, events) = (unbounded_channel(), unbounded_channel());
         let armed = AtomicBool::new(true);
         let sink = move |event: ListenerEvent| {
-            let event = serde_json::to_value(event).unwrap();
-            assert!(event["type"] != trap || !armed.swap(false, Relaxed), "on purpose");
-            let _ = events.0.send(event);
+            let mut told = serde_json::to_value(&event).unwrap();
+            if let ListenerEvent::Offer { accept, .. } = &event {
+                let message: serde_json::Value = serde_json::from_str(&control::accept(accept)).unwrap();
+                told["accept"] = message["accept"].clone();
+            }
+            assert!(told["type"] != trap || !armed.swap(false, Relaxed), "on purpose");
+            let _ = events.0.send(told);
         };
         let dialer = Arc::new(Fake(calls.0));
         let listener =
