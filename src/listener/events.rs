@@ -25,18 +25,6 @@ pub enum ListenerState {
     Closed,
 }
 
-/// Why a token is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum TokenReason {
-    /// For a dial.
-    Connect,
-    /// The channel's token nears its end.
-    Renew,
-    /// The last token was refused: a cached one will not do, another key may.
-    Refused,
-}
-
 /// One thing that happened.
 #[derive(Clone, Serialize)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
@@ -75,12 +63,7 @@ pub enum ListenerEvent {
         channel: u16,
     },
     /// A token is needed: answer with `provide_token`.
-    Token {
-        /// A cached token will not do.
-        refresh: bool,
-        /// What it is for.
-        reason: TokenReason,
-    },
+    Token,
     /// No token could be made of the SAS rule; it is tried again.
     TokenFailed {
         /// Why.
@@ -221,11 +204,7 @@ mod tests {
             serde_json::to_string(&renewed).unwrap(),
             r#"{"type":"tokenRenewed","channel":1,"expiresIn":5}"#
         );
-        let token = ListenerEvent::Token { refresh: true, reason: TokenReason::Refused };
-        assert_eq!(
-            serde_json::to_string(&token).unwrap(),
-            r#"{"type":"token","refresh":true,"reason":"refused"}"#
-        );
+        assert_eq!(serde_json::to_string(&ListenerEvent::Token).unwrap(), r#"{"type":"token"}"#);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 pub use config::{
     HostPolicy, KeepAlive, KeepAliveMode, ListenerConfig, ReconnectConfig, SasRule, Secret, TokenSource,
 };
-pub use events::{ListenerEvent, ListenerSink, ListenerState, TokenReason};
+pub use events::{ListenerEvent, ListenerSink, ListenerState};
 pub use hosts::Admission;
 pub use latency::LatencyHistogram;
 pub use offers::{PendingAccept, PreparedRendezvous};

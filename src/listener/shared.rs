@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::answers::Answers;
 use super::config::{CLOSE_TIMEOUT, ListenerConfig, Secret, TOKEN_TIMEOUT, TokenSource};
 use super::dialer::{Dialer, NetworkDialer};
-use super::events::{ListenerEvent, ListenerSink, ListenerState, TokenReason};
+use super::events::{ListenerEvent, ListenerSink, ListenerState};
 use super::machine::{ChannelInput, MachineConfig, Tokens};
 use super::offers::{Offers, Refused};
 use super::stats::{CountingSink, ListenerStats};
@@ -134,16 +134,16 @@ impl Shared {
         self.offers.changed.notify_one();
     }
 
-    pub(super) fn request_token(&self, channel: u16, refresh: bool, reason: TokenReason) {
+    pub(super) fn request_token(&self, channel: u16, refresh: bool) {
         let mut inner = lock(&self.inner);
         if let Some(signer) = &mut inner.signer {
             let signed = signer.sign(channel, refresh);
             drop(inner);
             // It counts as if the owner had been asked.
-            self.sink.counters.count(&ListenerEvent::Token { refresh, reason });
+            self.sink.counters.count(&ListenerEvent::Token);
             return self.signed(channel, signed);
         }
-        let event = inner.broker.request(Instant::now(), TOKEN_TIMEOUT, (channel, refresh, reason));
+        let event = inner.broker.request(Instant::now(), TOKEN_TIMEOUT, (channel, refresh));
         drop(inner);
         if let Some(event) = event {
             self.sink.emit(event);

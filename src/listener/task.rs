@@ -212,9 +212,7 @@ impl ChannelDriver {
 
     fn act(&mut self, action: ChannelAction) {
         match action {
-            ChannelAction::RequestToken { refresh, reason } => {
-                self.shared.request_token(self.channel, refresh, reason)
-            }
+            ChannelAction::RequestToken { refresh } => self.shared.request_token(self.channel, refresh),
             ChannelAction::Dial { link, token } => {
                 self.shared.sink.counters.dials.bump();
                 let config = &self.shared.config;

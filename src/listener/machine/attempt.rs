@@ -10,7 +10,7 @@ use super::terms::{ChannelAction, LinkId, Tokens, millis};
 use crate::error::{ErrorKind, RelayError};
 use crate::listener::backoff::{Backoff, Rule, rule};
 use crate::listener::config::{ReconnectConfig, Secret, TOKEN_TIMEOUT};
-use crate::listener::events::{ListenerEvent, TokenReason};
+use crate::listener::events::ListenerEvent;
 
 /// A dial is given up by the machine itself if the dialer does not within its own limit.
 const DIAL_GUARD: Duration = Duration::from_secs(5);
@@ -121,9 +121,8 @@ impl Attempt {
     }
 
     fn ask(&mut self, refresh: bool, context: &mut ChannelContext) {
-        let reason = if refresh { TokenReason::Refused } else { TokenReason::Connect };
         self.stage = AttemptStage::Asking { again: context.now + TOKEN_TIMEOUT, refresh };
-        context.request_token(refresh, reason);
+        context.request_token(refresh);
     }
 
     /// `life` is the rest of the token's life.

@@ -7,7 +7,7 @@ use super::terms::{ChannelAction, LinkId, Tokens};
 use crate::error::{ErrorKind, RelayError};
 use crate::listener::backoff::{Rng, between};
 use crate::listener::config::{Secret, TOKEN_TIMEOUT};
-use crate::listener::events::{ListenerEvent, TokenReason};
+use crate::listener::events::ListenerEvent;
 use crate::protocol::control;
 
 /// A token is renewed this long before its end, where its life allows.
@@ -81,7 +81,7 @@ impl LinkToken {
             return context.complain(&RelayError::new(ErrorKind::Token, text));
         }
         self.next = NextRenewal::Asking { again: context.now + TOKEN_TIMEOUT };
-        context.request_token(false, TokenReason::Renew);
+        context.request_token(false);
     }
 
     /// The provider has a token. True if the link was waiting for it and it is newer than its own.

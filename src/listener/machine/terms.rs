@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::error::RelayError;
 use crate::listener::config::{KeepAlive, ReconnectConfig, Secret};
-use crate::listener::events::{ListenerEvent, TokenReason};
+use crate::listener::events::ListenerEvent;
 use crate::protocol::address::{Address, HostPolicy};
 use crate::protocol::control::Accept;
 
@@ -116,10 +116,8 @@ pub enum ChannelInput<'a> {
 pub enum ChannelAction {
     /// Ask the provider; a second request before the answer asks for nothing more.
     RequestToken {
-        /// A cached token will not do.
+        /// The last one was refused: the answer to an older question will not do, and another key may.
         refresh: bool,
-        /// What it is for.
-        reason: TokenReason,
     },
     /// Dial; answered by `Opened` or `DialFailed`.
     Dial {

@@ -4,7 +4,6 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::listener::config::{KeepAlive, KeepAliveMode, ReconnectConfig};
-use crate::listener::events::TokenReason;
 use crate::protocol::address::{Address, HostPolicy};
 
 mod sim;
@@ -18,7 +17,7 @@ fn goes_online_with_the_providers_token() {
     let mut sim = Sim::new();
     sim.start();
     assert_eq!(sim.names(), ["connecting", "listening"]);
-    assert_eq!(sim.asked, [(false, TokenReason::Connect)]);
+    assert_eq!(sim.asked, [false]);
     assert_eq!(sim.tokens_dialled, [Some("t1".to_owned())]);
     assert_eq!(sim.machine.state(), ListenerState::Online);
 }
@@ -126,7 +125,7 @@ fn a_refused_token_is_refreshed_once_at_once() {
     sim.relay =
         Box::new(|n, _| if n == 1 { Verdict::Fail(RelayError::refused(401, "x")) } else { Verdict::Open });
     sim.start();
-    assert_eq!(sim.asked, [(false, TokenReason::Connect), (true, TokenReason::Refused)]);
+    assert_eq!(sim.asked, [false, true]);
     assert_eq!(sim.tokens_dialled, [Some("t1".to_owned()), Some("t2".to_owned())]);
     assert_eq!(sim.now, Duration::ZERO);
     assert_eq!(sim.names(), ["connecting", "reconnecting", "connecting", "listening"]);
@@ -144,7 +143,7 @@ fn lasting_401_is_reported_once_and_tried_patiently() {
     assert!(matches!(errors[0], ListenerEvent::Error { error, terminal: false, .. }
         if error.kind == ErrorKind::Unauthorized && error.tracking_id.as_deref() == Some("abc_G1")));
     assert!(sim.dials.len() < 180 && sim.dials.len() > 50, "{}", sim.dials.len());
-    assert!(sim.asked[1..].iter().all(|(refresh, _)| *refresh));
+    assert!(sim.asked[1..].iter().all(|refresh| *refresh));
     assert!(sim.max_gap() <= seconds(60));
 }
 
@@ -336,7 +335,7 @@ fn a_provider_that_hangs_during_a_renewal_is_asked_again_each_minute() {
         assert_eq!(sim.asked.len() as u64, minute + 1);
         sim.run(asked + minutes(minute));
         assert_eq!(sim.asked.len() as u64, minute + 2);
-        assert_eq!(sim.asked.last(), Some(&(false, TokenReason::Renew)));
+        assert_eq!(sim.asked.last(), Some(&false));
     }
     assert_eq!(sim.names(), ["connecting", "listening", "error"], "one complaint, and the channel lives on");
     assert!(matches!(&sim.events[2], ListenerEvent::Error { error, terminal: false, .. }
@@ -394,7 +393,7 @@ fn an_expired_token_brings_a_fresh_one_and_a_channel_at_once() {
     sim.run(seconds(31));
     sim.clear();
     sim.lose(Some(1008), "token expired");
-    assert_eq!(sim.asked.last(), Some(&(true, TokenReason::Refused)));
+    assert_eq!(sim.asked.last(), Some(&true));
     assert_eq!(sim.machine.state(), ListenerState::Online);
     assert_eq!(sim.last_delay(), 0);
 }

@@ -75,7 +75,8 @@ pub struct Sim {
     pub hang_on_disconnect: bool,
     pub events: Vec<ListenerEvent>,
     pub dials: Vec<Duration>,
-    pub asked: Vec<(bool, TokenReason)>,
+    /// Whether for a fresh one.
+    pub asked: Vec<bool>,
     pub tokens_dialled: Vec<Option<String>>,
     pub renewals: Vec<(Duration, String)>,
     pub sent: Vec<String>,
@@ -259,8 +260,8 @@ impl Sim {
     fn act(&mut self, action: ChannelAction) -> Vec<ChannelAction> {
         match action {
             ChannelAction::Emit(event) => self.events.push(event),
-            ChannelAction::RequestToken { refresh, reason } => {
-                self.asked.push((refresh, reason));
+            ChannelAction::RequestToken { refresh } => {
+                self.asked.push(refresh);
                 self.asked_ever += 1;
                 return match (self.provider)(self.asked_ever, self.now) {
                     Answer::Token(token, life) => {
