@@ -149,15 +149,12 @@ pub(super) fn request_to(address: Address, head: HeaderLines, timeout: Duration)
 pub(super) fn control_target(
     listen: &Address,
     target: &str,
-    token: Option<&Secret>,
+    token: &Secret,
     timeout: Duration,
 ) -> DialRequest {
-    let mut address = Address { target: target.to_owned(), ..listen.clone() };
+    let address = Address { target: without_parameter(target, "sb-hc-token"), ..listen.clone() };
     let mut head = handshake_head(&listen.host_header());
-    if let Some(token) = token {
-        address.target = without_parameter(target, "sb-hc-token");
-        head.push("ServiceBusAuthorization", token.expose());
-    }
+    head.push("ServiceBusAuthorization", token.expose());
     let agent = format!("hyco-ws-rs/{} ({}; node)", env!("CARGO_PKG_VERSION"), std::env::consts::OS);
     head.push("Relay-User-Agent", &agent);
     request_to(address, head, timeout)
@@ -179,7 +176,7 @@ mod tests {
         let config = ListenerConfig::new("wss://ns.servicebus.windows.net/$hc/h?sb-hc-token=old").unwrap();
         let token = Secret::new("SharedAccessSignature s3cret");
         let path = config.control_target(0);
-        let target = control_target(&config.listen, &path, Some(&token), Duration::from_secs(1));
+        let target = control_target(&config.listen, &path, &token, Duration::from_secs(1));
         assert!(target.head.contains("\r\nServiceBusAuthorization: SharedAccessSignature s3cret\r\n"));
         assert!(target.head.contains("\r\nRelay-User-Agent: hyco-ws-rs/"));
         assert!(
@@ -188,8 +185,6 @@ mod tests {
         );
         assert!(target.target.starts_with("/$hc/h?sb-hc-action=listen&sb-hc-id="));
         assert!(!format!("{target:?}").contains("s3cret"));
-        let target = control_target(&config.listen, &path, None, Duration::ZERO);
-        assert!(target.target.contains("sb-hc-token=old") && !target.head.contains("ServiceBus"));
     }
 
     #[test]

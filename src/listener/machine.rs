@@ -26,7 +26,7 @@ use attempt::Attempt;
 use context::ChannelContext;
 use leaving::LeavingLinks;
 use link::{ControlLink, PingAnswers};
-pub use terms::{ChannelAction, ChannelInput, LinkId, MachineConfig, Tokens, millis};
+pub use terms::{ChannelAction, ChannelInput, LinkId, MachineConfig, millis};
 
 mod attempt;
 mod context;
@@ -112,7 +112,7 @@ impl Machine {
         match input {
             ChannelInput::Start if self.phase == ChannelPhase::New => {
                 self.phase = ChannelPhase::Running;
-                self.attempt.begin(up, &mut self.context);
+                self.attempt.begin(&mut self.context);
             }
             ChannelInput::Start | ChannelInput::Tick => {}
             ChannelInput::Token { value, expires_in } => self.token(value, expires_in),
@@ -181,7 +181,7 @@ impl Machine {
         link.run_ping_timer(&mut self.context);
         if link.recycle_due(now) && self.attempt.is_idle() {
             self.attempt.settle();
-            self.attempt.begin(true, &mut self.context);
+            self.attempt.begin(&mut self.context);
         }
         link.token.run_timer(&mut self.context);
     }
@@ -221,7 +221,7 @@ impl Machine {
             self.context.actions.push(ChannelAction::Drop(id));
         }
         if code == Some(1008) {
-            self.attempt.token_expired(&self.context);
+            self.attempt.token_expired();
             self.replace_to_renew |= link.token.is_to_blame(self.context.now);
         }
         let recycled = code == Some(1011) && reason.contains("NameRenewalFailed");
@@ -254,7 +254,7 @@ impl Machine {
         {
             if self.replace_to_renew && attempt.is_idle() {
                 link.token.leave_to_new_link(context);
-                return attempt.dial(Some(value), life, true, context);
+                return attempt.dial(value, life, true, context);
             }
             link.token.renew(link.id, &value, life, context);
         }
@@ -272,13 +272,10 @@ impl Machine {
     }
 
     fn update_token(&mut self, value: Secret, life: Option<Duration>) {
-        let Self { context, link, .. } = self;
-        if let Tokens::Held(held) = &mut context.config.tokens {
-            *held = Some((value.clone(), life.map(|life| context.now.saturating_add(life))));
-        }
         if self.phase != ChannelPhase::Running {
             return;
         }
+        let Self { context, link, .. } = self;
         if let Some(link) = link {
             link.token.renew(link.id, &value, life, context);
         }

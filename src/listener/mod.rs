@@ -21,7 +21,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 pub use config::{
-    HostPolicy, KeepAlive, KeepAliveMode, ListenerConfig, ReconnectConfig, SasRule, Secret, TokenSource,
+    HostPolicy, KeepAlive, KeepAliveMode, ListenerConfig, ReconnectConfig, SasRule, Secret,
 };
 pub use events::{ListenerEvent, ListenerSink, ListenerState};
 pub use hosts::Admission;
@@ -60,7 +60,7 @@ impl Listener {
     /// Starts the channels on `runtime`. Everything that happens from now on is told to `sink`.
     ///
     /// # Errors
-    /// `InvalidArgument` or `Token` for options that could not be sent.
+    /// `InvalidArgument` for options that could not be sent.
     pub fn start(
         config: ListenerConfig,
         sink: Arc<dyn ListenerSink>,

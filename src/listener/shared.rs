@@ -10,10 +10,10 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 
 use super::answers::Answers;
-use super::config::{CLOSE_TIMEOUT, ListenerConfig, Secret, TOKEN_TIMEOUT, TokenSource};
+use super::config::{CLOSE_TIMEOUT, ListenerConfig, Secret, TOKEN_TIMEOUT};
 use super::dialer::{Dialer, NetworkDialer};
 use super::events::{ListenerEvent, ListenerSink, ListenerState};
-use super::machine::{ChannelInput, MachineConfig, Tokens};
+use super::machine::{ChannelInput, MachineConfig};
 use super::offers::{Offers, Refused};
 use super::stats::{CountingSink, ListenerStats};
 use super::tokens::{self, Broker, Signer};
@@ -43,8 +43,6 @@ struct Inner {
     /// In the broker's place, where the tokens are our own.
     signer: Option<Signer>,
     channels: Vec<Channel>,
-    /// The last one that `update_token` brought.
-    updated_token: Option<Secret>,
     /// Since when the channels are being taken down.
     closing_since: Option<Instant>,
     closed: bool,
@@ -69,7 +67,6 @@ impl Shared {
             broker: Broker::default(),
             signer: Signer::new(&config),
             channels: vec![Channel::default(); inputs.len()],
-            updated_token: None,
             closing_since: None,
             closed: false,
         };
@@ -89,7 +86,6 @@ impl Shared {
     /// What a channel starts with, at first and after a panic.
     pub(super) fn machine_config(&self, channel: u16) -> MachineConfig {
         let config = &self.config;
-        let held = |token: &Secret| Tokens::Held(Some((token.clone(), tokens::life_of(token.expose()))));
         MachineConfig {
             channel,
             keep_alive: config.keep_alive,
@@ -99,11 +95,6 @@ impl Shared {
             listen: config.listen.clone(),
             hosts: config.rendezvous_hosts,
             channels: config.control_channels,
-            tokens: match (&config.token, &lock(&self.inner).updated_token) {
-                (TokenSource::Provider | TokenSource::Rule(_), _) => Tokens::Provider,
-                (_, Some(token)) | (TokenSource::Fixed(token), None) => held(token),
-                (TokenSource::InUri, None) => Tokens::Held(None),
-            },
         }
     }
 
@@ -180,7 +171,6 @@ impl Shared {
     }
 
     pub(super) fn update_token(&self, value: Secret) {
-        lock(&self.inner).updated_token = Some(value.clone());
         let expires_in = tokens::life_of(value.expose());
         self.tell_all(|| ChannelInput::UpdateToken { value: value.clone(), expires_in });
     }

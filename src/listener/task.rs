@@ -217,7 +217,7 @@ impl ChannelDriver {
                 self.shared.sink.counters.dials.bump();
                 let config = &self.shared.config;
                 let timeout = config.handshake_timeout;
-                let target = control_target(&config.listen, &self.target, token.as_ref(), timeout);
+                let target = control_target(&config.listen, &self.target, &token, timeout);
                 self.dial = Some((link, self.shared.dialer.dial(target)));
             }
             ChannelAction::AbortDial(link) => drop(self.dial.take_if(|(dialling, _)| *dialling == link)),

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-use super::config::{ListenerConfig, SasRule, Secret, TokenSource, check_token};
+use super::config::{ListenerConfig, SasRule, Secret, check_token};
 use super::events::ListenerEvent;
 use crate::error::{ErrorKind, RelayError};
 use crate::sas;
@@ -61,8 +61,8 @@ pub(super) struct Signer {
 impl Signer {
     /// `None` where tokens come from elsewhere.
     pub(super) fn new(config: &ListenerConfig) -> Option<Self> {
-        let TokenSource::Rule(rule) = &config.token else { return None };
-        Some(Self { rule: rule.clone(), current: 0, used: vec![0; config.control_channels.into()] })
+        let rule = config.rule.clone()?;
+        Some(Self { rule, current: 0, used: vec![0; config.control_channels.into()] })
     }
 
     /// A token for `channel`. If its last one was `refused`, the next key signs from now on, unless another channel has
@@ -158,7 +158,7 @@ mod tests {
     fn signer(keys: &[&str], lifetime: Duration, audience: &str) -> Signer {
         let mut config = ListenerConfig::new("wss://ns.test/$hc/hyco?sb-hc-action=listen").unwrap();
         config.control_channels = 2;
-        config.token = TokenSource::Rule(SasRule {
+        config.rule = Some(SasRule {
             name: "rule".into(),
             keys: keys.iter().map(|key| Secret::new(*key)).collect(),
             lifetime,

@@ -17,7 +17,7 @@ use super::tls::NativeTlsContext;
 use crate::frame::{DeflateOptions, negotiation};
 use crate::listener::{
     HostPolicy, KeepAlive, KeepAliveMode, Listener, ListenerConfig, ListenerEvent, ListenerSink,
-    ReconnectConfig, SasRule, Secret, TokenSource,
+    ReconnectConfig, SasRule, Secret,
 };
 use crate::protocol::address::Address;
 use crate::socket::delivery::{Batch, Delivery, Kind};
@@ -253,13 +253,11 @@ impl NativeListener {
 fn listener_config(options: ListenOptions) -> Result<ListenerConfig> {
     let failed = |error| thrown(&error);
     let mut config = ListenerConfig::new(&options.uri).map_err(failed)?;
-    config.token = options.rule.map_or(TokenSource::Provider, |rule| {
-        TokenSource::Rule(SasRule {
-            name: rule.key_name,
-            keys: rule.keys.into_iter().map(Secret::new).collect(),
-            lifetime: Duration::try_from_secs_f64(rule.lifetime).unwrap_or(Duration::MAX),
-            audience: options.uri,
-        })
+    config.rule = options.rule.map(|rule| SasRule {
+        name: rule.key_name,
+        keys: rule.keys.into_iter().map(Secret::new).collect(),
+        lifetime: Duration::try_from_secs_f64(rule.lifetime).unwrap_or(Duration::MAX),
+        audience: options.uri,
     });
     config.id = options.id;
     let limit = |limit: u32| if limit == 0 { usize::MAX } else { limit as usize };

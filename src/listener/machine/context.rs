@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::terms::{ChannelAction, MachineConfig, Tokens};
+use super::terms::{ChannelAction, MachineConfig};
 use crate::error::{ErrorKind, RelayError};
 use crate::listener::backoff::{Backoff, REFUSED_MAX, Rng};
 use crate::listener::config::ReconnectConfig;
@@ -38,10 +38,6 @@ impl ChannelContext {
             complained: None,
             malformed: (Duration::ZERO, 0),
         }
-    }
-
-    pub(super) fn has_provider(&self) -> bool {
-        matches!(self.config.tokens, Tokens::Provider)
     }
 
     pub(super) fn request_token(&mut self, refresh: bool) {

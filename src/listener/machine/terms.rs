@@ -11,15 +11,6 @@ use crate::protocol::control::Accept;
 /// Numbers the sockets of one channel, so that late news of an old one is told apart.
 pub type LinkId = u32;
 
-/// Where the machine's tokens come from.
-#[derive(Debug, Clone)]
-pub enum Tokens {
-    /// Asked for with [`ChannelAction::RequestToken`].
-    Provider,
-    /// At hand, with its end (since the start) where it can be read; `None` if the URI carries it.
-    Held(Option<(Secret, Option<Duration>)>),
-}
-
 /// The options of one channel.
 #[derive(Debug, Clone)]
 pub struct MachineConfig {
@@ -35,8 +26,6 @@ pub struct MachineConfig {
     pub recycle_after: Duration,
     /// Parallel channels of the listener; their links are of different age, so that nothing recycles them together.
     pub channels: u16,
-    /// Where tokens come from.
-    pub tokens: Tokens,
     /// The listen address, against which the relay's addresses are checked.
     pub listen: Address,
     /// Which hosts the relay may send us to.
@@ -124,7 +113,7 @@ pub enum ChannelAction {
         /// Number of the new link.
         link: LinkId,
         /// The token for its header.
-        token: Option<Secret>,
+        token: Secret,
     },
     /// Abandon the dial; it has no answer.
     AbortDial(LinkId),

@@ -18,7 +18,7 @@ fn goes_online_with_the_providers_token() {
     sim.start();
     assert_eq!(sim.names(), ["connecting", "listening"]);
     assert_eq!(sim.asked, [false]);
-    assert_eq!(sim.tokens_dialled, [Some("t1".to_owned())]);
+    assert_eq!(sim.tokens_dialled, ["t1"]);
     assert_eq!(sim.machine.state(), ListenerState::Online);
 }
 
@@ -59,7 +59,7 @@ fn a_terminal_refusal_goes_offline_and_update_token_revives() {
     assert_eq!(sim.machine.state(), ListenerState::Offline);
     assert_eq!(sim.machine.next_deadline(), None);
     sim.update_token("fresh", Some(seconds(3600)));
-    assert_eq!(sim.tokens_dialled, [Some("t1".to_owned()), Some("fresh".to_owned())]);
+    assert_eq!(sim.tokens_dialled, ["t1", "fresh"]);
     assert_eq!(sim.machine.state(), ListenerState::Online);
 }
 
@@ -126,7 +126,7 @@ fn a_refused_token_is_refreshed_once_at_once() {
         Box::new(|n, _| if n == 1 { Verdict::Fail(RelayError::refused(401, "x")) } else { Verdict::Open });
     sim.start();
     assert_eq!(sim.asked, [false, true]);
-    assert_eq!(sim.tokens_dialled, [Some("t1".to_owned()), Some("t2".to_owned())]);
+    assert_eq!(sim.tokens_dialled, ["t1", "t2"]);
     assert_eq!(sim.now, Duration::ZERO);
     assert_eq!(sim.names(), ["connecting", "reconnecting", "connecting", "listening"]);
 }
@@ -150,18 +150,16 @@ fn lasting_401_is_reported_once_and_tried_patiently() {
 #[test]
 fn update_token_ends_the_wait_after_401() {
     let mut sim = Sim::new();
-    sim.machine =
-        machine(MachineConfig { tokens: Tokens::Held(Some((Secret::new("old"), None))), ..config() }, 1);
     sim.relay = Box::new(|_, token| match token {
-        Some("new") => Verdict::Open,
+        "new" => Verdict::Open,
         _ => Verdict::Fail(RelayError::refused(401, "")),
     });
     sim.start();
-    assert_eq!(sim.dials.len(), 1, "a token that cannot change is not tried again at once");
+    assert_eq!(sim.dials.len(), 2, "only once is another token tried at once");
     assert!(sim.last_delay() >= 1000);
     sim.update_token("new", None);
     assert_eq!(sim.machine.state(), ListenerState::Online);
-    assert!(sim.asked.is_empty());
+    assert_eq!(sim.asked.len(), 2);
 }
 
 #[test]
@@ -414,17 +412,12 @@ fn a_relay_that_refuses_renewals_gets_a_new_channel_instead() {
 }
 
 #[test]
-fn update_token_is_sent_at_once_and_kept_for_later() {
+fn update_token_is_sent_at_once() {
     let mut sim = Sim::new();
-    sim.machine = machine(MachineConfig { tokens: Tokens::Held(None), ..config() }, 1);
     sim.start();
-    assert_eq!(sim.tokens_dialled, [None]);
     sim.update_token("rotated", Some(seconds(3600)));
-    assert_eq!(sim.renewals.last().map(|(_, text)| text.as_str()), Some("rotated"));
-    sim.lose(None, "reset");
-    assert_eq!(sim.tokens_dialled.last(), Some(&Some("rotated".to_owned())));
-    sim.run(minutes(60));
-    assert!(sim.names().contains(&"error".to_owned()), "an end that nobody can put off is announced");
+    assert_eq!(sim.renewals, [(Duration::ZERO, "rotated".to_owned())]);
+    assert_eq!((sim.dials.len(), sim.asked.len()), (1, 1));
 }
 
 #[test]
@@ -508,12 +501,12 @@ fn keep_alive_can_be_switched_off() {
     let mut sim = Sim::new();
     let keep_alive =
         KeepAlive { interval: Duration::ZERO, timeout: Duration::ZERO, mode: KeepAliveMode::Ping };
-    let config =
-        MachineConfig { keep_alive, recycle_after: Duration::ZERO, tokens: Tokens::Held(None), ..config() };
+    let config = MachineConfig { keep_alive, recycle_after: Duration::ZERO, ..config() };
     sim.machine = machine(config, 1);
+    sim.provider = Box::new(|_, _| Answer::Token("endless".into(), Some(Duration::MAX)));
     sim.silent = true;
     sim.start();
-    assert_eq!(sim.machine.next_deadline(), None);
+    assert!(sim.machine.next_deadline().unwrap() > minutes(1_000_000_000), "but for the token there is nothing");
     sim.run(minutes(600));
     assert_eq!((sim.dials.len(), sim.pings), (1, 0));
 }
@@ -740,7 +733,7 @@ fn messages_of_the_close_frame_are_kept_for_support() {
 
 #[test]
 fn no_secret_in_debug() {
-    let action = ChannelAction::Dial { link: 1, token: Some(Secret::new("s3cret")) };
+    let action = ChannelAction::Dial { link: 1, token: Secret::new("s3cret") };
     assert!(!format!("{action:?}").contains("s3cret"));
     let input = ChannelInput::Token { value: Secret::new("s3cret"), expires_in: None };
     assert!(!format!("{input:?}").contains("s3cret"));
@@ -788,10 +781,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
     #[test]
     fn any_sequence_keeps_the_promises(
-        events in proptest::collection::vec(event(), 1..120), held in any::<bool>(), seed in any::<u64>()
+        events in proptest::collection::vec(event(), 1..120), seed in any::<u64>()
     ) {
-        let tokens = if held { Tokens::Held(None) } else { Tokens::Provider };
-        let mut machine = machine(MachineConfig { tokens, ..config() }, seed);
+        let mut machine = machine(config(), seed);
         let mut now = Duration::ZERO;
         let (mut dialling, mut asking) = (None, false);
         let mut newest = 0;

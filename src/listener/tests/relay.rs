@@ -104,8 +104,18 @@ pub const LISTEN: &str = "wss://ns.servicebus.windows.net:443/$hc/hyco?sb-hc-act
 
 pub fn config() -> ListenerConfig {
     let mut config = ListenerConfig::new(LISTEN).unwrap();
-    config.token = TokenSource::Fixed(Secret::new("token"));
+    config.rule = Some(rule(&["key"], LISTEN));
     config
+}
+
+/// A rule whose tokens need no renewal while a test runs.
+pub fn rule(keys: &[&str], audience: &str) -> SasRule {
+    SasRule {
+        name: "rule".into(),
+        keys: keys.iter().map(|key| Secret::new(*key)).collect(),
+        lifetime: Duration::from_secs(1000 * 86_400),
+        audience: audience.into(),
+    }
 }
 
 /// Keeps the test from hanging; the clock is paused, so this takes no time.

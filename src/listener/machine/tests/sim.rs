@@ -22,7 +22,6 @@ pub fn config() -> MachineConfig {
         handshake_timeout: seconds(60),
         recycle_after: seconds(23 * 3600),
         channels: 1,
-        tokens: Tokens::Provider,
         listen: Address::parse("wss://ns.servicebus.windows.net/").unwrap(),
         hosts: HostPolicy::ParentDomain,
     }
@@ -58,7 +57,7 @@ impl Answer {
     }
 }
 
-type Relay = Box<dyn FnMut(usize, Option<&str>) -> Verdict>;
+type Relay = Box<dyn FnMut(usize, &str) -> Verdict>;
 type Provider = Box<dyn FnMut(usize, Duration) -> Answer>;
 
 pub struct Sim {
@@ -77,7 +76,7 @@ pub struct Sim {
     pub dials: Vec<Duration>,
     /// Whether for a fresh one.
     pub asked: Vec<bool>,
-    pub tokens_dialled: Vec<Option<String>>,
+    pub tokens_dialled: Vec<String>,
     pub renewals: Vec<(Duration, String)>,
     pub sent: Vec<String>,
     pub short: Vec<String>,
@@ -275,7 +274,7 @@ impl Sim {
                     Answer::Silence => Vec::new(),
                 };
             }
-            ChannelAction::Dial { link, token } => return self.dial(link, token),
+            ChannelAction::Dial { link, token } => return self.dial(link, &token),
             ChannelAction::AbortDial(link) => {
                 assert_eq!(self.dialling.take(), Some(link));
                 self.aborted += 1;
@@ -318,13 +317,12 @@ impl Sim {
         self.machine.handle(self.now, input)
     }
 
-    fn dial(&mut self, link: LinkId, token: Option<Secret>) -> Vec<ChannelAction> {
+    fn dial(&mut self, link: LinkId, token: &Secret) -> Vec<ChannelAction> {
         assert!(self.dialling.is_none(), "two dials in flight");
         self.dials.push(self.now);
         self.dials_ever += 1;
-        let text = token.as_ref().map(|token| token.expose().to_owned());
-        self.tokens_dialled.push(text.clone());
-        match (self.relay)(self.dials_ever, text.as_deref()) {
+        self.tokens_dialled.push(token.expose().to_owned());
+        match (self.relay)(self.dials_ever, token.expose()) {
             Verdict::Open => {
                 let end = self.last_life.map(|life| self.now + life);
                 self.links.push((link, end, self.now));
