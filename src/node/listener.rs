@@ -16,7 +16,7 @@ use super::thrown::thrown;
 use super::tls::NativeTlsContext;
 use crate::frame::{DeflateOptions, negotiation};
 use crate::listener::{
-    HostPolicy, KeepAlive, KeepAliveMode, Listener, ListenerConfig, ListenerEvent, ListenerSink,
+    HostPolicy, KeepAlive, Listener, ListenerConfig, ListenerEvent, ListenerSink,
     ReconnectConfig, SasRule, Secret,
 };
 use crate::protocol::address::Address;
@@ -263,14 +263,7 @@ fn listener_config(options: ListenOptions) -> Result<ListenerConfig> {
     let limit = |limit: u32| if limit == 0 { usize::MAX } else { limit as usize };
     config.max_pending_accepts = limit(options.max_pending);
     config.max_connections = limit(options.max_connections);
-    config.keep_alive = options.keep_alive.as_ref().map_or(
-        KeepAlive { interval: Duration::ZERO, timeout: Duration::ZERO, mode: KeepAliveMode::Ping },
-        |keep_alive| KeepAlive {
-            interval: convert::milliseconds(keep_alive.interval),
-            timeout: convert::milliseconds(keep_alive.timeout),
-            mode: if keep_alive.pong { KeepAliveMode::Pong } else { KeepAliveMode::Ping },
-        },
-    );
+    config.keep_alive = options.keep_alive.as_ref().map_or(KeepAlive::OFF, convert::keep_alive);
     let reconnect = options.reconnect;
     config.reconnect = ReconnectConfig {
         min_delay: convert::milliseconds(reconnect.min_delay),

@@ -499,9 +499,7 @@ fn a_relay_that_never_answers_pings_does_not_flap() {
 #[test]
 fn keep_alive_can_be_switched_off() {
     let mut sim = Sim::new();
-    let keep_alive =
-        KeepAlive { interval: Duration::ZERO, timeout: Duration::ZERO, mode: KeepAliveMode::Ping };
-    let config = MachineConfig { keep_alive, recycle_after: Duration::ZERO, ..config() };
+    let config = MachineConfig { keep_alive: KeepAlive::OFF, recycle_after: Duration::ZERO, ..config() };
     sim.machine = machine(config, 1);
     sim.provider = Box::new(|_, _| Answer::Token("endless".into(), Some(Duration::MAX)));
     sim.silent = true;
