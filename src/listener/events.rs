@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use crate::error::RelayError;
 use crate::protocol::control::Accept;
 
-/// State of one control channel, or of the whole listener.
+/// State of one control channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ListenerState {

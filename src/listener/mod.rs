@@ -21,7 +21,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 pub use config::{
-    HostPolicy, KeepAlive, KeepAliveMode, ListenerConfig, ReconnectConfig, SasRule, Secret,
+    HostPolicy, KeepAlive, ListenerConfig, ReconnectConfig, SasRule, Secret,
 };
 pub use events::{ListenerEvent, ListenerSink, ListenerState};
 pub use hosts::Admission;
