@@ -91,7 +91,7 @@ pub struct EmulatorTls {
 
 impl fmt::Debug for EmulatorTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsOptions").finish_non_exhaustive()
+        f.debug_struct("EmulatorTls").finish_non_exhaustive()
     }
 }
 
