@@ -20,9 +20,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-pub use config::{
-    HostPolicy, KeepAlive, ListenerConfig, ReconnectConfig, SasRule, Secret,
-};
+pub use config::{HostPolicy, KeepAlive, ListenerConfig, ReconnectConfig, SasRule, Secret};
 pub use events::{ListenerEvent, ListenerSink, ListenerState};
 pub use hosts::Admission;
 pub use latency::LatencyHistogram;

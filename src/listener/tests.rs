@@ -397,8 +397,7 @@ async fn answered_pings_keep_the_channel_and_measure_it() {
 
 #[tokio::test(start_paused = true)]
 async fn several_channels_share_one_question_and_stand_in_for_each_other() {
-    let mut stage =
-        Stage::new(ListenerConfig { rule: None, control_channels: 3, ..config() });
+    let mut stage = Stage::new(ListenerConfig { rule: None, control_channels: 3, ..config() });
     stage.event("token").await;
     stage.listener.provide_token("t".into());
     let mut peers = Vec::new();

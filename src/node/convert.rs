@@ -172,10 +172,11 @@ pub(super) fn socket_options(limits: &SocketLimits) -> SocketOptions {
         high_water: limits.high_water.max(1.0) as usize,
         max_backlog: limits.max_backlog.max(0.0) as usize,
         assembling: assembling(limits),
-        keep_alive: limits.keep_alive.as_ref().map(keep_alive).map(|given| KeepAlive {
-            interval: given.interval.max(Duration::from_millis(1)),
-            ..given
-        }),
+        keep_alive: limits
+            .keep_alive
+            .as_ref()
+            .map(keep_alive)
+            .map(|given| KeepAlive { interval: given.interval.max(Duration::from_millis(1)), ..given }),
     }
 }
 

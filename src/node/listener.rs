@@ -16,8 +16,8 @@ use super::thrown::thrown;
 use super::tls::NativeTlsContext;
 use crate::frame::{DeflateOptions, negotiation};
 use crate::listener::{
-    HostPolicy, KeepAlive, Listener, ListenerConfig, ListenerEvent, ListenerSink,
-    ReconnectConfig, SasRule, Secret,
+    HostPolicy, KeepAlive, Listener, ListenerConfig, ListenerEvent, ListenerSink, ReconnectConfig, SasRule,
+    Secret,
 };
 use crate::protocol::address::Address;
 use crate::socket::delivery::{Batch, Delivery, Kind};
@@ -142,13 +142,7 @@ impl NativeListener {
         attempt("acceptOffer", || Ok(self.open(offer, socket, protocol, headers)))
     }
 
-    fn open(
-        &self,
-        offer: f64,
-        socket: u32,
-        protocol: Option<String>,
-        headers: Option<Vec<String>>,
-    ) -> bool {
+    fn open(&self, offer: f64, socket: u32, protocol: Option<String>, headers: Option<Vec<String>>) -> bool {
         let Some(mut rendezvous) = self.listener.accept(offer as u64) else { return false };
         let answer = self.deflate.and_then(|options| {
             // An offer that cannot be met is one that is not taken up: the sender goes on without.

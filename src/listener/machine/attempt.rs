@@ -272,12 +272,7 @@ impl Attempt {
     }
 
     /// The provider has none.
-    pub(super) fn token_failed(
-        &mut self,
-        error: &RelayError,
-        up: bool,
-        context: &mut ChannelContext,
-    ) {
+    pub(super) fn token_failed(&mut self, error: &RelayError, up: bool, context: &mut ChannelContext) {
         let AttemptStage::Asking { refresh, .. } = self.stage else { return };
         self.want_fresh = refresh;
         self.needs_token = true;

@@ -308,8 +308,7 @@ fn tokens_are_renewed_in_good_time_whatever_their_life() {
 #[test]
 fn a_failed_renewal_is_retried_while_the_channel_lives_on() {
     let mut sim = Sim::new();
-    sim.provider =
-        Box::new(|n, _| if (2..8).contains(&n) { Answer::Fail } else { Answer::token(n, 600) });
+    sim.provider = Box::new(|n, _| if (2..8).contains(&n) { Answer::Fail } else { Answer::token(n, 600) });
     sim.relay_checks_expiry = true;
     sim.start();
     sim.run(minutes(60));
@@ -504,7 +503,10 @@ fn keep_alive_can_be_switched_off() {
     sim.provider = Box::new(|_, _| Answer::Token("endless".into(), Some(Duration::MAX)));
     sim.silent = true;
     sim.start();
-    assert!(sim.machine.next_deadline().unwrap() > minutes(1_000_000_000), "but for the token there is nothing");
+    assert!(
+        sim.machine.next_deadline().unwrap() > minutes(1_000_000_000),
+        "but for the token there is nothing"
+    );
     sim.run(minutes(600));
     assert_eq!((sim.dials.len(), sim.pings), (1, 0));
 }

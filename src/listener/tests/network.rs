@@ -66,7 +66,8 @@ async fn a_refusal_keeps_its_retry_after_and_the_beginning_of_its_reason() {
     let length = stream.read(&mut head).await.unwrap();
     let head = String::from_utf8_lossy(&head[..length]).into_owned();
     assert!(
-        head.contains("\r\nServiceBusAuthorization: SharedAccessSignature sr=") && head.contains("sb-hc-action=listen"),
+        head.contains("\r\nServiceBusAuthorization: SharedAccessSignature sr=")
+            && head.contains("sb-hc-action=listen"),
         "{head}"
     );
     let reason = format!("Busy. TrackingId:9_G1, {}", "x".repeat(50_000));
