@@ -11,6 +11,7 @@ const { text } = require('node:stream/consumers');
 const WebSocket = require('..');
 const { RelayEmulator } = require('../emulator.js');
 const { Queue, tls } = require('./helpers/emulator-peers.js');
+const { RawPeer } = require('./helpers/raw-peer.js');
 
 const { RelayedServer, createRelayToken, relayedConnect } = WebSocket;
 
@@ -241,6 +242,27 @@ describe('the verdict', () => {
     expect(about).toBe(request);
     expect(server.stats()).toMatchObject({ failed: 1, connections: 0 });
   });
+});
+
+test("a line of a 'headers' listener is dialled with, Latin-1 as Node writes it", async () => {
+  const relay = await startRelay();
+  const server = await startServer(relay);
+  const gateway = await RawPeer.listen();
+  try {
+    server.on('headers', (lines) => lines.push('X-Name: caf\u00e9', 'Host: not.this'));
+    const accept = { address: gateway.url('/$hc/hyco'), id: 'x', connectHeaders: {} };
+    relay.faults.sendControl(JSON.stringify({ accept }));
+    const connection = await gateway.connection();
+    const head = await connection.request();
+    expect(head).toContain('\r\nX-Name: caf\u00e9\r\n');
+    expect(head).toContain(`\r\nHost: 127.0.0.1:${gateway.port}\r\n`);
+    expect(head).not.toContain('not.this');
+    const opened = once(server, 'connection');
+    await connection.accept();
+    expect((await opened)[1].url).toBe('/hyco');
+  } finally {
+    await gateway.close();
+  }
 });
 
 describe('the control channel', () => {

@@ -7,7 +7,7 @@
 use std::mem;
 use std::sync::Mutex;
 
-use crate::sync::unpoisoned;
+use crate::sync::lock;
 
 /// Smaller buffers come from the allocator, which keeps them itself.
 pub const SMALLEST: usize = 32 * 1024;
@@ -56,7 +56,7 @@ fn class(size: usize) -> usize {
 }
 
 fn with<T>(act: impl FnOnce(&mut Store) -> T) -> T {
-    let mut store = unpoisoned(STORE.lock());
+    let mut store = lock(&STORE);
     act(&mut store)
 }
 

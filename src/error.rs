@@ -147,6 +147,11 @@ impl RelayError {
         }
     }
 
+    /// A panic has struck `what`: `connection`.
+    pub fn fault(what: &str) -> Self {
+        Self::new(ErrorKind::Internal, format!("The {what} was lost by a fault of this package"))
+    }
+
     /// Attaches the error that caused this one.
     #[must_use]
     pub fn caused_by(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {

@@ -18,12 +18,18 @@ pub enum KeepAliveMode {
 /// How an idle connection is kept alive, and how long it may stay silent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeepAlive {
-    /// Time between two pings.
+    /// Time between two pings; on a control channel zero is for none.
     pub interval: Duration,
     /// The connection is dead after this long without any inbound frame, see [`patience`]; zero switches that off.
     pub timeout: Duration,
     /// What is sent.
     pub mode: KeepAliveMode,
+}
+
+impl KeepAlive {
+    /// Nothing is sent, and the peer may stay silent for ever: on a control channel.
+    pub const OFF: Self =
+        Self { interval: Duration::ZERO, timeout: Duration::ZERO, mode: KeepAliveMode::Ping };
 }
 
 impl Default for KeepAlive {

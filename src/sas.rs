@@ -13,7 +13,7 @@ use hmac::Mac;
 use percent_encoding::percent_decode_str;
 
 use crate::error::{ErrorKind, RelayError};
-use crate::uri::{LegacyUrl, append_token_to, push_component};
+use crate::uri::{LegacyUrl, append_token, push_component};
 
 const PREFIX: &str = "SharedAccessSignature ";
 
@@ -40,7 +40,7 @@ pub fn sign(uri: &str, key_name: &str, key: &str, expires_at: i64) -> Result<Str
 pub fn sign_and_append(uri: &str, key_name: &str, key: &str, expires_at: i64) -> Result<String, RelayError> {
     let url = LegacyUrl::parse(uri)?;
     let token = sign_resource(&url.resource(), key_name, key, expires_at);
-    Ok(append_token_to(&url, &token))
+    Ok(append_token(&url, &token))
 }
 
 /// A token for what [`resource_of`] gives, or for any other text. The rule's name goes in as it is: hyco-ws does not

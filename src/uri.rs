@@ -6,8 +6,6 @@ mod legacy;
 pub use escape::push_component;
 pub use legacy::{LegacyUrl, decode_component};
 
-use crate::error::RelayError;
-
 /// What a WebSocket URI asks the relay for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RelayAction {
@@ -78,16 +76,8 @@ pub fn https_uri(namespace: &str, path: &str, token: Option<&str>, id: Option<&s
     uri
 }
 
-/// `uri` with `token` as its `sb-hc-token` parameter.
-///
-/// # Errors
-/// `InvalidFormat` where `uri` is not absolute or not readable.
-pub fn append_token(uri: &str, token: &str) -> Result<String, RelayError> {
-    Ok(append_token_to(&LegacyUrl::parse(uri)?, token))
-}
-
-/// The same for a URI that has been parsed already.
-pub fn append_token_to(url: &LegacyUrl<'_>, token: &str) -> String {
+/// `url` with `token` as its `sb-hc-token` parameter.
+pub fn append_token(url: &LegacyUrl<'_>, token: &str) -> String {
     let mut search = String::with_capacity(url.search().len() + token.len() * 2 + 16);
     search.push_str(url.search());
     // hyco-ws wrote `?null&sb-hc-token=` for a URI without a query; an empty one (`?`) it kept, and so do we.

@@ -27,7 +27,7 @@ use super::stream::InboundConnection;
 
 use crate::protocol::control::Response;
 use crate::sas;
-use crate::sync::unpoisoned;
+use crate::sync::lock;
 use crate::uri::push_component;
 use crate::uuid::random_uuid;
 use channel::{ChannelHandle, EndOrder};
@@ -126,7 +126,7 @@ impl Namespace {
     }
 
     fn state(&self) -> MutexGuard<'_, NamespaceState> {
-        unpoisoned(self.state.lock())
+        lock(&self.state)
     }
 
     /// Tells the observer.

@@ -1,4 +1,4 @@
-//! What an emulator can be told, with the service's own figures as defaults.
+//! What an emulator can be told. The defaults are in `lib/shared/option-table.js`.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,9 +8,9 @@ use serde::Deserialize;
 /// Everything that [`RelayEmulator::start`](super::RelayEmulator::start) takes. Times are milliseconds; in
 /// JavaScript the names are the same in camel case.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct EmulatorOptions {
-    /// The address to bind; loopback unless told otherwise.
+    /// The address to bind.
     pub host: String,
     /// The port to bind; 0 takes a free one.
     pub port: u16,
@@ -48,6 +48,8 @@ pub struct EmulatorOptions {
     pub carry_close_codes: bool,
 }
 
+/// For tests.
+#[cfg(test)]
 impl Default for EmulatorOptions {
     fn default() -> Self {
         Self {
@@ -55,7 +57,10 @@ impl Default for EmulatorOptions {
             port: 0,
             public_host: None,
             tls: None,
-            hybrid_connections: vec![HybridConnectionOptions::default()],
+            hybrid_connections: vec![HybridConnectionOptions {
+                path: "hyco".to_owned(),
+                requires_client_authorization: true,
+            }],
             shared_access_policies: Vec::new(),
             max_listeners: 25,
             seed: None,
@@ -91,7 +96,7 @@ pub struct EmulatorTls {
 
 impl fmt::Debug for EmulatorTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsOptions").finish_non_exhaustive()
+        f.debug_struct("EmulatorTls").finish_non_exhaustive()
     }
 }
 
@@ -102,18 +107,7 @@ pub struct HybridConnectionOptions {
     /// Its name; may have several segments.
     pub path: String,
     /// False lets senders come without a token.
-    #[serde(default = "yes")]
     pub requires_client_authorization: bool,
-}
-
-impl Default for HybridConnectionOptions {
-    fn default() -> Self {
-        Self { path: "hyco".to_owned(), requires_client_authorization: true }
-    }
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// What a SAS rule permits.
@@ -138,7 +132,6 @@ pub struct PolicyOptions {
     /// What it permits.
     pub rights: Vec<Right>,
     /// The hybrid connection that it belongs to; without one, the namespace.
-    #[serde(default)]
     pub path: Option<String>,
 }
 

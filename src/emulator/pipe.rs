@@ -19,7 +19,7 @@ use super::stream::{self, InboundConnection, InboundStream};
 
 use crate::frame::header::Header;
 use crate::frame::{self, FrameError, FramePiece, FrameReader, OpCode, Role};
-use crate::sync::unpoisoned;
+use crate::sync::lock;
 
 const CHUNK: usize = 64 * 1024;
 
@@ -38,11 +38,11 @@ struct PipeLeg {
 
 impl PipeLeg {
     fn take_ping(&self) -> Option<Vec<u8>> {
-        unpoisoned(self.ping.lock()).take()
+        lock(&self.ping).take()
     }
 
     fn received_close(&self) -> Option<Vec<u8>> {
-        unpoisoned(self.received_close.lock()).clone()
+        lock(&self.received_close).clone()
     }
 
     fn close_code(&self) -> u16 {
@@ -141,7 +141,7 @@ impl PipeDirection<'_> {
         if let Some(payload) = ping
             && !self.signals.borrow().swallow_pongs
         {
-            *unpoisoned(self.source.ping.lock()) = Some(payload);
+            *lock(&self.source.ping) = Some(payload);
             self.source.pinged.notify_one();
         }
         if let Some(payload) = &close {
@@ -152,7 +152,7 @@ impl PipeDirection<'_> {
                 _ => payload.clone(),
             };
             put_frame(&mut self.out, OpCode::Close, &sent_on);
-            let mut received = unpoisoned(self.source.received_close.lock());
+            let mut received = lock(&self.source.received_close);
             *received = Some(payload.clone());
         }
         if self.write(writer).await.is_err() {

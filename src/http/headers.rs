@@ -57,6 +57,11 @@ pub fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
+/// Visible ASCII, spaces and tabs.
+pub fn is_ascii_text(text: &str) -> bool {
+    text.is_ascii() && is_value(text)
+}
+
 /// What Node lets stand in a header's value: Latin-1 without control characters, but for tabs.
 pub fn is_value(text: &str) -> bool {
     text.chars().all(|c| matches!(c, '\t' | ' '..='~' | '\u{80}'..='\u{ff}'))

@@ -192,7 +192,7 @@ async fn reject(
     limit: Duration,
 ) -> Result<(), RelayError> {
     let address = Address { target: reject_address(&address.target, status, reason), ..address };
-    match dialer.dial(plain_target(address, limit)?).await {
+    match dialer.dial(plain_target(address, limit)).await {
         Err(DialFailure { error, .. }) if error.status == Some(410) => Ok(()),
         Err(DialFailure { error, .. }) => Err(error),
         Ok(_) => Err(RelayError::new(ErrorKind::Protocol, "The relay opened a connection for a rejection")),
@@ -202,7 +202,7 @@ async fn reject(
 async fn refuse_request(dialer: &dyn Dialer, address: Address, limit: Duration) -> Result<(), RelayError> {
     let lost =
         |why: String| RelayError::new(ErrorKind::Disconnected, format!("A relayed request was lost: {why}"));
-    let dialed = dialer.dial(plain_target(address, limit)?).await.map_err(|failure| failure.error)?;
+    let dialed = dialer.dial(plain_target(address, limit)).await.map_err(|failure| failure.error)?;
     let mut socket = dialed.into_socket().await;
     let request = loop {
         match socket.next().await {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::error::{ErrorKind, RelayError};
-use crate::protocol::accept::{is_header_value, query_parameter, with_parameter};
+use crate::http::headers::is_ascii_text;
+use crate::protocol::accept::{query_parameter, with_parameter};
 use crate::protocol::address::Address;
 use crate::transport::ProxyRules;
 
@@ -50,20 +51,6 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("<masked>")
     }
-}
-
-/// Where tokens come from.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum TokenSource {
-    /// The owner is asked by an event and answers with `provide_token`.
-    #[default]
-    Provider,
-    /// One token for good, until `update_token` brings another.
-    Fixed(Secret),
-    /// The listen URI carries it (`sb-hc-token`).
-    InUri,
-    /// The listener makes its tokens itself.
-    Rule(SasRule),
 }
 
 /// A SAS rule, of which tokens are made.
@@ -112,8 +99,8 @@ impl Default for ReconnectConfig {
 pub struct ListenerConfig {
     /// Where to listen: address, path and query as the program gave them.
     pub listen: Address,
-    /// Where tokens come from.
-    pub token: TokenSource,
+    /// What tokens are made of; without one the owner is asked by an event and answers with `provide_token`.
+    pub rule: Option<SasRule>,
     /// `sb-hc-id` of the first channel; a random UUID if there is none. Further channels have their own.
     pub id: Option<String>,
     /// Keep-alive of the control channels.
@@ -143,16 +130,14 @@ pub struct ListenerConfig {
 }
 
 impl ListenerConfig {
-    /// The defaults for a listen URI. A token in the URI is used unless `token` is changed.
+    /// The defaults for a listen URI.
     ///
     /// # Errors
     /// `InvalidFormat` if the URI is not an absolute ws/wss URI.
     pub fn new(listen_uri: &str) -> Result<Self, RelayError> {
-        let listen = Address::parse_listen(listen_uri)?;
-        let in_uri = query_parameter(&listen.target, "sb-hc-token").is_some();
         Ok(Self {
-            token: if in_uri { TokenSource::InUri } else { TokenSource::Provider },
-            listen,
+            listen: Address::parse_listen(listen_uri)?,
+            rule: None,
             id: None,
             keep_alive: KeepAlive::default(),
             reconnect: ReconnectConfig::default(),
@@ -172,7 +157,7 @@ impl ListenerConfig {
     /// Puts values that make no sense right and refuses what cannot be sent.
     ///
     /// # Errors
-    /// `InvalidArgument` for an id or a token that cannot stand in a handshake.
+    /// `InvalidArgument` for an id that cannot stand in a handshake, or a rule without a key.
     pub(super) fn checked(mut self) -> Result<Self, RelayError> {
         self.control_channels = self.control_channels.clamp(1, MAX_CHANNELS);
         for limit in [&mut self.handshake_timeout, &mut self.accept_timeout] {
@@ -182,14 +167,10 @@ impl ListenerConfig {
         self.recycle_after = self.recycle_after.min(LONG);
         // A channel that counts as stable from the start would be dialled again at once for ever.
         self.reconnect.stable_after = self.reconnect.stable_after.clamp(STABLE_MIN, LONG);
-        match &self.token {
-            TokenSource::Fixed(token) => check_token(token.expose())?,
-            TokenSource::Rule(rule) if rule.keys.is_empty() => {
-                return Err(RelayError::new(ErrorKind::InvalidArgument, "The SAS rule has no key"));
-            }
-            _ => {}
+        if self.rule.as_ref().is_some_and(|rule| rule.keys.is_empty()) {
+            return Err(RelayError::new(ErrorKind::InvalidArgument, "The SAS rule has no key"));
         }
-        if self.id.as_deref().is_some_and(|id| !is_header_value(id)) {
+        if self.id.as_deref().is_some_and(|id| !is_ascii_text(id)) {
             return Err(RelayError::new(
                 ErrorKind::InvalidArgument,
                 "The id has characters that no URI may have",
@@ -224,7 +205,7 @@ impl fmt::Debug for ListenerConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ListenerConfig")
             .field("listen", &self.listen)
-            .field("token", &self.token)
+            .field("rule", &self.rule)
             .field("id", &self.id)
             .field("keep_alive", &self.keep_alive)
             .field("reconnect", &self.reconnect)
@@ -240,7 +221,7 @@ pub(super) fn check_token(token: &str) -> Result<(), RelayError> {
     if token.is_empty() {
         return Err(RelayError::new(ErrorKind::Token, "The token is empty"));
     }
-    if !is_header_value(token) {
+    if !is_ascii_text(token) {
         return Err(RelayError::new(ErrorKind::Token, "The token has characters that no header may have"));
     }
     Ok(())
@@ -264,9 +245,15 @@ mod tests {
     }
 
     #[test]
-    fn finds_the_token_in_the_uri() {
-        let config = ListenerConfig::new("wss://ns/$hc/h?sb-hc-token=s3cret&sb-hc-action=listen").unwrap();
-        assert_eq!(config.token, TokenSource::InUri);
+    fn shows_no_secret() {
+        let mut config =
+            ListenerConfig::new("wss://ns/$hc/h?sb-hc-token=s3cret&sb-hc-action=listen").unwrap();
+        config.rule = Some(SasRule {
+            name: "rule".into(),
+            keys: vec![Secret::new("s3cret")],
+            lifetime: LONG,
+            audience: "wss://ns/$hc/h".into(),
+        });
         assert!(!format!("{config:?}").contains("s3cret"));
         assert!(!format!("{:?}", Secret::new("s3cret")).contains("s3cret"));
     }
@@ -274,9 +261,9 @@ mod tests {
     #[test]
     fn refuses_what_would_break_a_handshake() {
         let mut config = ListenerConfig::new("wss://ns/$hc/h").unwrap();
-        config.token = TokenSource::Fixed(Secret::new("a\r\nX: y"));
-        assert_eq!(config.clone().checked().unwrap_err().kind, ErrorKind::Token);
-        config.token = TokenSource::Provider;
+        for token in ["", "a\r\nX: y", "\u{fc}"] {
+            assert_eq!(check_token(token).unwrap_err().kind, ErrorKind::Token);
+        }
         config.id = Some("a\nb".into());
         assert!(config.clone().checked().is_err());
         config.id = None;

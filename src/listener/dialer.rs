@@ -15,7 +15,7 @@ use super::config::{ListenerConfig, MAX_TEXT, Secret};
 use crate::error::{ErrorKind, RelayError};
 use crate::http::HeaderLines;
 use crate::http::headers::joined;
-use crate::protocol::accept::{handshake_head, rendezvous_head, without_parameter};
+use crate::protocol::accept::{handshake_head, without_parameter};
 use crate::protocol::address::Address;
 use crate::transport::{self, DialRequest, ProxyRules};
 
@@ -149,24 +149,21 @@ pub(super) fn request_to(address: Address, head: HeaderLines, timeout: Duration)
 pub(super) fn control_target(
     listen: &Address,
     target: &str,
-    token: Option<&Secret>,
+    token: &Secret,
     timeout: Duration,
 ) -> DialRequest {
-    let mut address = Address { target: target.to_owned(), ..listen.clone() };
+    let address = Address { target: without_parameter(target, "sb-hc-token"), ..listen.clone() };
     let mut head = handshake_head(&listen.host_header());
-    if let Some(token) = token {
-        address.target = without_parameter(target, "sb-hc-token");
-        head.push("ServiceBusAuthorization", token.expose());
-    }
+    head.push("ServiceBusAuthorization", token.expose());
     let agent = format!("hyco-ws-rs/{} ({}; node)", env!("CARGO_PKG_VERSION"), std::env::consts::OS);
     head.push("Relay-User-Agent", &agent);
     request_to(address, head, timeout)
 }
 
 /// The handshake of a rejection or a short-form request: no token, the credentials are in the address.
-pub(super) fn plain_target(address: Address, timeout: Duration) -> Result<DialRequest, RelayError> {
-    let head = rendezvous_head(&address.host_header(), None, None, &[])?;
-    Ok(request_to(address, head, timeout))
+pub(super) fn plain_target(address: Address, timeout: Duration) -> DialRequest {
+    let head = handshake_head(&address.host_header());
+    request_to(address, head, timeout)
 }
 
 #[cfg(test)]
@@ -179,7 +176,7 @@ mod tests {
         let config = ListenerConfig::new("wss://ns.servicebus.windows.net/$hc/h?sb-hc-token=old").unwrap();
         let token = Secret::new("SharedAccessSignature s3cret");
         let path = config.control_target(0);
-        let target = control_target(&config.listen, &path, Some(&token), Duration::from_secs(1));
+        let target = control_target(&config.listen, &path, &token, Duration::from_secs(1));
         assert!(target.head.contains("\r\nServiceBusAuthorization: SharedAccessSignature s3cret\r\n"));
         assert!(target.head.contains("\r\nRelay-User-Agent: hyco-ws-rs/"));
         assert!(
@@ -188,8 +185,6 @@ mod tests {
         );
         assert!(target.target.starts_with("/$hc/h?sb-hc-action=listen&sb-hc-id="));
         assert!(!format!("{target:?}").contains("s3cret"));
-        let target = control_target(&config.listen, &path, None, Duration::ZERO);
-        assert!(target.target.contains("sb-hc-token=old") && !target.head.contains("ServiceBus"));
     }
 
     #[test]
@@ -198,7 +193,7 @@ mod tests {
         config.server_name = Some("alias".into());
         let dialer = NetworkDialer::new(&config);
         let name = |uri: &str| {
-            let target = plain_target(Address::parse(uri).unwrap(), Duration::ZERO).unwrap();
+            let target = plain_target(Address::parse(uri).unwrap(), Duration::ZERO);
             dialer.complete(target).server_name
         };
         assert_eq!(name("wss://ns.servicebus.windows.net/x").as_deref(), Some("alias"));
@@ -213,7 +208,7 @@ mod tests {
         config.proxy = Some(rules.into());
         let dialer = NetworkDialer::new(&config);
         let proxy = |uri: &str| {
-            let target = plain_target(Address::parse(uri).unwrap(), Duration::ZERO).unwrap();
+            let target = plain_target(Address::parse(uri).unwrap(), Duration::ZERO);
             dialer.complete(target).proxy().unwrap()
         };
         assert!(proxy("wss://ns.servicebus.windows.net/x").is_some());

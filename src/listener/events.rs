@@ -5,11 +5,9 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use crate::error::RelayError;
-use crate::http::headers::HeaderList;
 use crate::protocol::control::Accept;
-use crate::protocol::fields::as_endpoint;
 
-/// State of one control channel, or of the whole listener.
+/// State of one control channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ListenerState {
@@ -25,18 +23,6 @@ pub enum ListenerState {
     Closing,
     /// All done.
     Closed,
-}
-
-/// Why a token is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum TokenReason {
-    /// For a dial.
-    Connect,
-    /// The channel's token nears its end.
-    Renew,
-    /// The last token was refused: a cached one will not do, another key may.
-    Refused,
 }
 
 /// One thing that happened.
@@ -77,12 +63,7 @@ pub enum ListenerEvent {
         channel: u16,
     },
     /// A token is needed: answer with `provide_token`.
-    Token {
-        /// A cached token will not do.
-        refresh: bool,
-        /// What it is for.
-        reason: TokenReason,
-    },
+    Token,
     /// No token could be made of the SAS rule; it is tried again.
     TokenFailed {
         /// Why.
@@ -98,7 +79,8 @@ pub enum ListenerEvent {
         /// Path and query for the program.
         target: String,
         /// What the message said, as it was read here: a second reader might read another thing.
-        #[serde(serialize_with = "AcceptForNode::serialize")]
+        /// The binding packs it in a way of its own.
+        #[serde(skip)]
         accept: Box<Accept>,
         /// The status that the sender was turned away with already, for want of room: there is nothing to decide.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -169,23 +151,6 @@ pub enum ListenerEvent {
     Closed,
 }
 
-/// An accept as JavaScript gets it.
-#[derive(Serialize)]
-#[serde(remote = "Accept", rename_all = "camelCase")]
-struct AcceptForNode {
-    address: String,
-    id: String,
-    #[serde(serialize_with = "as_lines")]
-    connect_headers: HeaderList,
-    #[serde(serialize_with = "as_endpoint")]
-    remote_endpoint: Option<(String, u16)>,
-}
-
-/// Names and values in turn, as Node has them in `rawHeaders`.
-fn as_lines<S: Serializer>(headers: &HeaderList, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(headers.iter().flat_map(|(name, value)| [name, value]))
-}
-
 fn report<S: Serializer>(error: &RelayError, serializer: S) -> Result<S::Ok, S::Error> {
     error.report().serialize(serializer)
 }
@@ -239,11 +204,7 @@ mod tests {
             serde_json::to_string(&renewed).unwrap(),
             r#"{"type":"tokenRenewed","channel":1,"expiresIn":5}"#
         );
-        let token = ListenerEvent::Token { refresh: true, reason: TokenReason::Refused };
-        assert_eq!(
-            serde_json::to_string(&token).unwrap(),
-            r#"{"type":"token","refresh":true,"reason":"refused"}"#
-        );
+        assert_eq!(serde_json::to_string(&ListenerEvent::Token).unwrap(), r#"{"type":"token"}"#);
     }
 
     #[test]
@@ -261,9 +222,6 @@ mod tests {
             accept,
             refused: None,
         };
-        let json = serde_json::to_value(&offer).unwrap();
-        assert_eq!(json["accept"]["connectHeaders"][1], "s3cret");
-        assert_eq!(json["accept"]["remoteEndpoint"]["port"], 5);
         assert!(!format!("{offer:?}").contains("s3cret"));
     }
 }

@@ -2,7 +2,7 @@
 //! asked by an event and answers by number.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::oneshot;
 
@@ -10,7 +10,7 @@ use super::events::ListenerEvent;
 use super::stats::CountingSink;
 use crate::error::{ErrorKind, RelayError};
 use crate::protocol::address::{Address, HostPolicy};
-use crate::sync::unpoisoned;
+use crate::sync::lock;
 
 /// What becomes of the question about an accepted offer's host; its dial waits for it.
 pub type Admission = oneshot::Receiver<Result<(), RelayError>>;
@@ -37,17 +37,13 @@ struct Question<'a> {
 
 impl Drop for Question<'_> {
     fn drop(&mut self) {
-        self.hosts.lock().open.remove(&self.id);
+        lock(&self.hosts.questions).open.remove(&self.id);
     }
 }
 
 impl Hosts {
     pub(super) fn new(policy: HostPolicy, sink: Arc<CountingSink>) -> Self {
         Self { policy, sink, questions: Mutex::default() }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Questions> {
-        unpoisoned(self.questions.lock())
     }
 
     /// Whether there is anybody to ask. If not, the channel's check of the address was all.
@@ -66,7 +62,7 @@ impl Hosts {
         }
         let (answer, answered) = oneshot::channel();
         let id = {
-            let mut questions = self.lock();
+            let mut questions = lock(&self.questions);
             questions.last += 1;
             let id = questions.last;
             questions.open.insert(id, answer);
@@ -84,7 +80,7 @@ impl Hosts {
 
     /// Answers a question, unless nobody waits for that any more.
     pub(super) fn answer(&self, id: u64, admitted: bool) {
-        let answer = self.lock().open.remove(&id);
+        let answer = lock(&self.questions).open.remove(&id);
         if let Some(answer) = answer {
             let _ = answer.send(admitted);
         }

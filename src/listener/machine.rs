@@ -26,7 +26,7 @@ use attempt::Attempt;
 use context::ChannelContext;
 use leaving::LeavingLinks;
 use link::{ControlLink, PingAnswers};
-pub use terms::{ChannelAction, ChannelInput, LinkId, MachineConfig, Tokens, millis};
+pub use terms::{ChannelAction, ChannelInput, LinkId, MachineConfig, millis};
 
 mod attempt;
 mod context;
@@ -112,11 +112,11 @@ impl Machine {
         match input {
             ChannelInput::Start if self.phase == ChannelPhase::New => {
                 self.phase = ChannelPhase::Running;
-                self.attempt.begin(up, &mut self.context);
+                self.attempt.begin(&mut self.context);
             }
             ChannelInput::Start | ChannelInput::Tick => {}
             ChannelInput::Token { value, expires_in } => self.token(value, expires_in),
-            ChannelInput::TokenFailed { error, terminal } => self.token_failed(&error, terminal),
+            ChannelInput::TokenFailed(error) => self.token_failed(&error),
             ChannelInput::Opened(link) => self.opened(link),
             ChannelInput::DialFailed { link, error, retry_after } => {
                 if self.attempt.dialling() == Some(link) {
@@ -181,7 +181,7 @@ impl Machine {
         link.run_ping_timer(&mut self.context);
         if link.recycle_due(now) && self.attempt.is_idle() {
             self.attempt.settle();
-            self.attempt.begin(true, &mut self.context);
+            self.attempt.begin(&mut self.context);
         }
         link.token.run_timer(&mut self.context);
     }
@@ -221,7 +221,7 @@ impl Machine {
             self.context.actions.push(ChannelAction::Drop(id));
         }
         if code == Some(1008) {
-            self.attempt.token_expired(&self.context);
+            self.attempt.token_expired();
             self.replace_to_renew |= link.token.is_to_blame(self.context.now);
         }
         let recycled = code == Some(1011) && reason.contains("NameRenewalFailed");
@@ -254,31 +254,28 @@ impl Machine {
         {
             if self.replace_to_renew && attempt.is_idle() {
                 link.token.leave_to_new_link(context);
-                return attempt.dial(Some(value), life, true, context);
+                return attempt.dial(value, life, true, context);
             }
             link.token.renew(link.id, &value, life, context);
         }
         attempt.token(value, life, self.link.is_some(), context);
     }
 
-    fn token_failed(&mut self, error: &RelayError, terminal: bool) {
+    fn token_failed(&mut self, error: &RelayError) {
         if self.phase == ChannelPhase::Closing {
             return;
         }
         if let Some(link) = &mut self.link {
             link.token.failed(error, &mut self.context);
         }
-        self.attempt.token_failed(error, terminal, self.link.is_some(), &mut self.context);
+        self.attempt.token_failed(error, self.link.is_some(), &mut self.context);
     }
 
     fn update_token(&mut self, value: Secret, life: Option<Duration>) {
-        let Self { context, link, .. } = self;
-        if let Tokens::Held(held) = &mut context.config.tokens {
-            *held = Some((value.clone(), life.map(|life| context.now.saturating_add(life))));
-        }
         if self.phase != ChannelPhase::Running {
             return;
         }
+        let Self { context, link, .. } = self;
         if let Some(link) = link {
             link.token.renew(link.id, &value, life, context);
         }

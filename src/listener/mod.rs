@@ -20,17 +20,14 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-pub use config::{
-    HostPolicy, KeepAlive, KeepAliveMode, ListenerConfig, ReconnectConfig, SasRule, Secret, TokenSource,
-};
-pub use events::{ListenerEvent, ListenerSink, ListenerState, TokenReason};
+pub use config::{HostPolicy, KeepAlive, ListenerConfig, ReconnectConfig, SasRule, Secret};
+pub use events::{ListenerEvent, ListenerSink, ListenerState};
 pub use hosts::Admission;
 pub use latency::LatencyHistogram;
 pub use offers::{PendingAccept, PreparedRendezvous};
 pub use stats::ListenerStats;
 
 use crate::error::{ErrorKind, RelayError};
-use crate::protocol::address::Address;
 use backoff::Rng;
 use dialer::{Dialer, NetworkDialer};
 use machine::{ChannelInput, Machine};
@@ -61,7 +58,7 @@ impl Listener {
     /// Starts the channels on `runtime`. Everything that happens from now on is told to `sink`.
     ///
     /// # Errors
-    /// `InvalidArgument` or `Token` for options that could not be sent.
+    /// `InvalidArgument` for options that could not be sent.
     pub fn start(
         config: ListenerConfig,
         sink: Arc<dyn ListenerSink>,
@@ -96,20 +93,14 @@ impl Listener {
     }
 
     /// Answers a `token` event. A text that cannot be a token counts as a failure.
-    pub fn provide_token(&self, token: Result<String, String>) {
-        match token {
-            Ok(token) => {
-                let answer = config::check_token(&token).map_err(|error| (error, false));
-                let life = tokens::life_of(&token);
-                self.shared.token(&answer.map(|()| (Secret::new(token), life)));
-            }
-            Err(message) => self.fail_token(message, false),
-        }
+    pub fn provide_token(&self, token: String) {
+        let life = tokens::life_of(&token);
+        self.shared.token(&config::check_token(&token).map(|()| (Secret::new(token), life)));
     }
 
-    /// Answers a `token` event with a failure; `terminal` if asking again is useless.
-    pub fn fail_token(&self, message: impl Into<String>, terminal: bool) {
-        self.shared.token(&Err((RelayError::new(ErrorKind::Token, message), terminal)));
+    /// Answers a `token` event with a failure.
+    pub fn fail_token(&self, message: impl Into<String>) {
+        self.shared.token(&Err(RelayError::new(ErrorKind::Token, message)));
     }
 
     /// Puts a new token to use at once: on every channel, and to wake a listener that gave up.
@@ -155,17 +146,9 @@ impl Listener {
 
     /// The same with 500, for a sender that could not be let in for a fault of the owner's.
     pub fn fail(&self, offer_id: u64) -> bool {
-        let offer = self.shared.offers.fail(offer_id);
-        offer.map(|offer| self.fail_at(offer.id, offer.address)).is_some()
-    }
-
-    /// The same for one that was let in already, before its rendezvous was dialled.
-    pub fn fail_prepared(&self, rendezvous: PreparedRendezvous) {
-        self.fail_at(rendezvous.id, rendezvous.address);
-    }
-
-    fn fail_at(&self, id: u64, address: Address) {
-        self.shared.answers.reject(id, address, 500, "Internal Server Error");
+        let Shared { answers, offers, .. } = &*self.shared;
+        let offer = offers.fail(offer_id);
+        offer.map(|offer| answers.reject(offer.id, offer.address, 500, "Internal Server Error")).is_some()
     }
 
     /// Tells that an open connection has gone, which counts for `max_connections`.

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -16,12 +16,11 @@ use super::dialer::{NetworkDialer, request_to};
 use super::hosts::Admission;
 use super::latency::LatencyHistogram;
 use super::stats::CountingSink;
-use crate::error::RelayError;
 use crate::http::headers::values;
 use crate::protocol::accept::rendezvous_head;
 use crate::protocol::address::Address;
 use crate::protocol::control::Accept;
-use crate::sync::unpoisoned;
+use crate::sync::lock;
 use crate::transport::DialRequest;
 
 /// Bytes of all senders that wait, however many may.
@@ -108,17 +107,13 @@ impl Offers {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, OffersState> {
-        unpoisoned(self.state.lock())
-    }
-
     /// A sender has come: its number.
     ///
     /// # Errors
     /// Where there is no room for it, or the listener is closing.
     pub(super) fn receive(&self, accept: &Accept, address: Address) -> Result<u64, Refused> {
         self.sink.counters.offers.bump();
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         state.last += 1;
         let id = state.last;
         let pending = state.waiting.len() + state.dialling;
@@ -146,7 +141,7 @@ impl Offers {
 
     /// The owner lets a sender in. `None` if there is none of that number any more, as in the following.
     pub(super) fn accept(self: &Arc<Self>, id: u64) -> Option<(Offer, Duration, PendingAccept)> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let offer = state.take(id)?;
         state.dialling += 1;
         drop(state);
@@ -170,7 +165,7 @@ impl Offers {
     }
 
     fn take(&self, id: u64) -> Option<Offer> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let offer = state.take(id)?;
         self.drained(&state);
         Some(offer)
@@ -178,7 +173,7 @@ impl Offers {
 
     fn settle(&self, latency: Option<Duration>) {
         let counters = &self.sink.counters;
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         state.dialling -= 1;
         match latency {
             Some(latency) => {
@@ -193,14 +188,14 @@ impl Offers {
 
     /// An open connection has gone, as the owner sees it.
     pub(super) fn left(&self) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         state.connections = state.connections.saturating_sub(1);
     }
 
     /// The next sender who waits no longer, and the status that it gets: the one limit on the wait for a verdict and for the
     /// dial that follows.
     pub(super) fn overdue(&self, now: Instant) -> Option<(Offer, u16)> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let (id, oldest) = state.waiting.first_key_value()?;
         let closing = state.closing == Closing::AtOnce;
         if !closing && now.saturating_duration_since(oldest.received) < self.time {
@@ -220,7 +215,7 @@ impl Offers {
 
     /// When the next one is overdue, if nothing changes.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let oldest = state.waiting.first_key_value().map(|(_, offer)| offer.received + self.time);
         state.timed = oldest.is_some();
         oldest
@@ -228,7 +223,7 @@ impl Offers {
 
     /// Lets nobody in any more; unless those who are here may still be let in, they wait no longer.
     pub(super) fn close(&self, drain: bool) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         state.closing = state.closing.max(if drain { Closing::Draining } else { Closing::AtOnce });
         drop(state);
         self.changed.notify_one();
@@ -242,13 +237,13 @@ impl Offers {
 
     /// Whether nobody comes any more and nobody is being let in.
     pub(super) fn is_drained(&self) -> bool {
-        let state = self.lock();
+        let state = lock(&self.state);
         state.closing != Closing::No && state.is_idle()
     }
 
     /// How many wait, and how long accepting took.
     pub(super) fn numbers(&self) -> (usize, LatencyHistogram) {
-        let state = self.lock();
+        let state = lock(&self.state);
         (state.waiting.len(), state.latency.clone())
     }
 }
@@ -303,19 +298,15 @@ impl PreparedRendezvous {
     /// The dial of the rendezvous, with the listener's TLS and proxies, what is left of the time and the word on its host.
     ///
     /// `extra` are the program's own `Name: value` lines; those that belong to the handshake are left out.
-    ///
-    /// # Errors
-    /// `InvalidArgument` for a subprotocol that is no token or a line that is no header. Reject the sender then,
-    /// with `Listener::fail_prepared`.
     pub fn dial_request(
         &mut self,
         protocol: Option<&str>,
         extensions: Option<&str>,
         extra: &[String],
-    ) -> Result<DialRequest, RelayError> {
-        let head = rendezvous_head(&self.address.host_header(), protocol, extensions, extra)?;
+    ) -> DialRequest {
+        let head = rendezvous_head(&self.address.host_header(), protocol, extensions, extra);
         let timeout = self.remaining.max(Duration::from_millis(1));
         let request = request_to(self.address.clone(), head, timeout);
-        Ok(DialRequest { admission: self.admission.take(), ..self.dialer.complete(request) })
+        DialRequest { admission: self.admission.take(), ..self.dialer.complete(request) }
     }
 }

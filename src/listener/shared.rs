@@ -1,7 +1,7 @@
 //! What the handle and the channels of one listener share, and the task that supervises it.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -10,10 +10,10 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 
 use super::answers::Answers;
-use super::config::{CLOSE_TIMEOUT, ListenerConfig, Secret, TOKEN_TIMEOUT, TokenSource};
+use super::config::{CLOSE_TIMEOUT, ListenerConfig, Secret, TOKEN_TIMEOUT};
 use super::dialer::{Dialer, NetworkDialer};
-use super::events::{ListenerEvent, ListenerSink, ListenerState, TokenReason};
-use super::machine::{ChannelInput, MachineConfig, Tokens};
+use super::events::{ListenerEvent, ListenerSink, ListenerState};
+use super::machine::{ChannelInput, MachineConfig};
 use super::offers::{Offers, Refused};
 use super::stats::{CountingSink, ListenerStats};
 use super::tokens::{self, Broker, Signer};
@@ -21,7 +21,7 @@ use crate::error::RelayError;
 use crate::protocol::address::Address;
 use crate::protocol::control::Accept;
 use crate::protocol::target::RequestTarget;
-use crate::sync::unpoisoned;
+use crate::sync::lock;
 
 /// Pause of a supervisor that panicked.
 const SUPERVISOR_REST: Duration = Duration::from_secs(1);
@@ -43,8 +43,6 @@ struct Inner {
     /// In the broker's place, where the tokens are our own.
     signer: Option<Signer>,
     channels: Vec<Channel>,
-    /// The last one that `update_token` brought.
-    updated_token: Option<Secret>,
     /// Since when the channels are being taken down.
     closing_since: Option<Instant>,
     closed: bool,
@@ -69,7 +67,6 @@ impl Shared {
             broker: Broker::default(),
             signer: Signer::new(&config),
             channels: vec![Channel::default(); inputs.len()],
-            updated_token: None,
             closing_since: None,
             closed: false,
         };
@@ -86,14 +83,9 @@ impl Shared {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        unpoisoned(self.inner.lock())
-    }
-
     /// What a channel starts with, at first and after a panic.
     pub(super) fn machine_config(&self, channel: u16) -> MachineConfig {
         let config = &self.config;
-        let held = |token: &Secret| Tokens::Held(Some((token.clone(), tokens::life_of(token.expose()))));
         MachineConfig {
             channel,
             keep_alive: config.keep_alive,
@@ -103,11 +95,6 @@ impl Shared {
             listen: config.listen.clone(),
             hosts: config.rendezvous_hosts,
             channels: config.control_channels,
-            tokens: match (&config.token, &self.lock().updated_token) {
-                (TokenSource::Provider | TokenSource::Rule(_), _) => Tokens::Provider,
-                (_, Some(token)) | (TokenSource::Fixed(token), None) => held(token),
-                (TokenSource::InUri, None) => Tokens::Held(None),
-            },
         }
     }
 
@@ -125,29 +112,29 @@ impl Shared {
     }
 
     pub(super) fn set_state(&self, channel: u16, state: ListenerState, rtt: Option<Duration>) {
-        if let Some(channel) = self.lock().channels.get_mut(usize::from(channel)) {
+        if let Some(channel) = lock(&self.inner).channels.get_mut(usize::from(channel)) {
             channel.online = state == ListenerState::Online;
             channel.rtt = rtt;
         }
     }
 
     pub(super) fn channel_ended(&self, channel: u16) {
-        if let Some(channel) = self.lock().channels.get_mut(usize::from(channel)) {
+        if let Some(channel) = lock(&self.inner).channels.get_mut(usize::from(channel)) {
             *channel = Channel { online: false, rtt: channel.rtt, ended: true };
         }
         self.offers.changed.notify_one();
     }
 
-    pub(super) fn request_token(&self, channel: u16, refresh: bool, reason: TokenReason) {
-        let mut inner = self.lock();
+    pub(super) fn request_token(&self, channel: u16, refresh: bool) {
+        let mut inner = lock(&self.inner);
         if let Some(signer) = &mut inner.signer {
             let signed = signer.sign(channel, refresh);
             drop(inner);
             // It counts as if the owner had been asked.
-            self.sink.counters.count(&ListenerEvent::Token { refresh, reason });
+            self.sink.counters.count(&ListenerEvent::Token);
             return self.signed(channel, signed);
         }
-        let event = inner.broker.request(Instant::now(), TOKEN_TIMEOUT, (channel, refresh, reason));
+        let event = inner.broker.request(Instant::now(), TOKEN_TIMEOUT, (channel, refresh));
         drop(inner);
         if let Some(event) = event {
             self.sink.emit(event);
@@ -162,19 +149,19 @@ impl Shared {
             }
             Err(error) => {
                 self.sink.emit(ListenerEvent::TokenFailed { error: error.clone() });
-                ChannelInput::TokenFailed { error, terminal: false }
+                ChannelInput::TokenFailed(error)
             }
         };
         self.tell(channel, input);
     }
 
     /// Hands the provider's answer to the channels that wait for it.
-    pub(super) fn token(&self, answer: &Result<(Secret, Option<Duration>), (RelayError, bool)>) {
-        let (channels, event) = self.lock().broker.answer(Instant::now());
+    pub(super) fn token(&self, answer: &Result<(Secret, Option<Duration>), RelayError>) {
+        let (channels, event) = lock(&self.inner).broker.answer(Instant::now());
         for channel in channels {
             let input = match answer.clone() {
                 Ok((value, expires_in)) => ChannelInput::Token { value, expires_in },
-                Err((error, terminal)) => ChannelInput::TokenFailed { error, terminal },
+                Err(error) => ChannelInput::TokenFailed(error),
             };
             self.tell(channel, input);
         }
@@ -184,7 +171,6 @@ impl Shared {
     }
 
     pub(super) fn update_token(&self, value: Secret) {
-        self.lock().updated_token = Some(value.clone());
         let expires_in = tokens::life_of(value.expose());
         self.tell_all(|| ChannelInput::UpdateToken { value: value.clone(), expires_in });
     }
@@ -207,7 +193,7 @@ impl Shared {
 
     /// Takes the channels down.
     pub(super) fn close_channels(&self) {
-        let mut inner = self.lock();
+        let mut inner = lock(&self.inner);
         if inner.closing_since.is_none() {
             inner.closing_since = Some(Instant::now());
             drop(inner);
@@ -233,7 +219,7 @@ impl Shared {
                 self.close_channels();
             }
             let deadline = self.offers.deadline();
-            if deadline.is_none() && self.lock().channels.iter().all(|channel| channel.ended) {
+            if deadline.is_none() && lock(&self.inner).channels.iter().all(|channel| channel.ended) {
                 break;
             }
             match deadline {
@@ -243,19 +229,19 @@ impl Shared {
                 None => self.offers.changed.notified().await,
             }
         }
-        let since = self.lock().closing_since.unwrap_or_else(Instant::now);
+        let since = lock(&self.inner).closing_since.unwrap_or_else(Instant::now);
         self.answers.finish(since + CLOSE_TIMEOUT).await;
-        self.lock().closed = true;
+        lock(&self.inner).closed = true;
         self.sink.emit(ListenerEvent::Closed);
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.lock().closed
+        lock(&self.inner).closed
     }
 
     pub(super) fn stats(&self) -> ListenerStats {
         let (pending, accept_latency) = self.offers.numbers();
-        let inner = self.lock();
+        let inner = lock(&self.inner);
         let online = inner.channels.iter().filter(|channel| channel.online).count();
         let rtt = inner.channels.iter().filter_map(|channel| channel.rtt).max();
         ListenerStats {

@@ -88,7 +88,7 @@ impl Counters {
         let counter = match event {
             ListenerEvent::Listening { .. } => &self.listening,
             ListenerEvent::Reconnecting { .. } => &self.reconnects,
-            ListenerEvent::Token { .. } => &self.tokens,
+            ListenerEvent::Token => &self.tokens,
             ListenerEvent::Request { .. } => &self.requests,
             ListenerEvent::RejectFailed { .. } => &self.reject_failures,
             ListenerEvent::Malformed { .. } => &self.malformed,
@@ -142,7 +142,6 @@ impl CountingSink {
 mod tests {
     use super::*;
     use crate::error::{ErrorKind, RelayError};
-    use crate::listener::events::TokenReason;
 
     type Happening = Box<dyn Fn(&Counters)>;
 
@@ -162,7 +161,7 @@ mod tests {
             ("expired", Box::new(|counters| counters.expired.bump())),
             ("listening", of(E::Listening { channel: 0, replaced: false })),
             ("reconnects", of(lost)),
-            ("tokens", of(E::Token { refresh: false, reason: TokenReason::Connect })),
+            ("tokens", of(E::Token)),
             ("requests", of(E::Request { id: text(), method: None, target: None })),
             ("rejectFailures", of(E::RejectFailed { id: 1, error: error() })),
             ("malformed", of(E::Malformed { channel: 0, message: text() })),

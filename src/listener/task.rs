@@ -18,7 +18,7 @@ use super::dialer::{DialFailure, Dialed, Dialing, control_target};
 use super::events::{ListenerEvent, ListenerState};
 use super::machine::{ChannelAction, ChannelInput, LinkId, Machine, millis};
 use super::shared::Shared;
-use crate::error::{ErrorKind, RelayError};
+use crate::error::RelayError;
 
 /// The task of one channel.
 pub(super) struct ChannelTask {
@@ -68,9 +68,14 @@ impl ChannelTask {
 }
 
 fn panicked(channel: u16, attempt: u32, delay: Duration) -> ListenerEvent {
-    let reason = "The control channel was lost by a fault of this package";
-    let error = RelayError::new(ErrorKind::Internal, reason);
-    ListenerEvent::Reconnecting { channel, attempt, delay: millis(delay), reason: reason.to_owned(), error }
+    let error = RelayError::fault("control channel");
+    ListenerEvent::Reconnecting {
+        channel,
+        attempt,
+        delay: millis(delay),
+        reason: error.message.clone(),
+        error,
+    }
 }
 
 /// Waits; true if the listener is closed meanwhile.
@@ -207,14 +212,12 @@ impl ChannelDriver {
 
     fn act(&mut self, action: ChannelAction) {
         match action {
-            ChannelAction::RequestToken { refresh, reason } => {
-                self.shared.request_token(self.channel, refresh, reason)
-            }
+            ChannelAction::RequestToken { refresh } => self.shared.request_token(self.channel, refresh),
             ChannelAction::Dial { link, token } => {
                 self.shared.sink.counters.dials.bump();
                 let config = &self.shared.config;
                 let timeout = config.handshake_timeout;
-                let target = control_target(&config.listen, &self.target, token.as_ref(), timeout);
+                let target = control_target(&config.listen, &self.target, &token, timeout);
                 self.dial = Some((link, self.shared.dialer.dial(target)));
             }
             ChannelAction::AbortDial(link) => drop(self.dial.take_if(|(dialling, _)| *dialling == link)),

@@ -4,16 +4,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-use super::config::{ListenerConfig, SasRule, Secret, TokenSource, check_token};
-use super::events::{ListenerEvent, TokenReason};
+use super::config::{ListenerConfig, SasRule, Secret, check_token};
+use super::events::ListenerEvent;
 use crate::error::{ErrorKind, RelayError};
 use crate::sas;
 
 /// Who waits for a token.
 #[derive(Debug, Default)]
 pub(super) struct Broker {
-    /// Channel, wants a fresh one, what for.
-    waiting: Vec<(u16, bool, TokenReason)>,
+    /// Channel, wants a fresh one.
+    waiting: Vec<(u16, bool)>,
     /// When the provider was last asked, and whether for a fresh one.
     asked: Option<(Instant, bool)>,
 }
@@ -24,31 +24,28 @@ impl Broker {
         &mut self,
         now: Instant,
         patience: Duration,
-        (channel, refresh, reason): (u16, bool, TokenReason),
+        (channel, refresh): (u16, bool),
     ) -> Option<ListenerEvent> {
-        match self.waiting.iter_mut().find(|(waiting, ..)| *waiting == channel) {
+        match self.waiting.iter_mut().find(|(waiting, _)| *waiting == channel) {
             Some(entry) => entry.1 |= refresh,
-            None => self.waiting.push((channel, refresh, reason)),
+            None => self.waiting.push((channel, refresh)),
         }
         // A channel asks again when its patience ends: then the old request counts as lost.
         if self.asked.is_some_and(|(at, _)| now.saturating_duration_since(at) < patience) {
             return None;
         }
         self.asked = Some((now, refresh));
-        Some(ListenerEvent::Token { refresh, reason })
+        Some(ListenerEvent::Token)
     }
 
     /// The provider has answered: the channels to tell, and the event to emit if others need a fresher token.
     pub(super) fn answer(&mut self, now: Instant) -> (Vec<u16>, Option<ListenerEvent>) {
         let fresh = self.asked.take().is_some_and(|(_, refresh)| refresh);
-        let served = self.waiting.extract_if(.., |(_, refresh, _)| fresh || !*refresh);
-        let channels = served.map(|(channel, ..)| channel).collect();
-        let again = self.waiting.first().map(|(_, refresh, reason)| (*refresh, *reason));
-        let event = again.map(|(refresh, reason)| {
-            self.asked = Some((now, refresh));
-            ListenerEvent::Token { refresh, reason }
-        });
-        (channels, event)
+        let served = self.waiting.extract_if(.., |(_, refresh)| fresh || !*refresh);
+        let channels = served.map(|(channel, _)| channel).collect();
+        // Whoever is left needs a fresh one.
+        self.asked = self.waiting.first().map(|(_, refresh)| (now, *refresh));
+        (channels, self.asked.map(|_| ListenerEvent::Token))
     }
 }
 
@@ -64,8 +61,8 @@ pub(super) struct Signer {
 impl Signer {
     /// `None` where tokens come from elsewhere.
     pub(super) fn new(config: &ListenerConfig) -> Option<Self> {
-        let TokenSource::Rule(rule) = &config.token else { return None };
-        Some(Self { rule: rule.clone(), current: 0, used: vec![0; config.control_channels.into()] })
+        let rule = config.rule.clone()?;
+        Some(Self { rule, current: 0, used: vec![0; config.control_channels.into()] })
     }
 
     /// A token for `channel`. If its last one was `refused`, the next key signs from now on, unless another channel has
@@ -109,14 +106,12 @@ pub(super) fn life_of(token: &str) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    const CONNECT: TokenReason = TokenReason::Connect;
-
     #[test]
     fn one_question_serves_all_channels() {
         let (mut broker, now) = (Broker::default(), Instant::now());
         let patience = Duration::from_secs(60);
-        assert!(broker.request(now, patience, (0, false, CONNECT)).is_some());
-        assert!(broker.request(now, patience, (1, false, CONNECT)).is_none());
+        assert!(broker.request(now, patience, (0, false)).is_some());
+        assert!(broker.request(now, patience, (1, false)).is_none());
         let (channels, again) = broker.answer(now);
         assert_eq!(channels, [0, 1]);
         assert!(again.is_none());
@@ -127,11 +122,11 @@ mod tests {
     fn a_cached_token_does_not_serve_who_needs_a_fresh_one() {
         let (mut broker, now) = (Broker::default(), Instant::now());
         let patience = Duration::from_secs(60);
-        broker.request(now, patience, (0, false, CONNECT));
-        broker.request(now, patience, (1, true, TokenReason::Refused));
+        broker.request(now, patience, (0, false));
+        broker.request(now, patience, (1, true));
         let (channels, again) = broker.answer(now);
         assert_eq!(channels, [0]);
-        assert!(matches!(again, Some(ListenerEvent::Token { refresh: true, .. })));
+        assert!(matches!(again, Some(ListenerEvent::Token)));
         assert_eq!(broker.answer(now).0, [1]);
     }
 
@@ -141,12 +136,12 @@ mod tests {
         // It may ask again before there is an answer, for another reason too.
         for (first, second) in [(false, true), (true, false), (true, true)] {
             let (mut broker, now) = (Broker::default(), Instant::now());
-            broker.request(now, patience, (1, false, CONNECT));
-            broker.request(now, patience, (0, first, CONNECT));
-            broker.request(now, patience, (0, second, CONNECT));
+            broker.request(now, patience, (1, false));
+            broker.request(now, patience, (0, first));
+            broker.request(now, patience, (0, second));
             let (channels, again) = broker.answer(now);
             assert_eq!(channels, [1], "the refused token is not served again");
-            assert!(matches!(again, Some(ListenerEvent::Token { refresh: true, .. })));
+            assert!(matches!(again, Some(ListenerEvent::Token)));
             assert_eq!(broker.answer(now).0, [0]);
         }
     }
@@ -155,15 +150,15 @@ mod tests {
     fn a_lost_question_is_asked_again() {
         let (mut broker, now) = (Broker::default(), Instant::now());
         let patience = Duration::from_secs(60);
-        broker.request(now, patience, (0, false, CONNECT));
-        assert!(broker.request(now + patience, patience, (0, false, CONNECT)).is_some());
+        broker.request(now, patience, (0, false));
+        assert!(broker.request(now + patience, patience, (0, false)).is_some());
         assert_eq!(broker.answer(now).0, [0]);
     }
 
     fn signer(keys: &[&str], lifetime: Duration, audience: &str) -> Signer {
         let mut config = ListenerConfig::new("wss://ns.test/$hc/hyco?sb-hc-action=listen").unwrap();
         config.control_channels = 2;
-        config.token = TokenSource::Rule(SasRule {
+        config.rule = Some(SasRule {
             name: "rule".into(),
             keys: keys.iter().map(|key| Secret::new(*key)).collect(),
             lifetime,

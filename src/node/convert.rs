@@ -172,11 +172,20 @@ pub(super) fn socket_options(limits: &SocketLimits) -> SocketOptions {
         high_water: limits.high_water.max(1.0) as usize,
         max_backlog: limits.max_backlog.max(0.0) as usize,
         assembling: assembling(limits),
-        keep_alive: limits.keep_alive.as_ref().map(|keep_alive| KeepAlive {
-            interval: milliseconds(keep_alive.interval).max(Duration::from_millis(1)),
-            timeout: milliseconds(keep_alive.timeout),
-            mode: if keep_alive.pong { KeepAliveMode::Pong } else { KeepAliveMode::Ping },
-        }),
+        keep_alive: limits
+            .keep_alive
+            .as_ref()
+            .map(keep_alive)
+            .map(|given| KeepAlive { interval: given.interval.max(Duration::from_millis(1)), ..given }),
+    }
+}
+
+/// How an idle connection is kept alive, in the core's terms.
+pub(super) fn keep_alive(options: &KeepAliveOptions) -> KeepAlive {
+    KeepAlive {
+        interval: milliseconds(options.interval),
+        timeout: milliseconds(options.timeout),
+        mode: if options.pong { KeepAliveMode::Pong } else { KeepAliveMode::Ping },
     }
 }
 

@@ -13,7 +13,7 @@ use crate::emulator::RelayEmulator;
 use crate::emulator::event::RelayEvent;
 use crate::emulator::options::EmulatorOptions;
 use crate::error::{ErrorKind, RelayError};
-use crate::sync::unpoisoned;
+use crate::sync::lock;
 
 type Callback = ThreadsafeFunction<String, (), String, Status, false>;
 /// Taken out with the last event, so that the process may end.
@@ -148,10 +148,6 @@ impl NativeEmulator {
     fn with<T>(&self, name: &str, act: impl FnOnce(&RelayEmulator) -> T) -> Result<Option<T>> {
         attempt(name, || Ok(self.relay.as_ref().map(act)))
     }
-}
-
-fn lock(slot: &Slot) -> std::sync::MutexGuard<'_, Option<Callback>> {
-    unpoisoned(slot.lock())
 }
 
 /// JavaScript has checked it all; what went wrong is told without the text, which may hold a key.

@@ -1,7 +1,7 @@
 //! The native end of `lib/engine/engine.js`: slots, deliveries and sends.
 
 use std::iter;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
 use napi::bindgen_prelude::*;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
@@ -20,7 +20,7 @@ use crate::error::{ErrorKind, RelayError};
 use crate::frame::MaskKeys;
 use crate::socket::delivery::{BLOCK, Delivery, RECORD_WORDS};
 use crate::socket::{Masking, Outline, Socket, SocketStats};
-use crate::sync::unpoisoned;
+use crate::sync::lock;
 
 /// Bytes that may wait for JavaScript, over all sockets, before the IO thread stops reading.
 const DELIVERY_LIMIT: usize = 64 * 1024 * 1024;
@@ -302,10 +302,6 @@ impl Drop for NativeEngine {
     fn drop(&mut self) {
         self.slots.close();
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    unpoisoned(mutex.lock())
 }
 
 /// What was asked for is not there, which only a fault of ours explains: never to be taken for something empty.

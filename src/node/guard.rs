@@ -7,7 +7,7 @@ use napi::bindgen_prelude::Result;
 use napi_derive::napi;
 
 use super::thrown::thrown;
-use crate::error::{ErrorKind, RelayError};
+use crate::error::RelayError;
 
 /// Does what the exported function `name` is for; `None` where that panicked.
 pub(super) fn guard<T>(name: &str, act: impl FnOnce() -> T) -> Option<T> {
@@ -21,8 +21,7 @@ pub(super) fn guard<T>(name: &str, act: impl FnOnce() -> T) -> Option<T> {
 
 /// The same for a function whose failures are thrown: a panic is one of them.
 pub(super) fn attempt<T>(name: &str, act: impl FnOnce() -> Result<T>) -> Result<T> {
-    let internal = || RelayError::new(ErrorKind::Internal, "The call was lost by a fault of this package");
-    guard(name, act).unwrap_or_else(|| Err(thrown(&internal())))
+    guard(name, act).unwrap_or_else(|| Err(thrown(&RelayError::fault("call"))))
 }
 
 /// Makes the exported function of that name panic the next time, for tests: in debug builds only. False elsewhere.
@@ -35,12 +34,12 @@ pub fn panic_once(name: String) -> bool {
 mod switch {
     use std::sync::{Mutex, MutexGuard};
 
-    use crate::sync::unpoisoned;
+    use crate::sync::lock;
 
     static ARMED: Mutex<Option<String>> = Mutex::new(None);
 
     fn armed() -> MutexGuard<'static, Option<String>> {
-        unpoisoned(ARMED.lock())
+        lock(&ARMED)
     }
 
     pub(super) fn arm(name: String) -> bool {

@@ -16,8 +16,8 @@ use super::thrown::thrown;
 use super::tls::NativeTlsContext;
 use crate::frame::{DeflateOptions, negotiation};
 use crate::listener::{
-    HostPolicy, KeepAlive, KeepAliveMode, Listener, ListenerConfig, ListenerEvent, ListenerSink,
-    ReconnectConfig, SasRule, Secret, TokenSource,
+    HostPolicy, KeepAlive, Listener, ListenerConfig, ListenerEvent, ListenerSink, ReconnectConfig, SasRule,
+    Secret,
 };
 use crate::protocol::address::Address;
 use crate::socket::delivery::{Batch, Delivery, Kind};
@@ -139,32 +139,18 @@ impl NativeListener {
         protocol: Option<String>,
         headers: Option<Vec<String>>,
     ) -> Result<bool> {
-        attempt("acceptOffer", || self.open(offer, socket, protocol, headers))
+        attempt("acceptOffer", || Ok(self.open(offer, socket, protocol, headers)))
     }
 
-    fn open(
-        &self,
-        offer: f64,
-        socket: u32,
-        protocol: Option<String>,
-        headers: Option<Vec<String>>,
-    ) -> Result<bool> {
-        let Some(mut rendezvous) = self.listener.accept(offer as u64) else { return Ok(false) };
+    fn open(&self, offer: f64, socket: u32, protocol: Option<String>, headers: Option<Vec<String>>) -> bool {
+        let Some(mut rendezvous) = self.listener.accept(offer as u64) else { return false };
         let answer = self.deflate.and_then(|options| {
             // An offer that cannot be met is one that is not taken up: the sender goes on without.
             negotiation::answer(rendezvous.extensions.as_deref()?, &options).ok().flatten()
         });
         let extensions = answer.map(|params| params.to_header());
-        let request = rendezvous
-            .dial_request(protocol.as_deref(), extensions.as_deref(), &headers.unwrap_or_default())
-            .map_err(|error| thrown(&error));
-        let request = match request {
-            Ok(request) => request,
-            Err(error) => {
-                self.listener.fail_prepared(rendezvous);
-                return Err(error);
-            }
-        };
+        let headers = headers.unwrap_or_default();
+        let request = rendezvous.dial_request(protocol.as_deref(), extensions.as_deref(), &headers);
         let pending = rendezvous.pending;
         let opening = Opening {
             request,
@@ -175,7 +161,7 @@ impl NativeListener {
             opened: Some(Box::new(|| pending.opened())),
         };
         self.slots.open(socket, Arc::clone(&self.options), opening);
-        Ok(true)
+        true
     }
 
     /// Turns a sender away through the relay. False if the offer is gone.
@@ -207,13 +193,13 @@ impl NativeListener {
     /// Answers a `token` event.
     #[napi(catch_unwind)]
     pub fn provide_token(&self, token: String) {
-        self.with("provideToken", |listener| listener.provide_token(Ok(token)));
+        self.with("provideToken", |listener| listener.provide_token(token));
     }
 
     /// Answers a `token` event with a failure.
     #[napi(catch_unwind)]
     pub fn fail_token(&self, message: String) {
-        self.with("failToken", |listener| listener.fail_token(message, false));
+        self.with("failToken", |listener| listener.fail_token(message));
     }
 
     /// Puts a new token to use.
@@ -261,26 +247,17 @@ impl NativeListener {
 fn listener_config(options: ListenOptions) -> Result<ListenerConfig> {
     let failed = |error| thrown(&error);
     let mut config = ListenerConfig::new(&options.uri).map_err(failed)?;
-    config.token = options.rule.map_or(TokenSource::Provider, |rule| {
-        TokenSource::Rule(SasRule {
-            name: rule.key_name,
-            keys: rule.keys.into_iter().map(Secret::new).collect(),
-            lifetime: Duration::try_from_secs_f64(rule.lifetime).unwrap_or(Duration::MAX),
-            audience: options.uri,
-        })
+    config.rule = options.rule.map(|rule| SasRule {
+        name: rule.key_name,
+        keys: rule.keys.into_iter().map(Secret::new).collect(),
+        lifetime: Duration::try_from_secs_f64(rule.lifetime).unwrap_or(Duration::MAX),
+        audience: options.uri,
     });
     config.id = options.id;
     let limit = |limit: u32| if limit == 0 { usize::MAX } else { limit as usize };
     config.max_pending_accepts = limit(options.max_pending);
     config.max_connections = limit(options.max_connections);
-    config.keep_alive = options.keep_alive.as_ref().map_or(
-        KeepAlive { interval: Duration::ZERO, timeout: Duration::ZERO, mode: KeepAliveMode::Ping },
-        |keep_alive| KeepAlive {
-            interval: convert::milliseconds(keep_alive.interval),
-            timeout: convert::milliseconds(keep_alive.timeout),
-            mode: if keep_alive.pong { KeepAliveMode::Pong } else { KeepAliveMode::Ping },
-        },
-    );
+    config.keep_alive = options.keep_alive.as_ref().map_or(KeepAlive::OFF, convert::keep_alive);
     let reconnect = options.reconnect;
     config.reconnect = ReconnectConfig {
         min_delay: convert::milliseconds(reconnect.min_delay),

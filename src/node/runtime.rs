@@ -12,7 +12,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::task;
 
-use crate::sync::unpoisoned;
+use crate::sync::lock;
 use crate::{buffers, socket};
 
 /// How long a large buffer may lie unused.
@@ -35,7 +35,7 @@ impl IoThread {
     /// # Errors
     /// If the operating system gives no thread or no selector.
     pub fn get() -> io::Result<Arc<Self>> {
-        let mut current = unpoisoned(CURRENT.lock());
+        let mut current = lock(&CURRENT);
         if let Some(running) = current.upgrade() {
             return Ok(running);
         }

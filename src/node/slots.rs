@@ -1,14 +1,14 @@
 //! What an environment has: its sockets by slot, its listeners, and what both run on.
 
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use super::guard::guard;
 use super::runtime::IoThread;
 use crate::listener::Listener;
 use crate::socket::delivery::Delivery;
 use crate::socket::{self, Opening, Socket, SocketOptions, Tuning};
-use crate::sync::unpoisoned;
+use crate::sync::lock;
 
 /// Shared by the engine, its listeners and the environment's cleanup hook.
 pub(super) struct Slots {
@@ -82,8 +82,4 @@ impl Slots {
             socket.terminate();
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    unpoisoned(mutex.lock())
 }

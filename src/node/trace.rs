@@ -10,7 +10,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber, subscriber};
 
 use crate::socket::delivery::{Delivery, Kind};
-use crate::sync::unpoisoned;
+use crate::sync::lock;
 
 /// The environments that listen, and their slots.
 static LISTENERS: Mutex<Vec<(Weak<Delivery>, u32)>> = Mutex::new(Vec::new());
@@ -18,7 +18,7 @@ static START: Once = Once::new();
 
 /// Delivers all events of the process under `slot`, for as long as the queue lives.
 pub(super) fn subscribe(delivery: &Arc<Delivery>, slot: u32) {
-    let mut listeners = unpoisoned(LISTENERS.lock());
+    let mut listeners = lock(&LISTENERS);
     listeners.retain(|(delivery, _)| delivery.strong_count() > 0);
     listeners.push((Arc::downgrade(delivery), slot));
     drop(listeners);
@@ -44,7 +44,7 @@ impl Subscriber for Bridge {
         // A map of strings and numbers: this cannot fail.
         let json = serde_json::to_vec(&fields.0).unwrap_or_default();
         // Not under the lock: a push wakes JavaScript.
-        let listeners = unpoisoned(LISTENERS.lock()).clone();
+        let listeners = lock(&LISTENERS).clone();
         for (delivery, slot) in listeners {
             if let Some(delivery) = delivery.upgrade().filter(|delivery| !delivery.overflows()) {
                 delivery.push_one(|batch| batch.push(slot, Kind::Listener, 0, &json));

@@ -97,12 +97,6 @@ impl Address {
             Err(_) => self.host.clone(),
         }
     }
-
-    /// Puts the address together again.
-    pub fn to_uri(&self) -> String {
-        let scheme = if self.secure { "wss" } else { "ws" };
-        format!("{scheme}://{}{}", self.host_header(), self.target)
-    }
 }
 
 /// Without the query, which holds the relay's credentials for this one connection.

@@ -6,7 +6,7 @@ use hmac::{Hmac, KeyInit};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::sync::unpoisoned;
+use crate::sync::lock;
 
 /// The MAC of a token. Wiped when dropped.
 pub type HmacSha256 = Hmac<Sha256>;
@@ -26,7 +26,7 @@ static STATES: Mutex<Vec<Entry>> = Mutex::new(Vec::new());
 
 /// A fresh MAC under `key`.
 pub fn state_for(key: &[u8]) -> HmacSha256 {
-    let mut states = unpoisoned(STATES.lock());
+    let mut states = lock(&STATES);
     if let Some(at) = states.iter().position(|entry| entry.key.as_slice() == key) {
         if let Some(recent) = states.get_mut(..=at) {
             recent.rotate_right(1);
@@ -50,5 +50,5 @@ fn keyed(key: &[u8]) -> HmacSha256 {
 
 #[cfg(test)]
 pub(super) fn kept() -> usize {
-    unpoisoned(STATES.lock()).len()
+    lock(&STATES).len()
 }

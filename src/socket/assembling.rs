@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
-use crate::sync::unpoisoned;
+use crate::sync::lock;
 
 /// Sockets that hold no more than this are not among those of which the largest is given up, and cost nothing here.
 const NOTED: usize = 64 * 1024;
@@ -48,7 +48,7 @@ impl Assembling {
         if modest && (socket.is_outgrown() || self.add(before, now) <= self.limit) {
             return;
         }
-        let mut large = unpoisoned(self.large.lock());
+        let mut large = lock(&self.large);
         let key = Arc::as_ptr(socket).addr();
         if !modest {
             // Asked under the lock, under which the bytes of a socket that is given up are taken off.

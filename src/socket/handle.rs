@@ -19,7 +19,7 @@ use super::send_side::{SendSide, WantedEnd};
 use super::tally::{Received, SocketStats};
 use crate::frame::{MaskKeys, OpCode, frame_len};
 use crate::keep_alive::KeepAliveMode;
-use crate::sync::unpoisoned;
+use crate::sync::{lock, unpoisoned};
 
 /// One data socket.
 pub struct Socket {
@@ -144,7 +144,7 @@ impl Socket {
     }
 
     pub(super) fn side(&self) -> MutexGuard<'_, SendSide> {
-        unpoisoned(self.side.lock())
+        lock(&self.side)
     }
 
     /// Whether there is credit to read more, see [`Credit::may_read`].

@@ -108,26 +108,26 @@ pub(super) fn push_outgrown(batch: &mut Batch, slot: u32) {
 /// The last record of a slot, and before it what ended the connection, if that was not the peer's doing: as a protocol
 /// error where it was `opened`, or else as a failed dial.
 pub(super) fn push_closed(batch: &mut Batch, slot: u32, cause: Cause, opened: bool, unwritten: usize) {
-    if let Some((kind, message, status)) = fault(cause) {
+    if let Some((error, status)) = fault(cause) {
         if opened {
-            let error =
-                FrameError { code: kind.code(), range: false, message: message.into(), status, errno: None };
-            push_frame_error(batch, slot, &error);
+            let code = error.kind.code();
+            let message = error.message.into();
+            push_frame_error(batch, slot, &FrameError { code, range: false, message, status, errno: None });
         } else {
-            push_failure(batch, slot, &RelayError::new(kind, message));
+            push_failure(batch, slot, &error);
         }
     }
     batch.push_count(slot, Kind::Closed, cause as u16, unwritten.try_into().unwrap_or(u32::MAX));
 }
 
-fn fault(cause: Cause) -> Option<(ErrorKind, &'static str, u16)> {
+/// The error, and the close status that goes with it.
+fn fault(cause: Cause) -> Option<(RelayError, u16)> {
     match cause {
         Cause::Backlog => {
-            Some((ErrorKind::Limit, "The peer does not read: maxBufferedAmount was exceeded", 1008))
+            let text = "The peer does not read: maxBufferedAmount was exceeded";
+            Some((RelayError::new(ErrorKind::Limit, text), 1008))
         }
-        Cause::Internal => {
-            Some((ErrorKind::Internal, "The connection was lost by a fault of this package", 1011))
-        }
+        Cause::Internal => Some((RelayError::fault("connection"), 1011)),
         _ => None,
     }
 }

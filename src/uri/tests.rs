@@ -26,7 +26,7 @@ fn builds_the_uris_of_hyco_https() {
 
 #[test]
 fn appends_a_token() {
-    let append = |uri: &str| append_token(uri, "t=").ok();
+    let append = |uri: &str| LegacyUrl::parse(uri).ok().map(|url| append_token(&url, "t="));
     assert_eq!(append("wss://H/p").as_deref(), Some("wss://h/p?sb-hc-token=t%3D"));
     assert_eq!(append("wss://h/p?a=1#f").as_deref(), Some("wss://h/p?a=1&sb-hc-token=t%3D#f"));
     assert_eq!(append("wss://h/p?").as_deref(), Some("wss://h/p?&sb-hc-token=t%3D"));

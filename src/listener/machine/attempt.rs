@@ -6,11 +6,11 @@
 use std::time::Duration;
 
 use super::context::ChannelContext;
-use super::terms::{ChannelAction, LinkId, Tokens, millis};
+use super::terms::{ChannelAction, LinkId, millis};
 use crate::error::{ErrorKind, RelayError};
 use crate::listener::backoff::{Backoff, Rule, rule};
 use crate::listener::config::{ReconnectConfig, Secret, TOKEN_TIMEOUT};
-use crate::listener::events::{ListenerEvent, TokenReason};
+use crate::listener::events::ListenerEvent;
 
 /// A dial is given up by the machine itself if the dialer does not within its own limit.
 const DIAL_GUARD: Duration = Duration::from_secs(5);
@@ -43,7 +43,7 @@ enum AttemptStage {
     /// For a token; asked again if there is no answer.
     Asking { again: Duration, refresh: bool },
     /// For the dialer.
-    Dialing { link: LinkId, token: Option<Secret>, expires: Option<Duration>, deadline: Duration },
+    Dialing { link: LinkId, token: Secret, expires: Option<Duration>, deadline: Duration },
     /// After a terminal error, until the owner has a new token.
     GivenUp,
 }
@@ -92,7 +92,7 @@ impl Attempt {
         }
         match self.stage {
             AttemptStage::Idle | AttemptStage::GivenUp => {}
-            AttemptStage::Waiting { .. } => self.begin(up, context),
+            AttemptStage::Waiting { .. } => self.begin(context),
             AttemptStage::Asking { refresh, .. } => {
                 context.complain_of_silent_provider();
                 self.ask(refresh, context);
@@ -105,31 +105,21 @@ impl Attempt {
         }
     }
 
-    /// Starts a try; asks for a token first where there is somebody to ask.
-    pub(super) fn begin(&mut self, up: bool, context: &mut ChannelContext) {
-        match &context.config.tokens {
-            Tokens::Provider => {
-                let refresh = std::mem::take(&mut self.want_fresh);
-                self.ask(refresh, context);
-            }
-            Tokens::Held(held) => {
-                let (value, end) = held.clone().unzip();
-                let life = end.flatten().map(|end| end.saturating_sub(context.now));
-                self.dial(value, life, up, context);
-            }
-        }
+    /// Starts a try, which begins with a token.
+    pub(super) fn begin(&mut self, context: &mut ChannelContext) {
+        let refresh = std::mem::take(&mut self.want_fresh);
+        self.ask(refresh, context);
     }
 
     fn ask(&mut self, refresh: bool, context: &mut ChannelContext) {
-        let reason = if refresh { TokenReason::Refused } else { TokenReason::Connect };
         self.stage = AttemptStage::Asking { again: context.now + TOKEN_TIMEOUT, refresh };
-        context.request_token(refresh, reason);
+        context.request_token(refresh);
     }
 
     /// `life` is the rest of the token's life.
     pub(super) fn dial(
         &mut self,
-        token: Option<Secret>,
+        token: Secret,
         life: Option<Duration>,
         up: bool,
         context: &mut ChannelContext,
@@ -151,7 +141,7 @@ impl Attempt {
 
     /// The dial of a link has succeeded: the token that it was made with, and its end. `None` for late news of a dial
     /// that was given up.
-    pub(super) fn opened(&mut self, id: LinkId) -> Option<(Option<Secret>, Option<Duration>)> {
+    pub(super) fn opened(&mut self, id: LinkId) -> Option<(Secret, Option<Duration>)> {
         match std::mem::replace(&mut self.stage, AttemptStage::Idle) {
             AttemptStage::Dialing { link, token, expires, .. } if link == id => {
                 self.needs_token = false;
@@ -178,14 +168,14 @@ impl Attempt {
             Rule::Stop => return self.give_up(&error, up, context),
             Rule::Retry => self.backoff.next(&mut context.rng),
             Rule::Slow(least) => self.backoff.next_slow(&mut context.rng, least),
-            Rule::FreshToken if context.has_provider() && !self.refreshed => {
+            Rule::FreshToken if !self.refreshed => {
                 self.refreshed = true;
                 self.want_fresh = true;
                 self.backoff.count();
                 Duration::ZERO
             }
             Rule::FreshToken => {
-                self.want_fresh = context.has_provider();
+                self.want_fresh = true;
                 context.complain(&error);
                 self.backoff.next_patient(&mut context.rng)
             }
@@ -258,8 +248,8 @@ impl Attempt {
     }
 
     /// The relay dropped the link for its token: one from a cache may be the same.
-    pub(super) fn token_expired(&mut self, context: &ChannelContext) {
-        self.want_fresh = context.has_provider();
+    pub(super) fn token_expired(&mut self) {
+        self.want_fresh = true;
     }
 
     /// The channel was up long enough: the next trouble is a new one.
@@ -277,22 +267,13 @@ impl Attempt {
         context: &mut ChannelContext,
     ) {
         if matches!(self.stage, AttemptStage::Asking { .. }) {
-            self.dial(Some(value), life, up, context);
+            self.dial(value, life, up, context);
         }
     }
 
     /// The provider has none.
-    pub(super) fn token_failed(
-        &mut self,
-        error: &RelayError,
-        terminal: bool,
-        up: bool,
-        context: &mut ChannelContext,
-    ) {
+    pub(super) fn token_failed(&mut self, error: &RelayError, up: bool, context: &mut ChannelContext) {
         let AttemptStage::Asking { refresh, .. } = self.stage else { return };
-        if terminal {
-            return self.give_up(error, up, context);
-        }
         self.want_fresh = refresh;
         self.needs_token = true;
         context.complain(error);
@@ -321,7 +302,7 @@ impl Attempt {
             self.settle();
         }
         self.want_fresh = false;
-        self.dial(Some(value), life, up, context);
+        self.dial(value, life, up, context);
     }
 
     /// Ends for good.

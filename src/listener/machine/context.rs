@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::terms::{ChannelAction, MachineConfig, Tokens};
+use super::terms::{ChannelAction, MachineConfig};
 use crate::error::{ErrorKind, RelayError};
 use crate::listener::backoff::{Backoff, REFUSED_MAX, Rng};
 use crate::listener::config::ReconnectConfig;
-use crate::listener::events::{ListenerEvent, TokenReason};
+use crate::listener::events::ListenerEvent;
 
 /// Malformed messages that are reported in a minute; the rest are survived in silence.
 const REPORTS_PER_MINUTE: u32 = 20;
@@ -40,12 +40,8 @@ impl ChannelContext {
         }
     }
 
-    pub(super) fn has_provider(&self) -> bool {
-        matches!(self.config.tokens, Tokens::Provider)
-    }
-
-    pub(super) fn request_token(&mut self, refresh: bool, reason: TokenReason) {
-        self.actions.push(ChannelAction::RequestToken { refresh, reason });
+    pub(super) fn request_token(&mut self, refresh: bool) {
+        self.actions.push(ChannelAction::RequestToken { refresh });
     }
 
     pub(super) fn emit(&mut self, event: ListenerEvent) {

@@ -31,7 +31,7 @@ impl ControlLink {
     /// A link that was dialled with `token` and its end, and is replaced at `age`.
     pub(super) fn new(
         id: LinkId,
-        token: (Option<Secret>, Option<Duration>),
+        token: (Secret, Option<Duration>),
         age: Duration,
         context: &mut ChannelContext,
     ) -> Self {
@@ -53,7 +53,7 @@ impl ControlLink {
 
     pub(super) fn next_deadline(&self, patience: Option<Duration>) -> Option<Duration> {
         let dead = patience.map(|patience| self.last_seen.saturating_add(patience));
-        [self.next_ping, self.token.deadline(), self.recycle_at, dead].into_iter().flatten().min()
+        [self.next_ping, Some(self.token.deadline()), self.recycle_at, dead].into_iter().flatten().min()
     }
 
     /// Notes a sign of life.

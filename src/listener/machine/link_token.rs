@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::context::ChannelContext;
-use super::terms::{ChannelAction, LinkId, Tokens};
+use super::terms::{ChannelAction, LinkId};
 use crate::error::{ErrorKind, RelayError};
 use crate::listener::backoff::{Rng, between};
 use crate::listener::config::{Secret, TOKEN_TIMEOUT};
-use crate::listener::events::{ListenerEvent, TokenReason};
+use crate::listener::events::ListenerEvent;
 use crate::protocol::control;
 
 /// A token is renewed this long before its end, where its life allows.
@@ -25,7 +25,6 @@ const BLAME: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum NextRenewal {
-    Never,
     At(Duration),
     /// The provider was asked; it is asked again if there is no answer.
     Asking {
@@ -36,26 +35,20 @@ enum NextRenewal {
 /// The token of one link.
 #[derive(Debug)]
 pub(super) struct LinkToken {
-    value: Option<Secret>,
+    value: Secret,
     expires: Option<Duration>,
     renewed_at: Option<Duration>,
     next: NextRenewal,
 }
 
 impl LinkToken {
-    pub(super) fn new(
-        (value, expires): (Option<Secret>, Option<Duration>),
-        context: &mut ChannelContext,
-    ) -> Self {
-        let mut token = Self { value, expires, renewed_at: None, next: NextRenewal::Never };
-        token.schedule(context);
-        token
+    pub(super) fn new((value, expires): (Secret, Option<Duration>), context: &mut ChannelContext) -> Self {
+        Self { value, expires, renewed_at: None, next: next_renewal(expires, context) }
     }
 
-    pub(super) fn deadline(&self) -> Option<Duration> {
+    pub(super) fn deadline(&self) -> Duration {
         match self.next {
-            NextRenewal::Never => None,
-            NextRenewal::At(at) | NextRenewal::Asking { again: at } => Some(at),
+            NextRenewal::At(at) | NextRenewal::Asking { again: at } => at,
         }
     }
 
@@ -70,18 +63,14 @@ impl LinkToken {
 
     /// Asks the provider, if it is time to.
     pub(super) fn run_timer(&mut self, context: &mut ChannelContext) {
-        if self.deadline().is_none_or(|at| at > context.now) {
+        if self.deadline() > context.now {
             return;
         }
         if self.is_asking() {
             context.complain_of_silent_provider();
-        } else if !context.has_provider() {
-            self.next = NextRenewal::Never;
-            let text = "The token is about to expire and there is nobody to ask for another";
-            return context.complain(&RelayError::new(ErrorKind::Token, text));
         }
         self.next = NextRenewal::Asking { again: context.now + TOKEN_TIMEOUT };
-        context.request_token(false, TokenReason::Renew);
+        context.request_token(false);
     }
 
     /// The provider has a token. True if the link was waiting for it and it is newer than its own.
@@ -94,9 +83,9 @@ impl LinkToken {
         if !self.is_asking() {
             return false;
         }
-        let same = self.value.as_ref() == Some(value);
+        let same = self.value == *value;
         if same && life.is_none() {
-            self.schedule(context);
+            self.next = next_renewal(self.expires, context);
             return false;
         }
         let no_newer = match (self.expires, life) {
@@ -135,30 +124,26 @@ impl LinkToken {
         life: Option<Duration>,
         context: &mut ChannelContext,
     ) {
-        self.value = Some(value.clone());
+        self.value = value.clone();
         self.expires = life.map(|life| context.now.saturating_add(life));
         self.renewed_at = Some(context.now);
-        self.schedule(context);
+        self.next = next_renewal(self.expires, context);
         context.actions.push(ChannelAction::Send(link, control::renew_token(value.expose())));
         context.trouble_is_over();
         let expires_in = life.map(|life| u64::try_from(life.as_millis()).unwrap_or(u64::MAX));
         context.emit(ListenerEvent::TokenRenewed { channel: context.config.channel, expires_in });
     }
+}
 
-    fn schedule(&mut self, context: &mut ChannelContext) {
-        let now = context.now;
-        let life = match (&context.config.tokens, self.expires) {
-            // As good as expired by our clock, but the relay took it: the clock says nothing about the end.
-            (Tokens::Provider, Some(expires)) if expires <= now.saturating_add(IMMINENT) => DOUBTFUL_LIFE,
-            (_, Some(expires)) => expires.saturating_sub(now),
-            (Tokens::Provider, None) => OPAQUE_LIFE,
-            (Tokens::Held(_), None) => {
-                self.next = NextRenewal::Never;
-                return;
-            }
-        };
-        self.next = NextRenewal::At(now.saturating_add(renewal_delay(life, &mut context.rng)));
-    }
+fn next_renewal(expires: Option<Duration>, context: &mut ChannelContext) -> NextRenewal {
+    let now = context.now;
+    let life = match expires {
+        // As good as expired by our clock, but the relay took it: the clock says nothing about the end.
+        Some(expires) if expires <= now.saturating_add(IMMINENT) => DOUBTFUL_LIFE,
+        Some(expires) => expires.saturating_sub(now),
+        None => OPAQUE_LIFE,
+    };
+    NextRenewal::At(now.saturating_add(renewal_delay(life, &mut context.rng)))
 }
 
 /// At 75 to 80 % of the token's life, and five minutes before its end where that leaves near half of it (a token

@@ -4,21 +4,12 @@ use std::time::Duration;
 
 use crate::error::RelayError;
 use crate::listener::config::{KeepAlive, ReconnectConfig, Secret};
-use crate::listener::events::{ListenerEvent, TokenReason};
+use crate::listener::events::ListenerEvent;
 use crate::protocol::address::{Address, HostPolicy};
 use crate::protocol::control::Accept;
 
 /// Numbers the sockets of one channel, so that late news of an old one is told apart.
 pub type LinkId = u32;
-
-/// Where the machine's tokens come from.
-#[derive(Debug, Clone)]
-pub enum Tokens {
-    /// Asked for with [`ChannelAction::RequestToken`].
-    Provider,
-    /// At hand, with its end (since the start) where it can be read; `None` if the URI carries it.
-    Held(Option<(Secret, Option<Duration>)>),
-}
 
 /// The options of one channel.
 #[derive(Debug, Clone)]
@@ -35,8 +26,6 @@ pub struct MachineConfig {
     pub recycle_after: Duration,
     /// Parallel channels of the listener; their links are of different age, so that nothing recycles them together.
     pub channels: u16,
-    /// Where tokens come from.
-    pub tokens: Tokens,
     /// The listen address, against which the relay's addresses are checked.
     pub listen: Address,
     /// Which hosts the relay may send us to.
@@ -67,12 +56,7 @@ pub enum ChannelInput<'a> {
         expires_in: Option<Duration>,
     },
     /// The provider has none.
-    TokenFailed {
-        /// Why.
-        error: RelayError,
-        /// True if asking again is useless.
-        terminal: bool,
-    },
+    TokenFailed(RelayError),
     /// The dial of this link ended with 101.
     Opened(LinkId),
     /// The dial of this link was refused or failed.
@@ -121,17 +105,15 @@ pub enum ChannelInput<'a> {
 pub enum ChannelAction {
     /// Ask the provider; a second request before the answer asks for nothing more.
     RequestToken {
-        /// A cached token will not do.
+        /// The last one was refused: the answer to an older question will not do, and another key may.
         refresh: bool,
-        /// What it is for.
-        reason: TokenReason,
     },
     /// Dial; answered by `Opened` or `DialFailed`.
     Dial {
         /// Number of the new link.
         link: LinkId,
         /// The token for its header.
-        token: Option<Secret>,
+        token: Secret,
     },
     /// Abandon the dial; it has no answer.
     AbortDial(LinkId),

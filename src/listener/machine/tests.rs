@@ -4,7 +4,6 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::listener::config::{KeepAlive, KeepAliveMode, ReconnectConfig};
-use crate::listener::events::TokenReason;
 use crate::protocol::address::{Address, HostPolicy};
 
 mod sim;
@@ -18,8 +17,8 @@ fn goes_online_with_the_providers_token() {
     let mut sim = Sim::new();
     sim.start();
     assert_eq!(sim.names(), ["connecting", "listening"]);
-    assert_eq!(sim.asked, [(false, TokenReason::Connect)]);
-    assert_eq!(sim.tokens_dialled, [Some("t1".to_owned())]);
+    assert_eq!(sim.asked, [false]);
+    assert_eq!(sim.tokens_dialled, ["t1"]);
     assert_eq!(sim.machine.state(), ListenerState::Online);
 }
 
@@ -40,7 +39,7 @@ fn waits_for_a_slow_provider_without_dialling() {
 #[test]
 fn a_failing_provider_is_retried_with_backoff() {
     let mut sim = Sim::new();
-    sim.provider = Box::new(|_, _| Answer::Fail(false));
+    sim.provider = Box::new(|_, _| Answer::Fail);
     sim.start();
     sim.run(minutes(10));
     assert!(sim.asked.len() > 8 && sim.asked.len() < 40, "{}", sim.asked.len());
@@ -51,15 +50,16 @@ fn a_failing_provider_is_retried_with_backoff() {
 }
 
 #[test]
-fn a_terminal_provider_error_goes_offline_and_update_token_revives() {
+fn a_terminal_refusal_goes_offline_and_update_token_revives() {
     let mut sim = Sim::new();
-    sim.provider = Box::new(|_, _| Answer::Fail(true));
+    sim.relay =
+        Box::new(|n, _| if n == 1 { Verdict::Fail(RelayError::refused(403, "x")) } else { Verdict::Open });
     sim.start();
-    assert_eq!(sim.names(), ["error", "offline"]);
+    assert_eq!(sim.names(), ["connecting", "error", "offline"]);
     assert_eq!(sim.machine.state(), ListenerState::Offline);
     assert_eq!(sim.machine.next_deadline(), None);
     sim.update_token("fresh", Some(seconds(3600)));
-    assert_eq!(sim.tokens_dialled, [Some("fresh".to_owned())]);
+    assert_eq!(sim.tokens_dialled, ["t1", "fresh"]);
     assert_eq!(sim.machine.state(), ListenerState::Online);
 }
 
@@ -125,8 +125,8 @@ fn a_refused_token_is_refreshed_once_at_once() {
     sim.relay =
         Box::new(|n, _| if n == 1 { Verdict::Fail(RelayError::refused(401, "x")) } else { Verdict::Open });
     sim.start();
-    assert_eq!(sim.asked, [(false, TokenReason::Connect), (true, TokenReason::Refused)]);
-    assert_eq!(sim.tokens_dialled, [Some("t1".to_owned()), Some("t2".to_owned())]);
+    assert_eq!(sim.asked, [false, true]);
+    assert_eq!(sim.tokens_dialled, ["t1", "t2"]);
     assert_eq!(sim.now, Duration::ZERO);
     assert_eq!(sim.names(), ["connecting", "reconnecting", "connecting", "listening"]);
 }
@@ -143,25 +143,23 @@ fn lasting_401_is_reported_once_and_tried_patiently() {
     assert!(matches!(errors[0], ListenerEvent::Error { error, terminal: false, .. }
         if error.kind == ErrorKind::Unauthorized && error.tracking_id.as_deref() == Some("abc_G1")));
     assert!(sim.dials.len() < 180 && sim.dials.len() > 50, "{}", sim.dials.len());
-    assert!(sim.asked[1..].iter().all(|(refresh, _)| *refresh));
+    assert!(sim.asked[1..].iter().all(|refresh| *refresh));
     assert!(sim.max_gap() <= seconds(60));
 }
 
 #[test]
 fn update_token_ends_the_wait_after_401() {
     let mut sim = Sim::new();
-    sim.machine =
-        machine(MachineConfig { tokens: Tokens::Held(Some((Secret::new("old"), None))), ..config() }, 1);
     sim.relay = Box::new(|_, token| match token {
-        Some("new") => Verdict::Open,
+        "new" => Verdict::Open,
         _ => Verdict::Fail(RelayError::refused(401, "")),
     });
     sim.start();
-    assert_eq!(sim.dials.len(), 1, "a token that cannot change is not tried again at once");
+    assert_eq!(sim.dials.len(), 2, "only once is another token tried at once");
     assert!(sim.last_delay() >= 1000);
     sim.update_token("new", None);
     assert_eq!(sim.machine.state(), ListenerState::Online);
-    assert!(sim.asked.is_empty());
+    assert_eq!(sim.asked.len(), 2);
 }
 
 #[test]
@@ -310,8 +308,7 @@ fn tokens_are_renewed_in_good_time_whatever_their_life() {
 #[test]
 fn a_failed_renewal_is_retried_while_the_channel_lives_on() {
     let mut sim = Sim::new();
-    sim.provider =
-        Box::new(|n, _| if (2..8).contains(&n) { Answer::Fail(true) } else { Answer::token(n, 600) });
+    sim.provider = Box::new(|n, _| if (2..8).contains(&n) { Answer::Fail } else { Answer::token(n, 600) });
     sim.relay_checks_expiry = true;
     sim.start();
     sim.run(minutes(60));
@@ -335,7 +332,7 @@ fn a_provider_that_hangs_during_a_renewal_is_asked_again_each_minute() {
         assert_eq!(sim.asked.len() as u64, minute + 1);
         sim.run(asked + minutes(minute));
         assert_eq!(sim.asked.len() as u64, minute + 2);
-        assert_eq!(sim.asked.last(), Some(&(false, TokenReason::Renew)));
+        assert_eq!(sim.asked.last(), Some(&false));
     }
     assert_eq!(sim.names(), ["connecting", "listening", "error"], "one complaint, and the channel lives on");
     assert!(matches!(&sim.events[2], ListenerEvent::Error { error, terminal: false, .. }
@@ -393,7 +390,7 @@ fn an_expired_token_brings_a_fresh_one_and_a_channel_at_once() {
     sim.run(seconds(31));
     sim.clear();
     sim.lose(Some(1008), "token expired");
-    assert_eq!(sim.asked.last(), Some(&(true, TokenReason::Refused)));
+    assert_eq!(sim.asked.last(), Some(&true));
     assert_eq!(sim.machine.state(), ListenerState::Online);
     assert_eq!(sim.last_delay(), 0);
 }
@@ -414,17 +411,12 @@ fn a_relay_that_refuses_renewals_gets_a_new_channel_instead() {
 }
 
 #[test]
-fn update_token_is_sent_at_once_and_kept_for_later() {
+fn update_token_is_sent_at_once() {
     let mut sim = Sim::new();
-    sim.machine = machine(MachineConfig { tokens: Tokens::Held(None), ..config() }, 1);
     sim.start();
-    assert_eq!(sim.tokens_dialled, [None]);
     sim.update_token("rotated", Some(seconds(3600)));
-    assert_eq!(sim.renewals.last().map(|(_, text)| text.as_str()), Some("rotated"));
-    sim.lose(None, "reset");
-    assert_eq!(sim.tokens_dialled.last(), Some(&Some("rotated".to_owned())));
-    sim.run(minutes(60));
-    assert!(sim.names().contains(&"error".to_owned()), "an end that nobody can put off is announced");
+    assert_eq!(sim.renewals, [(Duration::ZERO, "rotated".to_owned())]);
+    assert_eq!((sim.dials.len(), sim.asked.len()), (1, 1));
 }
 
 #[test]
@@ -506,14 +498,15 @@ fn a_relay_that_never_answers_pings_does_not_flap() {
 #[test]
 fn keep_alive_can_be_switched_off() {
     let mut sim = Sim::new();
-    let keep_alive =
-        KeepAlive { interval: Duration::ZERO, timeout: Duration::ZERO, mode: KeepAliveMode::Ping };
-    let config =
-        MachineConfig { keep_alive, recycle_after: Duration::ZERO, tokens: Tokens::Held(None), ..config() };
+    let config = MachineConfig { keep_alive: KeepAlive::OFF, recycle_after: Duration::ZERO, ..config() };
     sim.machine = machine(config, 1);
+    sim.provider = Box::new(|_, _| Answer::Token("endless".into(), Some(Duration::MAX)));
     sim.silent = true;
     sim.start();
-    assert_eq!(sim.machine.next_deadline(), None);
+    assert!(
+        sim.machine.next_deadline().unwrap() > minutes(1_000_000_000),
+        "but for the token there is nothing"
+    );
     sim.run(minutes(600));
     assert_eq!((sim.dials.len(), sim.pings), (1, 0));
 }
@@ -740,7 +733,7 @@ fn messages_of_the_close_frame_are_kept_for_support() {
 
 #[test]
 fn no_secret_in_debug() {
-    let action = ChannelAction::Dial { link: 1, token: Some(Secret::new("s3cret")) };
+    let action = ChannelAction::Dial { link: 1, token: Secret::new("s3cret") };
     assert!(!format!("{action:?}").contains("s3cret"));
     let input = ChannelInput::Token { value: Secret::new("s3cret"), expires_in: None };
     assert!(!format!("{input:?}").contains("s3cret"));
@@ -751,7 +744,7 @@ fn no_secret_in_debug() {
 enum Event {
     Wait(u64),
     Token(u64),
-    TokenFailed(bool),
+    TokenFailed,
     Open,
     Fail(u16),
     Break,
@@ -769,7 +762,7 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         6 => (0u64..400_000).prop_map(Event::Wait),
         4 => (0u64..4000).prop_map(Event::Token),
-        1 => any::<bool>().prop_map(Event::TokenFailed),
+        1 => Just(Event::TokenFailed),
         5 => Just(Event::Open),
         2 => prop_oneof![Just(401), Just(403), Just(404), Just(429), Just(503), Just(500), any::<u16>()].prop_map(Event::Fail),
         1 => Just(Event::Break),
@@ -788,10 +781,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
     #[test]
     fn any_sequence_keeps_the_promises(
-        events in proptest::collection::vec(event(), 1..120), held in any::<bool>(), seed in any::<u64>()
+        events in proptest::collection::vec(event(), 1..120), seed in any::<u64>()
     ) {
-        let tokens = if held { Tokens::Held(None) } else { Tokens::Provider };
-        let mut machine = machine(MachineConfig { tokens, ..config() }, seed);
+        let mut machine = machine(config(), seed);
         let mut now = Duration::ZERO;
         let (mut dialling, mut asking) = (None, false);
         let mut newest = 0;
@@ -811,9 +803,9 @@ proptest! {
             let input = match event {
                 Event::Wait(millis) => { now += Duration::from_millis(millis); ChannelInput::Tick }
                 Event::Token(s) => { asking = false; ChannelInput::Token { value: token, expires_in: life(s) } }
-                Event::TokenFailed(terminal) => {
+                Event::TokenFailed => {
                     asking = false;
-                    ChannelInput::TokenFailed { error: RelayError::new(ErrorKind::Token, "x"), terminal }
+                    ChannelInput::TokenFailed(RelayError::new(ErrorKind::Token, "x"))
                 }
                 Event::Open => match dialling.take() {
                     Some(link) => { held_open.insert(link); ChannelInput::Opened(link) }

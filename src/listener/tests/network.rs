@@ -10,7 +10,7 @@ async fn relay() -> (TcpListener, ListenerConfig) {
     let relay = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = relay.local_addr().unwrap().port();
     let mut config = ListenerConfig::new(&format!("ws://127.0.0.1:{port}/$hc/hyco")).unwrap();
-    config.token = TokenSource::Fixed(Secret::new("token"));
+    config.rule = Some(rule(&["key"], LISTEN));
     (relay, config)
 }
 
@@ -66,7 +66,8 @@ async fn a_refusal_keeps_its_retry_after_and_the_beginning_of_its_reason() {
     let length = stream.read(&mut head).await.unwrap();
     let head = String::from_utf8_lossy(&head[..length]).into_owned();
     assert!(
-        head.contains("\r\nServiceBusAuthorization: token\r\n") && head.contains("sb-hc-action=listen"),
+        head.contains("\r\nServiceBusAuthorization: SharedAccessSignature sr=")
+            && head.contains("sb-hc-action=listen"),
         "{head}"
     );
     let reason = format!("Busy. TrackingId:9_G1, {}", "x".repeat(50_000));

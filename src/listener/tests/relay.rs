@@ -12,6 +12,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 
 use super::*;
 use crate::listener::dialer::{DialFailure, Dialed, Dialing};
+use crate::protocol::control;
 use crate::transport::DialRequest;
 
 /// One dial.
@@ -103,8 +104,18 @@ pub const LISTEN: &str = "wss://ns.servicebus.windows.net:443/$hc/hyco?sb-hc-act
 
 pub fn config() -> ListenerConfig {
     let mut config = ListenerConfig::new(LISTEN).unwrap();
-    config.token = TokenSource::Fixed(Secret::new("token"));
+    config.rule = Some(rule(&["key"], LISTEN));
     config
+}
+
+/// A rule whose tokens need no renewal while a test runs.
+pub fn rule(keys: &[&str], audience: &str) -> SasRule {
+    SasRule {
+        name: "rule".into(),
+        keys: keys.iter().map(|key| Secret::new(*key)).collect(),
+        lifetime: Duration::from_secs(1000 * 86_400),
+        audience: audience.into(),
+    }
 }
 
 /// Keeps the test from hanging; the clock is paused, so this takes no time.
@@ -122,9 +133,13 @@ impl Stage {
         let (calls, events) = (unbounded_channel(), unbounded_channel());
         let armed = AtomicBool::new(true);
         let sink = move |event: ListenerEvent| {
-            let event = serde_json::to_value(event).unwrap();
-            assert!(event["type"] != trap || !armed.swap(false, Relaxed), "on purpose");
-            let _ = events.0.send(event);
+            let mut told = serde_json::to_value(&event).unwrap();
+            if let ListenerEvent::Offer { accept, .. } = &event {
+                let message: serde_json::Value = serde_json::from_str(&control::accept(accept)).unwrap();
+                told["accept"] = message["accept"].clone();
+            }
+            assert!(told["type"] != trap || !armed.swap(false, Relaxed), "on purpose");
+            let _ = events.0.send(told);
         };
         let dialer = Arc::new(Fake(calls.0));
         let listener =

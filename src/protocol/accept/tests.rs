@@ -1,6 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::error::{ErrorKind, RelayError};
+use crate::http::headers::{is_token, is_value};
 
 #[test]
 fn a_rejection_uses_the_guides_spelling_and_form_encoding() {
@@ -29,44 +31,53 @@ fn parameters_are_added_found_and_removed() {
     assert_eq!(without_parameter("/x?sb-hc-token=7", "sb-hc-token"), "/x");
 }
 
+fn request_with(extra: &[&str]) -> Result<String, RelayError> {
+    let extra: Vec<String> = extra.iter().map(|line| (*line).to_owned()).collect();
+    let bytes = rendezvous_head("h", None, None, &extra).request("GET", "/")?;
+    Ok(bytes.iter().map(|byte| char::from(*byte)).collect())
+}
+
 #[test]
 fn header_lines_cannot_smuggle_in_another() {
-    assert_eq!(parse_header_line("X-A:  b: c ").unwrap(), ("X-A", "b: c"));
+    assert!(request_with(&["X-A:  b: c "]).unwrap().ends_with("\r\nX-A: b: c\r\n\r\n"));
+    // As Latin-1.
+    assert!(request_with(&["X-A: \u{fc}"]).unwrap().ends_with("\r\nX-A: \u{fc}\r\n\r\n"));
     for line in [
         "",
         "no colon",
+        "nocolon",
         ": x",
         "X A: b",
         "X\r\nY: b",
         "X: a\r\nY: b",
         "X: a\nb",
         "X: \0",
-        "X: \u{fc}",
+        "X: \u{10d}",
         "X : a",
+        "a\r\nb: c",
     ] {
-        assert_eq!(parse_header_line(line).expect_err(line).kind, ErrorKind::InvalidArgument);
+        assert_eq!(request_with(&[line]).expect_err(line).kind, ErrorKind::InvalidArgument);
     }
 }
 
 #[test]
 fn the_head_of_a_rendezvous_is_the_handshakes_own() {
     let extra = ["X-A: 1".to_owned(), "Host: evil".to_owned(), "sec-websocket-KEY: x".to_owned()];
-    let head = rendezvous_head("h:8080", Some("chat"), None, &extra).unwrap();
+    let deflate = "permessage-deflate; client_max_window_bits";
     assert_eq!(
-        &*head,
+        &*rendezvous_head("h:8080", Some("chat"), Some(deflate), &extra),
         "Host: h:8080\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-         Sec-WebSocket-Protocol: chat\r\nX-A: 1\r\n"
+         Sec-WebSocket-Protocol: chat\r\n\
+         Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\nX-A: 1\r\n"
     );
-    assert!(rendezvous_head("h", Some("a, b"), None, &[]).is_err());
-    assert!(rendezvous_head("h", None, Some("a\r\nX: y"), &[]).is_err());
-    assert!(rendezvous_head("h", None, Some("permessage-deflate; client_max_window_bits"), &[]).is_ok());
-    assert!(rendezvous_head("h", None, None, &["a\r\nb: c".to_owned()]).is_err());
+    for (protocol, extensions) in [(Some("a\r\nX: y"), None), (None, Some("a\r\nX: y"))] {
+        assert!(rendezvous_head("h", protocol, extensions, &[]).request("GET", "/").is_err());
+    }
 }
 
 proptest! {
     #[test]
     fn never_panics(text in "\\PC*", status in any::<u16>()) {
-        let _ = parse_header_line(&text);
         let _ = reject_address(&text, status, &text);
     }
 
@@ -79,9 +90,11 @@ proptest! {
 
     #[test]
     fn heads_are_whole_lines(extra in proptest::collection::vec("\\PC{0,20}", 0..4), protocol in "\\PC{0,8}") {
-        if let Ok(head) = rendezvous_head("h", Some(&protocol), None, &extra) {
-            prop_assert!(head.ends_with("\r\n") && !head.contains("\r\n\r\n"));
-            prop_assert!(head.lines().all(|line| parse_header_line(line).is_ok()));
+        let head = rendezvous_head("h", Some(&protocol), None, &extra);
+        prop_assert!(head.ends_with("\r\n") && !head.contains("\r\n\r\n"));
+        for line in head.split_terminator("\r\n") {
+            let (name, value) = line.split_once(": ").unwrap();
+            prop_assert!(is_token(name) && is_value(value));
         }
     }
 }

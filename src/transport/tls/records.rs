@@ -25,7 +25,7 @@ use std::sync::{Mutex, MutexGuard};
 use rustls::Error;
 use rustls::client::UnbufferedClientConnection;
 
-use crate::sync::unpoisoned;
+use crate::sync::lock;
 
 mod header;
 mod keys;
@@ -61,12 +61,12 @@ impl TlsSession {
 
     /// The half that decrypts.
     pub fn reader(&self) -> MutexGuard<'_, RecordReader> {
-        unpoisoned(self.reader.lock())
+        lock(&self.reader)
     }
 
     /// The half that encrypts.
     pub fn writer(&self) -> MutexGuard<'_, RecordWriter> {
-        unpoisoned(self.writer.lock())
+        lock(&self.writer)
     }
 
     /// The keys, which both halves need.

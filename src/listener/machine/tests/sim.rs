@@ -22,7 +22,6 @@ pub fn config() -> MachineConfig {
         handshake_timeout: seconds(60),
         recycle_after: seconds(23 * 3600),
         channels: 1,
-        tokens: Tokens::Provider,
         listen: Address::parse("wss://ns.servicebus.windows.net/").unwrap(),
         hosts: HostPolicy::ParentDomain,
     }
@@ -48,7 +47,7 @@ pub enum Verdict {
 /// What the provider does with a request.
 pub enum Answer {
     Token(String, Option<Duration>),
-    Fail(bool),
+    Fail,
     Silence,
 }
 
@@ -58,7 +57,7 @@ impl Answer {
     }
 }
 
-type Relay = Box<dyn FnMut(usize, Option<&str>) -> Verdict>;
+type Relay = Box<dyn FnMut(usize, &str) -> Verdict>;
 type Provider = Box<dyn FnMut(usize, Duration) -> Answer>;
 
 pub struct Sim {
@@ -75,8 +74,9 @@ pub struct Sim {
     pub hang_on_disconnect: bool,
     pub events: Vec<ListenerEvent>,
     pub dials: Vec<Duration>,
-    pub asked: Vec<(bool, TokenReason)>,
-    pub tokens_dialled: Vec<Option<String>>,
+    /// Whether for a fresh one.
+    pub asked: Vec<bool>,
+    pub tokens_dialled: Vec<String>,
     pub renewals: Vec<(Duration, String)>,
     pub sent: Vec<String>,
     pub short: Vec<String>,
@@ -259,22 +259,22 @@ impl Sim {
     fn act(&mut self, action: ChannelAction) -> Vec<ChannelAction> {
         match action {
             ChannelAction::Emit(event) => self.events.push(event),
-            ChannelAction::RequestToken { refresh, reason } => {
-                self.asked.push((refresh, reason));
+            ChannelAction::RequestToken { refresh } => {
+                self.asked.push(refresh);
                 self.asked_ever += 1;
                 return match (self.provider)(self.asked_ever, self.now) {
                     Answer::Token(token, life) => {
                         self.last_life = life;
                         self.feed(ChannelInput::Token { value: Secret::new(token), expires_in: life })
                     }
-                    Answer::Fail(terminal) => {
+                    Answer::Fail => {
                         let error = RelayError::new(ErrorKind::Token, "no token");
-                        self.feed(ChannelInput::TokenFailed { error, terminal })
+                        self.feed(ChannelInput::TokenFailed(error))
                     }
                     Answer::Silence => Vec::new(),
                 };
             }
-            ChannelAction::Dial { link, token } => return self.dial(link, token),
+            ChannelAction::Dial { link, token } => return self.dial(link, &token),
             ChannelAction::AbortDial(link) => {
                 assert_eq!(self.dialling.take(), Some(link));
                 self.aborted += 1;
@@ -317,13 +317,12 @@ impl Sim {
         self.machine.handle(self.now, input)
     }
 
-    fn dial(&mut self, link: LinkId, token: Option<Secret>) -> Vec<ChannelAction> {
+    fn dial(&mut self, link: LinkId, token: &Secret) -> Vec<ChannelAction> {
         assert!(self.dialling.is_none(), "two dials in flight");
         self.dials.push(self.now);
         self.dials_ever += 1;
-        let text = token.as_ref().map(|token| token.expose().to_owned());
-        self.tokens_dialled.push(text.clone());
-        match (self.relay)(self.dials_ever, text.as_deref()) {
+        self.tokens_dialled.push(token.expose().to_owned());
+        match (self.relay)(self.dials_ever, token.expose()) {
             Verdict::Open => {
                 let end = self.last_life.map(|life| self.now + life);
                 self.links.push((link, end, self.now));

@@ -8,7 +8,7 @@ use rustls::crypto::cipher::{AeadKey, Iv, MessageDecrypter, MessageEncrypter};
 use rustls::kernel::KernelConnection;
 use rustls::{ConnectionTrafficSecrets, Error, SupportedCipherSuite};
 
-use crate::sync::unpoisoned;
+use crate::sync::lock;
 
 /// What remains of rustls's connection, and what the receiving half asks of the sending one.
 pub struct Keys {
@@ -94,7 +94,7 @@ impl Keys {
     }
 
     fn connection(&self) -> MutexGuard<'_, KernelConnection<ClientConnectionData>> {
-        unpoisoned(self.connection.lock())
+        lock(&self.connection)
     }
 }
 
