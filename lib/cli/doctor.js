@@ -4,6 +4,7 @@ const { parseArgs } = require('node:util');
 
 const { proxyFor } = require('../engine/environment.js');
 const { placeOf } = require('../shared/address.js');
+const { withCode } = require('../shared/errors.js');
 const { nameAddress, redact } = require('../shared/redact.js');
 const { remedyFor } = require('../shared/remedy.js');
 const { paint, printJson, waiting } = require('./output.js');
@@ -120,7 +121,7 @@ async function checkClock(socket, host) {
   const skew = await askClock(socket, host);
   if (skew === undefined) return { result: 'skipped', text: 'the relay did not tell the time' };
   const text = `this machine's clock is ${Math.abs(skew).toFixed(0)} s ${skew < 0 ? 'behind' : 'ahead'}`;
-  if (Math.abs(skew) > SKEW) throw Object.assign(new Error(text), { code: 'CLOCK' });
+  if (Math.abs(skew) > SKEW) throw withCode(new Error(text), 'CLOCK');
   return { text };
 }
 
@@ -139,7 +140,7 @@ async function checkToken(uri, options) {
     scope === undefined ? undefined : new URL(decodeURIComponent(scope).replace(/^(?!\w+:\/\/)/, 'http://'));
   const left = expiry === undefined ? undefined : expiry - Date.now() / 1000;
   if (left !== undefined && left <= 0) {
-    throw Object.assign(new Error(`the token expired ${Math.round(-left)} s ago`), { code: 'EXPIRED' });
+    throw withCode(new Error(`the token expired ${Math.round(-left)} s ago`), 'EXPIRED');
   }
   if (resource !== undefined) checkScope(resource, uri);
   const scoped = resource === undefined ? '' : ` for ${resource.host}${resource.pathname}`;
@@ -153,7 +154,7 @@ function checkScope(resource, uri) {
   const fits = path === own || path.startsWith(`${own}/`);
   if (resource.hostname.toLowerCase() === hostname && fits) return;
   const message = `the token is for ${resource.hostname}${resource.pathname}, not for ${hostname}${path}`;
-  throw Object.assign(new Error(message), { code: 'SCOPE' });
+  throw withCode(new Error(message), 'SCOPE');
 }
 
 async function reach(uri, options, action) {

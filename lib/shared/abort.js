@@ -2,12 +2,13 @@
 
 /** `AbortSignal`s and `await using`, for sockets. */
 
+const { withCode } = require('./errors');
+
 /** The error that Node's own functions give. */
 function abortError(signal) {
   const error = new Error('The operation was aborted', { cause: signal.reason });
   error.name = 'AbortError';
-  error.code = 'ABORT_ERR';
-  return error;
+  return withCode(error, 'ABORT_ERR');
 }
 
 /**

@@ -9,7 +9,7 @@ const WebSocket = require('ws');
 
 const { callAll, streamDestroyed } = require('./callbacks');
 const { nextTick, setImmediate } = require('../shared/clock');
-const { frameError, lostByFault } = require('../shared/errors');
+const { frameError, lostByFault, withCode } = require('../shared/errors');
 const { CAUSES, Kind } = require('../engine/records');
 const { DEFLATE, SendingSocket } = require('./sending');
 const { Mark } = require('./state');
@@ -238,7 +238,7 @@ class ReceivingSocket extends SendingSocket {
   _onClosed(cause) {
     const exchange = this._opening?.exchange;
     if (exchange !== undefined && !exchange.complete) {
-      exchange.destroy(Object.assign(new Error('aborted'), { code: 'ECONNRESET' }));
+      exchange.destroy(withCode(new Error('aborted'), 'ECONNRESET'));
     }
     // An attempt that failed or was given up has said so already.
     if (!(this._marks & Mark.OPENED)) return;
