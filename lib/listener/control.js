@@ -113,7 +113,7 @@ class Control {
           message: redact(event.message)
         });
       case 'tokenRenewed': {
-        const { channel = 0, expiresIn } = event;
+        const { channel, expiresIn } = event;
         return diagnostics.publish('token:renewed', { server: this.server, channel, expiresIn });
       }
       case 'error':
@@ -128,7 +128,7 @@ class Control {
     }
   }
 
-  onConnecting({ channel = 0, attempt = 0 }) {
+  onConnecting({ channel, attempt }) {
     // The engine may have got that far before it heard of `close()`; so it may below.
     if (this.closeCalled) return;
     // A replacement is dialled while the old channel is still up.
@@ -136,7 +136,7 @@ class Control {
     this.tell('connecting', { channel, attempt });
   }
 
-  onListening({ channel = 0, replaced = false }) {
+  onListening({ channel, replaced }) {
     if (this.closeCalled) return;
     this.channels[channel] = 'online';
     this.lastError = undefined;
@@ -146,7 +146,7 @@ class Control {
   }
 
   onReconnecting(event) {
-    const { channel = 0, attempt } = event;
+    const { channel, attempt } = event;
     const reason = redact(event.reason);
     const error = this.errorOf(event);
     if (this.settings.reconnect === null) return this.giveUp(error);
@@ -167,20 +167,18 @@ class Control {
     return delay;
   }
 
-  onOffline(event) {
-    const { channel = 0 } = event;
+  onOffline({ channel }) {
     this.channels[channel] = 'offline';
     if (this.closeCalled || this.state !== 'offline') return;
     // Nothing will happen any more that the process could wait for, unless somebody brings another token.
     this.handle.unref();
-    const error = event.error === undefined ? this.lastError : this.errorOf(event);
-    diagnostics.publish('server:offline', { server: this.server, error });
-    this.server.emit('offline', error);
+    diagnostics.publish('server:offline', { server: this.server, error: this.lastError });
+    this.server.emit('offline', this.lastError);
   }
 
   onError(event) {
     const error = this.errorOf(event);
-    const terminal = event.terminal === true;
+    const { terminal } = event;
     this.lastError = error;
     if (!terminal) this.breakSilence(error);
     diagnostics.publish('server:error', { server: this.server, error, terminal });
@@ -270,10 +268,8 @@ class Control {
     this.server.emit(name, info);
   }
 
-  errorOf({ error, message }) {
-    const result = fromReport(
-      error ?? { code: 'ERR_HYCO_DISCONNECTED', message: String(message ?? 'unknown') }
-    );
+  errorOf(event) {
+    const result = fromReport(event.error);
     // The provider's own error stayed on this side of the border.
     if (result.code === 'ERR_HYCO_TOKEN' && this.tokenError !== undefined) {
       result.cause ??= this.tokenError;

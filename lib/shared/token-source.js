@@ -159,4 +159,4 @@ function tokenError(message) {
   return new RelayError(message, { code: 'ERR_HYCO_TOKEN', transient: true });
 }
 
-module.exports = { PROVIDER_TIMEOUT, SCOPE, TokenSource };
+module.exports = { SCOPE, TokenSource };
