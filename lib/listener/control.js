@@ -6,7 +6,7 @@
  */
 
 const diagnostics = require('../shared/diagnostics');
-const { openListener } = require('./handle');
+const { ListenerHandle } = require('./handle');
 const { fromReport, lostByFault } = require('../shared/errors');
 const { redact } = require('../shared/redact');
 const { remedyFor } = require('../shared/remedy');
@@ -49,7 +49,7 @@ class Control {
     this.lastError = undefined;
     this.warned = false;
     this.wasUp = false;
-    this.handle = openListener(this.config(), this);
+    this.handle = new ListenerHandle(this.config(), this);
     /** The listener itself. */
     this.native = acceptor.native = this.handle.native;
   }

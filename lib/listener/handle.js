@@ -21,6 +21,13 @@ class ListenerHandle {
   #referenced = true;
   #closed = false;
 
+  /**
+   * Starts a listener.
+   *
+   * @param {object} config What `NativeListener` takes, with TLS settings as ws has them under `tls`, and the options of
+   *     the sockets under `sockets`
+   * @param {{context: Context, onOffer: function(OfferRecord): void, onListenerEvent: function(object): void}} owner
+   */
   constructor(config, owner) {
     this._context = owner.context;
     this.#owner = owner;
@@ -81,16 +88,4 @@ function nativeOptions({ keepAlive, tls, sockets, ...rest }) {
   };
 }
 
-/**
- * Starts a listener.
- *
- * @param {object} config What `NativeListener` takes, with TLS settings as ws has them under `tls`, and the options of the
- *     sockets under `sockets`
- * @param {{context: Context, onOffer: function(OfferRecord): void, onListenerEvent: function(object): void}} owner
- * @return {ListenerHandle}
- */
-function openListener(config, owner) {
-  return new ListenerHandle(config, owner);
-}
-
-module.exports = { openListener };
+module.exports = { ListenerHandle };
