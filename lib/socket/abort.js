@@ -2,7 +2,7 @@
 
 /** `AbortSignal`s and `await using`, for sockets. */
 
-const { withCode } = require('./errors');
+const { withCode } = require('../shared/errors');
 
 /** The error that Node's own functions give. */
 function abortError(signal) {
@@ -14,7 +14,7 @@ function abortError(signal) {
 /**
  * Ends a socket when `signal` is aborted: with an `AbortError` while it connects, by closing it later.
  *
- * @param {import('../socket/socket').RelayedWebSocket} socket
+ * @param {import('./socket').RelayedWebSocket} socket
  * @param {AbortSignal} signal
  */
 function obey(socket, signal) {
