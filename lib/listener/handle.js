@@ -8,7 +8,7 @@
 const { Context } = require('../shared/context');
 const { getEngine } = require('../engine/engine');
 const { proxiesFor } = require('../engine/environment');
-const { deflateOffer, socketLimits } = require('../socket/dial');
+const { deflateOffer, keepAliveOf, socketLimits } = require('../engine/native-options');
 const native = require('../shared/native');
 const { OfferRecord } = require('./offer-record');
 const { Kind } = require('../engine/records');
@@ -75,16 +75,16 @@ class ListenerHandle {
   }
 }
 
-function nativeOptions({ keepAlive, tls, sockets, ...rest }) {
+function nativeOptions({ tls, sockets, ...rest }) {
   const secure = /^(wss|https|sb):/i.test(rest.uri);
   return {
     ...rest,
     proxy: proxiesFor(rest.proxy),
-    keepAlive: keepAlive ? { ...keepAlive, pong: keepAlive.mode === 'pong' } : undefined,
+    keepAlive: keepAliveOf(rest),
     tls: secure ? tlsContext(tls ?? {}, 'options.tls.') : undefined,
     serverName: tls?.servername,
     limits: socketLimits(sockets),
-    deflate: sockets.perMessageDeflate ? deflateOffer(sockets.perMessageDeflate) : undefined
+    deflate: deflateOffer(sockets)
   };
 }
 
