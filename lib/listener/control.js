@@ -5,21 +5,17 @@
  * server's events, state and diagnostics.
  */
 
+const { readTable } = require('../shared/checks');
 const diagnostics = require('../shared/diagnostics');
 const { ListenerHandle } = require('./handle');
 const { fromReport, lostByFault } = require('../shared/errors');
+const { optionsOf } = require('../shared/option-table');
 const { redact } = require('../shared/redact');
 const { remedyFor } = require('../shared/remedy');
 const { TokenSource } = require('../shared/token-source');
 
-/** With reconnecting switched off the first `reconnecting` report is the end; these are for the engine only. */
-const ENGINE_RECONNECT = {
-  minDelay: 1_000,
-  maxDelay: 30_000,
-  stableAfter: 30_000,
-  retryTerminal: false,
-  recycleAfter: 23 * 3600_000
-};
+/** The defaults, for the engine only: with reconnecting switched off the first `reconnecting` report is the end. */
+const ENGINE_RECONNECT = readTable(optionsOf('listener').reconnect[1].table, {}, 'options.reconnect.');
 
 /** A limit that is switched off, for the engine. */
 const NEVER = 2 ** 31 - 1;

@@ -12,7 +12,7 @@ const querystring = require('node:querystring');
 const { proxiesFor, proxyFor } = require('../engine/environment');
 const { deflateOffer, socketLimits } = require('../engine/native-options');
 const { defaultPort, placeOf } = require('../shared/address');
-const { isToken } = require('../shared/checks');
+const { isObject, isToken } = require('../shared/checks');
 const { readSocketOptions } = require('../shared/options');
 const { nameAddress } = require('../shared/redact');
 const { socketTlsContext } = require('../engine/tls-context');
@@ -54,21 +54,12 @@ const EXTENSIONS = 'Sec-WebSocket-Extensions';
  * @return {Prepared}
  */
 function prepareRequest(socket, address, protocols, options) {
-  if (protocols !== undefined && !Array.isArray(protocols)) {
-    if (typeof protocols === 'object' && protocols !== null) {
-      options = protocols;
-      protocols = undefined;
-    } else {
-      protocols = [protocols];
-    }
-  }
+  [protocols, options] = inOrder(protocols, options);
   const settings = readSocketOptions(options);
   // What `relayedConnect()` adds, and nobody else.
   settings.relay = options?.relay;
-  if (protocols === undefined) {
-    const given = settings.protocols ?? [];
-    protocols = Array.isArray(given) ? given : [given];
-  }
+  if (protocols === undefined) protocols = settings.protocols ?? [];
+  if (!Array.isArray(protocols)) protocols = [protocols];
   if (!VERSIONS.includes(settings.protocolVersion)) {
     throw new RangeError(
       `Unsupported protocol version: ${settings.protocolVersion} (supported versions: ${VERSIONS.join(', ')})`
@@ -79,6 +70,15 @@ function prepareRequest(socket, address, protocols, options) {
   const complaint = urlComplaint(url);
   if (complaint !== undefined) throw new SyntaxError(complaint);
   return build(url, protocols, settings, { ...settings.headers }, true);
+}
+
+/**
+ * @param {string|string[]|object} [protocols] Subprotocols; or, as in ws, the options in their place
+ * @param {object} [options]
+ * @return {[string|string[]|undefined, object|undefined]} Subprotocols and options
+ */
+function inOrder(protocols, options) {
+  return isObject(protocols) && !Array.isArray(protocols) ? [undefined, protocols] : [protocols, options];
 }
 
 /**
@@ -304,6 +304,7 @@ module.exports = {
   TOKEN_HEADER,
   addToken,
   finishDial,
+  inOrder,
   isHome,
   markSent,
   noteOffer,
