@@ -3,13 +3,13 @@
 const { parseArgs } = require('node:util');
 
 const { proxyFor } = require('../engine/environment.js');
-const { placeOf } = require('../shared/address.js');
+const { entityPath, placeOf } = require('../shared/address.js');
 const { withCode } = require('../shared/errors.js');
 const { nameAddress, redact } = require('../shared/redact.js');
 const { remedyFor } = require('../shared/remedy.js');
 const { paint, printJson, waiting } = require('./output.js');
 const { askClock, openTcp, openTls, openTunnel, resolveName } = require('./probe.js');
-const { TARGET_HELP, TARGET_OPTIONS, readTarget } = require('./target.js');
+const { TARGET_HELP, TARGET_OPTIONS, readTarget, tokenFields } = require('./target.js');
 
 const summary = 'goes the way to the relay step by step and says what is wrong';
 
@@ -135,9 +135,8 @@ async function checkToken(uri, options) {
   const text = await new TokenSource({ ...options, uri }).get();
   const { tokenExpiry } = require('../shared/native.js');
   const expiry = tokenExpiry(text) ?? undefined;
-  const scope = /(?:^|[ &])sr=([^&]*)/.exec(text)?.[1];
-  const resource =
-    scope === undefined ? undefined : new URL(decodeURIComponent(scope).replace(/^(?!\w+:\/\/)/, 'http://'));
+  const scope = tokenFields(text).get('sr');
+  const resource = scope === null ? undefined : new URL(scope.replace(/^(?!\w+:\/\/)/, 'http://'));
   const left = expiry === undefined ? undefined : expiry - Date.now() / 1000;
   if (left !== undefined && left <= 0) {
     throw withCode(new Error(`the token expired ${Math.round(-left)} s ago`), 'EXPIRED');
@@ -148,8 +147,9 @@ async function checkToken(uri, options) {
 }
 
 function checkScope(resource, uri) {
-  const { hostname, pathname } = new URL(uri);
-  const path = pathname.replace(/^\/\$hc/i, '').toLowerCase();
+  const url = new URL(uri);
+  const { hostname } = url;
+  const path = entityPath(url).toLowerCase();
   const own = resource.pathname.replace(/\/$/, '').toLowerCase();
   const fits = path === own || path.startsWith(`${own}/`);
   if (resource.hostname.toLowerCase() === hostname && fits) return;

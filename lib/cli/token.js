@@ -4,7 +4,7 @@ const { parseArgs } = require('node:util');
 
 const { invalidValue } = require('../shared/errors.js');
 const { printJson } = require('./output.js');
-const { TARGET_HELP, TARGET_OPTIONS, readTarget } = require('./target.js');
+const { TARGET_HELP, TARGET_OPTIONS, readTarget, tokenFields } = require('./target.js');
 
 const summary = 'makes a SAS token';
 
@@ -38,7 +38,7 @@ async function run(args) {
   const { createRelayToken } = require('../shared/helpers.js');
   const token = createRelayToken(uri, options.keyName, options.key, seconds);
   if (values.json) {
-    const fields = new URLSearchParams(token.slice(token.indexOf(' ') + 1));
+    const fields = tokenFields(token);
     const expiresAt = new Date(Number(fields.get('se')) * 1000).toISOString();
     printJson({ token, resource: fields.get('sr'), expiresAt });
   } else {

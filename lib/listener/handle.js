@@ -76,7 +76,7 @@ class ListenerHandle {
 }
 
 function nativeOptions({ tls, sockets, ...rest }) {
-  const secure = /^(wss|https|sb):/i.test(rest.uri);
+  const secure = /^wss:/i.test(rest.uri);
   return {
     ...rest,
     proxy: proxiesFor(rest.proxy),
