@@ -17,7 +17,7 @@ const { BLOCK, End, Flag, Kind, WORDS } = require('./records');
 const { startTrace } = require('./trace');
 const { SLICE, readTuning } = require('./tuning');
 
-// What is looked at for each message is no look-up.
+// Constants: a property look-up for each message is measurable.
 const { CHUNK, LARGE } = Flag;
 const { PONG } = Kind;
 

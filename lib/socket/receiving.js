@@ -15,11 +15,11 @@ const { DEFLATE, SendingSocket } = require('./sending');
 const { Mark } = require('./state');
 
 const { CONNECTING, OPEN, CLOSING, CLOSED } = WebSocket;
-// What is looked at for each message is no look-up.
+// Constants: a property look-up for each message is measurable.
 const { BINARY } = Kind;
 const FastBuffer = Buffer[Symbol.species];
 
-/** What the engine says of an opening of which there is nothing to say. */
+/** Stands for an `OPEN` record without payload. */
 const PLAIN = Object.freeze({});
 const CLOSED_COMPRESSING = 'The socket was closed while data was being compressed';
 
