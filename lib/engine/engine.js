@@ -4,7 +4,8 @@
  * The JavaScript end of the native engine: one per environment, shared by all sockets and listeners.
  *
  * Nothing crosses the border alone. What the IO thread has received arrives as a table of records and a block of
- * bytes, for all sockets at once; what is sent is collected in the outbox. Sockets and listeners are slots, small integers that both sides index their tables with.
+ * bytes, for all sockets at once; what is sent is collected in the outbox. Sockets and listeners are slots, small integers
+ * that both sides index their tables with.
  */
 
 const { now, setImmediate } = require('../shared/clock');

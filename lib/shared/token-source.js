@@ -2,7 +2,8 @@
 
 /**
  * One asynchronous source of tokens out of every form of credential: a string, a function, a SAS rule, or a
- * `TokenCredential` of `@azure/identity`. Of a rule, listeners make their tokens without it. Errors that come out of it name no token and no key.
+ * `TokenCredential` of `@azure/identity`. Of a rule, listeners make their tokens without it. Errors that come out of it
+ * name no token and no key.
  */
 
 const { inspect } = require('node:util');
