@@ -1,7 +1,7 @@
 'use strict';
 
-// What native code reports or throws becomes an error here: those that it throws are not `instanceof Error` in another
-// realm (a jest test, a vm context), and their `code` is a status of napi. Errors of JavaScript's own get their code here.
+// Errors are made of what native code reports or throws here: those that it throws are not `instanceof Error` in another
+// realm (a jest test, a vm context), and their `code` is a status of napi. Errors of our own get their code here, too.
 
 const { redact } = require('./redact');
 
