@@ -57,6 +57,32 @@ async function uncaught(run) {
 }
 
 describe('an offer', () => {
+  test('is none after the end of a listener that has lost a record', async () => {
+    const { server, listener } = start();
+    server.on('error', () => {});
+    const closed = new Promise((resolve) => server.once('close', resolve));
+    listener.event('closed');
+    listener.offer();
+    await closed;
+    expect(listener.dials.size).toBe(0);
+    expect(server.stats()).toMatchObject({ pendingAccepts: 0 });
+  });
+
+  test('keeps what a program puts in the place of headers that nobody has looked at', () => {
+    const { server, listener } = start();
+    server.on('connection', (_, request) => {
+      request.headers = { own: '1' };
+      request.rawHeaders = ['Own', '1'];
+      request.headersDistinct = { own: ['1'] };
+    });
+    const seen = jest.fn();
+    server.on('connection', (_, { headers, rawHeaders, headersDistinct }) =>
+      seen(headers, rawHeaders, headersDistinct)
+    );
+    listener.open(listener.offer({ headers: { Cookie: 'a=b' } }));
+    expect(seen).toHaveBeenCalledWith({ own: '1' }, ['Own', '1'], { own: ['1'] });
+  });
+
   test('becomes a connection with the socket open and the sender as request', () => {
     const { server, listener } = start();
     const seen = jest.fn((socket) =>
@@ -166,6 +192,8 @@ describe('admission', () => {
   test('limits are for the engine to keep', () => {
     const { listener } = start({ maxConnections: 2, maxPendingAccepts: 3 });
     expect(listener.config).toMatchObject({ maxConnections: 2, maxPending: 3 });
+    // The engine would read it as 1.
+    expect(start({ maxConnections: 2 ** 32 + 1 }).listener.config.maxConnections).toBe(2 ** 32 - 1);
   });
 
   test('with maxConnections the engine is told who has left, right before the program is', () => {

@@ -8,6 +8,8 @@ const https = require('node:https');
 const path = require('node:path');
 const { inspect } = require('node:util');
 
+const WebSocket = require('ws');
+
 const { RelayedWebSocket, WebSocketServer, relayedConnect } = require('..');
 
 const pem = (name) => readFileSync(path.join(__dirname, 'fixtures', `loopback-${name}.pem`), 'utf8');
@@ -166,4 +168,17 @@ test.each([
   await once(plain, 'open');
   plain.terminate();
   await once(plain, 'close');
+});
+
+test("what is patched in ws's own class counts for sockets on its engine", async () => {
+  const patched = jest.spyOn(WebSocket.prototype, 'close');
+  try {
+    const socket = new RelayedWebSocket(url, { ca: pem('cert'), family: 4 });
+    await once(socket, 'open');
+    socket.close(1000);
+    await once(socket, 'close');
+    expect(patched.mock.contexts).toContain(socket);
+  } finally {
+    patched.mockRestore();
+  }
 });

@@ -251,6 +251,7 @@ describe('what is printed', () => {
   let relay;
   let server;
   let pairs;
+  const copies = [];
   const TOKEN = /sig=|SharedAccessSignature|sr%3D/;
 
   beforeAll(async () => {
@@ -263,6 +264,8 @@ describe('what is printed', () => {
       const uri = relay.sendUri(`hyco/${name}`, { token: true });
       const socket = await connectRelayed(uri, { headers: { 'X-Name': name, Cookie: `${name}-SECRET` } });
       const [peer, request] = await accepted;
+      // Before anybody has looked at its headers.
+      copies.push(inspect({ ...request }, { depth: 9 }));
       pairs.push({ socket, peer, request });
     }
   });
@@ -317,6 +320,11 @@ describe('what is printed', () => {
       socket.terminate();
       await closed;
     }
+  });
+
+  test('a copy of a request does not have the address of its rendezvous', () => {
+    for (const copy of copies) expect(copy).not.toContain('sb-hc-action=accept');
+    expect(copies).not.toEqual([]);
   });
 
   test('a server, its options and its requests', () => {

@@ -401,6 +401,23 @@ describe('close()', () => {
     await closed;
   });
 
+  test('while draining, a channel that is lost and comes back is told; after close() it is not', async () => {
+    const { server, listener } = start();
+    const told = [];
+    for (const name of ['connecting', 'listening']) server.on(name, () => told.push(name));
+    const socket = listener.open(listener.offer());
+    const closed = server.close({ drain: true });
+    listener.event('connecting', { channel: 0, attempt: 1 });
+    listener.event('listening', { channel: 0 });
+    expect(told).toEqual(['connecting', 'listening']);
+    server.close();
+    listener.event('connecting', { channel: 0, attempt: 1 });
+    listener.event('listening', { channel: 0 });
+    expect(told).toHaveLength(2);
+    await closed;
+    expect(socket.closedWith).toBe(1001);
+  });
+
   test('drain has a limit, and close() cuts it short', async () => {
     for (const cut of [false, true]) {
       const { server, listener } = start();

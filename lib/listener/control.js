@@ -19,6 +19,8 @@ const ENGINE_RECONNECT = readTable(optionsOf('listener').reconnect[1].table, {},
 
 /** A limit that is switched off, for the engine. */
 const NEVER = 2 ** 31 - 1;
+/** The engine's numbers have 32 bits. */
+const MOST = 2 ** 32 - 1;
 
 class Control {
   /**
@@ -38,7 +40,10 @@ class Control {
     /** Gives up a provider that is still being asked when the server closes. */
     this.asking = new AbortController();
     this.channels = new Array(settings.controlChannels).fill('connecting');
+    /** The end was asked for. */
     this.closeCalled = false;
+    /** And is not to wait for anybody. */
+    this.closesNow = false;
     this.closed = false;
     this.referenced = true;
     this.tokenError = undefined;
@@ -58,7 +63,7 @@ class Control {
       rule: this.tokens.rule,
       id: settings.id,
       maxPending: settings.maxPendingAccepts,
-      maxConnections: settings.maxConnections,
+      maxConnections: Math.min(settings.maxConnections, MOST),
       keepAlive: settings.keepAlive,
       reconnect: { ...reconnect, delay: undefined, ownerDelays: reconnect.delay !== undefined },
       handshakeTimeout: settings.handshakeTimeout || NEVER,
@@ -79,7 +84,8 @@ class Control {
 
   /** A sender waits. */
   onOffer(record) {
-    this.acceptor.offer(record);
+    // After the loss of a record others may follow. The engine, which ends, turns their senders away by itself.
+    if (!this.closed) this.acceptor.offer(record);
   }
 
   /** One report of the engine. */
@@ -126,14 +132,14 @@ class Control {
 
   onConnecting({ channel, attempt }) {
     // The engine may have got that far before it heard of `close()`; so it may below.
-    if (this.closeCalled) return;
+    if (this.closesNow) return;
     // A replacement is dialled while the old channel is still up.
     if (this.channels[channel] !== 'online' && attempt === 0) this.channels[channel] = 'connecting';
     this.tell('connecting', { channel, attempt });
   }
 
   onListening({ channel, replaced }) {
-    if (this.closeCalled) return;
+    if (this.closesNow) return;
     this.channels[channel] = 'online';
     this.lastError = undefined;
     this.wasUp = true;
@@ -165,7 +171,7 @@ class Control {
 
   onOffline({ channel }) {
     this.channels[channel] = 'offline';
-    if (this.closeCalled || this.state !== 'offline') return;
+    if (this.closesNow || this.state !== 'offline') return;
     // Nothing will happen any more that the process could wait for, unless somebody brings another token.
     this.handle.unref();
     diagnostics.publish('server:offline', { server: this.server, error: this.lastError });
@@ -229,7 +235,7 @@ class Control {
   }
 
   onTokenFailed(error) {
-    if (!this.closeCalled) diagnostics.publish('token:failed', { server: this.server, error });
+    if (!this.closesNow) diagnostics.publish('token:failed', { server: this.server, error });
   }
 
   updateToken(token) {
@@ -253,7 +259,10 @@ class Control {
   close(drain) {
     if (this.closed) return;
     this.closeCalled = true;
-    if (!drain) this.asking.abort();
+    if (!drain) {
+      this.closesNow = true;
+      this.asking.abort();
+    }
     // One that went offline was let go of; whoever waits for `close` wants to see it.
     if (this.referenced) this.handle.ref();
     this.native.close(drain);

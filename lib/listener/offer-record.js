@@ -11,6 +11,7 @@ const TEXTS = 5;
  * The headers are kept as they came: two strings, of which most programs never look at more than a part.
  */
 class OfferRecord {
+  #address;
   #text;
   #lengths;
 
@@ -30,8 +31,7 @@ class OfferRecord {
     this.target = next(0);
     /** Of the rendezvous, with its port where that is not the scheme's own. */
     this.host = next(1);
-    /** The rendezvous. */
-    this.address = next(2);
+    this.#address = next(2);
     /** The tracking id of the connection. */
     this.trackingId = next(3);
     /** The sender as the relay sees it; empty if it does not say. */
@@ -39,6 +39,11 @@ class OfferRecord {
     this.#text = text.slice(at);
     // As UTF-16, two units for each number: a string is the cheapest way to keep a few bytes.
     this.#lengths = record.ucs2Slice(names, texts);
+  }
+
+  /** The rendezvous. Out of sight of whatever lists properties, for it holds the credentials of the connection. */
+  get address() {
+    return this.#address;
   }
 
   /** @return {string[]} Names and values of the sender's headers in turn, as in `rawHeaders` */

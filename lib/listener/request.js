@@ -108,6 +108,7 @@ class RelayedRequest extends IncomingMessage {
   }
 
   set rawHeaders(lines) {
+    this._makeHeaders();
     this[kLines] = lines;
   }
 
@@ -117,6 +118,7 @@ class RelayedRequest extends IncomingMessage {
   }
 
   set headers(headers) {
+    this._makeHeaders();
     super.headers = headers;
   }
 
@@ -126,6 +128,7 @@ class RelayedRequest extends IncomingMessage {
   }
 
   set headersDistinct(headers) {
+    this._makeHeaders();
     super.headersDistinct = headers;
   }
 }

@@ -49,11 +49,14 @@ for (const name of Object.keys(ofNode)) {
   // `send()` does so by itself: it is to be quick.
   if (!Object.hasOwn(ofNative, name) || name === 'constructor' || name === 'send') continue;
   const kind = 'value' in ofNode[name] ? 'value' : 'get';
-  const [native, node] = [ofNative[name][kind], ofNode[name][kind]];
+  const native = ofNative[name][kind];
   const choose = {
     // None takes more.
     [name](first, second, third) {
-      return (this._engine === undefined ? node : native).call(this, first, second, third);
+      if (this._engine !== undefined) return native.call(this, first, second, third);
+      // Looked up for each call: programs patch ws's prototype, too.
+      const node = Reflect.get(NodeSocket.prototype, name, this);
+      return kind === 'value' ? node.call(this, first, second, third) : node;
     }
   };
   Object.defineProperty(RelayedWebSocket.prototype, name, { ...ofNode[name], [kind]: choose[name] });
