@@ -47,7 +47,7 @@ test('everything that happens is published, with the server and without its secr
   server.on('error', () => {});
   listener.event('connecting', { channel: 0, attempt: 0 });
   listener.event('token', { refresh: false });
-  listener.event('listening', { channel: 0 });
+  listener.event('listening', { channel: 0, replaced: false });
   listener.event('tokenRenewed', { channel: 0, expiresIn: 5 });
   listener.event('malformed', { message: 'Unknown control message: sb-hc-token=SECRET' });
   listener.offer({ path: '/no' });

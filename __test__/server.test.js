@@ -140,12 +140,12 @@ describe('the control channel', () => {
     }
     server.on('error', () => {});
     listener.event('connecting', { channel: 0, attempt: 0 });
-    listener.event('listening', { channel: 0 });
+    listener.event('listening', { channel: 0, replaced: false });
     expect(server.listening).toBe(true);
     const lost = report({ code: 'ERR_HYCO_DISCONNECTED', transient: true });
     listener.event('reconnecting', { channel: 0, attempt: 1, delay: 0, reason: 'lost', error: lost });
     listener.event('connecting', { channel: 0, attempt: 1 });
-    listener.event('listening', { channel: 0 });
+    listener.event('listening', { channel: 0, replaced: false });
     listener.event('error', { terminal: true, error: report({ statusCode: 404 }) });
     listener.event('offline', { channel: 0 });
     expect(events.map(([name, state]) => `${name} ${state}`)).toEqual([
@@ -168,10 +168,10 @@ describe('the control channel', () => {
 
   test('stays online while a replacement is dialled, and while any channel is up', () => {
     const { server, listener } = start({ controlChannels: 2 });
-    listener.event('listening', { channel: 0 });
+    listener.event('listening', { channel: 0, replaced: false });
     listener.event('connecting', { channel: 0, attempt: 0 });
     expect(server.state).toBe('online');
-    listener.event('listening', { channel: 1 });
+    listener.event('listening', { channel: 1, replaced: false });
     listener.event('offline', { channel: 0 });
     expect(server.state).toBe('online');
   });
@@ -189,7 +189,7 @@ describe('the control channel', () => {
   test('a transient error never throws', () => {
     const { listener } = start();
     listener.event('error', { terminal: false, error: report() });
-    listener.event('reconnecting', { attempt: 1, delay: 5, reason: 'lost', error: report() });
+    listener.event('reconnecting', { channel: 0, attempt: 1, delay: 5, reason: 'lost', error: report() });
     listener.event('malformed', { message: 'not JSON' });
     listener.event('rejectFailed', { id: 1, error: report() });
     listener.event('request', { id: 'r' });
@@ -198,7 +198,7 @@ describe('the control channel', () => {
 
   test('does not keep the process alive once it is offline; a new token revives it', () => {
     const { server, listener } = start();
-    listener.event('offline', { channel: 0, error: report() });
+    listener.event('offline', { channel: 0 });
     expect(listener.referenced).toBe(false);
     server.updateToken('fresh');
     expect(listener.referenced).toBe(true);
@@ -221,7 +221,7 @@ describe('the control channel', () => {
     const { server, listener } = start({ reconnect: false });
     const failed = once(server, 'error');
     const closed = new Promise((resolve) => server.once('close', resolve));
-    listener.event('reconnecting', { attempt: 1, delay: 0, reason: 'lost', error: report() });
+    listener.event('reconnecting', { channel: 0, attempt: 1, delay: 0, reason: 'lost', error: report() });
     expect((await failed)[0].message).toBe('refused');
     await closed;
   });
@@ -229,7 +229,7 @@ describe('the control channel', () => {
 
 test('an engine that ends by itself is told, and is the end of the server', async () => {
   const { server, listener } = start();
-  listener.event('listening', { channel: 0 });
+  listener.event('listening', { channel: 0, replaced: false });
   const failed = once(server, 'error');
   const closed = new Promise((resolve) => server.once('close', resolve));
   listener.event('closed');
@@ -244,7 +244,7 @@ test('says no more that it connects or listens once close() was called', async (
   server.on('connecting', told).on('listening', told);
   const closed = server.close();
   listener.event('connecting', { channel: 0, attempt: 0 });
-  listener.event('listening', { channel: 0 });
+  listener.event('listening', { channel: 0, replaced: false });
   await closed;
   expect(told).not.toHaveBeenCalled();
 });
@@ -275,7 +275,7 @@ describe('tokens', () => {
     const [[message]] = callsOf(listener, 'failToken');
     expect(message).toContain('vault is shut');
     const error = { code: 'ERR_HYCO_TOKEN', message, transient: true };
-    listener.event('reconnecting', { attempt: 1, delay: 1, reason: message, error });
+    listener.event('reconnecting', { channel: 0, attempt: 1, delay: 1, reason: message, error });
     expect(heard.mock.calls[0][0].error.cause.cause.message).toBe('vault is shut');
   });
 

@@ -27,7 +27,13 @@ function start(options) {
     server,
     listener,
     lose: (fields) =>
-      listener.event('reconnecting', { attempt: 1, delay: 5, reason: 'x', error: report(fields) }),
+      listener.event('reconnecting', {
+        channel: 0,
+        attempt: 1,
+        delay: 5,
+        reason: 'x',
+        error: report(fields)
+      }),
     complain: (fields) => listener.event('error', { terminal: false, error: report(fields) })
   };
 }
@@ -86,7 +92,7 @@ test.each(['error', 'reconnecting'])('nobody is warned who listens for %s', (eve
 
 test('nobody is warned of a later loss', () => {
   const { listener, lose, complain } = start();
-  listener.event('listening', { channel: 0 });
+  listener.event('listening', { channel: 0, replaced: false });
   lose();
   complain();
   expect(warn).not.toHaveBeenCalled();

@@ -7,6 +7,7 @@ jest.mock('../lib/shared/helpers', () => ({
     `SharedAccessSignature ${uri}|${keyName}|${key}|${lifetime}`
 }));
 
+const { RelayError } = require('../lib/shared/errors');
 const { SCOPE, TokenSource } = require('../lib/shared/token-source');
 
 const uri = 'wss://ns.test/$hc/hyco';
@@ -116,7 +117,12 @@ test.each([
   ['a rejection', () => Promise.reject(new Error('no luck')), /no luck/]
 ])('%s is a failure with a code', async (_, token, message) => {
   const error = await failureOf({ token });
-  expect(error).toMatchObject({ code: 'ERR_HYCO_TOKEN', message: expect.stringMatching(message) });
+  expect(error).toBeInstanceOf(RelayError);
+  expect(error).toMatchObject({
+    code: 'ERR_HYCO_TOKEN',
+    transient: true,
+    message: expect.stringMatching(message)
+  });
 });
 
 test("a credential that returns null is a failure, as in the Azure SDK's contract", async () => {
@@ -145,7 +151,7 @@ test('an ask that is given up ends at once', async () => {
   const abort = new AbortController();
   const asked = new TokenSource({ uri, token: () => new Promise(() => {}) }).get({ signal: abort.signal });
   abort.abort();
-  await expect(asked).rejects.toMatchObject({ code: 'ERR_HYCO_ABORTED' });
+  await expect(asked).rejects.toMatchObject({ name: 'RelayError', code: 'ERR_HYCO_ABORTED' });
 });
 
 test('no error shows a token or a key', async () => {

@@ -169,7 +169,8 @@ fn parse_visible(text: &str) -> Result<ConnectionString, RelayError> {
 }
 
 impl ConnectionString {
-    /// The URI of a hybrid connection of this namespace: the one of `EntityPath`, or of `path`, which has to be below that.
+    /// The URI of a hybrid connection of this namespace: the one of `EntityPath`, or of `path`, which has to be below
+    /// that.
     ///
     /// # Errors
     /// `InvalidFormat` where the string's own path is at fault, and `InvalidArgument` where `path` is.

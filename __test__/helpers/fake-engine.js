@@ -25,6 +25,7 @@ class FakeListener {
     this.referenced = true;
     this.closes = [];
     this.ended = false;
+    opened.push(this);
   }
 
   get native() {
@@ -228,14 +229,8 @@ function acceptSocket(listener, offerId, accept) {
   return socket;
 }
 
-function openListener(config, owner) {
-  const listener = new FakeListener(config, owner);
-  opened.push(listener);
-  return listener;
-}
-
 module.exports = {
-  listener: { openListener },
+  listener: { ListenerHandle: FakeListener },
   relayedSocket: { RelayedWebSocket: FakeSocket, acceptSocket },
   FakeSocket,
   /** The listener that was opened last. */

@@ -278,10 +278,13 @@ describe('on a silent network', () => {
     const sender = connect(relay, { uri: proxy.through(relay.sendUri()), keepAlive });
     const [[socket]] = await Promise.all([connected, sender.opened]);
     const closed = once(socket, 'close');
+    // The control channel is half-open, too; while that is not known, close() waits for its answer.
+    const lost = once(server, 'reconnecting');
     proxy.swallow();
     expect((await closed)[0]).toBe(1006);
     expect((await sender.closed)[0]).toBe(1006);
     expect(server.stats().connections).toBe(0);
+    await lost;
   });
 
   test('a quiet connection is not mistaken for a dead one', async () => {

@@ -7,8 +7,9 @@ const { pipeline } = require('node:stream/promises');
 const { parseArgs } = require('node:util');
 
 const { bridge } = require('./bridge.js');
+const { invalidValue } = require('../shared/errors.js');
 const { note, plain, printJson, stopped, waiting } = require('./output.js');
-const { TARGET_HELP, TARGET_OPTIONS, readEndpoint, readTarget, usage } = require('./target.js');
+const { TARGET_HELP, TARGET_OPTIONS, readEndpoint, readTarget } = require('./target.js');
 
 const summary = 'connects to a listener; stdin and stdout, or a local port';
 
@@ -40,7 +41,7 @@ const OPTIONS = {
 async function run(args) {
   const { values } = parseArgs({ args, options: OPTIONS, strict: true });
   const wait = Number(values.wait ?? 1) * 1000;
-  if (!(wait >= 0 && wait < 2 ** 31)) throw usage('--wait takes a number of seconds');
+  if (!(wait >= 0 && wait < 2 ** 31)) throw invalidValue('--wait takes a number of seconds');
   const local = values.local === undefined ? undefined : readEndpoint(values.local, 'local');
   const { uri, options } = await readTarget(values, 'connect');
   const { connectRelayed } = require('../socket/connect.js');

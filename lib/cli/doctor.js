@@ -3,12 +3,13 @@
 const { parseArgs } = require('node:util');
 
 const { proxyFor } = require('../engine/environment.js');
-const { placeOf } = require('../shared/address.js');
+const { entityPath, placeOf } = require('../shared/address.js');
+const { withCode } = require('../shared/errors.js');
 const { nameAddress, redact } = require('../shared/redact.js');
 const { remedyFor } = require('../shared/remedy.js');
 const { paint, printJson, waiting } = require('./output.js');
 const { askClock, openTcp, openTls, openTunnel, resolveName } = require('./probe.js');
-const { TARGET_HELP, TARGET_OPTIONS, readTarget } = require('./target.js');
+const { TARGET_HELP, TARGET_OPTIONS, readTarget, tokenFields } = require('./target.js');
 
 const summary = 'goes the way to the relay step by step and says what is wrong';
 
@@ -120,7 +121,7 @@ async function checkClock(socket, host) {
   const skew = await askClock(socket, host);
   if (skew === undefined) return { result: 'skipped', text: 'the relay did not tell the time' };
   const text = `this machine's clock is ${Math.abs(skew).toFixed(0)} s ${skew < 0 ? 'behind' : 'ahead'}`;
-  if (Math.abs(skew) > SKEW) throw Object.assign(new Error(text), { code: 'CLOCK' });
+  if (Math.abs(skew) > SKEW) throw withCode(new Error(text), 'CLOCK');
   return { text };
 }
 
@@ -134,12 +135,11 @@ async function checkToken(uri, options) {
   const text = await new TokenSource({ ...options, uri }).get();
   const { tokenExpiry } = require('../shared/native.js');
   const expiry = tokenExpiry(text) ?? undefined;
-  const scope = /(?:^|[ &])sr=([^&]*)/.exec(text)?.[1];
-  const resource =
-    scope === undefined ? undefined : new URL(decodeURIComponent(scope).replace(/^(?!\w+:\/\/)/, 'http://'));
+  const scope = tokenFields(text).get('sr');
+  const resource = scope === null ? undefined : new URL(scope.replace(/^(?!\w+:\/\/)/, 'http://'));
   const left = expiry === undefined ? undefined : expiry - Date.now() / 1000;
   if (left !== undefined && left <= 0) {
-    throw Object.assign(new Error(`the token expired ${Math.round(-left)} s ago`), { code: 'EXPIRED' });
+    throw withCode(new Error(`the token expired ${Math.round(-left)} s ago`), 'EXPIRED');
   }
   if (resource !== undefined) checkScope(resource, uri);
   const scoped = resource === undefined ? '' : ` for ${resource.host}${resource.pathname}`;
@@ -147,13 +147,14 @@ async function checkToken(uri, options) {
 }
 
 function checkScope(resource, uri) {
-  const { hostname, pathname } = new URL(uri);
-  const path = pathname.replace(/^\/\$hc/i, '').toLowerCase();
+  const url = new URL(uri);
+  const { hostname } = url;
+  const path = entityPath(url).toLowerCase();
   const own = resource.pathname.replace(/\/$/, '').toLowerCase();
   const fits = path === own || path.startsWith(`${own}/`);
   if (resource.hostname.toLowerCase() === hostname && fits) return;
   const message = `the token is for ${resource.hostname}${resource.pathname}, not for ${hostname}${path}`;
-  throw Object.assign(new Error(message), { code: 'SCOPE' });
+  throw withCode(new Error(message), 'SCOPE');
 }
 
 async function reach(uri, options, action) {

@@ -4,6 +4,7 @@ const { readFileSync } = require('node:fs');
 const { resolve } = require('node:path');
 const { parseArgs } = require('node:util');
 
+const { invalidValue } = require('../shared/errors.js');
 const { stopped } = require('./output.js');
 
 const summary = 'runs a relay for development and tests on this machine';
@@ -65,9 +66,7 @@ function toOptions(values) {
   }));
   const [cert, key] = [values['tls-cert'], values['tls-key']];
   if ((cert === undefined) !== (key === undefined)) {
-    throw Object.assign(new TypeError('--tls-cert and --tls-key belong together'), {
-      code: 'ERR_INVALID_ARG_VALUE'
-    });
+    throw invalidValue('--tls-cert and --tls-key belong together');
   }
   if (cert !== undefined) options.tls = { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') };
   return options;

@@ -51,7 +51,13 @@ function isUsage({ code = '' }) {
 
 function overview() {
   const lines = Object.entries(COMMANDS).map(([name, load]) => `  ${name.padEnd(10)} ${load().summary}`);
-  return `Usage: hyco-ws-rs <command> [options]\n\nCommands:\n${lines.join('\n')}\n\nhyco-ws-rs <command> --help tells more.\n`;
+  return `Usage: hyco-ws-rs <command> [options]
+
+Commands:
+${lines.join('\n')}
+
+hyco-ws-rs <command> --help tells more.
+`;
 }
 
 module.exports = { main };

@@ -9,6 +9,7 @@ const net = require('node:net');
 const tls = require('node:tls');
 
 const { bareHost } = require('../shared/address.js');
+const { withCode } = require('../shared/errors.js');
 
 const TIMEOUT = 10_000;
 
@@ -88,7 +89,7 @@ async function ready(socket, event, complaint) {
 }
 
 function timeoutError(message) {
-  return Object.assign(new Error(message), { code: 'ETIMEDOUT' });
+  return withCode(new Error(message), 'ETIMEDOUT');
 }
 
 module.exports = { askClock, openTcp, openTls, openTunnel, resolveName };

@@ -3,6 +3,7 @@
 /** What the commands that go to a relay have in common: which one, and with which credentials. */
 
 const { readConnectionString } = require('../shared/address.js');
+const { invalidValue } = require('../shared/errors.js');
 
 /** For `parseArgs`. There is no option for the key: argument lists are for everybody to read. */
 const TARGET_OPTIONS = {
@@ -25,10 +26,6 @@ const TARGET_HELP = `Where to, and with which credentials:
   --insecure                ws:// to an emulator on this machine (SB_HC_SECURE=false)
 `;
 
-function usage(message) {
-  return Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_VALUE' });
-}
-
 /** The first line of stdin; the rest stays for whoever reads on. */
 async function readKey(stdin = process.stdin) {
   let text = '';
@@ -41,7 +38,7 @@ async function readKey(stdin = process.stdin) {
     break;
   }
   const key = text.replace(/\r$/, '');
-  if (key === '') throw usage('--key-stdin: stdin has no key');
+  if (key === '') throw invalidValue('--key-stdin: stdin has no key');
   return key;
 }
 
@@ -76,14 +73,19 @@ async function readTarget(values, action) {
 
 function need(value, option, variable) {
   if (value) return value;
-  throw usage(`--${option} or ${variable} is needed`);
+  throw invalidValue(`--${option} or ${variable} is needed`);
 }
 
 /** Host and port of `host:port`, `[::1]:port` or `port`. */
 function readEndpoint(text, option) {
   const [, bracketed, host, port] = /^(?:(?:\[([^\]]+)\]|([^:]*)):)?(\d+)$/.exec(text) ?? [];
-  if (port === undefined || Number(port) > 65_535) throw usage(`--${option} takes host:port`);
+  if (port === undefined || Number(port) > 65_535) throw invalidValue(`--${option} takes host:port`);
   return { host: bracketed || host || '127.0.0.1', port: Number(port) };
 }
 
-module.exports = { TARGET_HELP, TARGET_OPTIONS, readEndpoint, readTarget, usage };
+/** What a SAS token says: `sr`, `se`, `skn`. Of other tokens there is none of it. */
+function tokenFields(token) {
+  return new URLSearchParams(token.slice(token.indexOf(' ') + 1));
+}
+
+module.exports = { TARGET_HELP, TARGET_OPTIONS, readEndpoint, readTarget, tokenFields };

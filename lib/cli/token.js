@@ -2,8 +2,9 @@
 
 const { parseArgs } = require('node:util');
 
+const { invalidValue } = require('../shared/errors.js');
 const { printJson } = require('./output.js');
-const { TARGET_HELP, TARGET_OPTIONS, readTarget, usage } = require('./target.js');
+const { TARGET_HELP, TARGET_OPTIONS, readTarget, tokenFields } = require('./target.js');
 
 const summary = 'makes a SAS token';
 
@@ -29,15 +30,15 @@ async function run(args) {
     strict: true
   });
   const seconds = Number(values.seconds ?? 3600);
-  if (!(Number.isInteger(seconds) && seconds > 0)) throw usage('--seconds takes a number of seconds');
+  if (!(Number.isInteger(seconds) && seconds > 0)) throw invalidValue('--seconds takes a number of seconds');
   const { uri, options } = await readTarget(values, 'connect');
   if (options.key === undefined) {
-    throw usage('A token needs a SAS rule and its key: SB_HC_KEYRULE, SB_HC_KEY');
+    throw invalidValue('A token needs a SAS rule and its key: SB_HC_KEYRULE, SB_HC_KEY');
   }
   const { createRelayToken } = require('../shared/helpers.js');
   const token = createRelayToken(uri, options.keyName, options.key, seconds);
   if (values.json) {
-    const fields = new URLSearchParams(token.slice(token.indexOf(' ') + 1));
+    const fields = tokenFields(token);
     const expiresAt = new Date(Number(fields.get('se')) * 1000).toISOString();
     printJson({ token, resource: fields.get('sr'), expiresAt });
   } else {

@@ -4,7 +4,8 @@
  * The JavaScript end of the native engine: one per environment, shared by all sockets and listeners.
  *
  * Nothing crosses the border alone. What the IO thread has received arrives as a table of records and a block of
- * bytes, for all sockets at once; what is sent is collected in the outbox. Sockets and listeners are slots, small integers that both sides index their tables with.
+ * bytes, for all sockets at once; what is sent is collected in the outbox. Sockets and listeners are slots, small integers
+ * that both sides index their tables with.
  */
 
 const { now, setImmediate } = require('../shared/clock');
@@ -17,7 +18,7 @@ const { BLOCK, End, Flag, Kind, WORDS } = require('./records');
 const { startTrace } = require('./trace');
 const { SLICE, readTuning } = require('./tuning');
 
-// What is looked at for each message is no look-up.
+// Constants: a property look-up for each message is measurable.
 const { CHUNK, LARGE } = Flag;
 const { PONG } = Kind;
 

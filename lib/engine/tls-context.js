@@ -10,7 +10,7 @@ const tls = require('node:tls');
 
 const { readTable } = require('../shared/checks');
 const { trustedRoots, rejectUnauthorizedByDefault } = require('./environment');
-const { invalidValue } = require('../shared/errors');
+const { invalidValue, withCode } = require('../shared/errors');
 const { NativeTlsContext } = require('../shared/native');
 const { SOCKET_TLS } = require('../shared/option-table');
 
@@ -49,7 +49,7 @@ function socketTlsContext(options) {
   const { maxVersion } = options;
   if (maxVersion === 'TLSv1' || maxVersion === 'TLSv1.1') {
     const error = new Error(`${maxVersion} is not supported, only TLSv1.2 and TLSv1.3`);
-    throw Object.assign(error, { code: 'ERR_SSL_UNSUPPORTED_PROTOCOL' });
+    throw withCode(error, 'ERR_SSL_UNSUPPORTED_PROTOCOL');
   }
   const settings = readTable(SOCKET_TLS, options, 'options.');
   try {

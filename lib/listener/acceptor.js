@@ -184,7 +184,7 @@ class Acceptor {
       headers.forEach(checkHeaderLine);
       const { address, protocol } = offer;
       offer.socket = acceptSocket(native, offer.id, { address, protocol, headers, traits, offer });
-      // Otherwise the verdict and the engine's own came at the same time, and its report is on its way.
+      // Undefined: the engine turned the sender away at the same moment; `turnedAway` follows.
       if (offer.socket !== undefined) this.dialing++;
     } catch (error) {
       native.failOffer(offer.id);

@@ -5,21 +5,17 @@
  * server's events, state and diagnostics.
  */
 
+const { readTable } = require('../shared/checks');
 const diagnostics = require('../shared/diagnostics');
-const { openListener } = require('./handle');
+const { ListenerHandle } = require('./handle');
 const { fromReport, lostByFault } = require('../shared/errors');
+const { optionsOf } = require('../shared/option-table');
 const { redact } = require('../shared/redact');
 const { remedyFor } = require('../shared/remedy');
 const { TokenSource } = require('../shared/token-source');
 
-/** With reconnecting switched off the first `reconnecting` report is the end; these are for the engine only. */
-const ENGINE_RECONNECT = {
-  minDelay: 1_000,
-  maxDelay: 30_000,
-  stableAfter: 30_000,
-  retryTerminal: false,
-  recycleAfter: 23 * 3600_000
-};
+/** The defaults, for the engine only: with reconnecting switched off the first `reconnecting` report is the end. */
+const ENGINE_RECONNECT = readTable(optionsOf('listener').reconnect[1].table, {}, 'options.reconnect.');
 
 /** A limit that is switched off, for the engine. */
 const NEVER = 2 ** 31 - 1;
@@ -54,7 +50,7 @@ class Control {
     this.lastError = undefined;
     this.warned = false;
     this.wasUp = false;
-    this.handle = openListener(this.config(), this);
+    this.handle = new ListenerHandle(this.config(), this);
     /** The listener itself. */
     this.native = acceptor.native = this.handle.native;
   }
@@ -119,7 +115,7 @@ class Control {
           message: redact(event.message)
         });
       case 'tokenRenewed': {
-        const { channel = 0, expiresIn } = event;
+        const { channel, expiresIn } = event;
         return diagnostics.publish('token:renewed', { server: this.server, channel, expiresIn });
       }
       case 'error':
@@ -134,7 +130,7 @@ class Control {
     }
   }
 
-  onConnecting({ channel = 0, attempt = 0 }) {
+  onConnecting({ channel, attempt }) {
     // The engine may have got that far before it heard of `close()`; so it may below.
     if (this.closesNow) return;
     // A replacement is dialled while the old channel is still up.
@@ -142,7 +138,7 @@ class Control {
     this.tell('connecting', { channel, attempt });
   }
 
-  onListening({ channel = 0, replaced = false }) {
+  onListening({ channel, replaced }) {
     if (this.closesNow) return;
     this.channels[channel] = 'online';
     this.lastError = undefined;
@@ -152,7 +148,7 @@ class Control {
   }
 
   onReconnecting(event) {
-    const { channel = 0, attempt } = event;
+    const { channel, attempt } = event;
     const reason = redact(event.reason);
     const error = this.errorOf(event);
     if (this.settings.reconnect === null) return this.giveUp(error);
@@ -173,20 +169,18 @@ class Control {
     return delay;
   }
 
-  onOffline(event) {
-    const { channel = 0 } = event;
+  onOffline({ channel }) {
     this.channels[channel] = 'offline';
     if (this.closesNow || this.state !== 'offline') return;
     // Nothing will happen any more that the process could wait for, unless somebody brings another token.
     this.handle.unref();
-    const error = event.error === undefined ? this.lastError : this.errorOf(event);
-    diagnostics.publish('server:offline', { server: this.server, error });
-    this.server.emit('offline', error);
+    diagnostics.publish('server:offline', { server: this.server, error: this.lastError });
+    this.server.emit('offline', this.lastError);
   }
 
   onError(event) {
     const error = this.errorOf(event);
-    const terminal = event.terminal === true;
+    const { terminal } = event;
     this.lastError = error;
     if (!terminal) this.breakSilence(error);
     diagnostics.publish('server:error', { server: this.server, error, terminal });
@@ -279,10 +273,8 @@ class Control {
     this.server.emit(name, info);
   }
 
-  errorOf({ error, message }) {
-    const result = fromReport(
-      error ?? { code: 'ERR_HYCO_DISCONNECTED', message: String(message ?? 'unknown') }
-    );
+  errorOf(event) {
+    const result = fromReport(event.error);
     // The provider's own error stayed on this side of the border.
     if (result.code === 'ERR_HYCO_TOKEN' && this.tokenError !== undefined) {
       result.cause ??= this.tokenError;

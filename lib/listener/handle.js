@@ -8,7 +8,7 @@
 const { Context } = require('../shared/context');
 const { getEngine } = require('../engine/engine');
 const { proxiesFor } = require('../engine/environment');
-const { deflateOffer, socketLimits } = require('../socket/dial');
+const { deflateOffer, keepAliveOf, socketLimits } = require('../engine/native-options');
 const native = require('../shared/native');
 const { OfferRecord } = require('./offer-record');
 const { Kind } = require('../engine/records');
@@ -21,6 +21,13 @@ class ListenerHandle {
   #referenced = true;
   #closed = false;
 
+  /**
+   * Starts a listener.
+   *
+   * @param {object} config What `NativeListener` takes, with TLS settings as ws has them under `tls`, and the options of
+   *     the sockets under `sockets`
+   * @param {{context: Context, onOffer: function(OfferRecord): void, onListenerEvent: function(object): void}} owner
+   */
   constructor(config, owner) {
     this._context = owner.context;
     this.#owner = owner;
@@ -68,29 +75,17 @@ class ListenerHandle {
   }
 }
 
-function nativeOptions({ keepAlive, tls, sockets, ...rest }) {
-  const secure = /^(wss|https|sb):/i.test(rest.uri);
+function nativeOptions({ tls, sockets, ...rest }) {
+  const secure = /^wss:/i.test(rest.uri);
   return {
     ...rest,
     proxy: proxiesFor(rest.proxy),
-    keepAlive: keepAlive ? { ...keepAlive, pong: keepAlive.mode === 'pong' } : undefined,
+    keepAlive: keepAliveOf(rest),
     tls: secure ? tlsContext(tls ?? {}, 'options.tls.') : undefined,
     serverName: tls?.servername,
     limits: socketLimits(sockets),
-    deflate: sockets.perMessageDeflate ? deflateOffer(sockets.perMessageDeflate) : undefined
+    deflate: deflateOffer(sockets)
   };
 }
 
-/**
- * Starts a listener.
- *
- * @param {object} config What `NativeListener` takes, with TLS settings as ws has them under `tls`, and the options of the
- *     sockets under `sockets`
- * @param {{context: Context, onOffer: function(OfferRecord): void, onListenerEvent: function(object): void}} owner
- * @return {ListenerHandle}
- */
-function openListener(config, owner) {
-  return new ListenerHandle(config, owner);
-}
-
-module.exports = { openListener };
+module.exports = { ListenerHandle };

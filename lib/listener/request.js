@@ -74,7 +74,7 @@ class RelayedRequest extends IncomingMessage {
   /** @param {import('./offer-record').OfferRecord} record */
   constructor(record) {
     const { address, trackingId, host } = record;
-    super(new SenderSocket(record.remoteAddress, record.port, /^(wss|https):/i.test(address)));
+    super(new SenderSocket(record.remoteAddress, record.port, /^wss:/i.test(address)));
     this.method = 'GET';
     this.url = record.target;
     this.httpVersion = '1.1';

@@ -7,7 +7,7 @@ const { isIP } = require('node:net');
 
 const { Acceptor } = require('./acceptor');
 const { check, readTable } = require('../shared/checks');
-const { placeOf, readConnectionString } = require('../shared/address');
+const { entityPath, placeOf, readConnectionString } = require('../shared/address');
 const { clearTimeout, nextTick, setTimeout } = require('../shared/clock');
 const { connections } = require('./connections');
 const { Context } = require('../shared/context');
@@ -65,7 +65,7 @@ function RelayedServer(options, onConnection) {
   inner.acceptor = new Acceptor(this, settings, shown, inner.context, check);
 
   this.options = shown;
-  this.path = settings.path ?? entityPath(settings.uri);
+  this.path = settings.path ?? entityPath(new URL(settings.uri));
   if (settings.clientTracking) this.clients = inner.acceptor.sockets;
   if (unknown.length > 0) {
     diagnostics.publish('options:unknown', { server: this, options: 'RelayedServer', names: unknown });
@@ -313,11 +313,6 @@ function checkClosed(server, inner) {
     inner.resolve();
     inner.context.runInAsyncScope(server.emit, server, 'close', server);
   });
-}
-
-/** `/hyco` of `wss://namespace/$hc/hyco?…`. */
-function entityPath(uri) {
-  return new URL(uri).pathname.replace(/^\/(\$|%24)hc(?=\/|$)/i, '') || '/';
 }
 
 /**

@@ -85,4 +85,17 @@ function placeOf({ protocol, hostname, port }) {
   return { secure: own === 443, host: bareHost(hostname), port: Number(port) || own };
 }
 
-module.exports = { bareHost, defaultPort, isConnectionString, placeOf, readConnectionString, readRelayUri };
+/** @param {URL} url `wss://namespace/$hc/hyco?…` @return {string} `/hyco` */
+function entityPath({ pathname }) {
+  return pathname.replace(/^\/(\$|%24)hc(?=\/|$)/i, '') || '/';
+}
+
+module.exports = {
+  bareHost,
+  defaultPort,
+  entityPath,
+  isConnectionString,
+  placeOf,
+  readConnectionString,
+  readRelayUri
+};

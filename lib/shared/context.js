@@ -25,8 +25,7 @@ class Context extends AsyncResource {
 }
 
 let outside = new Context();
-// The same again, once nothing is being loaded: what jest finds open it blames on the file that was, through all that
-// was made in there.
+// Made anew after loading: jest blames handles on the file whose load created them.
 Promise.resolve().then(() => (outside = new Context()));
 
 /** Runs `fn` in the context of no socket and no server: that in which this package was loaded. */

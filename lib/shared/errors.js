@@ -1,7 +1,7 @@
 'use strict';
 
-// Errors are made here and nowhere else: those that native code throws are not `instanceof Error` in another
-// realm (a jest test, a vm context), and their `code` is a status of napi.
+// Errors are made of what native code reports or throws here: those that it throws are not `instanceof Error` in another
+// realm (a jest test, a vm context), and their `code` is a status of napi. Errors of our own get their code here, too.
 
 const { redact } = require('./redact');
 
@@ -205,6 +205,12 @@ function invalidValue(text, cause) {
   return withCode(new TypeError(text, cause === undefined ? undefined : { cause }), INVALID_VALUE);
 }
 
+/**
+ * @template {Error} E
+ * @param {E} error
+ * @param {string} code
+ * @return {E} The same
+ */
 function withCode(error, code) {
   error.code = code;
   return error;
@@ -227,5 +233,6 @@ module.exports = {
   invalidArgValue,
   invalidValue,
   lostByFault,
-  plainError
+  plainError,
+  withCode
 };

@@ -2,7 +2,7 @@
 
 // The single place that loads the addon, and where what it throws becomes errors of ours. Everything else asks this file.
 
-const { fromAddon } = require('./errors');
+const { fromAddon, withCode } = require('./errors');
 
 /**
  * Tells a musl system (Alpine) from a glibc one; only Linux has the question.
@@ -31,8 +31,7 @@ function loadError(cause) {
       'NAPI_RS_NATIVE_LIBRARY_PATH',
     { cause }
   );
-  error.code = 'ERR_HYCO_NATIVE';
-  return error;
+  return withCode(error, 'ERR_HYCO_NATIVE');
 }
 
 function load() {

@@ -7,7 +7,7 @@ const { inspect } = require('node:util');
 
 const { readRelayUri } = require('./address');
 const { check, isObject, nearest, readTable } = require('./checks');
-const { invalidArgValue } = require('./errors');
+const { invalidArgValue, withCode } = require('./errors');
 const { optionsOf } = require('./option-table');
 
 const LISTENER = optionsOf('listener');
@@ -28,9 +28,7 @@ const HIDDEN = ['server', 'token', 'key', 'credential', 'proxy', 'tls', 'uri'];
 
 /** hyco-ws's own wording, for programs that look at it. */
 function missing(message) {
-  const error = new TypeError(message);
-  error.code = 'ERR_INVALID_ARG_TYPE';
-  return error;
+  return withCode(new TypeError(message), 'ERR_INVALID_ARG_TYPE');
 }
 
 /**

@@ -2,12 +2,14 @@
 
 /**
  * One asynchronous source of tokens out of every form of credential: a string, a function, a SAS rule, or a
- * `TokenCredential` of `@azure/identity`. Of a rule, listeners make their tokens without it. Errors that come out of it name no token and no key.
+ * `TokenCredential` of `@azure/identity`. Of a rule, listeners make their tokens without it. Errors that come out of it
+ * name no token and no key.
  */
 
 const { inspect } = require('node:util');
 
 const { clearTimeout, setTimeout } = require('./clock');
+const { RelayError } = require('./errors');
 const { createRelayToken } = require('./helpers');
 const { redact } = require('./redact');
 
@@ -105,11 +107,11 @@ class TokenSource {
         abort.abort(error);
       };
       timer = setTimeout(() => {
-        give(failure(`The token provider did not answer within ${this.#timeout} ms`, 'ERR_HYCO_TOKEN'));
+        give(tokenError(`The token provider did not answer within ${this.#timeout} ms`));
       }, this.#timeout);
       // A provider that hangs does not keep the process alive; the listener does, if it is to.
       timer.unref?.();
-      onAbort = () => give(failure('The token is no longer needed', 'ERR_HYCO_ABORTED'));
+      onAbort = () => give(new RelayError('The token is no longer needed', { code: 'ERR_HYCO_ABORTED' }));
       if (signal?.aborted) onAbort();
       else signal?.addEventListener('abort', onAbort, { once: true });
     });
@@ -130,10 +132,7 @@ class TokenSource {
     if (error?.code === 'ERR_HYCO_ABORTED') return error;
     const text = error instanceof Error ? error.message : typeof error === 'string' ? error : 'unknown error';
     const known = error?.code === 'ERR_HYCO_TOKEN';
-    const wrapped = failure(
-      this.redact(known ? text : `The token provider failed: ${text}`),
-      'ERR_HYCO_TOKEN'
-    );
+    const wrapped = tokenError(this.redact(known ? text : `The token provider failed: ${text}`));
     // A cause is printed with the error, so one that quotes the token is left out.
     if (!known && error instanceof Error) {
       const printed = inspect(error);
@@ -145,22 +144,20 @@ class TokenSource {
 
 function checkToken(token) {
   if (typeof token !== 'string') {
-    throw failure(
-      `The token provider returned ${token === null ? 'null' : `a value of type ${typeof token}`}, not a string`,
-      'ERR_HYCO_TOKEN'
+    throw tokenError(
+      `The token provider returned ${token === null ? 'null' : `a value of type ${typeof token}`}, not a string`
     );
   }
-  if (token === '') throw failure('The token provider returned an empty string', 'ERR_HYCO_TOKEN');
+  if (token === '') throw tokenError('The token provider returned an empty string');
   if (!/^[\t\x20-\x7e]+$/.test(token)) {
-    throw failure('The token has characters that no header may have', 'ERR_HYCO_TOKEN');
+    throw tokenError('The token has characters that no header may have');
   }
   return token;
 }
 
-function failure(message, code) {
-  const error = new Error(message);
-  error.code = code;
-  return error;
+/** Transient, as the engine's own of that code. */
+function tokenError(message) {
+  return new RelayError(message, { code: 'ERR_HYCO_TOKEN', transient: true });
 }
 
-module.exports = { PROVIDER_TIMEOUT, SCOPE, TokenSource };
+module.exports = { SCOPE, TokenSource };

@@ -3,6 +3,7 @@
 /** Calling back those who wait for their bytes to be written. */
 
 const { nextTick } = require('../shared/clock');
+const { withCode } = require('../shared/errors');
 
 /** Calls back, with errors or without, and then `next`. A callback that throws must not cost the others their turn. */
 function callAll(callbacks, makeError, next, from = 0) {
@@ -23,9 +24,7 @@ function callAll(callbacks, makeError, next, from = 0) {
 
 /** What a Node stream tells those whose write it will not do any more. */
 function streamDestroyed() {
-  const error = new Error('Cannot call write after a stream was destroyed');
-  error.code = 'ERR_STREAM_DESTROYED';
-  return error;
+  return withCode(new Error('Cannot call write after a stream was destroyed'), 'ERR_STREAM_DESTROYED');
 }
 
 module.exports = { callAll, streamDestroyed };

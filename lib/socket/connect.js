@@ -2,7 +2,7 @@
 
 /** `relayedConnect()` and `connectRelayed()`: a sender's connection through the relay. */
 
-const { obey } = require('../shared/abort');
+const { obey } = require('./abort');
 const { isConnectionString, readConnectionString, readRelayUri } = require('../shared/address');
 const { nextTick } = require('../shared/clock');
 const { invalidArgType, invalidArgValue } = require('../shared/errors');

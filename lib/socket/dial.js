@@ -10,8 +10,9 @@ const { isIP } = require('node:net');
 const querystring = require('node:querystring');
 
 const { proxiesFor, proxyFor } = require('../engine/environment');
+const { deflateOffer, socketLimits } = require('../engine/native-options');
 const { defaultPort, placeOf } = require('../shared/address');
-const { isToken } = require('../shared/checks');
+const { isObject, isToken } = require('../shared/checks');
 const { readSocketOptions } = require('../shared/options');
 const { nameAddress } = require('../shared/redact');
 const { socketTlsContext } = require('../engine/tls-context');
@@ -53,21 +54,12 @@ const EXTENSIONS = 'Sec-WebSocket-Extensions';
  * @return {Prepared}
  */
 function prepareRequest(socket, address, protocols, options) {
-  if (protocols !== undefined && !Array.isArray(protocols)) {
-    if (typeof protocols === 'object' && protocols !== null) {
-      options = protocols;
-      protocols = undefined;
-    } else {
-      protocols = [protocols];
-    }
-  }
+  [protocols, options] = inOrder(protocols, options);
   const settings = readSocketOptions(options);
   // What `relayedConnect()` adds, and nobody else.
   settings.relay = options?.relay;
-  if (protocols === undefined) {
-    const given = settings.protocols ?? [];
-    protocols = Array.isArray(given) ? given : [given];
-  }
+  if (protocols === undefined) protocols = settings.protocols ?? [];
+  if (!Array.isArray(protocols)) protocols = [protocols];
   if (!VERSIONS.includes(settings.protocolVersion)) {
     throw new RangeError(
       `Unsupported protocol version: ${settings.protocolVersion} (supported versions: ${VERSIONS.join(', ')})`
@@ -78,6 +70,15 @@ function prepareRequest(socket, address, protocols, options) {
   const complaint = urlComplaint(url);
   if (complaint !== undefined) throw new SyntaxError(complaint);
   return build(url, protocols, settings, { ...settings.headers }, true);
+}
+
+/**
+ * @param {string|string[]|object} [protocols] Subprotocols; or, as in ws, the options in their place
+ * @param {object} [options]
+ * @return {[string|string[]|undefined, object|undefined]} Subprotocols and options
+ */
+function inOrder(protocols, options) {
+  return isObject(protocols) && !Array.isArray(protocols) ? [undefined, protocols] : [protocols, options];
 }
 
 /**
@@ -170,7 +171,7 @@ function build(url, protocols, settings, given, home) {
   set('Connection', 'Upgrade');
   set('Upgrade', 'websocket');
 
-  const deflate = settings.perMessageDeflate ? deflateOffer(settings.perMessageDeflate) : undefined;
+  const deflate = deflateOffer(settings);
   if (deflate !== undefined) set(EXTENSIONS, '');
   if (protocols.length > 0) {
     const seen = new Set();
@@ -286,47 +287,6 @@ function lines(name, value) {
   return name.toLowerCase() === 'cookie' ? [value.join('; ')] : value;
 }
 
-/**
- * The limits of a socket as the native engine takes them.
- *
- * @param {object} settings Options with their defaults
- * @return {object}
- */
-function socketLimits(settings) {
-  return {
-    // As in ws: coerced to 32 bits, and what is not positive means no limit.
-    maxPayload: Math.max(settings.maxPayload | 0, 0),
-    maxFragments: Math.max(settings.maxFragments | 0, 0),
-    skipUtf8: settings.skipUTF8Validation,
-    highWater: settings.highWaterMark,
-    maxBacklog: settings.maxBufferedAmount,
-    // Only a server has it: its sockets share what they may hold of unfinished messages.
-    maxAssembling: settings.maxAssembling,
-    keepAlive: settings.keepAlive
-      ? {
-          interval: settings.keepAlive.interval,
-          timeout: settings.keepAlive.timeout,
-          pong: settings.keepAlive.mode === 'pong'
-        }
-      : undefined
-  };
-}
-
-/**
- * permessage-deflate parameters as the engine takes them. A window is a number of bits, 0 for `false` (never) and 1 for
- * `true` (any).
- */
-function deflateOffer(options) {
-  const bits = (value) => (value === undefined ? undefined : Number(value));
-  return {
-    serverNoContextTakeover: options.serverNoContextTakeover,
-    clientNoContextTakeover: options.clientNoContextTakeover,
-    serverMaxWindowBits: bits(options.serverMaxWindowBits),
-    clientMaxWindowBits: bits(options.clientMaxWindowBits),
-    level: options.zlibDeflateOptions?.level
-  };
-}
-
 /** Settings of TLS that cannot be used are found out while connecting, as in ws. */
 function tlsOf(settings) {
   try {
@@ -343,12 +303,11 @@ function basic(auth) {
 module.exports = {
   TOKEN_HEADER,
   addToken,
-  deflateOffer,
   finishDial,
+  inOrder,
   isHome,
   markSent,
   noteOffer,
   prepareRedirect,
-  prepareRequest,
-  socketLimits
+  prepareRequest
 };

@@ -7,7 +7,7 @@
 
 const WebSocket = require('ws');
 
-const { obey } = require('../shared/abort');
+const { obey } = require('./abort');
 const { nextTick } = require('../shared/clock');
 const { fromReport, plainError } = require('../shared/errors');
 const { finishDial, noteOffer, prepareRequest, prepareRedirect } = require('./dial');

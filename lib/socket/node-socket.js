@@ -9,7 +9,7 @@ const WebSocket = require('ws');
 const { isObject } = require('../shared/checks');
 const { setImmediate } = require('../shared/clock');
 const { invalidArgValue } = require('../shared/errors');
-const { TOKEN_HEADER, isHome } = require('./dial');
+const { TOKEN_HEADER, inOrder, isHome } = require('./dial');
 const { optionsOf } = require('../shared/option-table');
 const { redactError } = require('../shared/redact');
 const { DEFLATE } = require('./sending');
@@ -31,7 +31,8 @@ class NodeSocket extends WebSocket {
       throw redactError(error);
     }
     // ws's errors quote the target of a redirect as it is.
-    if (givenOptions(protocols, options)?.followRedirects) this.emit = emitRedacted;
+    const [, given] = inOrder(protocols, options);
+    if (given?.followRedirects) this.emit = emitRedacted;
   }
 
   /** ws's engine counts nothing. */
@@ -71,17 +72,10 @@ function emitRedacted(name, ...args) {
 function needsNodeSocket(address, protocols, options) {
   // The inert instance that servers and subclasses begin with.
   if (address === null) return true;
-  const given = givenOptions(protocols, options);
+  const [, given] = inOrder(protocols, options);
   if (given?.pfx) checkBesidePfx(given);
   if (given && NODE_OPTIONS.some((name) => given[name])) return true;
   return (address instanceof URL ? address.protocol : String(address)).startsWith('ws+unix:');
-}
-
-/** As in ws, options may stand in the place of the subprotocols. */
-function givenOptions(protocols, options) {
-  return typeof protocols === 'object' && protocols !== null && !Array.isArray(protocols)
-    ? protocols
-    : options;
 }
 
 /**
@@ -89,11 +83,10 @@ function givenOptions(protocols, options) {
  * leads, and does not wait for one that comes late; so each request gets it by itself, before it is sent.
  */
 function nodeArguments(address, protocols, options) {
-  const all = givenOptions(protocols, options);
+  const [subprotocols, all] = inOrder(protocols, options);
   if (!isObject(all)) return [address, protocols, options];
   const given = withoutEmpty(all);
   if (isObject(given.perMessageDeflate)) given.perMessageDeflate = withoutEmpty(given.perMessageDeflate);
-  const subprotocols = all === protocols ? undefined : protocols;
   const { relay } = given;
   if (relay === undefined) return [address, subprotocols, given];
   // Later than here, the request is under way already.

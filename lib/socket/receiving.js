@@ -9,17 +9,17 @@ const WebSocket = require('ws');
 
 const { callAll, streamDestroyed } = require('./callbacks');
 const { nextTick, setImmediate } = require('../shared/clock');
-const { frameError, lostByFault } = require('../shared/errors');
+const { frameError, lostByFault, withCode } = require('../shared/errors');
 const { CAUSES, Kind } = require('../engine/records');
 const { DEFLATE, SendingSocket } = require('./sending');
 const { Mark } = require('./state');
 
 const { CONNECTING, OPEN, CLOSING, CLOSED } = WebSocket;
-// What is looked at for each message is no look-up.
+// Constants: a property look-up for each message is measurable.
 const { BINARY } = Kind;
 const FastBuffer = Buffer[Symbol.species];
 
-/** What the engine says of an opening of which there is nothing to say. */
+/** Stands for an `OPEN` record without payload. */
 const PLAIN = Object.freeze({});
 const CLOSED_COMPRESSING = 'The socket was closed while data was being compressed';
 
@@ -238,7 +238,7 @@ class ReceivingSocket extends SendingSocket {
   _onClosed(cause) {
     const exchange = this._opening?.exchange;
     if (exchange !== undefined && !exchange.complete) {
-      exchange.destroy(Object.assign(new Error('aborted'), { code: 'ECONNRESET' }));
+      exchange.destroy(withCode(new Error('aborted'), 'ECONNRESET'));
     }
     // An attempt that failed or was given up has said so already.
     if (!(this._marks & Mark.OPENED)) return;

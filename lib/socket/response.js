@@ -5,6 +5,7 @@
 const { ClientRequest, IncomingMessage, OutgoingMessage } = require('node:http');
 
 const { markSent } = require('./dial');
+const { withCode } = require('../shared/errors');
 const { redact, redactHeaders } = require('../shared/redact');
 const { showOnly } = require('../shared/shown');
 
@@ -78,7 +79,7 @@ function createRequest(socket, prepared, redirected) {
   const destroy = (error) => {
     if (request.destroyed) return request;
     request.destroyed = true;
-    socket._giveUp(error ?? Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' }));
+    socket._giveUp(error ?? withCode(new Error('socket hang up'), 'ECONNRESET'));
     return request;
   };
   // Node's older way of it: before there is a network socket it ends without an error, so that ws hears nothing of it.

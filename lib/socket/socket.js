@@ -7,7 +7,7 @@
 
 const WebSocket = require('ws');
 
-const { addAsyncDispose } = require('../shared/abort');
+const { addAsyncDispose } = require('./abort');
 const { NativeSocket } = require('./native-socket');
 const { NodeSocket, needsNodeSocket } = require('./node-socket');
 const { nameAddress } = require('../shared/redact');

@@ -56,7 +56,8 @@ function socketTraits(options, owner) {
     maxPendingAutoPongs: options.maxPendingAutoPongs | 0,
     textAsString: options.textMessages === 'string',
     generateMask: options.generateMask,
-    threshold: options.perMessageDeflate?.threshold ?? 1024,
+    // Only looked at where messages are compressed.
+    threshold: options.perMessageDeflate?.threshold ?? 0,
     maxBufferedAmount: options.maxBufferedAmount,
     oneATurn: !options.allowSynchronousEvents
   };

@@ -20,7 +20,8 @@ pub const MAX_CHANNELS: u16 = 25;
 
 /// Limit of a control channel's closing handshake.
 pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-/// A token provider that is silent this long is reported and asked again.
+/// A token provider that is silent this long is reported and asked again. JavaScript has a shorter limit of its own, for
+/// senders, too (`PROVIDER_TIMEOUT`), and so always answers before.
 pub(super) const TOKEN_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Longest text of the relay, in characters, that an error repeats.

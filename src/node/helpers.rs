@@ -101,6 +101,7 @@ pub fn create_relay_https_uri(
         Ok(TextResult(uri::https_uri(&namespace.0, &path.0, text_of(&token), text_of(&id))))
     })
 }
+
 fn text_of(text: &Option<Text>) -> Option<&str> {
     text.as_ref().map(|text| text.0.as_str())
 }

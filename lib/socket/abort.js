@@ -2,18 +2,19 @@
 
 /** `AbortSignal`s and `await using`, for sockets. */
 
+const { withCode } = require('../shared/errors');
+
 /** The error that Node's own functions give. */
 function abortError(signal) {
   const error = new Error('The operation was aborted', { cause: signal.reason });
   error.name = 'AbortError';
-  error.code = 'ABORT_ERR';
-  return error;
+  return withCode(error, 'ABORT_ERR');
 }
 
 /**
  * Ends a socket when `signal` is aborted: with an `AbortError` while it connects, by closing it later.
  *
- * @param {import('../socket/socket').RelayedWebSocket} socket
+ * @param {import('./socket').RelayedWebSocket} socket
  * @param {AbortSignal} signal
  */
 function obey(socket, signal) {
