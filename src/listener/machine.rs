@@ -14,7 +14,7 @@
 //!
 //! Two things run side by side: the *link* that is up (if any) and the *attempt* to get the next one. That is what
 //! makes make-before-break ordinary: a dial may be under way while a link is up. There is at most one dial at a time.
-//! [`Attempt`] and [`ControlLink`] know nothing of each other: what follows for one from the other is said here.
+//! `Attempt` and `ControlLink` know nothing of each other: what follows for one from the other is said here.
 
 use std::time::Duration;
 
