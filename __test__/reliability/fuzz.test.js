@@ -27,7 +27,8 @@ test('some rounds find nothing', async () => {
 
 test('a lost message is told, with the command that plays its round again', async () => {
   const { code, stdout } = await fuzz(['--seed', '1', '--round', '19'], broken('lose'));
-  expect(stdout).toMatch(/FAULT: seed 1, round 19.*\n {2}socket \d+ .*event \d+ is/);
+  // Which message is the fiftieth, and so by what its loss is seen first, is chance.
+  expect(stdout).toMatch(/FAULT: seed 1, round 19.*\n {2}socket \d+ .*event \d+/);
   expect(stdout).toContain('again: npm run fuzz -- --seed 1 --round 19');
   expect(code).toBe(1);
 }, 120_000);
