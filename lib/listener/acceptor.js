@@ -11,6 +11,7 @@ const { STATUS_CODES } = require('node:http');
 const { isToken } = require('../shared/checks');
 const { nextTick, now } = require('../shared/clock');
 const diagnostics = require('../shared/diagnostics');
+const { withCode } = require('../shared/errors');
 const { acceptSocket } = require('../socket/socket');
 const { RelayedRequest } = require('./request');
 const { socketTraits } = require('../socket/state');
@@ -275,8 +276,7 @@ function checkHeaderLine(line) {
   const at = typeof line === 'string' ? line.indexOf(':') : -1;
   if (at > 0 && isToken(line.slice(0, at)) && HEADER_VALUE.test(line.slice(at + 1))) return;
   const error = new TypeError("A 'headers' listener added a line that is not a valid 'Name: value'");
-  error.code = 'ERR_INVALID_CHAR';
-  throw error;
+  throw withCode(error, 'ERR_INVALID_CHAR');
 }
 
 module.exports = { Acceptor };
