@@ -22,7 +22,6 @@ use crate::listener::{
 use crate::protocol::address::Address;
 use crate::socket::delivery::{Batch, Delivery, Kind};
 use crate::socket::{Compression, Opening, SocketOptions};
-use crate::transport::NamedProxy;
 
 /// Times in milliseconds.
 #[napi(object)]
@@ -279,7 +278,7 @@ fn listener_config(options: ListenOptions) -> Result<ListenerConfig> {
     // The owner hears at once of a proxy that cannot be used.
     if let Some(rules) = &config.proxy {
         let Address { secure, host, port, .. } = &config.listen;
-        rules.choose(*secure, host, *port).map(NamedProxy::read).transpose().map_err(failed)?;
+        rules.proxy_for(*secure, host, *port).map_err(failed)?;
     }
     Ok(config)
 }

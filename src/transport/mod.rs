@@ -57,10 +57,10 @@ impl DialRequest {
     /// The proxy that this destination needs, if any.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`] if it cannot be used: going past a proxy that was asked for would be worse.
+    /// [`ErrorKind::InvalidArgument`] if it cannot be used.
     pub fn proxy(&self) -> Result<Option<Proxy>, RelayError> {
         let Some(rules) = &self.proxy else { return Ok(None) };
-        rules.choose(self.secure, &self.host, self.port).map(NamedProxy::read).transpose()
+        rules.proxy_for(self.secure, &self.host, self.port)
     }
 }
 

@@ -121,6 +121,14 @@ impl ProxyRules {
         let host = host.strip_suffix('.').unwrap_or(host);
         (!is_exempt(&self.no, host, port)).then_some(proxy)
     }
+
+    /// The same, read.
+    ///
+    /// # Errors
+    /// As [`NamedProxy::read`]: going past a proxy that was asked for would be worse.
+    pub fn proxy_for(&self, secure: bool, host: &str, port: u16) -> Result<Option<Proxy>, RelayError> {
+        self.choose(secure, host, port).map(NamedProxy::read).transpose()
+    }
 }
 
 /// Reads a proxy URL: `http://[user:password@]host[:port]`, `socks5://…` or `socks5h://…`; without a scheme

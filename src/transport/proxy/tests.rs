@@ -12,10 +12,6 @@ fn named(url: &str) -> Option<NamedProxy> {
     Some(NamedProxy { name: "HTTP_PROXY".into(), url: url.into() })
 }
 
-fn select(rules: &ProxyRules, secure: bool, host: &str, port: u16) -> Result<Option<Proxy>, RelayError> {
-    rules.choose(secure, host, port).map(NamedProxy::read).transpose()
-}
-
 /// Accepts one connection, reads a request up to its blank line, answers, and gives back what it read.
 async fn scripted(answer: &'static str) -> (u16, JoinHandle<(String, TcpStream)>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -128,15 +124,15 @@ fn the_environment_chooses_by_scheme() {
         all: named("http://c"),
         ..Default::default()
     };
-    assert_eq!(select(&env, false, "h", 80).unwrap(), Some(http("a", 80, None)));
-    assert_eq!(select(&env, true, "h", 443).unwrap(), Some(http("b", 80, None)));
+    assert_eq!(env.proxy_for(false, "h", 80).unwrap(), Some(http("a", 80, None)));
+    assert_eq!(env.proxy_for(true, "h", 443).unwrap(), Some(http("b", 80, None)));
     let env = ProxyRules { all: named("http://c"), ..Default::default() };
-    assert_eq!(select(&env, true, "::1", 443).unwrap(), Some(http("c", 80, None)));
-    assert_eq!(select(&env, false, "localhost", 80).unwrap(), Some(http("c", 80, None)));
-    assert_eq!(select(&ProxyRules::default(), true, "h", 443).unwrap(), None);
+    assert_eq!(env.proxy_for(true, "::1", 443).unwrap(), Some(http("c", 80, None)));
+    assert_eq!(env.proxy_for(false, "localhost", 80).unwrap(), Some(http("c", 80, None)));
+    assert_eq!(ProxyRules::default().proxy_for(true, "h", 443).unwrap(), None);
     // A proxy that was asked for is never passed by in silence.
     let env = ProxyRules { https: named("https://proxy"), ..Default::default() };
-    assert!(select(&env, true, "h", 443).is_err());
+    assert!(env.proxy_for(true, "h", 443).is_err());
 }
 
 #[test]
@@ -146,7 +142,7 @@ fn no_proxy_rules_are_followed() {
         no: "example.com, .dotted.net,10.0.0.0/8, ::1 ,127.0.0.1".into(),
         ..Default::default()
     };
-    let direct = |host: &str| select(&env, true, host, 443).unwrap().is_none();
+    let direct = |host: &str| env.proxy_for(true, host, 443).unwrap().is_none();
     for host in ["example.com", "a.EXAMPLE.com", "x.dotted.net", "10.1.2.3", "::1", "127.0.0.1"] {
         assert!(direct(host), "{host}");
     }
@@ -154,14 +150,14 @@ fn no_proxy_rules_are_followed() {
         assert!(!direct(host), "{host}");
     }
     let all = ProxyRules { all: named("http://p"), no: "*".into(), ..Default::default() };
-    assert_eq!(select(&all, true, "h", 443).unwrap(), None);
+    assert_eq!(all.proxy_for(true, "h", 443).unwrap(), None);
 }
 
 #[test]
 fn no_proxy_is_read_as_people_write_it() {
     let direct = |no: &str, host: &str, port: u16| {
         let env = ProxyRules { all: named("http://p"), no: no.into(), ..Default::default() };
-        select(&env, true, host, port).unwrap().is_none()
+        env.proxy_for(true, host, port).unwrap().is_none()
     };
     for (no, yes, not) in [
         (
@@ -201,7 +197,7 @@ proptest::proptest! {
     #[test]
     fn no_variable_breaks_the_choice(url in "\\PC{0,40}", no in "[*.:,\\[\\]a-z0-9/ %é]{0,40}", host in "[*.:\\[\\]a-z0-9é]{0,20}") {
         let env = ProxyRules { all: named(&url), no, ..Default::default() };
-        let _ = select(&env, true, &host, 443);
+        let _ = env.proxy_for(true, &host, 443);
     }
 }
 
