@@ -7,6 +7,8 @@ module.exports = {
   maxWorkers: Math.max(2, availableParallelism() - 1),
   maxConcurrency: 2,
   testEnvironment: 'node',
+  // Only a hang may meet it: a busy machine with two files at work is several times slower than a quiet one.
+  testTimeout: 240_000,
   testMatch: ['<rootDir>/__test__/**/*.test.js'],
   transform: {},
   // A test of its own project, run by reliability/process.test.js.

@@ -11,8 +11,6 @@ const path = require('node:path');
 const { startStandIn } = require('./helpers/azure-stand-in.js');
 const { RelayEmulator } = require('../emulator.js');
 
-jest.setTimeout(30_000);
-
 const bin = path.join(__dirname, '..', 'bin', 'hyco-ws-rs.js');
 const children = new Set();
 const closers = [];

@@ -12,8 +12,6 @@ const WebSocket = require('ws');
 const { RelayedServer, RelayedWebSocket, WebSocketServer, relayedConnect } = require('..');
 const { cleanUp, startRelay } = require('./helpers/reliability');
 
-jest.setTimeout(20_000);
-
 const storage = new AsyncLocalStorage();
 let wss;
 

@@ -99,7 +99,7 @@ function run(file, prints) {
     const child = spawn(process.execPath, ['--no-deprecation', file], { cwd: folder, env });
     let output = '';
     let seen = false;
-    const limit = setTimeout(() => child.kill('SIGKILL'), 30_000);
+    const limit = setTimeout(() => child.kill('SIGKILL'), 200_000);
     const read = (data) => {
       output += data;
       if (prints === undefined || seen || !output.includes(prints)) return;

@@ -9,8 +9,6 @@ const { join } = require('node:path');
 const { dial, fixture } = require('./helpers/emulator-peers.js');
 
 // Each test is a process of its own or two, and they may have to wait for a processor.
-jest.setTimeout(30_000);
-
 const root = join(__dirname, '..');
 const children = new Set();
 

@@ -169,7 +169,7 @@ describe("OpenSSL's own store", () => {
   `;
   const dial = (flags, env) =>
     new Promise((resolve, reject) => {
-      const options = { cwd: path.join(__dirname, '..'), env: { ...process.env, ...env }, timeout: 30_000 };
+      const options = { cwd: path.join(__dirname, '..'), env: { ...process.env, ...env }, timeout: 200_000 };
       execFile(process.execPath, [...flags, '-e', CHILD], options, (error, stdout) =>
         error ? reject(error) : resolve(JSON.parse(stdout))
       );

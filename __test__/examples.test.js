@@ -13,8 +13,6 @@ const { promisify } = require('node:util');
 const { NAMESPACE, startStandIn } = require('./helpers/azure-stand-in.js');
 const { RelayEmulator } = require('../emulator.js');
 
-jest.setTimeout(60_000);
-
 const root = path.join(__dirname, '..');
 const run = promisify(execFile);
 const children = [];

@@ -7,8 +7,6 @@ const { once } = require('node:events');
 const { RelayedServer, WebSocketServer, RelayedWebSocket, relayedConnect } = require('..');
 const { RelayEmulator } = require('../emulator.js');
 
-jest.setTimeout(20_000);
-
 afterEach(() => jest.useRealTimers());
 
 test.each(['modern', 'legacy'])(

@@ -11,8 +11,6 @@ const root = path.join(__dirname, '..');
 const meta = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'));
 const shell = process.platform === 'win32';
 
-jest.setTimeout(240_000);
-
 let folder;
 let packed;
 
@@ -130,7 +128,7 @@ describe('in an empty project', () => {
     const output = execFileSync(process.execPath, [name], {
       cwd: project,
       encoding: 'utf8',
-      timeout: 60_000
+      timeout: 200_000
     });
     expect(output).toBe('FROM THE PACKAGE\n');
     // It did not come from the repository.
@@ -147,7 +145,7 @@ describe('in an empty project', () => {
     const output = execFileSync(process.execPath, ['demo.js'], {
       cwd: project,
       encoding: 'utf8',
-      timeout: 60_000
+      timeout: 200_000
     });
     expect(output).toContain('has renewed its token on the open control channel');
     expect(output).toMatch(/that was the demo\n$/);

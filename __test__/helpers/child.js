@@ -14,7 +14,7 @@ const SCENES = join(__dirname, '..', 'fixtures', 'reliability-child.js');
 function run(...args) {
   return new Promise((resolve) => {
     // A process that does not end by itself is ended, and its signal tells.
-    const options = { timeout: 60_000, killSignal: 'SIGKILL' };
+    const options = { timeout: 200_000, killSignal: 'SIGKILL' };
     execFile(process.execPath, ['--expose-gc', SCENES, ...args], options, (error, stdout, stderr) => {
       const said = stdout === '' ? undefined : JSON.parse(stdout);
       resolve({ code: error === null ? 0 : error.code, signal: error?.signal ?? null, said, stderr });

@@ -10,8 +10,6 @@ const { cleanUp, startRelay } = require('../helpers/reliability');
 const { Opcode, binary, close, more, ping, text } = require('../helpers/frames');
 const { RawPeer } = require('../helpers/raw-peer');
 
-jest.setTimeout(30_000);
-
 let peer;
 beforeEach(async () => (peer = await RawPeer.listen()));
 afterEach(async () => {

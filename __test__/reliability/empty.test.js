@@ -11,8 +11,6 @@ const { cleanUp, startRelay, startServer } = require('../helpers/reliability');
 const { binary, close, ping, text } = require('../helpers/frames');
 const { RawPeer } = require('../helpers/raw-peer');
 
-jest.setTimeout(30_000);
-
 let peer;
 beforeEach(async () => (peer = await RawPeer.listen()));
 afterEach(async () => {

@@ -14,8 +14,6 @@ const { cleanUp, connect, startRelay, startServer } = require('../helpers/reliab
 const KEEP_ALIVE = { interval: 100, timeout: 200 };
 const MESSAGES = 200;
 
-jest.setTimeout(60_000);
-
 let child;
 afterEach(async () => {
   if (child?.exitCode === null) {

@@ -6,13 +6,11 @@ const { execFile } = require('node:child_process');
 const { existsSync, readFileSync } = require('node:fs');
 const { join } = require('node:path');
 
-jest.setTimeout(120_000);
-
 const FLOOD = join(__dirname, '..', 'fixtures', 'flood.js');
 
 function flood(scene, senders) {
   return new Promise((resolve, reject) => {
-    const options = { timeout: 110_000, killSignal: 'SIGKILL' };
+    const options = { timeout: 200_000, killSignal: 'SIGKILL' };
     execFile(process.execPath, [FLOOD, scene, String(senders)], options, (error, stdout, stderr) => {
       if (error !== null) return reject(Object.assign(error, { stderr }));
       expect(stderr).toBe('');

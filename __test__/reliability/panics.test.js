@@ -7,8 +7,6 @@ const { execFile } = require('node:child_process');
 const { readFileSync, readdirSync } = require('node:fs');
 const path = require('node:path');
 
-jest.setTimeout(60_000);
-
 const FOLDER = path.join(__dirname, '..', '..', 'src', 'node');
 const CHILD = path.join(__dirname, '..', 'fixtures', 'panic-child.js');
 
@@ -36,7 +34,7 @@ const SILENT = new Set([
 function run(name) {
   return new Promise((resolve) => {
     const env = { ...process.env, RUST_BACKTRACE: '0' };
-    const options = { timeout: 40_000, killSignal: 'SIGKILL', env };
+    const options = { timeout: 200_000, killSignal: 'SIGKILL', env };
     execFile(process.execPath, ['--expose-gc', CHILD, name], options, (error, stdout, stderr) => {
       resolve({ ended: error === null ? 0 : (error.signal ?? error.code), stdout, stderr });
     });

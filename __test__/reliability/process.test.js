@@ -7,8 +7,6 @@ const { join } = require('node:path');
 
 const { run } = require('../helpers/child.js');
 
-jest.setTimeout(60_000);
-
 test.each(['closing', 'unref', 'client'])('%s: the process ends by itself', async (scene) => {
   const { code, signal, stderr } = await run(scene);
   expect({ code, signal, stderr }).toEqual({ code: 0, signal: null, stderr: '' });
@@ -64,7 +62,7 @@ test('jest --detectOpenHandles has nothing to report', async () => {
   };
   const args = [jest, '--detectOpenHandles', '--config', JSON.stringify(config)];
   const { code, stderr } = await new Promise((resolve) => {
-    execFile(process.execPath, args, { timeout: 60_000 }, (error, stdout, text) => {
+    execFile(process.execPath, args, { timeout: 200_000 }, (error, stdout, text) => {
       resolve({ code: error === null ? 0 : (error.signal ?? error.code), stderr: text });
     });
   });

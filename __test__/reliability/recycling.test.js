@@ -16,8 +16,6 @@ const {
   times
 } = require('../helpers/reliability.js');
 
-jest.setTimeout(30_000);
-
 afterEach(cleanUp);
 
 /** Senders, several at a time and one after the other, of which each must get its answer; beside one that stays. */
@@ -92,7 +90,7 @@ test('the service is the first to close the only control channel: senders get th
   await stop();
   expect(relay.stats().totals).toMatchObject({ ...NOTHING, waited: expect.any(Number) });
   expect(server.stats()).toMatchObject({ failed: 0, rejected: 0 });
-}, 60_000);
+});
 
 test.each(['recycle', 'expireTokens'])(
   '%s of the only control channel: a sender that comes before the next one is up waits for it',

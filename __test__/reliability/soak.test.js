@@ -12,7 +12,7 @@ function soak(...args) {
     execFile(
       process.execPath,
       ['--expose-gc', script, ...args],
-      { timeout: 60_000 },
+      { timeout: 200_000 },
       (error, stdout, stderr) => resolve({ code: error === null ? 0 : error.code, stdout, stderr })
     );
   });
@@ -33,7 +33,7 @@ test('five seconds of random faults lose nothing that they do not explain', asyn
   expect(result.messages).toBeGreaterThan(100);
   expect(Object.keys(result.faults).length).toBeGreaterThan(3);
   expect(code).toBe(0);
-}, 60_000);
+});
 
 test('the seed makes the choice of faults repeatable, whatever they meet', async () => {
   const runs = [];
@@ -44,7 +44,7 @@ test('the seed makes the choice of faults repeatable, whatever they meet', async
   const length = Math.min(runs[0].length, runs[1].length);
   expect(length).toBeGreaterThan(3);
   expect(runs[0].slice(0, length)).toEqual(runs[1].slice(0, length));
-}, 60_000);
+});
 
 test('options that make no sense are told', async () => {
   expect(await soak('--minutes', 'many')).toMatchObject({
