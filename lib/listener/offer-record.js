@@ -3,17 +3,22 @@
 /** Reads the record of a sender's offer, as `src/node/offer_record.rs` packs it. */
 
 /** Bytes of the numbers that each record begins with. */
-const HEAD = 32;
-/** Texts that each record has beside the address, before those of the headers. */
+const HEAD = 28;
+/** Characters of a length. */
+const LENGTH = 3;
+/** Texts that each record has before those of the headers. */
 const TEXTS = 4;
 
 /**
- * The headers are kept as they came: two strings, of which most programs never look at more than a part.
+ * The headers are kept as they came: a part of one string, of which most programs never look at more.
  */
 class OfferRecord {
   #address;
+  /** Lengths and texts. */
   #text;
-  #lengths;
+  #count;
+  /** Where the headers begin. */
+  #headers;
 
   /** @param {Buffer} record Shares its memory with other records, so nothing of it is kept */
   constructor(record) {
@@ -22,15 +27,13 @@ class OfferRecord {
     /** The status that the sender was turned away with already; 0 if it waits. */
     this.refused = record.readUInt32LE(12);
     this.offersProtocols = record.readUInt32LE(16) !== 0;
-    const names = HEAD + 4 * TEXTS;
-    const address = names + 4 * record.readUInt32LE(28);
-    const texts = address + record.readUInt32LE(20);
-    const headers = texts + record.readUInt32LE(24);
+    const address = HEAD + record.readUInt32LE(20);
+    const count = record.readUInt32LE(24);
     // A part of a string keeps the whole of it: what lives longer is cut from the bytes.
-    this.#address = record.utf8Slice(address, texts);
-    const text = record.utf8Slice(texts, headers);
-    let at = 0;
-    const next = (index) => text.slice(at, (at += record.readUInt32LE(HEAD + 4 * index)));
+    this.#address = record.utf8Slice(HEAD, address);
+    const text = record.utf8Slice(address, record.length);
+    let at = LENGTH * count;
+    const next = (index) => text.slice(at, (at += lengthOf(text, index)));
     /** Path and query, for the program. */
     this.target = next(0);
     /** Of the rendezvous, with its port where that is not the scheme's own. */
@@ -39,9 +42,9 @@ class OfferRecord {
     this.trackingId = next(2);
     /** The sender as the relay sees it; empty if it does not say. */
     this.remoteAddress = next(3);
-    this.#text = record.utf8Slice(headers, record.length);
-    // As UTF-16, two units for each number: a string is the cheapest way to keep a few bytes.
-    this.#lengths = record.ucs2Slice(names, address);
+    this.#text = text;
+    this.#count = count;
+    this.#headers = at;
   }
 
   /** The rendezvous. Out of sight of whatever lists properties, for it holds the credentials of the connection. */
@@ -52,15 +55,19 @@ class OfferRecord {
   /** @return {string[]} Names and values of the sender's headers in turn, as in `rawHeaders` */
   headerLines() {
     const text = this.#text;
-    const lengths = this.#lengths;
-    const lines = new Array(lengths.length / 2);
-    let at = 0;
+    const lines = new Array(this.#count - TEXTS);
+    let at = this.#headers;
     for (let index = 0; index < lines.length; index++) {
-      const length = lengths.charCodeAt(2 * index) + lengths.charCodeAt(2 * index + 1) * 2 ** 16;
-      lines[index] = text.slice(at, (at += length));
+      lines[index] = text.slice(at, (at += lengthOf(text, TEXTS + index)));
     }
     return lines;
   }
+}
+
+/** The length of the text of that index: three times seven bits. */
+function lengthOf(text, index) {
+  const at = LENGTH * index;
+  return text.charCodeAt(at) | (text.charCodeAt(at + 1) << 7) | (text.charCodeAt(at + 2) << 14);
 }
 
 module.exports = { OfferRecord };

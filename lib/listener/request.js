@@ -19,11 +19,14 @@ class SenderSocket {
   constructor(address, port, secure) {
     this.remoteAddress = address || undefined;
     this.remotePort = address ? port : undefined;
-    const family = isIP(address);
-    this.remoteFamily = family === 0 ? undefined : `IPv${family}`;
     this.encrypted = secure;
     this.readable = this.writable = false;
     this.destroyed = false;
+  }
+
+  get remoteFamily() {
+    const family = isIP(this.remoteAddress ?? '');
+    return family === 0 ? undefined : `IPv${family}`;
   }
 
   address() {
@@ -82,10 +85,14 @@ class RelayedRequest extends IncomingMessage {
     this.httpVersionMinor = 1;
     this.id = trackingId;
     this.relay = Object.freeze({ id: trackingId, host });
-    this._read = endBody;
     this[kRecord] = record;
     if (!headersCanWait) this._makeHeaders();
     this.complete = true;
+  }
+
+  /** There is no body: whoever reads finds its end. */
+  _read() {
+    this.push(null);
   }
 
   /** Most programs never look at them. */
@@ -149,10 +156,5 @@ showOnly(
   }),
   'RelayedRequest'
 );
-
-/** There is no body: whoever reads finds its end. */
-function endBody() {
-  this.push(null);
-}
 
 module.exports = { RelayedRequest };

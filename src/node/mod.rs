@@ -4,6 +4,7 @@
 #![allow(unsafe_code, reason = "#[napi] expands to it")]
 
 pub mod buffers;
+mod calls;
 mod convert;
 #[cfg(feature = "emulator")]
 pub mod emulator;
