@@ -4,6 +4,7 @@ module.exports = [
   ...require('./throughput.js'),
   ...require('./latency.js'),
   ...require('./connections.js'),
+  ...require('./http.js'),
   ...require('./event-loop.js'),
   ...require('./process.js')
 ];

@@ -743,7 +743,7 @@ impl Relay {
         while left > 0 {
             let Some((at, count)) = leg.in_flight.front_mut() else { break };
             let taken = left.min(*count);
-            run.latency.saturating_record_n(now.saturating_sub(*at), taken);
+            run.meter.latency.saturating_record_n(now.saturating_sub(*at), taken);
             left -= taken;
             *count -= taken;
             if *count == 0 {
@@ -768,7 +768,7 @@ impl Relay {
             return;
         };
         run.messages += 1;
-        run.latency.saturating_record(now.saturating_sub(since));
+        run.meter.latency.saturating_record(now.saturating_sub(since));
         if run.direct {
             return;
         }
