@@ -2,9 +2,8 @@
 //!
 //! Waking a thread on a core that sleeps costs more than everything that is done with a small message, on virtual
 //! machines tens of microseconds. So the thread looks again for a while before it waits, and gives way to every other
-//! thread each time. But a look that finds nothing burns as much as waking would, so this has to be earned: what came
-//! while the thread had nothing else to do pays for windows in vain. What several sockets read at once earns nothing, for
-//! the thread would have been awake.
+//! thread each time. But a window in which nothing comes burns as much as waking several times, so it has to be earned
+//! by what came after a look that found nothing. What several sockets read at once earns nothing: the thread was awake.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
