@@ -53,6 +53,7 @@ impl Meter {
         if let (Some(from), Some(to)) = (self.cpu, self.pid.and_then(proc_stat::cpu)) {
             result["cpuMain"] = per(from.main, to.main).into();
             result["cpuProcess"] = per(from.process, to.process).into();
+            result["processBusy"] = (to.process.saturating_sub(from.process) as f64 / 1e9 / seconds).into();
             result["mainBusy"] = (to.main.saturating_sub(from.main) as f64 / 1e9 / seconds).into();
         }
         if let (Some(from), Some(to)) = (self.own_cpu, proc_stat::cpu(std::process::id())) {

@@ -1,5 +1,6 @@
 //! One measurement: what is sent, what is counted, and when.
 
+use std::ops::Range;
 use std::time::Instant;
 
 use serde_json::Value;
@@ -13,7 +14,7 @@ pub enum Kind {
     Echo,
     /// The peer counts what it gets as fast as it takes it.
     Receive,
-    /// The same at a fixed rate.
+    /// The same at a fixed rate, over all sockets in turn.
     Pace,
     /// The peer sends as fast as it can.
     Send,
@@ -157,12 +158,11 @@ impl Run {
         self.meter.start(now);
     }
 
-    /// How many messages a fixed rate asks for by now.
-    pub fn due(&mut self, now: u64) -> u64 {
-        let due = (self.rate * (now - self.phase_from) as f64 / 1e9) as u64;
-        let more = due.saturating_sub(self.paced);
-        self.paced += more;
-        more
+    /// The numbers of the messages that a fixed rate asks for by now.
+    pub fn due(&mut self, now: u64) -> Range<u64> {
+        let from = self.paced;
+        self.paced = from.max((self.rate * (now - self.phase_from) as f64 / 1e9) as u64);
+        from..self.paced
     }
 
     /// Ends the measured part: everything that has been counted belongs to the time until now.
