@@ -18,11 +18,11 @@ use tokio::task::yield_now;
 /// How long the thread looks: a little more than an answer takes that comes back through JavaScript and a peer nearby.
 const WINDOW: Duration = Duration::from_micros(100);
 /// Reads that a window in vain costs: waking so many times burns as much.
-const PRICE: u32 = 8;
+const PRICE: u32 = 4;
 /// What can be saved up, in reads.
 const MOST: u32 = 64;
 /// Without credit one read in so many gets a window nevertheless, to find out whether things have changed.
-const PROBE: u32 = 512;
+const PROBE: u32 = 128;
 
 /// Whether it pays to look again, from how often it did.
 #[derive(Debug, Default)]
