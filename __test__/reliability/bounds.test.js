@@ -69,6 +69,10 @@ const SHOWN_BY = {
   'TLS, for each connection': [
     ['src/transport/tls/records/tests.rs', 'what_is_no_record_is_refused_by_its_header']
   ],
+  'TLS sessions that wait to be resumed': [
+    ['src/transport/tls/sessions.rs', 'so_many_servers_are_remembered'],
+    ['src/transport/tls/tests.rs', 'as_many_sessions_are_resumed_as_are_dialled_at_once']
+  ],
   'buffers that wait for their next use': [['src/buffers.rs', 'keeps_no_more_than_its_limit']],
   'a control message': [['src/listener/tests.rs', 'malformed_and_huge_messages_are_survived']],
   'questions to `rendezvousHosts` that are not answered': [],

@@ -3,6 +3,9 @@
 //!
 //! The reason phrase is kept as it came, for the relay puts its text and the TrackingId there.
 
+use std::mem::MaybeUninit;
+
+use httparse::ParserConfig;
 use serde::Serialize;
 
 use super::headers::{self, HeaderList};
@@ -110,9 +113,10 @@ impl<H> HeadReader<H> {
 fn parse_request(bytes: &[u8]) -> Parsed<HttpRequestHead> {
     let start = blank_lines(bytes);
     let bytes = bytes.get(start..).unwrap_or_default();
-    let mut slots = [httparse::EMPTY_HEADER; MAX_HEADERS];
-    let mut request = httparse::Request::new(&mut slots);
-    let Some(length) = complete(request.parse(bytes), bytes)? else { return Ok(None) };
+    let mut slots = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+    let mut request = httparse::Request::new(&mut []);
+    let parsed = request.parse_with_uninit_headers(bytes, &mut slots);
+    let Some(length) = complete(parsed, bytes)? else { return Ok(None) };
     let head = HttpRequestHead {
         method: request.method.unwrap_or_default().to_owned(),
         target: request.path.unwrap_or_default().to_owned(),
@@ -128,9 +132,11 @@ fn parse_response(bytes: &[u8]) -> Parsed<ResponseHead> {
         let bytes = bytes.get(start..).unwrap_or_default();
         let blank = blank_lines(bytes);
         let bytes = bytes.get(blank..).unwrap_or_default();
-        let mut slots = [httparse::EMPTY_HEADER; MAX_HEADERS];
-        let mut response = httparse::Response::new(&mut slots);
-        let Some(length) = complete(response.parse(bytes), bytes)? else { return Ok(None) };
+        let mut slots = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+        let mut response = httparse::Response::new(&mut []);
+        let parsed =
+            ParserConfig::default().parse_response_with_uninit_headers(&mut response, bytes, &mut slots);
+        let Some(length) = complete(parsed, bytes)? else { return Ok(None) };
         let status = response.code.unwrap_or_default();
         if !(100..=999).contains(&status) {
             return Err(INVALID_STATUS);

@@ -72,8 +72,12 @@ impl HeaderLines {
         for part in first_line {
             bytes.extend_from_slice(part.as_bytes());
         }
-        // Nothing in it is beyond Latin-1.
-        bytes.extend(self.lines.chars().map(|c| c as u8));
+        if self.lines.is_ascii() {
+            bytes.extend_from_slice(self.lines.as_bytes());
+        } else {
+            // Nothing in it is beyond Latin-1.
+            bytes.extend(self.lines.chars().map(|c| c as u8));
+        }
         bytes.extend_from_slice(b"\r\n");
         bytes
     }

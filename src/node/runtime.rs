@@ -9,11 +9,13 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
 use tokio::task;
 
+use crate::buffers;
+use crate::socket::{self, Opening, Socket};
 use crate::sync::lock;
-use crate::{buffers, socket};
 
 /// How long a large buffer may lie unused.
 const TRIM: Duration = Duration::from_secs(5);
@@ -23,8 +25,9 @@ static CURRENT: Mutex<Weak<IoThread>> = Mutex::new(Weak::new());
 /// The thread, for as long as somebody holds it.
 pub struct IoThread {
     handle: Handle,
+    openings: UnboundedSender<(Arc<Socket>, Opening)>,
     /// Tasks that belong to the thread itself.
-    chores: [task::JoinHandle<()>; 2],
+    chores: [task::JoinHandle<()>; 3],
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -47,7 +50,12 @@ impl IoThread {
     fn start() -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
-        let chores = [handle.spawn(socket::stay_awake()), handle.spawn(trim_buffers())];
+        let (openings, opened) = mpsc::unbounded_channel();
+        let chores = [
+            handle.spawn(socket::stay_awake()),
+            handle.spawn(trim_buffers()),
+            handle.spawn(open_sockets(opened)),
+        ];
         let (stop, stopped) = oneshot::channel();
         let thread = thread::Builder::new().name("hyco-ws-io".into()).spawn(move || {
             // Both ways of ending mean the same: the last engine is gone.
@@ -55,7 +63,7 @@ impl IoThread {
             // Drops the tasks, but does not wait for a name lookup that hangs: whoever joins is JavaScript's thread.
             runtime.shutdown_background();
         })?;
-        Ok(Self { handle, chores, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { handle, openings, chores, stop: Some(stop), thread: Some(thread) })
     }
 
     /// Tasks of sockets and listeners that have not ended.
@@ -64,9 +72,22 @@ impl IoThread {
         self.handle.metrics().num_alive_tasks().saturating_sub(chores)
     }
 
+    /// Opens `socket`, and drives it until it is gone.
+    pub fn open(&self, socket: Arc<Socket>, opening: Opening) {
+        // A thread that is ending has no use for it.
+        let _ = self.openings.send((socket, opening));
+    }
+
     /// For spawning.
     pub fn handle(&self) -> &Handle {
         &self.handle
+    }
+}
+
+/// A task's birth on another thread wakes this one each time; a burst of dials does so once.
+async fn open_sockets(mut openings: UnboundedReceiver<(Arc<Socket>, Opening)>) {
+    while let Some((socket, opening)) = openings.recv().await {
+        task::spawn(socket::run(socket, opening));
     }
 }
 

@@ -7,7 +7,7 @@ use super::guard::guard;
 use super::runtime::IoThread;
 use crate::listener::Listener;
 use crate::socket::delivery::Delivery;
-use crate::socket::{self, Opening, Socket, SocketOptions, Tuning};
+use crate::socket::{Opening, Socket, SocketOptions, Tuning};
 use crate::sync::lock;
 
 /// Shared by the engine, its listeners and the environment's cleanup hook.
@@ -35,7 +35,7 @@ impl Slots {
         }
         sockets[index] = Some(Arc::clone(&socket));
         drop(sockets);
-        self.io.handle().spawn(socket::run(socket, opening));
+        self.io.open(socket, opening);
     }
 
     fn socket(&self, slot: u32) -> Option<Arc<Socket>> {

@@ -53,19 +53,19 @@ pub fn check_upgrade(
 }
 
 /// A fresh `Sec-WebSocket-Key`.
-pub(super) fn new_key() -> Result<String, RelayError> {
-    let mut nonce = [0; 16];
-    getrandom::fill(&mut nonce)
-        .map_err(|_| RelayError::new(ErrorKind::Handshake, "The system has no random numbers to give"))?;
-    Ok(STANDARD.encode(nonce))
+pub(super) fn new_key() -> String {
+    STANDARD.encode(rand::random::<[u8; 16]>())
 }
 
-/// The request as it goes out.
+/// The request as it goes out; `head` has room for the key, so that it need not be copied and wiped once more.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidArgument`] where the parts would make another request than the one meant.
-pub(super) fn request(target: &str, head: &HeaderLines, key: &str) -> Result<Zeroizing<Vec<u8>>, RelayError> {
-    let mut head = head.clone();
+pub(super) fn request(
+    target: &str,
+    head: &mut HeaderLines,
+    key: &str,
+) -> Result<Zeroizing<Vec<u8>>, RelayError> {
     head.push("Sec-WebSocket-Key", key);
     head.request("GET", target)
 }
@@ -94,14 +94,14 @@ where
     S: AsyncRead + Unpin,
 {
     let mut reader = HeadReader::response(max_head);
-    let mut buffer = vec![0; READ_SIZE];
+    let mut buffer = Vec::with_capacity(READ_SIZE);
     loop {
-        let count = stream.read(&mut buffer).await.map_err(|error| failed("read", &error))?;
-        if count == 0 {
+        buffer.clear();
+        if stream.read_buf(&mut buffer).await.map_err(|error| failed("read", &error))? == 0 {
             reader.end()?;
             return Err(hang_up());
         }
-        if let Some(done) = reader.push(buffer.get(..count).unwrap_or_default())? {
+        if let Some(done) = reader.push(&buffer)? {
             return Ok(done);
         }
     }

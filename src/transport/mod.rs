@@ -39,7 +39,7 @@ pub struct DialRequest {
     pub port: u16,
     /// Path and query, which may hold a token.
     pub target: Zeroizing<String>,
-    /// The header lines: all but `Sec-WebSocket-Key`.
+    /// The header lines: all but `Sec-WebSocket-Key`, which the dial adds.
     pub head: HeaderLines,
     /// Shared by all requests of the same trust, so that sessions are resumed.
     pub tls: Option<Arc<ClientConfig>>,
@@ -91,7 +91,7 @@ pub struct Opened {
     pub key: String,
 }
 
-/// Connects, sends the request and reads the response head.
+/// Connects, sends the request and reads the response head. A request is good for one dial: its head gets the key.
 ///
 /// # Errors
 /// [`ErrorKind::Network`], [`ErrorKind::Proxy`], [`ErrorKind::Tls`], [`ErrorKind::Handshake`] by phase,
@@ -128,8 +128,8 @@ async fn attempt(request: &mut DialRequest) -> Result<Opened, RelayError> {
         admission.await.unwrap_or_else(lost)?;
     }
     // What is wrong with the request is said before anything is dialled.
-    let key = handshake::new_key()?;
-    let bytes = handshake::request(&request.target, &request.head, &key)?;
+    let key = handshake::new_key();
+    let bytes = handshake::request(&request.target, &mut request.head, &key)?;
     let config = match (&request.tls, request.secure) {
         (Some(config), true) => Some(config.clone()),
         (None, true) => {

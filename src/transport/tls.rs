@@ -8,7 +8,7 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 
 use rustls::SupportedProtocolVersion;
-use rustls::client::ClientConfig;
+use rustls::client::{ClientConfig, Resumption};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
 use rustls::sign::SingleCertAndKey;
@@ -24,12 +24,14 @@ mod identity;
 mod names;
 mod options;
 pub mod records;
+mod sessions;
 mod stream;
 mod trust;
 mod uses;
 mod verifier;
 
 use options::invalid;
+use sessions::SessionStore;
 
 pub(crate) use failure::failure_in;
 pub use options::{TlsOptions, TlsVersion};
@@ -58,8 +60,9 @@ pub fn client_config(options: &TlsOptions) -> Result<Arc<ClientConfig>, RelayErr
         Some(identity) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity))),
         None => builder.with_no_client_auth(),
     };
-    // For `records`. Sessions are kept in memory: rustls's default store, 256 servers.
+    // For `records`.
     config.enable_secret_extraction = true;
+    config.resumption = Resumption::store(Arc::new(SessionStore::default()));
     Ok(Arc::new(config))
 }
 

@@ -140,6 +140,32 @@ async fn sessions_are_resumed_within_one_configuration() {
 }
 
 #[tokio::test]
+async fn as_many_sessions_are_resumed_as_are_dialled_at_once() {
+    let made = self_signed("localhost");
+    let mut generous = server_config(&made, None);
+    generous.send_tls13_tickets = sessions::TICKETS + 1;
+    // It knows the other's sessions and gives no tickets of its own, as if all were dialled at the same moment.
+    let mut silent = generous.clone();
+    silent.send_tls13_tickets = 0;
+    let config = client_config(&trusting(&made.cert)).unwrap();
+    let dial = async |port| {
+        let tcp = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        let mut stream = connect(config.clone(), "localhost", tcp).await.unwrap();
+        stream.read_to_end(&mut Vec::new()).await.unwrap();
+        stream.handshake_kind().unwrap()
+    };
+    let (port, server) = serve(generous).await;
+    assert_eq!(dial(port).await, HandshakeKind::Full);
+    server.abort();
+    let (port, server) = serve(silent).await;
+    for _ in 0..sessions::TICKETS {
+        assert_eq!(dial(port).await, HandshakeKind::Resumed);
+    }
+    assert_eq!(dial(port).await, HandshakeKind::Full);
+    server.abort();
+}
+
+#[tokio::test]
 async fn a_server_without_tls_is_recognised() {
     let port = answer(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
     let error = dial(&TlsOptions::default(), "localhost", port).await.unwrap_err();
