@@ -103,6 +103,10 @@ impl SocketLink {
             let slices: [&[u8]; SLICES] = std::array::from_fn(|at| &*slices[at]);
             let taken = writer.seal(tls.keys(), &slices[..count]).map_err(io::Error::other)?;
             queue.advance(taken);
+            if last && queue.ready() == 0 {
+                // In the same segment.
+                writer.close();
+            }
         }
         Ok(false)
     }
