@@ -6,6 +6,7 @@ const EventEmitter = require('node:events');
 const { isIP } = require('node:net');
 
 const { Acceptor } = require('./acceptor');
+const { Attachment } = require('../http/attachment');
 const { check, readTable } = require('../shared/checks');
 const { entityPath, placeOf, readConnectionString } = require('../shared/address');
 const { clearTimeout, nextTick, setTimeout } = require('../shared/clock');
@@ -16,6 +17,7 @@ const diagnostics = require('../shared/diagnostics');
 const { invalidArgType, invalidArgValue } = require('../shared/errors');
 const { readServerOptions } = require('../shared/options');
 const { nameAddress } = require('../shared/redact');
+const { Requests } = require('../http/requests');
 const { showOnly } = require('../shared/shown');
 
 const RUNNING = 0;
@@ -30,7 +32,7 @@ const kInner = Symbol('hyco-ws-rs.server');
  *
  * Events: `connecting(info)`, `listening()` each time that the control channel is up, `reconnecting(info)`,
  * `offline(error)`, `headers(lines, request)`, `connection(socket, request)`, `rendezvousError(error, request)`,
- * `error(error)`, `close(server)`.
+ * `request(req, res)`, `requestError(error, req, res)`, `error(error)`, `close(server)`.
  *
  * @param {object} options See `docs/api.md`
  * @param {string|URL} options.server The URI to listen on
@@ -55,6 +57,7 @@ function RelayedServer(options, onConnection) {
     settings,
     context: new Context(),
     acceptor: undefined,
+    requests: undefined,
     control: undefined,
     closing: undefined,
     timer: undefined,
@@ -63,6 +66,7 @@ function RelayedServer(options, onConnection) {
   Object.defineProperty(this, kInner, { value: inner });
   const check = () => checkClosed(this, inner);
   inner.acceptor = new Acceptor(this, settings, shown, inner.context, check);
+  inner.requests = new Requests(this, settings, check);
 
   this.options = shown;
   this.path = settings.path ?? entityPath(new URL(settings.uri));
@@ -70,7 +74,7 @@ function RelayedServer(options, onConnection) {
   if (unknown.length > 0) {
     diagnostics.publish('options:unknown', { server: this, options: 'RelayedServer', names: unknown });
   }
-  inner.control = new Control(this, settings, inner.acceptor, check);
+  inner.control = new Control(this, settings, inner.acceptor, inner.requests, check);
 
   const { signal } = settings;
   if (signal?.aborted) nextTick(inner.onAbort);
@@ -114,6 +118,24 @@ class Methods extends EventEmitter {
     const { host: address, port } = placeOf(new URL(settings.uri));
     const family = isIP(address) === 0 ? 'relay' : `IPv${isIP(address)}`;
     return { address, family, port };
+  }
+
+  /**
+   * Gives everything that comes through the relay to an `http.Server`, or an `https.Server`, as if it had come to its
+   * port; it need not have one. WebSockets go to its `upgrade` listeners, if it has any. It takes the place of one that was
+   * attached before.
+   *
+   * @param {import('node:http').Server} httpServer
+   * @param {object} [options]
+   * @param {boolean} [options.stripPath=true] Whether the path of the hybrid connection is taken off `url`
+   * @return {this}
+   * @throws {TypeError} for anything else, a server of http2 included
+   */
+  attach(httpServer, options) {
+    const { acceptor, requests, settings } = this[kInner];
+    const attachment = new Attachment(httpServer, options, entityPath(new URL(settings.uri)));
+    acceptor.attachment = requests.attachment = attachment;
+    return this;
   }
 
   /**
@@ -303,8 +325,8 @@ function closeNow(server, inner, timeout) {
 
 /** Ends the closing, once nothing is open or on its way any more. */
 function checkClosed(server, inner) {
-  const { acceptor, control, phase } = inner;
-  if (phase !== CLOSING || !control?.closed || acceptor.pending.size > 0) return;
+  const { acceptor, control, phase, requests } = inner;
+  if (phase !== CLOSING || !control?.closed || acceptor.pending.size > 0 || requests.exchanges.size > 0) return;
   if (server.clients !== undefined && acceptor.sockets.size > 0) return;
   inner.phase = CLOSED;
   clearTimeout(inner.timer);
