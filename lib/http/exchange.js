@@ -3,7 +3,7 @@
 /** One relayed request and its answer, from the record that brings it to its end. It is the context of its events. */
 
 const { Answer } = require('./answer');
-const { nextTick } = require('../shared/clock');
+const { nextTick, now } = require('../shared/clock');
 const { Context } = require('../shared/context');
 const { withCode } = require('../shared/errors');
 const { LightSocket, kExchange } = require('./light-socket');
@@ -18,6 +18,7 @@ class Exchange extends Context {
   constructor(requests, record, server) {
     super();
     this.requests = requests;
+    this.startedAt = now();
     this.number = record.number;
     this.answer = new Answer(this);
     this.socket = new LightSocket(this, record, server);
@@ -49,6 +50,7 @@ class Exchange extends Context {
   onBody(chunk, isLast) {
     if (this.bodyEnded) return;
     const { req } = this;
+    this.socket.touch();
     const wanted = chunk.length === 0 || req.destroyed || req.push(chunk);
     if (isLast) {
       this.bodyEnded = true;
