@@ -134,7 +134,9 @@ const applications = {
     app.use('/cookies', (req, res) => res.setHeader('Set-Cookie', ['a=1', 'b=2']).end('c'));
     app.use('/redirect', (req, res) => res.writeHead(302, { Location: 'json' }).end());
     app.use('/nothing', (req, res) => res.writeHead(204).end());
-    app.use('/fails', (req, res, next) => next(Object.assign(new Error('no'), { stack: 'no stack', status: 418 })));
+    app.use('/fails', (req, res, next) =>
+      next(Object.assign(new Error('no'), { stack: 'no stack', status: 418 }))
+    );
     return http.createServer(app);
   }
 };

@@ -7,6 +7,8 @@
 
 const { Receiver, Sender } = require('ws');
 
+const { nextTick } = require('../shared/clock');
+
 const EMPTY = Buffer.alloc(0);
 
 class Bridge {
@@ -25,7 +27,8 @@ class Bridge {
     this.ended = false;
 
     this.receiver.on('message', (data, isBinary) => this.send(data, isBinary));
-    this.receiver.on('ping', (data) => this.sender.pong(data, true));
+    // Not within the `ping()` of the program, who has not got to listening yet.
+    this.receiver.on('ping', (data) => nextTick(() => this.sender.pong(data, true)));
     this.receiver.on('conclude', (code, reason) => {
       if (code === 1005) socket.close();
       else socket.close(code, reason);

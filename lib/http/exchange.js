@@ -32,6 +32,8 @@ class Exchange extends Context {
     this.flows = false;
     this.answered = false;
     this.aborter = undefined;
+    /** What the handler has thrown. */
+    this.fault = undefined;
     /** Why no answer can reach the sender any more. */
     this.failure = undefined;
     if (this.bodyEnded) endBody(this.req);
@@ -117,16 +119,23 @@ class Exchange extends Context {
       if (answer.isWithheld && (bodyEnded || !this.streams)) requests.refuse(this, 500);
       else requests.native.cutAnswer(number);
       requests.forget(this);
-      this.fail(withCode(new Error('aborted'), 'ECONNRESET'));
+      this.fail(this.fault ?? withCode(new Error('aborted'), 'ECONNRESET'));
     } else if (!bodyEnded) {
       // The answer is on its way, and the rest of the body in the way of the next request.
       this.resume();
     }
   }
 
-  /** The same where the program's handler has failed. */
-  breakOff() {
-    if (this.answer.isOpen) this.socket.destroy();
+  /**
+   * The same where the program's handler has failed.
+   *
+   * @return {boolean} Whether there was anything to give up
+   */
+  breakOff(error) {
+    if (!this.answer.isOpen) return false;
+    this.fault = error;
+    this.socket.destroy();
+    return true;
   }
 
   fail(error) {
