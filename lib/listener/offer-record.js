@@ -2,10 +2,7 @@
 
 /** Reads the record of a sender's offer, as `src/node/offer_record.rs` packs it. */
 
-/** Bytes of the numbers that each record begins with. */
-const HEAD = 32;
-/** Texts that each record has beside the address, before those of the headers. */
-const TEXTS = 4;
+const { Packed, numberOf } = require('../engine/packed');
 
 /**
  * The headers are kept as they came: two strings, of which most programs never look at more than a part.
@@ -17,31 +14,19 @@ class OfferRecord {
 
   /** @param {Buffer} record Shares its memory with other records, so nothing of it is kept */
   constructor(record) {
-    this.id = record.readUInt32LE(0) + record.readUInt32LE(4) * 2 ** 32;
+    this.id = numberOf(record);
     this.port = record.readUInt32LE(8);
     /** The status that the sender was turned away with already; 0 if it waits. */
     this.refused = record.readUInt32LE(12);
     this.offersProtocols = record.readUInt32LE(16) !== 0;
-    const names = HEAD + 4 * TEXTS;
-    const address = names + 4 * record.readUInt32LE(28);
-    const texts = address + record.readUInt32LE(20);
-    const headers = texts + record.readUInt32LE(24);
-    // A part of a string keeps the whole of it: what lives longer is cut from the bytes.
-    this.#address = record.utf8Slice(address, texts);
-    const text = record.utf8Slice(texts, headers);
-    let at = 0;
-    const next = (index) => text.slice(at, (at += record.readUInt32LE(HEAD + 4 * index)));
-    /** Path and query, for the program. */
-    this.target = next(0);
-    /** Of the rendezvous, with its port where that is not the scheme's own. */
-    this.host = next(1);
-    /** The tracking id of the connection. */
-    this.trackingId = next(2);
-    /** The sender as the relay sees it; empty if it does not say. */
-    this.remoteAddress = next(3);
-    this.#text = record.utf8Slice(headers, record.length);
+    const packed = new Packed(record);
+    this.#address = packed.cutFirst();
+    // Path and query, for the program; the host of the rendezvous, with its port where that is not the scheme's own; the
+    // tracking id of the connection; the sender as the relay sees it, or nothing if it does not say.
+    [this.target, this.host, this.trackingId, this.remoteAddress] = packed.cutTexts();
+    this.#text = record.utf8Slice(packed.headers, record.length);
     // As UTF-16, two units for each number: a string is the cheapest way to keep a few bytes.
-    this.#lengths = record.ucs2Slice(names, address);
+    this.#lengths = record.ucs2Slice(packed.names, packed.first);
   }
 
   /** The rendezvous. Out of sight of whatever lists properties, for it holds the credentials of the connection. */

@@ -6,6 +6,7 @@ const EventEmitter = require('node:events');
 const { isIP } = require('node:net');
 
 const { Acceptor } = require('./acceptor');
+const { Attachment } = require('../http/attachment');
 const { check, readTable } = require('../shared/checks');
 const { entityPath, placeOf, readConnectionString } = require('../shared/address');
 const { clearTimeout, nextTick, setTimeout } = require('../shared/clock');
@@ -16,6 +17,7 @@ const diagnostics = require('../shared/diagnostics');
 const { invalidArgType, invalidArgValue } = require('../shared/errors');
 const { readServerOptions } = require('../shared/options');
 const { nameAddress } = require('../shared/redact');
+const { Requests } = require('../http/requests');
 const { showOnly } = require('../shared/shown');
 
 const RUNNING = 0;
@@ -24,13 +26,24 @@ const CLOSED = 2;
 
 const kInner = Symbol('hyco-ws-rs.server');
 
+/** In the place of the engine, while it is not to listen yet. */
+const IDLE = {
+  state: 'connecting',
+  closed: true,
+  native: { stats: () => '{}' },
+  close() {},
+  ref() {},
+  unref() {},
+  updateToken() {}
+};
+
 /**
  * Listens on a hybrid connection. May be called without `new`, as hyco-ws's class; for that, and for classes of the
  * old kind that inherit from it, it is a function.
  *
  * Events: `connecting(info)`, `listening()` each time that the control channel is up, `reconnecting(info)`,
  * `offline(error)`, `headers(lines, request)`, `connection(socket, request)`, `rendezvousError(error, request)`,
- * `error(error)`, `close(server)`.
+ * `request(req, res)`, `requestError(error, req, res)`, `error(error)`, `close(server)`.
  *
  * @param {object} options See `docs/api.md`
  * @param {string|URL} options.server The URI to listen on
@@ -43,38 +56,52 @@ const kInner = Symbol('hyco-ws-rs.server');
  */
 function RelayedServer(options, onConnection) {
   if (!(this instanceof RelayedServer)) return new RelayedServer(options, onConnection);
-  EventEmitter.call(this);
+  prepare(this, options, onConnection);
+  start(this);
+}
 
+/** Makes a server that does not listen yet. */
+function prepare(server, options, onConnection) {
+  EventEmitter.call(server);
   const { settings, options: shown, unknown } = readServerOptions(options);
   if (onConnection !== undefined && onConnection !== null) {
     if (typeof onConnection !== 'function') throw invalidArgType('onConnection', 'a function', onConnection);
-    this.on('connection', onConnection);
+    server.on('connection', onConnection);
   }
   const inner = {
     phase: RUNNING,
     settings,
     context: new Context(),
     acceptor: undefined,
-    control: undefined,
+    requests: undefined,
+    control: IDLE,
     closing: undefined,
     timer: undefined,
-    onAbort: () => this.close()
+    onAbort: () => server.close()
   };
-  Object.defineProperty(this, kInner, { value: inner });
-  const check = () => checkClosed(this, inner);
-  inner.acceptor = new Acceptor(this, settings, shown, inner.context, check);
+  Object.defineProperty(server, kInner, { value: inner });
+  const check = () => checkClosed(server, inner);
+  inner.acceptor = new Acceptor(server, settings, shown, inner.context, check);
+  inner.requests = new Requests(server, settings, check);
 
-  this.options = shown;
-  this.path = settings.path ?? entityPath(new URL(settings.uri));
-  if (settings.clientTracking) this.clients = inner.acceptor.sockets;
+  server.options = shown;
+  server.path = settings.path ?? entityPath(new URL(settings.uri));
+  if (settings.clientTracking) server.clients = inner.acceptor.sockets;
   if (unknown.length > 0) {
-    diagnostics.publish('options:unknown', { server: this, options: 'RelayedServer', names: unknown });
+    diagnostics.publish('options:unknown', { server, options: 'RelayedServer', names: unknown });
   }
-  inner.control = new Control(this, settings, inner.acceptor, check);
+}
+
+/** Has a prepared server listen, unless it does or has done so. */
+function start(server) {
+  const inner = server[kInner];
+  const { acceptor, onAbort, phase, requests, settings } = inner;
+  if (phase !== RUNNING || inner.control !== IDLE) return;
+  inner.control = new Control(server, settings, acceptor, requests, () => checkClosed(server, inner));
 
   const { signal } = settings;
-  if (signal?.aborted) nextTick(inner.onAbort);
-  else signal?.addEventListener('abort', inner.onAbort, { once: true });
+  if (signal?.aborted) nextTick(onAbort);
+  else signal?.addEventListener('abort', onAbort, { once: true });
 }
 
 /** The methods, written as a class; its constructor is never called. */
@@ -89,7 +116,7 @@ class Methods extends EventEmitter {
     const { phase, control } = this[kInner];
     if (phase === CLOSED) return 'closed';
     if (phase === CLOSING) return 'closing';
-    return control === undefined ? 'connecting' : control.state;
+    return control.state;
   }
 
   /** Whether senders can reach this server now. */
@@ -114,6 +141,24 @@ class Methods extends EventEmitter {
     const { host: address, port } = placeOf(new URL(settings.uri));
     const family = isIP(address) === 0 ? 'relay' : `IPv${isIP(address)}`;
     return { address, family, port };
+  }
+
+  /**
+   * Gives everything that comes through the relay to an `http.Server`, or an `https.Server`, as if it had come to its
+   * port; it need not have one. WebSockets go to its `upgrade` listeners, if it has any. It takes the place of one that was
+   * attached before.
+   *
+   * @param {import('node:http').Server} httpServer
+   * @param {object} [options]
+   * @param {boolean} [options.stripPath=true] Whether the path of the hybrid connection is taken off `url`
+   * @return {this}
+   * @throws {TypeError} for anything else, a server of http2 included
+   */
+  attach(httpServer, options) {
+    const { acceptor, requests, settings } = this[kInner];
+    const attachment = new Attachment(httpServer, options, entityPath(new URL(settings.uri)));
+    acceptor.attachment = requests.attachment = attachment;
+    return this;
   }
 
   /**
@@ -303,8 +348,9 @@ function closeNow(server, inner, timeout) {
 
 /** Ends the closing, once nothing is open or on its way any more. */
 function checkClosed(server, inner) {
-  const { acceptor, control, phase } = inner;
-  if (phase !== CLOSING || !control?.closed || acceptor.pending.size > 0) return;
+  const { acceptor, control, phase, requests } = inner;
+  if (phase !== CLOSING || !control.closed || acceptor.pending.size > 0 || requests.exchanges.size > 0)
+    return;
   if (server.clients !== undefined && acceptor.sockets.size > 0) return;
   inner.phase = CLOSED;
   clearTimeout(inner.timer);
@@ -329,4 +375,4 @@ function createRelayedServer(options, fn) {
   return server;
 }
 
-module.exports = { RelayedServer, createRelayedServer };
+module.exports = { RelayedServer, createRelayedServer, prepare, start };
