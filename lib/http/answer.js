@@ -65,7 +65,7 @@ class Answer {
 
   /** The head, as Node has made it: known before anything is written. */
   begins(head) {
-    this.head = head;
+    this.head = head ?? undefined;
   }
 
   /**
@@ -125,9 +125,9 @@ class Answer {
     }
   }
 
-  /** Has head and body go out as they come from now on. */
+  /** Has head and body go out as they come from now on. Where there is no body there is nothing to come. */
   begin() {
-    if (this.state !== COLLECTING || this.head === undefined) return;
+    if (this.state !== COLLECTING || this.head === undefined || !this.exchange.res._hasBody) return;
     this.state = STREAMING;
     this.patience.delete(this);
     this.native.beginAnswer(this.number, this.head);

@@ -117,7 +117,7 @@ function send(chunk, encoding, callback) {
 
 function flushHeaders() {
   ServerResponse.prototype.flushHeaders.call(this);
-  this.socket?.[kExchange].flush();
+  this.socket?.[kExchange].answer.begin();
 }
 
 /** The protocol has no interim responses. */
