@@ -19,7 +19,7 @@ class Exchange extends Context {
     super();
     this.requests = requests;
     this.startedAt = now();
-    this.number = record.number;
+    this.number = record.id;
     this.answer = new Answer(this);
     this.socket = new LightSocket(this, record, server);
     this.req = new RelayedHttpRequest(this.socket, record);
