@@ -15,6 +15,7 @@ const { withCode } = require('../shared/errors');
 const { acceptSocket } = require('../socket/socket');
 const { RelayedRequest } = require('./request');
 const { socketTraits } = require('../socket/state');
+const { upgrade, upgradeRequest } = require('./upgrade');
 const { chooseProtocol, verifyClient } = require('./verdict');
 
 /** Rendezvous that are dialled at once. A burst of senders would otherwise be a burst of TLS handshakes. */
@@ -32,6 +33,8 @@ class Offer {
     this.startedAt = now();
     /** Set while the rendezvous is dialled. */
     this.socket = undefined;
+    /** What listeners of `upgrade` of an attached server have got. */
+    this.stream = undefined;
     /** The subprotocol, once the program has let the sender in. */
     this.protocol = undefined;
     this.settled = false;
@@ -58,6 +61,8 @@ class Acceptor {
     this.traits = socketTraits(settings, this);
     /** The native listener; set when it is open. */
     this.native = undefined;
+    /** @type {import('../http/attachment').Attachment|undefined} Where senders go in place of the server. */
+    this.attachment = undefined;
     /** What opens now is closed again. */
     this.closing = false;
     /** @type {Map<number, Offer>} */
@@ -76,14 +81,17 @@ class Acceptor {
    * @param {import('./offer-record').OfferRecord} record
    */
   offer(record) {
-    const { server } = this;
+    const { attachment, server } = this;
     if (record.refused !== 0) return this.refused(record);
-    const request = new RelayedRequest(record);
+    const upgrades = attachment?.upgrades === true;
+    const request = upgrades ? upgradeRequest(record, attachment) : new RelayedRequest(record);
     const offer = new Offer(record, request);
     this.pending.set(offer.id, offer);
     if (diagnostics.hasSubscribers('accept:offer')) diagnostics.publish('accept:offer', { server, request });
     // Of those who still waited when the server was closed, the engine's report is on its way.
-    if (!this.closing) this.decide(offer);
+    if (this.closing) return;
+    if (upgrades) upgrade(this, offer, attachment);
+    else this.decide(offer);
   }
 
   /** The engine has turned a sender away, for there is no room: that is only told. */
@@ -199,6 +207,7 @@ class Acceptor {
     sockets.add(socket);
     this.settle(offer);
     if (this.closing) {
+      offer.stream?._join(socket);
       socket.close(1001);
       return;
     }
@@ -206,7 +215,8 @@ class Acceptor {
       const duration = now() - offer.startedAt;
       diagnostics.publish('accept:accepted', { server, request, socket, duration });
     }
-    server.emit('connection', socket, request);
+    if (offer.stream === undefined) server.emit('connection', socket, request);
+    else offer.stream._join(socket);
   }
 
   /** A socket is about to emit `close`. */
@@ -260,6 +270,7 @@ class Acceptor {
       if (this.queue.length > 0) nextTick(() => this.advance());
     }
     if (outcome !== undefined) {
+      if (offer.stream !== undefined && !offer.stream._isRefused) offer.stream._lose();
       diagnostics.publish(`accept:${outcome}`, { server: this.server, request: offer.request, ...fields });
     }
     this.onChange();

@@ -27,12 +27,14 @@ class Control {
    * @param {import('./server').RelayedServer} server
    * @param {object} settings
    * @param {import('./acceptor').Acceptor} acceptor
+   * @param {import('../http/requests').Requests} requests
    * @param {function(): void} onClosed Called once, after the engine has closed everything
    */
-  constructor(server, settings, acceptor, onClosed) {
+  constructor(server, settings, acceptor, requests, onClosed) {
     this.server = server;
     this.settings = settings;
     this.acceptor = acceptor;
+    this.requests = requests;
     /** The server's: the engine's reports come in there. */
     this.context = acceptor.context;
     this.onClosed = onClosed;
@@ -52,7 +54,7 @@ class Control {
     this.wasUp = false;
     this.handle = new ListenerHandle(this.config(), this);
     /** The listener itself. */
-    this.native = acceptor.native = this.handle.native;
+    this.native = acceptor.native = requests.native = this.handle.native;
   }
 
   config() {
@@ -64,6 +66,8 @@ class Control {
       id: settings.id,
       maxPending: settings.maxPendingAccepts,
       maxConnections: Math.min(settings.maxConnections, MOST),
+      maxPendingRequests: settings.maxPendingRequests,
+      maxRequestBytes: settings.maxRequestBytes || Number.MAX_SAFE_INTEGER,
       keepAlive: settings.keepAlive,
       reconnect: { ...reconnect, delay: undefined, ownerDelays: reconnect.delay !== undefined },
       handshakeTimeout: settings.handshakeTimeout || NEVER,
@@ -88,6 +92,11 @@ class Control {
     if (!this.closed) this.acceptor.offer(record);
   }
 
+  /** Something about an HTTP request. */
+  onRequestRecord(kind, detail, payload) {
+    if (!this.closed) this.requests.onRecord(kind, detail, payload);
+  }
+
   /** One report of the engine. */
   onListenerEvent(event) {
     switch (event.type) {
@@ -107,6 +116,8 @@ class Control {
         return void this.acceptor.admit(event);
       case 'turnedAway':
         return this.acceptor.turnedAway(event.id, event.status);
+      case 'slowRequest':
+        return this.requests.onSlow(event);
       case 'rejectFailed':
         return diagnostics.publish('accept:failed', { server: this.server, error: this.errorOf(event) });
       case 'malformed':
@@ -124,6 +135,7 @@ class Control {
         this.closed = true;
         this.asking.abort();
         this.acceptor.forsake();
+        this.requests.forsake();
         // Not at our word: the engine could not go on, and nobody may take the server for one that listens.
         if (!this.closeCalled) this.giveUp(lostByFault('listener'));
         return this.onClosed();

@@ -26,7 +26,8 @@ class ListenerHandle {
    *
    * @param {object} config What `NativeListener` takes, with TLS settings as ws has them under `tls`, and the options of
    *     the sockets under `sockets`
-   * @param {{context: Context, onOffer: function(OfferRecord): void, onListenerEvent: function(object): void}} owner
+   * @param {{context: Context, onOffer: function(OfferRecord): void, onListenerEvent: function(object): void,
+   *     onRequestRecord: function(number, number, Buffer): void}} owner
    */
   constructor(config, owner) {
     this._context = owner.context;
@@ -43,6 +44,8 @@ class ListenerHandle {
 
   /** @private One event, from the engine, in a context of its own: each may be about another sender. */
   onRecord(kind, detail, payload) {
+    // Each request is a context by itself.
+    if (kind >= Kind.REQUEST) return this.#owner.onRequestRecord(kind, detail, payload);
     new Context().runInAsyncScope(this.#tell, this, kind, payload);
   }
 

@@ -2,61 +2,11 @@
 
 /** The request of a relayed sender, as `connection` listeners and `verifyClient` get it. */
 
-const { EventEmitter } = require('node:events');
 const { IncomingMessage } = require('node:http');
-const { isIP } = require('node:net');
 
+const { SenderSocket } = require('../http/sender-socket');
 const { redact, redactHeaders } = require('../shared/redact');
 const { showOnly } = require('../shared/shown');
-
-/** What programs read of `request.socket`: the sender as the relay sees it. There is no such socket in this process. */
-class SenderSocket {
-  /**
-   * @param {string} address Empty if it is not known
-   * @param {number} port
-   * @param {boolean} secure
-   */
-  constructor(address, port, secure) {
-    this.remoteAddress = address || undefined;
-    this.remotePort = address ? port : undefined;
-    this.encrypted = secure;
-    this.readable = this.writable = false;
-    this.destroyed = false;
-  }
-
-  get remoteFamily() {
-    const family = isIP(this.remoteAddress ?? '');
-    return family === 0 ? undefined : `IPv${family}`;
-  }
-
-  address() {
-    return {};
-  }
-
-  /** There is nothing here to time out, to tune or to destroy. */
-  setTimeout() {
-    return this;
-  }
-
-  setNoDelay() {
-    return this;
-  }
-
-  setKeepAlive() {
-    return this;
-  }
-
-  destroy() {
-    return this;
-  }
-
-  end() {
-    return this;
-  }
-}
-
-// An emitter that has no use for its constructor: what that sets up, the first listener sets up too.
-Object.setPrototypeOf(SenderSocket.prototype, EventEmitter.prototype);
 
 /** Whether headers are made when somebody looks at them. */
 let headersCanWait = true;

@@ -6,9 +6,10 @@ const EventEmitter = require('node:events');
 const { isIP } = require('node:net');
 
 const { Acceptor } = require('./acceptor');
-const { check, readTable } = require('../shared/checks');
+const { Attachment } = require('../http/attachment');
 const { entityPath, placeOf, readConnectionString } = require('../shared/address');
-const { clearTimeout, nextTick, setTimeout } = require('../shared/clock');
+const { nextTick } = require('../shared/clock');
+const { Phase, checkClosed, closeNow, dropOn, readCloseOptions, setTimer } = require('./closing');
 const { connections } = require('./connections');
 const { Context } = require('../shared/context');
 const { Control } = require('./control');
@@ -16,13 +17,21 @@ const diagnostics = require('../shared/diagnostics');
 const { invalidArgType, invalidArgValue } = require('../shared/errors');
 const { readServerOptions } = require('../shared/options');
 const { nameAddress } = require('../shared/redact');
+const { Requests } = require('../http/requests');
 const { showOnly } = require('../shared/shown');
 
-const RUNNING = 0;
-const CLOSING = 1;
-const CLOSED = 2;
-
 const kInner = Symbol('hyco-ws-rs.server');
+
+/** In the place of the engine, while it is not to listen yet. */
+const IDLE = {
+  state: 'connecting',
+  closed: true,
+  native: { stats: () => '{}' },
+  close() {},
+  ref() {},
+  unref() {},
+  updateToken() {}
+};
 
 /**
  * Listens on a hybrid connection. May be called without `new`, as hyco-ws's class; for that, and for classes of the
@@ -30,7 +39,7 @@ const kInner = Symbol('hyco-ws-rs.server');
  *
  * Events: `connecting(info)`, `listening()` each time that the control channel is up, `reconnecting(info)`,
  * `offline(error)`, `headers(lines, request)`, `connection(socket, request)`, `rendezvousError(error, request)`,
- * `error(error)`, `close(server)`.
+ * `request(req, res)`, `requestError(error, req, res)`, `error(error)`, `close(server)`.
  *
  * @param {object} options See `docs/api.md`
  * @param {string|URL} options.server The URI to listen on
@@ -43,38 +52,52 @@ const kInner = Symbol('hyco-ws-rs.server');
  */
 function RelayedServer(options, onConnection) {
   if (!(this instanceof RelayedServer)) return new RelayedServer(options, onConnection);
-  EventEmitter.call(this);
+  prepare(this, options, onConnection);
+  start(this);
+}
 
+/** Makes a server that does not listen yet. */
+function prepare(server, options, onConnection) {
+  EventEmitter.call(server);
   const { settings, options: shown, unknown } = readServerOptions(options);
   if (onConnection !== undefined && onConnection !== null) {
     if (typeof onConnection !== 'function') throw invalidArgType('onConnection', 'a function', onConnection);
-    this.on('connection', onConnection);
+    server.on('connection', onConnection);
   }
   const inner = {
-    phase: RUNNING,
+    phase: Phase.RUNNING,
     settings,
     context: new Context(),
     acceptor: undefined,
-    control: undefined,
+    requests: undefined,
+    control: IDLE,
     closing: undefined,
     timer: undefined,
-    onAbort: () => this.close()
+    onAbort: () => server.close()
   };
-  Object.defineProperty(this, kInner, { value: inner });
-  const check = () => checkClosed(this, inner);
-  inner.acceptor = new Acceptor(this, settings, shown, inner.context, check);
+  Object.defineProperty(server, kInner, { value: inner });
+  const check = () => checkClosed(server, inner);
+  inner.acceptor = new Acceptor(server, settings, shown, inner.context, check);
+  inner.requests = new Requests(server, settings, check);
 
-  this.options = shown;
-  this.path = settings.path ?? entityPath(new URL(settings.uri));
-  if (settings.clientTracking) this.clients = inner.acceptor.sockets;
+  server.options = shown;
+  server.path = settings.path ?? entityPath(new URL(settings.uri));
+  if (settings.clientTracking) server.clients = inner.acceptor.sockets;
   if (unknown.length > 0) {
-    diagnostics.publish('options:unknown', { server: this, options: 'RelayedServer', names: unknown });
+    diagnostics.publish('options:unknown', { server, options: 'RelayedServer', names: unknown });
   }
-  inner.control = new Control(this, settings, inner.acceptor, check);
+}
+
+/** Has a prepared server listen, unless it does or has done so. */
+function start(server) {
+  const inner = server[kInner];
+  const { acceptor, onAbort, phase, requests, settings } = inner;
+  if (phase !== Phase.RUNNING || inner.control !== IDLE) return;
+  inner.control = new Control(server, settings, acceptor, requests, () => checkClosed(server, inner));
 
   const { signal } = settings;
-  if (signal?.aborted) nextTick(inner.onAbort);
-  else signal?.addEventListener('abort', inner.onAbort, { once: true });
+  if (signal?.aborted) nextTick(onAbort);
+  else signal?.addEventListener('abort', onAbort, { once: true });
 }
 
 /** The methods, written as a class; its constructor is never called. */
@@ -87,9 +110,9 @@ class Methods extends EventEmitter {
   /** `'connecting'`, `'online'`, `'reconnecting'`, `'offline'`, `'closing'` or `'closed'`. */
   get state() {
     const { phase, control } = this[kInner];
-    if (phase === CLOSED) return 'closed';
-    if (phase === CLOSING) return 'closing';
-    return control === undefined ? 'connecting' : control.state;
+    if (phase === Phase.CLOSED) return 'closed';
+    if (phase === Phase.CLOSING) return 'closing';
+    return control.state;
   }
 
   /** Whether senders can reach this server now. */
@@ -99,7 +122,7 @@ class Methods extends EventEmitter {
 
   /** hyco-ws's name for "`close()` has been called". */
   get closeRequested() {
-    return this[kInner].phase !== RUNNING;
+    return this[kInner].phase !== Phase.RUNNING;
   }
 
   /**
@@ -110,10 +133,28 @@ class Methods extends EventEmitter {
    */
   address() {
     const { phase, settings } = this[kInner];
-    if (phase === CLOSED) return null;
+    if (phase === Phase.CLOSED) return null;
     const { host: address, port } = placeOf(new URL(settings.uri));
     const family = isIP(address) === 0 ? 'relay' : `IPv${isIP(address)}`;
     return { address, family, port };
+  }
+
+  /**
+   * Gives everything that comes through the relay to an `http.Server`, or an `https.Server`, as if it had come to its
+   * port; it need not have one. WebSockets go to its `upgrade` listeners, if it has any. It takes the place of one that was
+   * attached before.
+   *
+   * @param {import('node:http').Server} httpServer
+   * @param {object} [options]
+   * @param {boolean} [options.stripPath=true] Whether the path of the hybrid connection is taken off `url`
+   * @return {this}
+   * @throws {TypeError} for anything else, a server of http2 included
+   */
+  attach(httpServer, options) {
+    const { acceptor, requests, settings } = this[kInner];
+    const attachment = new Attachment(httpServer, options, entityPath(new URL(settings.uri)));
+    acceptor.attachment = requests.attachment = attachment;
+    return this;
   }
 
   /**
@@ -137,13 +178,13 @@ class Methods extends EventEmitter {
     if (cb !== undefined && cb !== null && typeof cb !== 'function') {
       throw invalidArgType('cb', 'a function', cb);
     }
-    if (inner.phase === CLOSED) {
+    if (inner.phase === Phase.CLOSED) {
       if (cb) nextTick(cb, new Error('The server is not running'));
       return Promise.resolve();
     }
     if (cb) this.once('close', () => cb());
-    if (inner.phase === RUNNING) {
-      inner.phase = CLOSING;
+    if (inner.phase === Phase.RUNNING) {
+      inner.phase = Phase.CLOSING;
       inner.settings.signal?.removeEventListener('abort', inner.onAbort);
       inner.closing = new Promise((resolve) => (inner.resolve = resolve));
     }
@@ -179,7 +220,7 @@ class Methods extends EventEmitter {
   updateToken(token) {
     if (typeof token !== 'string') throw invalidArgType('token', 'a string', token);
     if (token === '') throw invalidArgValue('token', 'it must not be empty');
-    if (this[kInner].phase !== RUNNING) throw new Error('The server is not running');
+    if (this[kInner].phase !== Phase.RUNNING) throw new Error('The server is not running');
     this[kInner].control.updateToken(token);
   }
 
@@ -252,69 +293,6 @@ RelayedServer.fromConnectionString = function fromConnectionString(connectionStr
   return new this({ ...read.options, server: read.uri }, onConnection);
 };
 
-const CLOSE_OPTIONS = {
-  drain: [false, check.boolean],
-  timeout: [undefined, check.number(0, 2 ** 31 - 1)],
-  signal: [undefined, check.signal]
-};
-
-function readCloseOptions(options) {
-  if (options !== undefined && options !== null && typeof options !== 'object') {
-    throw invalidArgType('options', 'an object or a function', options);
-  }
-  return readTable(CLOSE_OPTIONS, options ?? {}, 'options.');
-}
-
-/** Waits no longer for clients once `signal` is aborted. */
-function dropOn(signal, server, inner) {
-  const drop = () => {
-    if (inner.phase === CLOSING) closeNow(server, inner, 0);
-  };
-  if (signal.aborted) {
-    drop();
-    return;
-  }
-  signal.addEventListener('abort', drop, { once: true });
-  server.once('close', () => signal.removeEventListener('abort', drop));
-}
-
-function setTimer(inner, fn, delay) {
-  clearTimeout(inner.timer);
-  inner.timer = setTimeout(fn, delay);
-  // Sockets and control channel keep the process alive while they close, if they are meant to.
-  inner.timer.unref?.();
-}
-
-/** Closes what is open and turns away what waits. */
-function closeNow(server, inner, timeout) {
-  const { acceptor, control } = inner;
-  acceptor.closing = true;
-  clearTimeout(inner.timer);
-  control.close(false);
-  if (server.clients !== undefined) {
-    for (const socket of [...acceptor.sockets]) socket.close(1001);
-    if (timeout !== undefined) {
-      const terminate = () => [...acceptor.sockets].forEach((socket) => socket.terminate());
-      if (timeout === 0) terminate();
-      else setTimer(inner, terminate, timeout);
-    }
-  }
-}
-
-/** Ends the closing, once nothing is open or on its way any more. */
-function checkClosed(server, inner) {
-  const { acceptor, control, phase } = inner;
-  if (phase !== CLOSING || !control?.closed || acceptor.pending.size > 0) return;
-  if (server.clients !== undefined && acceptor.sockets.size > 0) return;
-  inner.phase = CLOSED;
-  clearTimeout(inner.timer);
-  nextTick(() => {
-    diagnostics.publish('server:close', { server });
-    inner.resolve();
-    inner.context.runInAsyncScope(server.emit, server, 'close', server);
-  });
-}
-
 /**
  * Makes a server and subscribes `fn` to its `connection`.
  *
@@ -329,4 +307,4 @@ function createRelayedServer(options, fn) {
   return server;
 }
 
-module.exports = { RelayedServer, createRelayedServer };
+module.exports = { RelayedServer, createRelayedServer, prepare, start };

@@ -16,6 +16,11 @@
  * | `accept:accepted`       | `request`, `socket`, `duration` (ms since the offer)                          |
  * | `accept:rejected`       | `request`, `statusCode`, `reason`                                             |
  * | `accept:failed`         | `request` (absent for a rejection that did not get through), `error`          |
+ * | `request:received`      | `request`                                                                     |
+ * | `request:answered`      | `request`, `statusCode`, `duration` (ms since the request)                    |
+ * | `request:failed`        | `request` (absent if it was answered long ago), `error`: what its handler     |
+ * |                         | threw, or why the answer cannot reach the sender                              |
+ * | `request:slow`          | `request`: it has had no answer for 55 s                                      |
  * | `token:renewed`         | `channel`, `expiresIn` (ms)                                                   |
  * | `token:failed`          | `error`                                                                       |
  * | `control:malformed`     | `message`: what was wrong with it                                             |
@@ -40,6 +45,10 @@ const NAMES = [
   'accept:accepted',
   'accept:rejected',
   'accept:failed',
+  'request:received',
+  'request:answered',
+  'request:failed',
+  'request:slow',
   'token:renewed',
   'token:failed',
   'control:malformed',

@@ -135,6 +135,9 @@ const OPTIONS = {
   },
   controlChannels: { listener: [1, check.integer(1, 25)] },
   maxConnections: { listener: [0, check.integer(0, Number.MAX_SAFE_INTEGER)] },
+  maxPendingRequests: { listener: [1024, check.integer(0, 2 ** 31 - 1)] },
+  maxRequestBytes: { listener: [64 * MIB, check.integer(0, Number.MAX_SAFE_INTEGER)] },
+  earlyRendezvous: { listener: [false, check.boolean] },
   maxPendingAccepts: { listener: [256, check.integer(0, 2 ** 31 - 1)] },
   highWaterMark: {
     listener: [MIB, check.integer(1, Number.MAX_SAFE_INTEGER)],

@@ -18,6 +18,11 @@ pub use crate::protocol::address::HostPolicy;
 /// Control channels that one hybrid connection takes at most.
 pub const MAX_CHANNELS: u16 = 25;
 
+/// How many HTTP requests may be in progress, where the owner does not say.
+const MAX_PENDING_REQUESTS: usize = 1024;
+/// How many bytes they may hold.
+const MAX_REQUEST_BYTES: usize = 64 * 1024 * 1024;
+
 /// Limit of a control channel's closing handshake.
 pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A token provider that is silent this long is reported and asked again. JavaScript has a shorter limit of its own, for
@@ -120,6 +125,10 @@ pub struct ListenerConfig {
     pub max_pending_accepts: usize,
     /// The same with those that are open: the owner tells when they have gone.
     pub max_connections: usize,
+    /// HTTP requests that may be in progress; beyond them senders get 503.
+    pub max_pending_requests: usize,
+    /// Bytes of those requests, with bodies that did not stream, and of answers that wait for a control channel.
+    pub max_request_bytes: usize,
     /// Which hosts the relay may send us to.
     pub rendezvous_hosts: HostPolicy,
     /// TLS settings; absent for `ws:`.
@@ -148,6 +157,8 @@ impl ListenerConfig {
             control_channels: 1,
             max_pending_accepts: 256,
             max_connections: usize::MAX,
+            max_pending_requests: MAX_PENDING_REQUESTS,
+            max_request_bytes: MAX_REQUEST_BYTES,
             rendezvous_hosts: HostPolicy::ParentDomain,
             tls: None,
             server_name: None,

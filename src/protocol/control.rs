@@ -17,6 +17,9 @@ pub const MAX_MESSAGE: usize = 256 * 1024;
 /// Longest id in bytes of a request: what its answer repeats. Part of the 32 KiB of header text at most.
 pub const MAX_ID: usize = 32 * 1024;
 
+/// Names and values of the headers of a request or a response, in bytes: what the service takes at most.
+pub const MAX_METADATA: usize = 32 * 1024;
+
 /// What the relay said.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ControlMessage {
@@ -88,6 +91,14 @@ pub struct RequestHead {
     pub body: bool,
 }
 
+impl RequestHead {
+    /// Bytes of its texts, near enough.
+    pub fn size(&self) -> usize {
+        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        self.method.len() + self.target.len() + headers
+    }
+}
+
 /// A request as it is on the wire, where both forms are one object.
 #[derive(Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -133,18 +144,15 @@ impl From<Request> for RawRequest {
 }
 
 impl RawRequest {
-    /// Full only with both `method` and `body`: the SDKs tell the short form by the one or the other.
+    /// Full where there is a method. SDKs tell the short form by that or by `body`, and the service leaves out neither.
     fn checked(self) -> Result<Request, &'static str> {
-        let head = match (self.method, self.body) {
-            (Some(method), Some(body)) => Some(RequestHead {
-                method,
-                target: self.request_target.unwrap_or_default(),
-                headers: self.request_headers,
-                remote_endpoint: self.remote_endpoint,
-                body,
-            }),
-            _ => None,
-        };
+        let head = self.method.map(|method| RequestHead {
+            method,
+            target: self.request_target.unwrap_or_default(),
+            headers: self.request_headers,
+            remote_endpoint: self.remote_endpoint,
+            body: self.body.unwrap_or_default(),
+        });
         match (&head, &self.address) {
             (None, None) => Err("a request with neither a method nor an address"),
             (Some(_), _) if self.id.is_empty() => Err("a request without an id"),
@@ -305,23 +313,8 @@ pub fn renew_token(token: &str) -> String {
     write(&ListenerMessage { renew_token: Some(renewal), response: None })
 }
 
-/// The text message that starts a response.
-pub fn response(response: Response) -> String {
-    write(&ListenerMessage { renew_token: None, response: Some(response) })
-}
-
-/// The answer of a listener without an HTTP handler.
-pub fn not_implemented(request_id: &str) -> String {
-    response(Response {
-        request_id: request_id.to_owned(),
-        status_code: 501,
-        status_description: "Not Implemented".to_owned(),
-        response_headers: HeaderList::new(),
-        body: false,
-    })
-}
-
-fn write(message: &impl Serialize) -> String {
+/// A message as JSON.
+pub(super) fn write(message: &impl Serialize) -> String {
     // Strings, numbers and flags under string keys: there is nothing that could fail.
     serde_json::to_string(message).unwrap_or_default()
 }

@@ -1,12 +1,15 @@
 //! What goes into the machine and what comes out.
 
+use std::fmt;
 use std::time::Duration;
+
+use bytes::Bytes;
 
 use crate::error::RelayError;
 use crate::listener::config::{KeepAlive, ReconnectConfig, Secret};
 use crate::listener::events::ListenerEvent;
 use crate::protocol::address::{Address, HostPolicy};
-use crate::protocol::control::Accept;
+use crate::protocol::control::{Accept, RequestHead};
 
 /// Numbers the sockets of one channel, so that late news of an old one is told apart.
 pub type LinkId = u32;
@@ -71,7 +74,9 @@ pub enum ChannelInput<'a> {
     /// A text message.
     Text(LinkId, &'a str),
     /// A binary message.
-    Binary(LinkId),
+    Binary(LinkId, Bytes),
+    /// A request that came on this link needs it no longer.
+    Answered(LinkId),
     /// A pong.
     Pong(LinkId),
     /// Any other frame: a sign of life.
@@ -98,6 +103,24 @@ pub enum ChannelInput<'a> {
     Close,
     /// Time has passed.
     Tick,
+}
+
+/// A request in full form.
+#[derive(Clone, PartialEq)]
+pub struct LinkRequest {
+    /// Its id.
+    pub id: String,
+    /// Its rendezvous: not checked.
+    pub address: Option<String>,
+    /// What it asks for.
+    pub head: RequestHead,
+}
+
+/// Without the address and the headers: both may hold credentials.
+impl fmt::Debug for LinkRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LinkRequest").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 /// What to do.
@@ -134,13 +157,17 @@ pub enum ChannelAction {
         /// Its address, checked.
         address: Address,
     },
-    /// Answer a short-form HTTP request at its address.
-    AnswerRequest {
-        /// The request's id.
-        id: String,
-        /// Where it waits, checked.
-        address: Address,
+    /// A sender has made an HTTP request, which needs the link until `Answered`.
+    Request {
+        /// The link.
+        link: LinkId,
+        /// The message.
+        request: Box<LinkRequest>,
+        /// The body, if it has one.
+        body: Option<Bytes>,
     },
+    /// A sender has made one that waits at an address.
+    FetchRequest(Address),
     /// Tell the owner.
     Emit(ListenerEvent),
 }
