@@ -5,7 +5,7 @@ import { EventEmitter } from 'node:events';
 export type SharedAccessRight = 'Listen' | 'Send' | 'Manage';
 
 /** What a connection comes for. */
-export type RelayAction = 'listen' | 'connect' | 'accept' | 'request';
+export type RelayAction = 'listen' | 'connect' | 'accept' | 'request' | 'rendezvous';
 
 export interface HybridConnectionOptions {
   /** Its name; may have several segments. */
@@ -75,7 +75,7 @@ export interface UriOptions {
 export interface RelayEmulatorStats {
   /** Control channels that are up. */
   listeners: number;
-  /** Senders with an established rendezvous. */
+  /** Senders with an established rendezvous, those of HTTP included. */
   senders: number;
   /** Senders and requests that wait for a listener. */
   pending: number;
@@ -138,6 +138,10 @@ export interface RelayEmulatorFaults {
   closeRendezvous(code: number, reason?: string, options?: OnPath): number;
   /** Lets the rendezvous addresses that are still open expire. */
   expireRendezvous(): number;
+  /** Lets the time of the HTTP requests that have no response yet be over: 504, and a response that comes then is late. */
+  expireRequests(options?: OnPath): number;
+  /** Cuts a body of HTTP after so many bytes, once or `times`; a request's only on a rendezvous. */
+  cutBodies(options?: { of?: 'request' | 'response'; after?: number; times?: number }): void;
   /** Leaves pings unanswered. */
   swallowPongs(on?: boolean): void;
   /** Answers handshakes and requests late; 0 ends it. */

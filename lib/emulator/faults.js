@@ -5,7 +5,10 @@ const { wholeTime } = require('../shared/option-checks.js');
 
 const PATH = { path: [undefined, check.string] };
 const CHANNEL = { ...PATH, id: [undefined, check.string] };
-const ACTION = { action: [undefined, check.oneOf('listen', 'connect', 'accept', 'request')] };
+const ACTION = { action: [undefined, check.oneOf('listen', 'connect', 'accept', 'request', 'rendezvous')] };
+const TIMES = {
+  times: [1, (value, name) => (value === Infinity ? undefined : check.integer(1, 2 ** 31)(value, name))]
+};
 const CLOSE = {
   code: [REQUIRED, check.integer(1000, 4999)],
   reason: ['', check.string]
@@ -41,13 +44,21 @@ const FAULTS = {
   },
   closeRendezvous: { takes: CLOSE, options: PATH, strikes: true },
   expireRendezvous: { strikes: true },
+  expireRequests: { options: PATH, strikes: true },
+  cutBodies: {
+    options: {
+      of: ['response', check.oneOf('request', 'response')],
+      after: [0, check.integer(0, Number.MAX_SAFE_INTEGER)],
+      ...TIMES
+    }
+  },
 
   refuse: {
     options: {
       status: [REQUIRED, check.integer(200, 599)],
       reason: ['Refused by order.', check.string],
       tracked: [true, check.truth],
-      times: [1, (value, name) => (value === Infinity ? undefined : check.integer(1, 2 ** 31)(value, name))],
+      ...TIMES,
       ...ACTION
     }
   },

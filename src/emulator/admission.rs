@@ -62,7 +62,7 @@ pub fn action_of(target: &RequestTarget<'_>) -> Option<RequestedAction> {
         Some("listen") => Some(RequestedAction::Listen),
         None | Some("connect") => Some(RequestedAction::Connect),
         Some("accept") => Some(RequestedAction::Accept),
-        Some("request") => Some(RequestedAction::Request),
+        Some("request") => Some(RequestedAction::Rendezvous),
         Some(_) => None,
     }
 }
@@ -150,7 +150,7 @@ fn admit_rendezvous(
     }
     let pending =
         namespace.claim(secret.as_deref(), action, |pending| match upgrade.protocols.as_slice() {
-            _ if action == RequestedAction::Request => Ok(()),
+            _ if action == RequestedAction::Rendezvous => Ok(()),
             [] => Ok(()),
             [one] if pending.protocols.contains(one) => Ok(()),
             [_] => Err(RelayRefusal::new(400, "The sender did not offer this subprotocol.")),

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use super::event::RelayEvent;
 use super::fault::Signals;
-use super::frames::{close_payload, put_frame};
-use super::namespace::Namespace;
+use super::frames::{close_payload, put_fragments, put_frame};
+use super::namespace::{Namespace, RequestOutcome};
 use super::namespace::channel::{ChannelMessage, EndOrder, QueuedMessage};
 use super::namespace::seats::ListenerSeat;
 use super::options::Right;
@@ -198,15 +198,26 @@ impl ControlSession<'_> {
             let reason = self.namespace.close_reason("The message is not valid.");
             return self.end(1008, &reason);
         };
+        // Nobody knows what is what where a text stands in the place of a body.
+        if let Some(lost) = self.awaiting_body.take() {
+            let why = "The listener sent a text in the place of its response's body.";
+            self.namespace.settle(&lost.request_id, RequestOutcome::Unusable(why));
+        }
         if let Some(renewal) = message.renew_token {
             self.renew(&renewal.token);
         } else if let Some(response) = message.response {
             if response.body {
                 self.awaiting_body = Some(response);
             } else {
-                self.namespace.respond(response, Vec::new());
+                self.respond(response, Vec::new());
             }
         }
+    }
+
+    /// A response that nobody waits for any more is late, and dropped.
+    fn respond(&self, response: Response, body: Vec<u8>) {
+        let id = response.request_id.clone();
+        self.namespace.settle(&id, RequestOutcome::Answered(response, body));
     }
 
     fn renew(&mut self, token: &str) {
@@ -232,7 +243,7 @@ impl Sink for ControlSession<'_> {
         if !binary {
             self.text(&payload);
         } else if let Some(response) = self.awaiting_body.take() {
-            self.namespace.respond(response, payload.to_vec());
+            self.respond(response, payload.to_vec());
         }
     }
 
@@ -290,13 +301,12 @@ async fn write(
             },
             Some((message, _share)) = messages.recv() => match message {
                 ChannelMessage::Text(text) => put_frame(&mut out, OpCode::Text, text.as_bytes()),
-                ChannelMessage::Offer(text, sent) => {
+                ChannelMessage::Offer { text, body, sent } => {
                     put_frame(&mut out, OpCode::Text, text.as_bytes());
+                    if let Some(body) = body {
+                        put_fragments(&mut out, &body);
+                    }
                     told = Some(sent);
-                }
-                ChannelMessage::WithBody(text, body) => {
-                    put_frame(&mut out, OpCode::Text, text.as_bytes());
-                    put_frame(&mut out, OpCode::Binary, &body);
                 }
             },
             else => return,

@@ -16,8 +16,20 @@ pub enum RequestedAction {
     Connect,
     /// A listener that accepts or rejects a sender.
     Accept,
-    /// An HTTP request, or the rendezvous of one.
+    /// An HTTP request.
     Request,
+    /// A listener that dials the rendezvous of an HTTP request.
+    Rendezvous,
+}
+
+/// Which body of an HTTP exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum BodySide {
+    /// The sender's; on a rendezvous, for on a control channel bodies are whole.
+    Request,
+    /// The listener's.
+    Response,
 }
 
 /// One order to misbehave; each names the hybrid connection it is meant for, or means all of them.
@@ -87,6 +99,13 @@ pub enum Fault {
     },
     /// Lets every rendezvous address that is still open expire.
     ExpireRendezvous,
+    /// Lets the time of HTTP requests that have no response yet be over: 504, and what comes then is late.
+    ExpireRequests {
+        /// The hybrid connection.
+        path: Option<String>,
+    },
+    /// Cuts bodies of HTTP in the middle.
+    CutBodies(CutBodies),
     /// Leaves pings unanswered.
     SwallowPongs {
         /// Whether to.
@@ -99,7 +118,7 @@ pub enum Fault {
         /// Which ones; without it all.
         action: Option<RequestedAction>,
     },
-    /// Takes back whatever lasts: refusals, holds, silence, delays, swallowed pongs.
+    /// Takes back whatever lasts: refusals, cuts, holds, silence, delays, swallowed pongs.
     Clear,
 }
 
@@ -118,6 +137,18 @@ pub struct Refuse {
     pub times: Option<u32>,
     /// For whom; without it everybody.
     pub action: Option<RequestedAction>,
+}
+
+/// See [`Fault::CutBodies`].
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CutBodies {
+    /// Whose.
+    pub of: BodySide,
+    /// After so many bytes.
+    pub after: u64,
+    /// How many times; without it until cleared.
+    pub times: Option<u32>,
 }
 
 /// See [`Fault::GoSilent`].
@@ -159,7 +190,15 @@ pub struct Signals {
 #[derive(Debug, Default)]
 pub struct Plans {
     refusals: Vec<Refuse>,
+    cuts: Vec<CutBodies>,
     delays: Vec<(Option<RequestedAction>, Duration)>,
+}
+
+/// Uses up one of so many `times`; true where that was the last.
+fn last_of(times: &mut Option<u32>) -> bool {
+    let Some(times) = times else { return false };
+    *times = times.saturating_sub(1);
+    *times == 0
 }
 
 impl Plans {
@@ -181,13 +220,26 @@ impl Plans {
         let at = self.refusals.iter().position(|plan| plan.action.is_none_or(|own| own == action))?;
         let plan = self.refusals.get_mut(at)?;
         let refusal = RelayRefusal { status: plan.status, text: plan.reason.clone(), tracked: plan.tracked };
-        if let Some(times) = &mut plan.times {
-            *times = times.saturating_sub(1);
-            if *times == 0 {
-                self.refusals.remove(at);
-            }
+        if last_of(&mut plan.times) {
+            self.refusals.remove(at);
         }
         Some(refusal)
+    }
+
+    /// Plans cuts.
+    pub fn cut(&mut self, cut: CutBodies) {
+        self.cuts.push(cut);
+    }
+
+    /// Takes one planned cut of a body of this side: after how many bytes.
+    pub fn take_cut(&mut self, side: BodySide) -> Option<u64> {
+        let at = self.cuts.iter().position(|plan| plan.of == side)?;
+        let plan = self.cuts.get_mut(at)?;
+        let after = plan.after;
+        if last_of(&mut plan.times) {
+            self.cuts.remove(at);
+        }
+        Some(after)
     }
 
     /// The delay meant for `action`.
@@ -215,6 +267,17 @@ mod tests {
     }
 
     #[test]
+    fn cuts_are_used_up_by_their_side() {
+        let mut plans = Plans::default();
+        plans.cut(CutBodies { of: BodySide::Response, after: 3, times: Some(1) });
+        plans.cut(CutBodies { of: BodySide::Request, after: 0, times: None });
+        assert_eq!(plans.take_cut(BodySide::Response), Some(3));
+        assert_eq!(plans.take_cut(BodySide::Response), None);
+        assert_eq!(plans.take_cut(BodySide::Request), Some(0));
+        assert_eq!(plans.take_cut(BodySide::Request), Some(0));
+    }
+
+    #[test]
     fn a_delay_is_replaced_and_ended() {
         let mut plans = Plans::default();
         plans.delay(Some(RequestedAction::Listen), Duration::from_millis(5));
@@ -239,6 +302,10 @@ mod tests {
             fault,
             Fault::Refuse(Refuse { action: Some(RequestedAction::Listen), times: None, .. })
         ));
+        let fault: Fault =
+            serde_json::from_str(r#"{"fault":"cutBodies","of":"response","after":7,"times":1}"#).unwrap();
+        let expected = CutBodies { of: BodySide::Response, after: 7, times: Some(1) };
+        assert!(matches!(fault, Fault::CutBodies(cut) if format!("{cut:?}") == format!("{expected:?}")));
         assert!(serde_json::from_str::<Fault>(r#"{"fault":"explode"}"#).is_err());
     }
 }

@@ -7,6 +7,22 @@ pub fn put_frame(out: &mut Vec<u8>, opcode: OpCode, payload: &[u8]) {
     frame::encode(out, opcode, true, false, None, payload);
 }
 
+/// How much of a body goes into one frame.
+const FRAGMENT: usize = 16 * 1024;
+
+/// Appends a binary message, in fragments where it is long.
+pub fn put_fragments(out: &mut Vec<u8>, payload: &[u8]) {
+    let mut rest = payload;
+    while rest.len() > FRAGMENT {
+        let (fragment, behind) = rest.split_at(FRAGMENT);
+        let opcode = if rest.len() == payload.len() { OpCode::Binary } else { OpCode::Continuation };
+        frame::encode(out, opcode, false, false, None, fragment);
+        rest = behind;
+    }
+    let opcode = if rest.len() == payload.len() { OpCode::Binary } else { OpCode::Continuation };
+    put_frame(out, opcode, rest);
+}
+
 /// The payload of a close frame, with any code that a fault may ask for; the reason is cut to what fits.
 pub fn close_payload(code: u16, reason: &str) -> Vec<u8> {
     // Two bytes are the code.

@@ -8,9 +8,7 @@ use zeroize::Zeroizing;
 
 use super::refusal::header_safe;
 use crate::http::headers::{has_member, is_token, joined, members};
-use crate::http::{BodyLength, BodyReader, HeadReader, HeaderLines, HttpRequestHead, Malformed};
-
-const READ_SIZE: usize = 32 * 1024;
+use crate::http::{BodyLength, HeadReader, HeaderLines, HttpRequestHead, Malformed};
 
 /// Why there is no head.
 #[derive(Debug)]
@@ -21,21 +19,24 @@ pub enum HeadError {
     Bad(u16, &'static str),
 }
 
-/// Reads one head of at most `max` bytes from `stream`; also gives what came after it.
+/// Reads one head of at most `max` bytes from `stream`, `early` first; also gives what came after it.
 ///
 /// # Errors
 /// It is not HTTP, it is too long, or the client is gone.
 pub async fn read_head(
     stream: &mut (impl AsyncRead + Unpin),
+    early: Vec<u8>,
     max: usize,
 ) -> Result<(HttpRequestHead, Vec<u8>), HeadError> {
     let mut reader = HeadReader::request(max);
-    let mut buffer = Vec::with_capacity(4096);
+    let mut buffer = early;
     loop {
-        buffer.clear();
-        match stream.read_buf(&mut buffer).await {
-            Ok(0) | Err(_) => return Err(HeadError::Gone),
-            Ok(_) => {}
+        if buffer.is_empty() {
+            buffer.reserve(4096);
+            match stream.read_buf(&mut buffer).await {
+                Ok(0) | Err(_) => return Err(HeadError::Gone),
+                Ok(_) => {}
+            }
         }
         match reader.push(&buffer) {
             Ok(Some(done)) => return Ok(done),
@@ -45,44 +46,46 @@ pub async fn read_head(
             }
             Err(_) => return Err(HeadError::Bad(400, "Bad Request")),
         }
+        buffer.clear();
     }
 }
 
-/// Writes a response.
+/// Writes a response without a body, after which the connection ends.
 pub async fn respond(
     stream: &mut (impl AsyncWrite + Unpin),
     status: u16,
     reason: &str,
     headers: &[(String, String)],
-    body: &[u8],
 ) -> io::Result<()> {
-    let mut lines = lines(headers);
-    // Some statuses have no body by definition, and a length would belong to one.
-    if !matches!(status, 100..=199 | 204 | 304) {
-        lines.push("Content-Length", &body.len().to_string());
-    }
-    let mut bytes = closing_head(lines, status, reason)?;
-    bytes.extend_from_slice(body);
-    stream.write_all(&bytes).await?;
+    let body = has_body(status).then_some(BodyLength::None);
+    let head = response_head(status, reason, headers, body, false)?;
+    stream.write_all(&head).await?;
     stream.flush().await
 }
 
-/// The head of a response whose body follows in chunks, or until the end of the connection.
-pub fn streaming_head(
+/// Whether a response may have a body at all; to HEAD none has.
+pub fn has_body(status: u16) -> bool {
+    !matches!(status, 100..=199 | 204 | 304)
+}
+
+/// The head of a response; `body` tells how its body ends, and is none where there can be no body.
+pub fn response_head(
     status: u16,
     reason: &str,
     headers: &[(String, String)],
-    chunked: bool,
+    body: Option<BodyLength>,
+    keep_alive: bool,
 ) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut lines = lines(headers);
-    if chunked {
-        lines.push("Transfer-Encoding", "chunked");
+    match body {
+        Some(BodyLength::None) => lines.push("Content-Length", "0"),
+        Some(BodyLength::Known(length)) => lines.push("Content-Length", &length.to_string()),
+        Some(BodyLength::Chunked) => lines.push("Transfer-Encoding", "chunked"),
+        Some(BodyLength::UntilClose) | None => {}
     }
-    closing_head(lines, status, reason)
-}
-
-fn closing_head(mut lines: HeaderLines, status: u16, reason: &str) -> io::Result<Zeroizing<Vec<u8>>> {
-    lines.push("Connection", "close");
+    if !keep_alive {
+        lines.push("Connection", "close");
+    }
     head_bytes(&lines, status, reason)
 }
 
@@ -166,44 +169,6 @@ impl Upgrade {
         }
         stream.write_all(&head_bytes(&lines, 101, "Switching Protocols")?).await?;
         stream.flush().await
-    }
-}
-
-/// The body of a request, read piece by piece.
-pub struct RequestBody(BodyReader);
-
-impl RequestBody {
-    /// A body of `length` that follows on the connection.
-    pub fn new(length: BodyLength) -> Self {
-        Self(BodyReader::new(length))
-    }
-
-    /// The next piece, never empty; none at the end. `early` is what was read too early.
-    ///
-    /// # Errors
-    /// The client is gone or its chunks are malformed.
-    pub async fn next(
-        &mut self,
-        stream: &mut (impl AsyncRead + Unpin),
-        early: &mut Vec<u8>,
-    ) -> io::Result<Option<Vec<u8>>> {
-        let mut piece = Vec::new();
-        let mut input = std::mem::take(early);
-        loop {
-            let malformed = |error: Malformed| io::Error::new(io::ErrorKind::InvalidData, error.text);
-            self.0.push(&input, &mut piece).map_err(malformed)?;
-            if !piece.is_empty() {
-                return Ok(Some(piece));
-            }
-            if self.0.is_done() {
-                return Ok(None);
-            }
-            input.clear();
-            input.reserve(READ_SIZE);
-            if stream.read_buf(&mut input).await? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-        }
     }
 }
 

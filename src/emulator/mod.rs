@@ -8,7 +8,7 @@
 //!     sender    a sender: offered to a listener, joined by pipe
 //!     request   an HTTP request and its response
 //!  namespace    what all of them share; fault: planned misbehaviour; event: what is told and counted
-//!  entity_path, frames, http, refusal, stream         the formats
+//!  entity_path, frames, http, leg_parts, outflow, refusal, stream, written_target    the formats
 //! ```
 //!
 //! Both sides share the formats: frames, control messages, tokens, addresses. What holds them to the protocol are golden
@@ -19,18 +19,23 @@ pub mod auth;
 pub mod control;
 pub mod entity_path;
 pub mod event;
+pub mod exchange;
 pub mod fault;
 pub mod frames;
 pub mod http;
+pub mod leg_parts;
 pub mod namespace;
 pub mod options;
+pub mod outflow;
 pub mod pipe;
 pub mod refusal;
 pub mod request;
 pub mod request_leg;
+pub mod request_pump;
 pub mod sender;
 pub mod server;
 pub mod stream;
+pub mod written_target;
 
 use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;

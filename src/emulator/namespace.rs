@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::auth;
 use super::entity_path::segments;
 use super::event::{RelayEvent, RelayStats, Totals};
-use super::fault::{Plans, RequestedAction, Signals};
+use super::fault::{BodySide, Plans, RequestedAction, Signals};
 use super::http::{self, Upgrade};
 use super::options::{EmulatorOptions, HybridConnectionOptions, Right};
 use super::refusal::{RelayRefusal, unix_now};
@@ -54,6 +54,16 @@ pub enum RendezvousVerdict {
     Rejected(RelayRefusal),
 }
 
+/// What becomes of a request that was offered.
+pub enum RequestOutcome {
+    /// The response on the control channel, and its body.
+    Answered(Response, Vec<u8>),
+    /// There is a response, but none that could be passed on; why.
+    Unusable(&'static str),
+    /// A fault has ended its time.
+    Expired,
+}
+
 /// Who waits behind a rendezvous address.
 pub struct Pending {
     /// What the address is for.
@@ -69,7 +79,8 @@ pub struct Pending {
 struct NamespaceState {
     entities: BTreeMap<String, Entity>,
     pending: HashMap<String, Pending>,
-    responses: HashMap<String, oneshot::Sender<(Response, Vec<u8>)>>,
+    /// Where they came in, and who waits for what becomes of them.
+    requests: HashMap<String, (String, oneshot::Sender<RequestOutcome>)>,
     pipes: HashMap<u64, (String, mpsc::UnboundedSender<EndOrder>)>,
     plans: Plans,
     totals: Totals,
@@ -102,7 +113,7 @@ impl Namespace {
         let state = NamespaceState {
             entities: BTreeMap::new(),
             pending: HashMap::new(),
-            responses: HashMap::new(),
+            requests: HashMap::new(),
             pipes: HashMap::new(),
             plans: Plans::default(),
             totals: Totals::default(),
@@ -165,7 +176,7 @@ impl Namespace {
         if refusal.status == 426 {
             headers.push(("Sec-WebSocket-Version".to_owned(), "13".to_owned()));
         }
-        let _ = http::respond(&mut connection.stream, refusal.status, &reason, &headers, b"").await;
+        let _ = http::respond(&mut connection.stream, refusal.status, &reason, &headers).await;
         connection.finish().await;
     }
 
@@ -263,10 +274,15 @@ impl Namespace {
         state.pending.remove(secret).ok_or_else(gone)
     }
 
-    /// Delivers a listener's `response` and its body; false where nobody waits for it any more.
-    pub fn respond(&self, response: Response, body: Vec<u8>) -> bool {
-        let waiting = self.state().responses.remove(&response.request_id);
-        waiting.is_some_and(|waiting| waiting.send((response, body)).is_ok())
+    /// Tells what became of the request `id`; false where nobody waits for it any more.
+    pub fn settle(&self, id: &str, outcome: RequestOutcome) -> bool {
+        let waiting = self.state().requests.remove(id);
+        waiting.is_some_and(|(_, waiting)| waiting.send(outcome).is_ok())
+    }
+
+    /// How much may pass of the body that begins now, where a fault is to cut it.
+    pub fn planned_cut(&self, side: BodySide) -> Option<u64> {
+        self.state().plans.take_cut(side)
     }
 
     /// Ends everything that is established; whoever still waits is let go.
@@ -276,7 +292,7 @@ impl Namespace {
         state.end_control(None, None, &ending);
         state.end_pipes(None, &ending);
         state.pending.clear();
-        state.responses.clear();
+        state.requests.clear();
     }
 
     /// A snapshot.
@@ -304,6 +320,13 @@ impl NamespaceState {
     fn end_control(&self, path: Option<&str>, id: Option<&str>, ending: &EndOrder) -> usize {
         let meant = self.control(path).filter(|own| id.is_none_or(|id| own.id.eq_ignore_ascii_case(id)));
         meant.filter(|own| own.end(ending.clone())).count()
+    }
+
+    fn expire_requests(&mut self, path: Option<&str>) -> usize {
+        let wanted = path.map(segments);
+        let meant = |own: &str| wanted.as_ref().is_none_or(|wanted| *wanted == segments(own));
+        let struck = self.requests.extract_if(|_, (own, _)| meant(own));
+        struck.filter_map(|(_, (_, waiting))| waiting.send(RequestOutcome::Expired).ok()).count()
     }
 
     fn end_pipes(&self, path: Option<&str>, ending: &EndOrder) -> usize {

@@ -1,38 +1,56 @@
-//! The rendezvous of an HTTP request: texts and streamed binaries, over one WebSocket with a listener.
+//! The rendezvous of an HTTP request, which stays with its sender's connection: one WebSocket with a listener.
 
 use std::io;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, ReadHalf, WriteHalf};
+use tokio::sync::watch;
 
+use super::exchange::ExchangeEnd;
+use super::fault::Signals;
 use super::frames::{close_payload, put_frame};
 use super::http::Upgrade;
-use super::stream::InboundConnection;
-use crate::frame::{self, FramePiece, FrameReader, OpCode, Role};
-
-const MAX_TEXT: usize = 256 * 1024;
+use super::leg_parts::{LegPart, LegParts};
+use super::namespace::channel::EndOrder;
+use super::namespace::seats::PipeSeat;
+use super::outflow::Outflow;
+use super::stream::{self, InboundConnection, InboundStream};
+use crate::frame::{self, OpCode};
 
 /// How much is read at a time.
-const READ: usize = 16 * 1024;
+const READ: usize = 64 * 1024;
 
-enum LegPart {
-    Text(Vec<u8>),
-    Binary(Vec<u8>),
-    BinaryEnd,
-    Close,
+/// How long a goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// What a step has shown.
+pub enum LegStep {
+    /// Some bytes came or went, or a fault began or ended.
+    Moved,
+    /// The listener is gone.
+    Lost,
+    /// The relay was told to end it.
+    Ordered(EndOrder),
 }
 
 /// An open rendezvous.
 pub struct RequestLeg {
-    connection: InboundConnection,
-    /// `connection.early` has what was read last; this much of it is used up.
-    used: usize,
-    frames: FrameReader,
-    /// The message at hand: its kind, its text so far, whether its last frame has begun, and has ended.
-    is_text: bool,
-    text: Vec<u8>,
-    last: bool,
-    ended: bool,
+    /// The hybrid connection.
+    pub path: String,
+    /// The id of the listener, as far as the relay knows it.
+    pub listener: String,
+    /// What comes in.
+    pub parts: LegParts,
+    /// What goes out, whole frames.
+    pub out: Outflow,
+    reader: ReadHalf<InboundStream>,
+    writer: WriteHalf<InboundStream>,
+    seat: PipeSeat,
+    signals: watch::Receiver<Signals>,
+    /// A binary message of ours is under way.
+    in_message: bool,
+    /// The listener's close frame has come.
+    closed: bool,
 }
 
 impl RequestLeg {
@@ -40,118 +58,123 @@ impl RequestLeg {
     ///
     /// # Errors
     /// The listener is gone.
-    pub async fn open(mut connection: InboundConnection, upgrade: &Upgrade) -> io::Result<Self> {
+    pub async fn open(
+        mut connection: InboundConnection,
+        upgrade: &Upgrade,
+        (path, listener): (String, String),
+        seat: PipeSeat,
+        signals: watch::Receiver<Signals>,
+    ) -> io::Result<Self> {
         upgrade.accept(&mut connection.stream, None, None).await?;
-        let frames = FrameReader::new(Role::Server, false);
-        let text = Vec::new();
-        Ok(Self { connection, used: 0, frames, is_text: false, text, last: false, ended: false })
+        let (reader, writer) = tokio::io::split(connection.stream);
+        let (parts, out) = (LegParts::new(connection.early), Outflow::default());
+        Ok(Self { path, listener, parts, out, reader, writer, seat, signals, in_message: false, closed: false })
     }
 
-    /// Sends a text message.
-    ///
-    /// # Errors
-    /// The listener is gone.
-    pub async fn send_text(&mut self, text: &str) -> io::Result<()> {
-        let mut out = Vec::new();
-        put_frame(&mut out, OpCode::Text, text.as_bytes());
-        self.write(&out).await
+    /// Queues a text message.
+    pub fn put_text(&mut self, text: &str) {
+        put_frame(self.out.end(), OpCode::Text, text.as_bytes());
     }
 
-    /// Sends the next fragment of a binary message; `None` ends it.
-    ///
-    /// # Errors
-    /// The listener is gone.
-    pub async fn send_piece(&mut self, first: bool, piece: Option<&[u8]>) -> io::Result<()> {
-        let opcode = if first { OpCode::Binary } else { OpCode::Continuation };
-        let mut out = Vec::new();
-        frame::encode(&mut out, opcode, piece.is_none(), false, None, piece.unwrap_or_default());
-        self.write(&out).await
+    /// Queues the next fragment of a binary message.
+    pub fn put_piece(&mut self, last: bool, piece: &[u8]) {
+        let opcode = self.next_opcode();
+        frame::encode(self.out.end(), opcode, last, false, None, piece);
+        self.in_message = !last;
     }
 
-    /// The next text message.
-    ///
-    /// # Errors
-    /// The listener is gone, or sends something else.
-    pub async fn next_text(&mut self) -> io::Result<Vec<u8>> {
-        match self.next().await? {
-            LegPart::Text(text) => Ok(text),
-            _ => Err(io::ErrorKind::InvalidData.into()),
+    fn next_opcode(&self) -> OpCode {
+        if self.in_message { OpCode::Continuation } else { OpCode::Binary }
+    }
+
+    /// Answers a ping.
+    pub fn put_pong(&mut self, payload: &[u8]) {
+        if !self.signals.borrow().swallow_pongs {
+            put_frame(self.out.end(), OpCode::Pong, payload);
         }
     }
 
-    /// The next piece of a binary message; none at its end.
-    ///
-    /// # Errors
-    /// The listener is gone, or sends something else.
-    pub async fn next_piece(&mut self) -> io::Result<Option<Vec<u8>>> {
-        match self.next().await? {
-            LegPart::Binary(bytes) => Ok(Some(bytes)),
-            LegPart::BinaryEnd => Ok(None),
-            _ => Err(io::ErrorKind::InvalidData.into()),
+    /// Writes, and reads where `read` says so. Nothing is lost where this is dropped before it is done.
+    pub async fn step(&mut self, read: bool) -> LegStep {
+        let silent = self.signals.borrow_and_update().silence.data;
+        let writes = !silent && !self.out.is_out();
+        self.parts.buffer.reserve(READ);
+        let moved = tokio::select! {
+            biased;
+            Some(order) = self.seat.endings.recv() => return LegStep::Ordered(order),
+            Ok(()) = self.signals.changed() => true,
+            written = self.out.advance(&mut self.writer), if writes => written.is_ok(),
+            count = self.reader.read_buf(&mut self.parts.buffer), if read && !silent => {
+                count.is_ok_and(|count| count > 0)
+            }
+            else => false,
+        };
+        if moved { LegStep::Moved } else { LegStep::Lost }
+    }
+
+    /// Keeps the rendezvous alive between requests; returns when it ends. What the listener says is late or stray.
+    pub async fn idle(&mut self) -> ExchangeEnd {
+        let mut stray = Vec::new();
+        loop {
+            loop {
+                stray.clear();
+                match self.parts.next(&mut stray) {
+                    Ok(Some(LegPart::Ping(payload))) => self.put_pong(&payload),
+                    Ok(Some(LegPart::Close(_))) => {
+                        self.closed = true;
+                        return ExchangeEnd::Done;
+                    }
+                    Ok(Some(_)) => {}
+                    Ok(None) => break,
+                    Err(_) => return ExchangeEnd::Done,
+                }
+            }
+            match self.step(true).await {
+                LegStep::Moved => {}
+                LegStep::Lost => return ExchangeEnd::Done,
+                LegStep::Ordered(order) => return ExchangeEnd::Ordered(order),
+            }
         }
     }
 
-    /// Closes with `code`.
-    pub async fn close(mut self, code: u16) {
-        let mut out = Vec::new();
-        put_frame(&mut out, OpCode::Close, &close_payload(code, ""));
+    /// The listener's close frame has come.
+    pub fn has_closed(&mut self) {
+        self.closed = true;
+    }
+
+    /// Closes with `code` and waits for the answer, for a time.
+    pub async fn close(mut self, code: u16, reason: &str) {
         let goodbye = async {
-            self.write(&out).await?;
-            while !matches!(self.next().await?, LegPart::Close) {}
+            put_frame(self.out.end(), OpCode::Close, &close_payload(code, reason));
+            self.out.finish(&mut self.writer).await?;
+            let mut stray = Vec::new();
+            while !self.closed {
+                stray.clear();
+                match self.parts.next(&mut stray) {
+                    Ok(Some(LegPart::Close(_))) | Err(_) => break,
+                    Ok(Some(_)) => {}
+                    Ok(None) if self.reader.read_buf(&mut self.parts.buffer).await? == 0 => break,
+                    Ok(None) => {}
+                }
+            }
             io::Result::Ok(())
         };
-        let _ = tokio::time::timeout(Duration::from_secs(1), goodbye).await;
-        self.connection.finish().await;
+        let _ = tokio::time::timeout(GOODBYE, goodbye).await;
+        stream::finish(self.reader, self.writer).await;
     }
 
-    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.connection.stream.write_all(bytes).await?;
-        self.connection.stream.flush().await
-    }
-
-    async fn next(&mut self) -> io::Result<LegPart> {
-        loop {
-            if std::mem::take(&mut self.ended) {
-                let text = std::mem::take(&mut self.text);
-                return Ok(if self.is_text { LegPart::Text(text) } else { LegPart::BinaryEnd });
-            }
-            let mut unread = self.connection.early.get_mut(self.used..).unwrap_or_default();
-            let before = unread.len();
-            let piece = self.frames.next(&mut unread).map_err(|_| io::ErrorKind::InvalidData)?;
-            self.used += before - unread.len();
-            match piece {
-                Some(FramePiece::Head(header)) => {
-                    if header.opcode != OpCode::Continuation {
-                        self.is_text = header.opcode == OpCode::Text;
-                    }
-                    self.last = header.fin;
-                    self.ended = self.last && !self.frames.in_payload();
+    /// Ends as ordered.
+    pub async fn obey(mut self, order: EndOrder) {
+        match order {
+            EndOrder::Close(code, reason) => self.close(code, &reason).await,
+            EndOrder::Cut { mid_frame, reset } => {
+                if mid_frame {
+                    let opcode = self.next_opcode();
+                    frame::encode_head(self.out.end(), opcode, true, false, None, 1000);
+                    self.out.end().extend_from_slice(&[0; 10]);
                 }
-                Some(FramePiece::Payload(bytes)) => {
-                    self.ended = self.last && !self.frames.in_payload();
-                    if !self.is_text {
-                        return Ok(LegPart::Binary(bytes.to_vec()));
-                    }
-                    if self.text.len() + bytes.len() > MAX_TEXT {
-                        return Err(io::ErrorKind::InvalidData.into());
-                    }
-                    self.text.extend_from_slice(bytes);
-                }
-                Some(FramePiece::Control(OpCode::Ping, payload)) => {
-                    let mut out = Vec::new();
-                    put_frame(&mut out, OpCode::Pong, &payload);
-                    self.write(&out).await?;
-                }
-                Some(FramePiece::Control(OpCode::Close, _)) => return Ok(LegPart::Close),
-                Some(FramePiece::Control(..)) => {}
-                None => {
-                    self.connection.early.clear();
-                    self.used = 0;
-                    self.connection.early.reserve(READ);
-                    if self.connection.stream.read_buf(&mut self.connection.early).await? == 0 {
-                        return Err(io::ErrorKind::UnexpectedEof.into());
-                    }
-                }
+                let _ = tokio::time::timeout(GOODBYE, self.out.finish(&mut self.writer)).await;
+                stream::cut(self.reader, self.writer, reset);
             }
         }
     }

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::io::AsyncReadExt;
 use tokio::sync::oneshot;
 
 use super::admission::TOKEN_HEADER;
@@ -21,9 +20,6 @@ use crate::http::HttpRequestHead;
 use crate::http::headers::merged;
 use crate::protocol::control::{self, Accept};
 use crate::protocol::target::RequestTarget;
-
-/// What a sender may say before its handshake is answered.
-const MAX_EARLY: usize = 64 * 1024;
 
 /// Runs an admitted sender to its end.
 pub async fn run(
@@ -44,7 +40,7 @@ pub async fn run(
     let peer = connection.peer;
     let met = tokio::select! {
         met = meet(namespace, peer, head, target, &path, &id, &upgrade) => met,
-        () = gone(&mut connection) => return,
+        () = connection.gone() => return,
         () = namespace.closing.cancelled() => Err(RelayRefusal::new(503, "The relay is shutting down.")),
     };
     match met {
@@ -105,7 +101,7 @@ async fn meet(
                     rendezvous_address(namespace, listener, target, "accept", id, &waiting.secret);
                 let (sent, left) = oneshot::channel();
                 told = Some(left);
-                ChannelMessage::Offer(control::accept(&accept), sent)
+                ChannelMessage::Offer { text: control::accept(&accept), body: None, sent }
             };
             if !namespace.offer(path, eligible(head), offer).await? {
                 return Err(none());
@@ -138,17 +134,6 @@ async fn held(namespace: &Namespace) {
         Hold::On => drop(released.await),
         Hold::For(time) => drop(tokio::time::timeout(time, released).await),
     }
-}
-
-/// Returns when the sender gives up; what it says too early is kept.
-async fn gone(connection: &mut InboundConnection) {
-    while connection.early.len() < MAX_EARLY {
-        match connection.stream.read_buf(&mut connection.early).await {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {}
-        }
-    }
-    std::future::pending().await
 }
 
 /// Completes both handshakes and pipes until the end.

@@ -9,10 +9,13 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
 use super::admission::{self, AdmittedAs};
+use super::exchange::ExchangeEnd;
 use super::fault::RequestedAction;
 use super::http::{self, HeadError};
+use super::namespace::channel::EndOrder;
 use super::namespace::{Namespace, RendezvousVerdict};
 use super::refusal::RelayRefusal;
+use super::request_leg::RequestLeg;
 use super::stream::{InboundConnection, InboundStream};
 use super::{control, request, sender};
 use crate::http::HttpRequestHead;
@@ -44,31 +47,143 @@ pub async fn serve(
     }
 }
 
-/// One connection, to its end.
+/// How long a connection may be idle between two requests, as in the service's front end.
+const IDLE: Duration = Duration::from_secs(120);
+
+/// One connection, to its end. HTTP requests come one after the other, everything else takes the connection over.
 async fn attend(namespace: &Arc<Namespace>, tls: Option<TlsAcceptor>, tcp: TcpStream, peer: SocketAddr) {
     let opened = tokio::select! {
         () = namespace.closing.cancelled() => return,
         opened = open(namespace, tls, tcp, peer) => opened,
     };
-    let Some((mut connection, head)) = opened else { return };
+    let Some((mut connection, mut head)) = opened else { return };
+    // A rendezvous stays with its sender's connection, and both end together.
+    let mut leg = None;
+    loop {
+        match serve_one(namespace, &mut connection, &mut leg, &head).await {
+            Served::Next => {}
+            Served::Ended(end) => return finish(namespace, connection, leg, &head, end).await,
+            Served::TakenOver(admission) => {
+                if let Some(leg) = leg {
+                    leg.close(1001, "").await;
+                }
+                if let Some(target) = RequestTarget::parse(&head.target) {
+                    hand_over(namespace, connection, &head, &target, admission).await;
+                }
+                return;
+            }
+        }
+        match next_head(namespace, &mut connection, &mut leg).await {
+            Ok(next) => head = next,
+            Err(end) => return finish(namespace, connection, leg, &head, end).await,
+        }
+    }
+}
+
+/// What became of a request head.
+enum Served {
+    /// It was a request, and another one may follow.
+    Next,
+    /// The connection ends.
+    Ended(ExchangeEnd),
+    /// It wants the connection for itself.
+    TakenOver(AdmittedAs),
+}
+
+async fn serve_one(
+    namespace: &Arc<Namespace>,
+    connection: &mut InboundConnection,
+    leg: &mut Option<Box<RequestLeg>>,
+    head: &HttpRequestHead,
+) -> Served {
     if let Some(host) = joined(&head.headers, "host").filter(|host| sensible(host)) {
         connection.authority = host;
     }
     let Some(target) = RequestTarget::parse(&head.target) else {
-        let refusal = RelayRefusal::verbatim(400, "Bad Request - Invalid URL");
-        return namespace.refuse(connection, "", &refusal).await;
+        return Served::Ended(ExchangeEnd::Refused(RelayRefusal::verbatim(400, "Bad Request - Invalid URL")));
     };
     let admitted = tokio::select! {
-        () = namespace.closing.cancelled() => return,
-        admitted = admit(namespace, &head, &target, &connection.authority) => admitted,
+        () = namespace.closing.cancelled() => return Served::Ended(ExchangeEnd::Done),
+        admitted = admit(namespace, head, &target, &connection.authority) => admitted,
     };
     match admitted {
-        Ok(admission) => hand_over(namespace, connection, &head, &target, admission).await,
-        Err(refusal) => namespace.refuse(connection, target.path, &refusal).await,
+        Ok(AdmittedAs::Request { path, consumed }) => {
+            match request::run(namespace, connection, leg, head, &target, (path, consumed)).await {
+                ExchangeEnd::Next => Served::Next,
+                end => Served::Ended(end),
+            }
+        }
+        Ok(admission) => Served::TakenOver(admission),
+        Err(refusal) => Served::Ended(ExchangeEnd::Refused(refusal)),
     }
 }
 
-/// TLS and head; what is no request is answered here.
+/// Waits for the sender's next request.
+async fn next_head(
+    namespace: &Namespace,
+    connection: &mut InboundConnection,
+    leg: &mut Option<Box<RequestLeg>>,
+) -> Result<HttpRequestHead, ExchangeEnd> {
+    let left = async {
+        match leg {
+            Some(leg) => leg.idle().await,
+            None => std::future::pending().await,
+        }
+    };
+    let early = std::mem::take(&mut connection.early);
+    let reading = http::read_head(&mut connection.stream, early, namespace.options.max_head);
+    tokio::select! {
+        () = namespace.closing.cancelled() => Err(ExchangeEnd::Done),
+        end = left => Err(end),
+        read = tokio::time::timeout(IDLE, reading) => match read {
+            Ok(Ok((head, early))) => {
+                connection.early = early;
+                Ok(head)
+            }
+            Ok(Err(HeadError::Gone)) => Err(ExchangeEnd::SenderGone),
+            Ok(Err(HeadError::Bad(status, text))) => {
+                Err(ExchangeEnd::Refused(RelayRefusal::verbatim(status, text)))
+            }
+            Err(_) => Err(ExchangeEnd::Done),
+        },
+    }
+}
+
+/// Ends a sender's connection, and the rendezvous that belongs to it.
+async fn finish(
+    namespace: &Namespace,
+    connection: InboundConnection,
+    leg: Option<Box<RequestLeg>>,
+    head: &HttpRequestHead,
+    end: ExchangeEnd,
+) {
+    let (code, reason) = match end {
+        ExchangeEnd::Next | ExchangeEnd::Done => (1000, ""),
+        _ => (1001, "The sender is gone."),
+    };
+    let order = if let ExchangeEnd::Ordered(order) = &end { Some(order.clone()) } else { None };
+    let leaving = async {
+        match (leg, order) {
+            (Some(leg), Some(order)) => leg.obey(order).await,
+            (Some(leg), None) => leg.close(code, reason).await,
+            (None, _) => {}
+        }
+    };
+    let ending = async {
+        match end {
+            ExchangeEnd::Next | ExchangeEnd::Done => connection.finish().await,
+            ExchangeEnd::Refused(refusal) => {
+                let target = RequestTarget::parse(&head.target);
+                namespace.refuse(connection, target.map_or("", |target| target.path), &refusal).await;
+            }
+            ExchangeEnd::SenderGone | ExchangeEnd::Ordered(EndOrder::Close(..)) => connection.cut(false),
+            ExchangeEnd::Cut { reset } | ExchangeEnd::Ordered(EndOrder::Cut { reset, .. }) => connection.cut(reset),
+        }
+    };
+    tokio::join!(leaving, ending);
+}
+
+/// TLS and the first head; what is no request is answered here.
 async fn open(
     namespace: &Namespace,
     tls: Option<TlsAcceptor>,
@@ -88,7 +203,7 @@ async fn open(
     };
     let authority = namespace.authority.clone();
     let mut connection = InboundConnection { stream, early: Vec::new(), peer, authority };
-    let reading = http::read_head(&mut connection.stream, namespace.options.max_head);
+    let reading = http::read_head(&mut connection.stream, Vec::new(), namespace.options.max_head);
     let refusal = match tokio::time::timeout_at(deadline, reading).await {
         Ok(Ok((head, early))) => {
             connection.early = early;
@@ -162,11 +277,10 @@ async fn hand_over(
         AdmittedAs::Reject { pending, verdict } => {
             let _ = pending.verdict.send(RendezvousVerdict::Rejected(verdict));
             // 410 is the protocol's answer to a rejection that was delivered, so it does not count as a refusal.
-            let _ = http::respond(&mut connection.stream, 410, "Gone", &[], b"").await;
+            let _ = http::respond(&mut connection.stream, 410, "Gone", &[]).await;
             connection.finish().await;
         }
-        AdmittedAs::Request { path, consumed } => {
-            request::run(namespace, connection, head, target, path, consumed).await;
-        }
+        // Served before.
+        AdmittedAs::Request { .. } => connection.finish().await,
     }
 }

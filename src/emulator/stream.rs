@@ -16,6 +16,9 @@ use tokio_rustls::server::TlsStream;
 use super::options::EmulatorTls;
 use crate::error::{ErrorKind, RelayError};
 
+/// What a client may say before it is asked: to a handshake that is not answered, or behind a request.
+pub const MAX_EARLY: usize = 64 * 1024;
+
 /// The bytes of a connection.
 pub enum InboundStream {
     /// ws:// and http://
@@ -82,6 +85,36 @@ pub struct InboundConnection {
 }
 
 impl InboundConnection {
+    /// Returns when the client gives up; what it says too early is kept.
+    pub async fn gone(&mut self) {
+        while self.early.len() < MAX_EARLY {
+            match self.stream.read_buf(&mut self.early).await {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// Reads ahead until so many bytes are there.
+    ///
+    /// # Errors
+    /// The client is gone.
+    pub async fn read_early(&mut self, count: usize) -> io::Result<()> {
+        while self.early.len() < count {
+            if self.stream.read_buf(&mut self.early).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// See [`cut`].
+    pub fn cut(self, reset: bool) {
+        let (reader, writer) = tokio::io::split(self.stream);
+        cut(reader, writer, reset);
+    }
+
     /// Ends the connection so that what was written still arrives: closing with unread bytes would reset it.
     pub async fn finish(self) {
         let (reader, writer) = tokio::io::split(self.stream);
@@ -93,12 +126,8 @@ impl InboundConnection {
 pub async fn finish(mut reader: ReadHalf<InboundStream>, mut writer: WriteHalf<InboundStream>) {
     let drain = async {
         writer.shutdown().await?;
-        let mut sink = [0; 4096];
-        for _ in 0..256 {
-            if reader.read(&mut sink).await? == 0 {
-                break;
-            }
-        }
+        let mut sink = vec![0; 16 * 1024];
+        while reader.read(&mut sink).await? > 0 {}
         io::Result::Ok(())
     };
     let _ = tokio::time::timeout(Duration::from_secs(1), drain).await;

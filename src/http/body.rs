@@ -116,17 +116,17 @@ impl BodyReader {
         self.state == BodyState::Done
     }
 
-    /// Decodes `input` onto the end of `out`. What follows the body is dropped.
+    /// Decodes `input` onto the end of `out`; gives what follows the body.
     ///
     /// # Errors
     /// The chunking is malformed.
-    pub fn push(&mut self, mut input: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
+    pub fn push<'a>(&mut self, mut input: &'a [u8], out: &mut Vec<u8>) -> Result<&'a [u8], Malformed> {
         while let Some((&byte, rest)) = input.split_first() {
             match self.state {
-                BodyState::Done => return Ok(()),
+                BodyState::Done => break,
                 BodyState::UntilClose => {
                     out.extend_from_slice(input);
-                    return Ok(());
+                    input = &[];
                 }
                 BodyState::Sized(left) | BodyState::ChunkData(left) => {
                     let take = usize::try_from(left).unwrap_or(usize::MAX).min(input.len());
@@ -147,7 +147,7 @@ impl BodyReader {
                 }
             }
         }
-        Ok(())
+        Ok(input)
     }
 
     /// The connection has ended; false where the body is not complete.

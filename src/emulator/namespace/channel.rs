@@ -23,17 +23,22 @@ pub enum EndOrder {
 pub enum ChannelMessage {
     /// A text frame.
     Text(String),
-    /// A text frame, and whom to tell that it is out; a message that is dropped unsent drops that end.
-    Offer(String, oneshot::Sender<()>),
-    /// A text frame and the binary frame that belongs to it.
-    WithBody(String, Vec<u8>),
+    /// A sender or a request.
+    Offer {
+        /// A text frame.
+        text: String,
+        /// The binary message that belongs to it.
+        body: Option<Vec<u8>>,
+        /// Whom to tell that it is out; a message that is dropped unsent drops this end.
+        sent: oneshot::Sender<()>,
+    },
 }
 
 impl ChannelMessage {
     fn size(&self) -> usize {
         match self {
-            ChannelMessage::Text(text) | ChannelMessage::Offer(text, _) => text.len(),
-            ChannelMessage::WithBody(text, body) => text.len() + body.len(),
+            ChannelMessage::Text(text) => text.len(),
+            ChannelMessage::Offer { text, body, .. } => text.len() + body.as_ref().map_or(0, Vec::len),
         }
     }
 }

@@ -41,6 +41,11 @@ impl Namespace {
                 state.pending.values_mut().for_each(|pending| pending.expires = now);
                 state.pending.len()
             }
+            Fault::ExpireRequests { path } => self.state().expire_requests(path.as_deref()),
+            Fault::CutBodies(cut) => {
+                self.state().plans.cut(cut);
+                0
+            }
             Fault::Refuse(refuse) => {
                 self.state().plans.refuse(refuse);
                 0

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use super::channel::{ChannelHandle, ChannelQueue, EndOrder, QueuedMessage};
-use super::{Namespace, Pending};
+use super::{Namespace, Pending, RequestOutcome};
 use crate::emulator::entity_path::segments;
 use crate::emulator::event::RelayEvent;
 use crate::emulator::refusal::RelayRefusal;
-use crate::protocol::control::Response;
 use crate::uuid::random_uuid;
 
 impl Namespace {
@@ -57,7 +56,18 @@ impl Namespace {
     pub fn open_rendezvous(self: &Arc<Self>, pending: Pending) -> RendezvousSeat {
         let secret = random_uuid().replace('-', "");
         self.state().pending.insert(secret.clone(), pending);
-        RendezvousSeat { namespace: Arc::clone(self), secret, request: None }
+        RendezvousSeat { namespace: Arc::clone(self), secret }
+    }
+
+    /// Waits for what becomes of the request `id` until the guard is dropped; what comes for it later is dropped.
+    pub fn await_response(
+        self: &Arc<Self>,
+        path: &str,
+        id: &str,
+    ) -> (RequestSeat, oneshot::Receiver<RequestOutcome>) {
+        let (settled, outcome) = oneshot::channel();
+        self.state().requests.insert(id.to_owned(), (path.to_owned(), settled));
+        (RequestSeat { namespace: Arc::clone(self), id: id.to_owned() }, outcome)
     }
 
     /// Enters an established rendezvous until the guard is dropped.
@@ -103,26 +113,23 @@ pub struct RendezvousSeat {
     namespace: Arc<Namespace>,
     /// What makes the address unguessable.
     pub secret: String,
-    request: Option<String>,
-}
-
-impl RendezvousSeat {
-    /// Also waits for a `response` to the request `id` on the control channel.
-    pub fn expect_response(&mut self, id: &str) -> oneshot::Receiver<(Response, Vec<u8>)> {
-        let (answer, response) = oneshot::channel();
-        self.namespace.state().responses.insert(id.to_owned(), answer);
-        self.request = Some(id.to_owned());
-        response
-    }
 }
 
 impl Drop for RendezvousSeat {
     fn drop(&mut self) {
-        let mut state = self.namespace.state();
-        state.pending.remove(&self.secret);
-        if let Some(id) = &self.request {
-            state.responses.remove(id);
-        }
+        self.namespace.state().pending.remove(&self.secret);
+    }
+}
+
+/// A request without a response.
+pub struct RequestSeat {
+    namespace: Arc<Namespace>,
+    id: String,
+}
+
+impl Drop for RequestSeat {
+    fn drop(&mut self) {
+        self.namespace.state().requests.remove(&self.id);
     }
 }
 

@@ -75,7 +75,7 @@ fn an_address_is_used_up_by_its_first_success() {
     let secret = Some(waiting.secret.as_str());
     assert_eq!(status(namespace.claim(None, RequestedAction::Accept, admit)), 403);
     assert_eq!(status(namespace.claim(Some("x"), RequestedAction::Accept, admit)), 403);
-    assert_eq!(status(namespace.claim(secret, RequestedAction::Request, admit)), 400);
+    assert_eq!(status(namespace.claim(secret, RequestedAction::Rendezvous, admit)), 400);
     assert_eq!(
         status(namespace.claim(secret, RequestedAction::Accept, |_| Err(RelayRefusal::new(400, "no")))),
         400
@@ -92,21 +92,24 @@ fn an_address_is_used_up_by_its_first_success() {
 
 #[test]
 fn a_response_finds_its_request_once() {
-    let (namespace, _) = namespace(EmulatorOptions::default());
-    let (entry, _wait) = pending(RequestedAction::Request, Duration::from_secs(60));
-    let mut waiting = namespace.open_rendezvous(entry);
-    let mut response = waiting.expect_response("r");
-    let answer = |id: &str| Response {
-        request_id: id.into(),
-        status_code: 200,
-        status_description: String::new(),
-        response_headers: Vec::new(),
-        body: false,
-    };
-    assert!(!namespace.respond(answer("other"), Vec::new()));
-    assert!(namespace.respond(answer("r"), Vec::new()));
-    assert!(!namespace.respond(answer("r"), Vec::new()));
-    assert_eq!(response.try_recv().unwrap().0.request_id, "r");
+    let (namespace, _) = namespace(with_paths(&["hyco", "other"]));
+    let (seat, mut outcome) = namespace.await_response("hyco", "r");
+    assert!(!namespace.settle("other", RequestOutcome::Unusable("")));
+    assert!(namespace.settle("r", RequestOutcome::Unusable("why")));
+    assert!(!namespace.settle("r", RequestOutcome::Unusable("")));
+    assert!(matches!(outcome.try_recv(), Ok(RequestOutcome::Unusable("why"))));
+    drop(seat);
+    let (gone, _) = namespace.await_response("hyco", "s");
+    drop(gone);
+    assert!(!namespace.settle("s", RequestOutcome::Expired));
+
+    let expire =
+        |path: Option<&str>| namespace.inflict(Fault::ExpireRequests { path: path.map(str::to_owned) });
+    let (_seat, mut outcome) = namespace.await_response("hyco", "t");
+    assert_eq!(expire(Some("other")), 0);
+    assert_eq!(expire(None), 1);
+    assert!(matches!(outcome.try_recv(), Ok(RequestOutcome::Expired)));
+    assert!(!namespace.settle("t", RequestOutcome::Expired), "what comes now is late");
 }
 
 #[test]
