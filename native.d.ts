@@ -126,6 +126,23 @@ export declare class NativeListener {
   close(drain: boolean): void
   /** The listener's counters as JSON. */
   stats(): string
+  /**
+   * The whole answer to a request: the head as Node writes it, and the body. False if nobody waits for it, as in the
+   * following.
+   */
+  respond(exchange: number, head: string, body?: Uint8Array | null): boolean
+  /** The head of an answer whose body follows in parts. */
+  beginAnswer(exchange: number, head: string): boolean
+  /** A part of that body. It is copied. */
+  writeAnswer(exchange: number, chunk: Uint8Array): boolean
+  /** Its end. A record says when all of it has left. */
+  endAnswer(exchange: number): boolean
+  /** Ends an exchange without an answer, or in the middle of it. */
+  cutAnswer(exchange: number): boolean
+  /** Has the body of a request come, or not for now. At first it does not. */
+  readBody(exchange: number, flowing: boolean): boolean
+  /** Dials the rendezvous of a request now. */
+  dialRequest(exchange: number): boolean
 }
 
 /** Trust, identity and the sessions to resume. Connections that use it keep what they need of it. */
@@ -232,6 +249,8 @@ export interface ListenOptions {
   /** Limits; 0 is none. */
   maxPending: number
   maxConnections: number
+  maxPendingRequests?: number
+  maxRequestBytes?: number
   keepAlive?: KeepAliveOptions
   reconnect: ReconnectOptions
   handshakeTimeout: number

@@ -1,13 +1,11 @@
-//! Answers that need a dial of their own: rejections, and 501 to short-form HTTP requests. Bounded in number.
+//! Rejections, which need a dial of their own. Bounded in number.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -20,7 +18,6 @@ use super::stats::CountingSink;
 use crate::error::{ErrorKind, RelayError};
 use crate::protocol::accept::{header_safe, reject_address};
 use crate::protocol::address::Address;
-use crate::protocol::control::{self, ControlMessage};
 
 /// Answers that are dialled at once.
 const MAX_ANSWERS: usize = 16;
@@ -28,8 +25,6 @@ const MAX_ANSWERS: usize = 16;
 const MAX_BACKLOG: usize = 1024;
 /// Bytes of the addresses that they hold.
 const MAX_BACKLOG_BYTES: usize = 16 * 1024 * 1024;
-/// How long a short-form request's connection may take to close after its answer.
-const LINGER: Duration = Duration::from_secs(5);
 
 /// The dials of answers that are under way, and whatever else the listener does not end before.
 pub(super) struct Answers {
@@ -49,19 +44,12 @@ pub(super) struct Answers {
 
 /// One answer.
 struct RelayAnswer {
-    /// The offer that is answered; 0 for a request.
+    /// The offer that is answered.
     id: u64,
     /// Where to dial.
     address: Address,
-    says: Says,
-}
-
-/// What an answer says.
-enum Says {
-    /// Tell the sender no.
-    No { status: u16, reason: String },
-    /// Read a request at the address and answer it with 501.
-    NotImplemented,
+    status: u16,
+    reason: String,
 }
 
 impl Answers {
@@ -87,13 +75,7 @@ impl Answers {
 
     /// Turns the sender of offer `id` away.
     pub(super) fn reject(self: &Arc<Self>, id: u64, address: Address, status: u16, reason: &str) {
-        let says = Says::No { status, reason: header_safe(reason) };
-        self.start(RelayAnswer { id, address, says });
-    }
-
-    /// Answers the short-form HTTP request that waits at `address`.
-    pub(super) fn answer_request(self: &Arc<Self>, address: Address) {
-        self.start(RelayAnswer { id: 0, address, says: Says::NotImplemented });
+        self.start(RelayAnswer { id, address, status, reason: header_safe(reason) });
     }
 
     /// Starts an answer, or drops it if there are too many. Never blocks.
@@ -140,7 +122,7 @@ impl Answers {
     }
 
     /// Runs something that the listener does not end before.
-    fn track(&self, work: impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn track(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.tasks.spawn_on(work, &self.runtime);
     }
 
@@ -165,18 +147,12 @@ impl Answers {
         if left.is_zero() {
             return self.sink.counters.rejects_dropped.bump();
         }
-        let RelayAnswer { id, address, says } = answer;
+        let RelayAnswer { id, address, status, reason } = answer;
         let answering = async {
             self.hosts.admit(id, &address).await?;
-            match says {
-                Says::No { status, reason } => reject(&*self.dialer, address, status, &reason, left).await,
-                Says::NotImplemented => refuse_request(&*self.dialer, address, left).await,
-            }
+            reject(&*self.dialer, address, status, &reason, left).await
         };
-        let late = || {
-            let what = if id == 0 { "request" } else { "rejection" };
-            RelayError::new(ErrorKind::Timeout, format!("The {what} could not be answered in time"))
-        };
+        let late = || RelayError::new(ErrorKind::Timeout, "The rejection could not be answered in time");
         if let Err(error) = timeout(left, answering).await.unwrap_or_else(|_| Err(late())) {
             self.sink.emit(ListenerEvent::RejectFailed { id, error });
         }
@@ -197,33 +173,4 @@ async fn reject(
         Err(DialFailure { error, .. }) => Err(error),
         Ok(_) => Err(RelayError::new(ErrorKind::Protocol, "The relay opened a connection for a rejection")),
     }
-}
-
-async fn refuse_request(dialer: &dyn Dialer, address: Address, limit: Duration) -> Result<(), RelayError> {
-    let lost =
-        |why: String| RelayError::new(ErrorKind::Disconnected, format!("A relayed request was lost: {why}"));
-    let dialed = dialer.dial(plain_target(address, limit)).await.map_err(|failure| failure.error)?;
-    let mut socket = dialed.into_socket().await;
-    let request = loop {
-        match socket.next().await {
-            Some(Ok(Message::Text(text))) => match control::parse(&text)? {
-                ControlMessage::Request(request) => break request,
-                _ => return Err(RelayError::new(ErrorKind::Protocol, "Expected a request at its address")),
-            },
-            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_))) => {}
-            Some(Ok(Message::Close(_))) | None => return Err(lost("closed".to_owned())),
-            Some(Err(error)) => return Err(lost(error.to_string())),
-        }
-    };
-    socket
-        .send(Message::text(control::not_implemented(&request.id)))
-        .await
-        .map_err(|error| lost(error.to_string()))?;
-    // The answer is out; the body, if any, is read and forgotten while the connection closes.
-    let _ = timeout(LINGER, async {
-        let _ = socket.close(None).await;
-        while let Some(Ok(_)) = socket.next().await {}
-    })
-    .await;
-    Ok(())
 }

@@ -120,6 +120,10 @@ pub struct ListenerConfig {
     pub max_pending_accepts: usize,
     /// The same with those that are open: the owner tells when they have gone.
     pub max_connections: usize,
+    /// HTTP requests that may be in progress; beyond them senders get 503.
+    pub max_pending_requests: usize,
+    /// Bytes of those requests, with bodies that did not stream, and of answers that wait for a control channel.
+    pub max_request_bytes: usize,
     /// Which hosts the relay may send us to.
     pub rendezvous_hosts: HostPolicy,
     /// TLS settings; absent for `ws:`.
@@ -148,6 +152,8 @@ impl ListenerConfig {
             control_channels: 1,
             max_pending_accepts: 256,
             max_connections: usize::MAX,
+            max_pending_requests: 1024,
+            max_request_bytes: 64 * 1024 * 1024,
             rendezvous_hosts: HostPolicy::ParentDomain,
             tls: None,
             server_name: None,

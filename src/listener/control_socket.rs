@@ -9,6 +9,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::dialer::ControlWebSocket;
 use super::machine::LinkId;
+use super::requests::prepared::PreparedAnswer;
 
 /// Messages that wait for a relay that does not read, and their bytes. Beyond that the link is as good as lost.
 const MAX_OUTBOX: usize = 1024;
@@ -21,14 +22,20 @@ pub(super) struct ControlSocket {
     outbox: VecDeque<Message>,
     /// Bytes in the outbox.
     waiting: usize,
+    /// Answers to requests. They are bounded by what requests may be in progress, and go behind what is in the outbox.
+    answers: VecDeque<PreparedAnswer>,
+    /// The rest of an answer, whose beginning has gone: nothing may come between.
+    rest: Option<Message>,
+    /// Goes last.
+    close: Option<Message>,
     /// The outbox was full. What the relay still has to say would only fill it again.
     full: bool,
     /// Writing failed; what was received before is still read.
     broken: Option<String>,
     /// A close frame came, or the end: nothing more is read, and the answer waits for the machine's word.
     ended: bool,
-    /// Our close frame is on its way: nothing may follow it.
-    closing: bool,
+    /// Our close frame has gone: nothing may follow it.
+    closed: bool,
 }
 
 /// What a link has to say.
@@ -44,15 +51,22 @@ impl ControlSocket {
             socket,
             outbox: VecDeque::new(),
             waiting: 0,
+            answers: VecDeque::new(),
+            rest: None,
+            close: None,
             full: false,
             broken: None,
             ended: false,
-            closing: false,
+            closed: false,
         }
     }
 
     pub(super) fn push(&mut self, message: Message) {
-        if self.closing || self.ended || self.full {
+        if self.close.is_some() || self.ended || self.full {
+            return;
+        }
+        if matches!(message, Message::Close(_)) {
+            self.close = Some(message);
             return;
         }
         let waiting = self.waiting + message.len();
@@ -62,8 +76,46 @@ impl ControlSocket {
             return;
         }
         self.waiting = waiting;
-        self.closing = matches!(message, Message::Close(_));
         self.outbox.push_back(message);
+    }
+
+    /// Takes an answer to a request; gives it back where it would not get to the relay.
+    pub(super) fn answer(&mut self, answer: PreparedAnswer) -> Option<PreparedAnswer> {
+        if self.closed || self.close.is_some() || self.ended || self.full || self.broken.is_some() {
+            return Some(answer);
+        }
+        self.answers.push_back(answer);
+        None
+    }
+
+    /// The answers that have not gone.
+    pub(super) fn take_answers(&mut self) -> VecDeque<PreparedAnswer> {
+        std::mem::take(&mut self.answers)
+    }
+
+    /// What is written next.
+    fn next(&mut self) -> Option<Message> {
+        if let Some(rest) = self.rest.take() {
+            return Some(rest);
+        }
+        if let Some(message) = self.outbox.pop_front() {
+            self.waiting -= message.len();
+            return Some(message);
+        }
+        if let Some(answer) = self.answers.pop_front() {
+            self.rest = answer.body.map(Message::Binary);
+            return Some(Message::text(answer.text));
+        }
+        if self.closed {
+            return None;
+        }
+        self.closed = self.close.is_some();
+        self.close.clone()
+    }
+
+    fn has_next(&self) -> bool {
+        let closing = self.close.is_some() && !self.closed;
+        closing || self.rest.is_some() || !self.outbox.is_empty() || !self.answers.is_empty()
     }
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<News> {
@@ -92,19 +144,17 @@ impl ControlSocket {
 
     /// Writes what can be written without waiting.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<(), String> {
-        let mut socket = Pin::new(&mut self.socket);
-        while !self.outbox.is_empty() {
-            match socket.as_mut().poll_ready(cx) {
+        while self.has_next() {
+            match Pin::new(&mut self.socket).poll_ready(cx) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => return Err(error.to_string()),
                 Poll::Pending => return Ok(()),
             }
-            if let Some(message) = self.outbox.pop_front() {
-                self.waiting -= message.len();
-                socket.as_mut().start_send(message).map_err(|error| error.to_string())?;
+            if let Some(message) = self.next() {
+                Pin::new(&mut self.socket).start_send(message).map_err(|error| error.to_string())?;
             }
         }
-        match socket.poll_flush(cx) {
+        match Pin::new(&mut self.socket).poll_flush(cx) {
             Poll::Ready(Err(error)) => Err(error.to_string()),
             _ => Ok(()),
         }

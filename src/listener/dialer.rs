@@ -21,8 +21,10 @@ use crate::transport::{self, DialRequest, ProxyRules};
 
 /// Longest message in bytes that a control channel reads at all; what is over `control::MAX_MESSAGE` is not parsed.
 const MAX_SOCKET_MESSAGE: usize = 1024 * 1024;
-/// Read and write buffer of a control channel: small, for a listener may have 25 of them.
-const BUFFER: usize = 4 * 1024;
+/// What a control channel reads at once: not much, for a listener may have 25 of them.
+const READ_BUFFER: usize = 16 * 1024;
+/// What is written waits for so much more, or for the end of the turn: answers leave together.
+const WRITE_BUFFER: usize = 64 * 1024;
 
 /// What every connection of a listener is read from and written to.
 pub trait AsyncIo: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -43,8 +45,8 @@ impl Dialed {
     /// Wraps the connection in tungstenite, with limits that suit control messages.
     pub async fn into_socket(self) -> ControlWebSocket {
         let config = WebSocketConfig::default()
-            .read_buffer_size(BUFFER)
-            .write_buffer_size(0)
+            .read_buffer_size(READ_BUFFER)
+            .write_buffer_size(WRITE_BUFFER)
             .max_message_size(Some(MAX_SOCKET_MESSAGE))
             .max_frame_size(Some(MAX_SOCKET_MESSAGE));
         WebSocketStream::from_partially_read(self.io, self.leftover, Role::Client, Some(config)).await

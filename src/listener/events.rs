@@ -1,10 +1,14 @@
 //! What a listener tells its owner, as data that serialises to the plain objects JavaScript sees.
 
 use std::fmt;
+use std::sync::Arc;
 
+use bytes::Bytes;
 use serde::{Serialize, Serializer};
 
+use super::outlet::{BodyOutlet, BodyWaker, NoOutlet};
 use crate::error::RelayError;
+use crate::http::headers::HeaderList;
 use crate::protocol::control::Accept;
 
 /// State of one control channel.
@@ -103,20 +107,31 @@ pub enum ListenerEvent {
         /// What the sender gets: 504 or 503.
         status: u16,
     },
-    /// A relayed HTTP request was answered with 501.
-    Request {
-        /// The request's id.
-        id: String,
-        /// Its method; absent in the short form.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        method: Option<String>,
-        /// Path and query; absent in the short form.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        target: Option<String>,
+    /// A sender has made an HTTP request: answer by its number.
+    Request(Box<RelayedRequest>),
+    /// A request has had no answer for 55 of the 60 seconds that the relay waits.
+    SlowRequest {
+        /// The exchange's number.
+        number: u64,
     },
-    /// A rejection or the answer to a short-form request did not get through.
+    /// So much more of the body of an answer that streams has left.
+    AnswerSent {
+        /// The exchange's number.
+        number: u64,
+        /// Bytes of the program's.
+        bytes: u32,
+    },
+    /// An answer that streams is all out; or, with an error, nobody waits for an answer any more.
+    ExchangeEnd {
+        /// The exchange's number.
+        number: u64,
+        /// Why.
+        #[serde(serialize_with = "report_if_any")]
+        error: Option<RelayError>,
+    },
+    /// A rejection did not get through.
     RejectFailed {
-        /// The offer's number; 0 for a request.
+        /// The offer's number.
         id: u64,
         /// What came instead of 410.
         #[serde(serialize_with = "report")]
@@ -151,17 +166,49 @@ pub enum ListenerEvent {
     Closed,
 }
 
+/// A relayed HTTP request as the program gets it.
+#[derive(Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RelayedRequest {
+    /// The listener's own number for it and its answer.
+    pub number: u64,
+    /// The relay's id.
+    pub id: String,
+    /// `GET` …
+    pub method: String,
+    /// Path and query.
+    pub target: String,
+    /// The relay, as senders address it.
+    pub host: String,
+    /// Whether they do so by TLS.
+    pub secure: bool,
+    /// With what says that there is a body.
+    pub headers: HeaderList,
+    /// The sender as the relay sees it.
+    pub remote_endpoint: Option<(String, u16)>,
+    /// The body is still to come, by its outlet.
+    pub streams: bool,
+    /// The whole body, where there is one that does not stream.
+    #[serde(skip)]
+    pub body: Option<Bytes>,
+}
+
+fn report_if_any<S: Serializer>(error: &Option<RelayError>, serializer: S) -> Result<S::Ok, S::Error> {
+    error.as_ref().map(RelayError::report).serialize(serializer)
+}
+
 fn report<S: Serializer>(error: &RelayError, serializer: S) -> Result<S::Ok, S::Error> {
     error.report().serialize(serializer)
 }
 
-/// As JSON, but an offer without its message and query, which hold credentials.
+/// As JSON, but offers and requests without queries and headers, which hold credentials.
 impl fmt::Debug for ListenerEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ListenerEvent::Offer { id, host, .. } => write!(f, "Offer {{ id: {id}, host: {host:?}, .. }}"),
-            ListenerEvent::Request { id, method, .. } => {
-                write!(f, "Request {{ id: {id:?}, method: {method:?}, .. }}")
+            ListenerEvent::Request(request) => {
+                let RelayedRequest { number, id, method, .. } = &**request;
+                write!(f, "Request {{ number: {number}, id: {id:?}, method: {method:?}, .. }}")
             }
             other => f.write_str(&serde_json::to_string(other).unwrap_or_default()),
         }
@@ -173,6 +220,13 @@ impl fmt::Debug for ListenerEvent {
 pub trait ListenerSink: Send + Sync + 'static {
     /// One event, in order per channel.
     fn event(&self, event: ListenerEvent);
+
+    /// Where the body of a request goes that streams, under the number of its exchange; `wake` has it read on. Makes the
+    /// outlet, and does nothing else: the request is not there yet.
+    fn outlet(&self, number: u64, wake: BodyWaker) -> Arc<dyn BodyOutlet> {
+        let _ = (number, wake);
+        Arc::new(NoOutlet)
+    }
 }
 
 impl<F: Fn(ListenerEvent) + Send + Sync + 'static> ListenerSink for F {

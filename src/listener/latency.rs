@@ -1,4 +1,4 @@
-//! How long accepting takes, in fixed buckets.
+//! How long something takes, in fixed buckets.
 
 use std::time::Duration;
 

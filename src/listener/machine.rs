@@ -26,6 +26,7 @@ use attempt::Attempt;
 use context::ChannelContext;
 use leaving::LeavingLinks;
 use link::{ControlLink, PingAnswers};
+use messages::LinkRequests;
 pub use terms::{ChannelAction, ChannelInput, LinkId, MachineConfig, millis};
 
 mod attempt;
@@ -125,14 +126,19 @@ impl Machine {
             }
             ChannelInput::Text(link, text) => {
                 self.touch(link);
-                if let Some(body_of) = body_of(link, &mut self.link, &mut self.leaving) {
-                    messages::text(link, text, body_of, &mut self.context);
+                if let Some(requests) = requests_of(link, &mut self.link, &mut self.leaving) {
+                    requests.text(link, text, &mut self.context);
                 }
             }
-            ChannelInput::Binary(link) => {
+            ChannelInput::Binary(link, body) => {
                 self.touch(link);
-                if let Some(body_of) = body_of(link, &mut self.link, &mut self.leaving) {
-                    messages::binary(link, body_of, &mut self.context);
+                if let Some(requests) = requests_of(link, &mut self.link, &mut self.leaving) {
+                    requests.binary(link, body, &mut self.context);
+                }
+            }
+            ChannelInput::Answered(link) => {
+                if let Some(requests) = requests_of(link, &mut self.link, &mut self.leaving) {
+                    requests.answered();
                 }
             }
             ChannelInput::Pong(id) => {
@@ -292,15 +298,15 @@ impl Machine {
     }
 }
 
-/// Where a link that is still read keeps the id of the HTTP request whose body comes next.
-fn body_of<'a>(
+/// The requests of a link that is still read.
+fn requests_of<'a>(
     id: LinkId,
     link: &'a mut Option<ControlLink>,
     leaving: &'a mut LeavingLinks,
-) -> Option<&'a mut Option<String>> {
+) -> Option<&'a mut LinkRequests> {
     match link {
-        Some(link) if link.id == id => Some(&mut link.body_of),
-        _ => leaving.body_of(id),
+        Some(link) if link.id == id => Some(&mut link.requests),
+        _ => leaving.requests_of(id),
     }
 }
 

@@ -21,10 +21,11 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 pub use config::{HostPolicy, KeepAlive, ListenerConfig, ReconnectConfig, SasRule, Secret};
-pub use events::{ListenerEvent, ListenerSink, ListenerState};
+pub use events::{ListenerEvent, ListenerSink, ListenerState, RelayedRequest};
 pub use hosts::Admission;
 pub use latency::LatencyHistogram;
 pub use offers::{PendingAccept, PreparedRendezvous};
+pub use outlet::{BodyOutlet, BodyWaker};
 pub use stats::ListenerStats;
 
 use crate::error::{ErrorKind, RelayError};
@@ -44,6 +45,8 @@ mod hosts;
 mod latency;
 pub mod machine;
 mod offers;
+mod outlet;
+mod requests;
 mod shared;
 mod stats;
 mod task;
@@ -161,10 +164,47 @@ impl Listener {
         self.shared.answers.hosts.answer(id, admitted);
     }
 
+    /// The whole answer to a request: its head as Node writes it, in Latin-1, and its body. False if there is no exchange
+    /// of that number that waits for this, as in the following.
+    pub fn respond(&self, exchange: u64, head: Vec<u8>, body: Vec<u8>) -> bool {
+        self.shared.requests.respond(exchange, head, body)
+    }
+
+    /// The head of an answer whose body follows in parts.
+    pub fn begin_answer(&self, exchange: u64, head: Vec<u8>) -> bool {
+        self.shared.requests.begin_answer(exchange, head)
+    }
+
+    /// A part of that body.
+    pub fn write_answer(&self, exchange: u64, chunk: &[u8]) -> bool {
+        self.shared.requests.write_answer(exchange, chunk)
+    }
+
+    /// Its end; `ExchangeEnd` says when all of it has left.
+    pub fn end_answer(&self, exchange: u64) -> bool {
+        self.shared.requests.end_answer(exchange)
+    }
+
+    /// Ends an exchange without an answer, or in the middle of it, which the sender can tell from a whole one.
+    pub fn cut_answer(&self, exchange: u64) -> bool {
+        self.shared.requests.cut_answer(exchange)
+    }
+
+    /// Has the body of a request come, or not for now. At first it does not.
+    pub fn read_body(&self, exchange: u64, flowing: bool) -> bool {
+        self.shared.requests.read_body(exchange, flowing)
+    }
+
+    /// Dials the rendezvous of a request now: it alone tells that the sender has left.
+    pub fn dial_request(&self, exchange: u64) -> bool {
+        self.shared.requests.dial(exchange)
+    }
+
     /// Lets nobody in any more, and takes the channels down: at once, and whoever still waits for a verdict gets 503; or
     /// with `drain` when all who are here have been let in or not. `closed` is emitted when all of this is done.
     pub fn close(&self, drain: bool) {
         self.shared.offers.close(drain);
+        self.shared.requests.close(drain);
         if !drain {
             self.shared.close_channels();
         }

@@ -54,7 +54,7 @@ pub(super) struct Offers {
     sink: Arc<CountingSink>,
     state: Mutex<OffersState>,
     /// Wakes the supervisor.
-    pub(super) changed: Notify,
+    changed: Arc<Notify>,
 }
 
 #[derive(Default)]
@@ -96,14 +96,14 @@ impl OffersState {
 }
 
 impl Offers {
-    pub(super) fn new(config: &ListenerConfig, sink: Arc<CountingSink>) -> Self {
+    pub(super) fn new(config: &ListenerConfig, sink: Arc<CountingSink>, changed: Arc<Notify>) -> Self {
         Self {
             max_pending: config.max_pending_accepts,
             max_connections: config.max_connections,
             time: config.accept_timeout,
             sink,
             state: Mutex::default(),
-            changed: Notify::new(),
+            changed,
         }
     }
 

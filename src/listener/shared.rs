@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 
@@ -15,6 +16,7 @@ use super::dialer::{Dialer, NetworkDialer};
 use super::events::{ListenerEvent, ListenerSink, ListenerState};
 use super::machine::{ChannelInput, MachineConfig};
 use super::offers::{Offers, Refused};
+use super::requests::{ChannelOrder, Requests, Tickets};
 use super::stats::{CountingSink, ListenerStats};
 use super::tokens::{self, Broker, Signer};
 use crate::error::RelayError;
@@ -33,7 +35,10 @@ pub(super) struct Shared {
     pub(super) sink: Arc<CountingSink>,
     pub(super) offers: Arc<Offers>,
     pub(super) answers: Arc<Answers>,
-    inputs: Vec<UnboundedSender<ChannelInput<'static>>>,
+    pub(super) requests: Requests,
+    tickets: Arc<Tickets>,
+    /// Wakes the supervisor.
+    changed: Arc<Notify>,
     inner: Mutex<Inner>,
 }
 
@@ -61,7 +66,7 @@ impl Shared {
         sink: Arc<dyn ListenerSink>,
         dialer: Arc<dyn Dialer>,
         runtime: Handle,
-        inputs: Vec<UnboundedSender<ChannelInput<'static>>>,
+        inputs: Vec<UnboundedSender<ChannelOrder>>,
     ) -> Self {
         let inner = Inner {
             broker: Broker::default(),
@@ -71,13 +76,18 @@ impl Shared {
             closed: false,
         };
         let sink = Arc::new(CountingSink::new(sink));
+        let changed = Arc::new(Notify::new());
+        let tickets = Tickets::new(&config, inputs, changed.clone());
+        let answers = Arc::new(Answers::new(&config, dialer.clone(), sink.clone(), runtime));
         Self {
             network: Arc::new(NetworkDialer::new(&config)),
-            offers: Arc::new(Offers::new(&config, sink.clone())),
-            answers: Arc::new(Answers::new(&config, dialer.clone(), sink.clone(), runtime)),
+            offers: Arc::new(Offers::new(&config, sink.clone(), changed.clone())),
+            requests: Requests::new(&config, dialer.clone(), answers.clone(), sink.clone(), tickets.clone()),
+            answers,
             dialer,
             sink,
-            inputs,
+            tickets,
+            changed,
             inner: Mutex::new(inner),
             config,
         }
@@ -99,10 +109,8 @@ impl Shared {
     }
 
     pub(super) fn tell(&self, channel: u16, input: ChannelInput<'static>) {
-        if let Some(sender) = self.inputs.get(usize::from(channel)) {
-            // A channel that has ended needs to be told nothing.
-            let _ = sender.send(input);
-        }
+        // A channel that has ended needs to be told nothing.
+        let _ = self.tickets.tell(channel, ChannelOrder::Input(input));
     }
 
     fn tell_all(&self, input: impl Fn() -> ChannelInput<'static>) {
@@ -122,7 +130,7 @@ impl Shared {
         if let Some(channel) = lock(&self.inner).channels.get_mut(usize::from(channel)) {
             *channel = Channel { online: false, rtt: channel.rtt, ended: true };
         }
-        self.offers.changed.notify_one();
+        self.changed.notify_one();
     }
 
     pub(super) fn request_token(&self, channel: u16, refresh: bool) {
@@ -215,18 +223,20 @@ impl Shared {
                 self.sink.emit(ListenerEvent::TurnedAway { id: offer.id, status });
                 self.answers.reject(offer.id, offer.address, status, reason_of(status));
             }
-            if self.offers.is_drained() {
+            self.requests.run_timers(Instant::now());
+            if self.offers.is_drained() && self.requests.is_drained() {
                 self.close_channels();
             }
-            let deadline = self.offers.deadline();
-            if deadline.is_none() && lock(&self.inner).channels.iter().all(|channel| channel.ended) {
+            let offers = self.offers.deadline();
+            let deadline = [offers, self.requests.deadline()].into_iter().flatten().min();
+            if offers.is_none() && lock(&self.inner).channels.iter().all(|channel| channel.ended) {
                 break;
             }
             match deadline {
                 Some(at) => {
-                    let _ = tokio::time::timeout_at(at, self.offers.changed.notified()).await;
+                    let _ = tokio::time::timeout_at(at, self.changed.notified()).await;
                 }
-                None => self.offers.changed.notified().await,
+                None => self.changed.notified().await,
             }
         }
         let since = lock(&self.inner).closing_since.unwrap_or_else(Instant::now);
@@ -241,6 +251,7 @@ impl Shared {
 
     pub(super) fn stats(&self) -> ListenerStats {
         let (pending, accept_latency) = self.offers.numbers();
+        let (requests_pending, answer_latency) = self.requests.numbers();
         let inner = lock(&self.inner);
         let online = inner.channels.iter().filter(|channel| channel.online).count();
         let rtt = inner.channels.iter().filter_map(|channel| channel.rtt).max();
@@ -249,6 +260,8 @@ impl Shared {
             pending: pending as u64,
             rtt: rtt.map(|rtt| rtt.as_secs_f64() * 1000.0),
             accept_latency,
+            requests_pending: requests_pending as u64,
+            answer_latency,
             ..self.sink.counters.snapshot()
         }
     }

@@ -36,8 +36,22 @@ pub struct ListenerStats {
     pub rejects_dropped: u64,
     /// Of the rejected, those that nobody decided about in time.
     pub expired: u64,
-    /// HTTP requests, all answered with 501.
+    /// HTTP requests that came.
     pub requests: u64,
+    /// Requests that are in progress now.
+    pub requests_pending: u64,
+    /// Requests that got 503 at once, for want of room or because the listener was closing.
+    pub requests_refused: u64,
+    /// Requests whose answer was lost, given up or too late.
+    pub requests_failed: u64,
+    /// Answers that went by a control channel.
+    pub answers_by_channel: u64,
+    /// Answers that went by a rendezvous.
+    pub answers_by_rendezvous: u64,
+    /// Bytes of the bodies of requests.
+    pub request_bytes: u64,
+    /// Bytes of the bodies of answers.
+    pub answer_bytes: u64,
     /// Control messages that could not be used and were reported.
     pub malformed: u64,
     /// Times that the owner was asked for a token.
@@ -49,6 +63,8 @@ pub struct ListenerStats {
     pub rtt: Option<f64>,
     /// From the offer to the open connection.
     pub accept_latency: LatencyHistogram,
+    /// From the request to the head of its answer.
+    pub answer_latency: LatencyHistogram,
 }
 
 /// What counts up.
@@ -58,6 +74,10 @@ pub(super) struct Counter(AtomicU64);
 impl Counter {
     pub(super) fn bump(&self) {
         self.0.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn add(&self, count: usize) {
+        self.0.fetch_add(count as u64, Relaxed);
     }
 
     fn get(&self) -> u64 {
@@ -74,10 +94,16 @@ pub(super) struct Counters {
     pub(super) failed: Counter,
     pub(super) rejects_dropped: Counter,
     pub(super) expired: Counter,
+    pub(super) requests: Counter,
+    pub(super) requests_refused: Counter,
+    pub(super) requests_failed: Counter,
+    pub(super) answers_by_channel: Counter,
+    pub(super) answers_by_rendezvous: Counter,
+    pub(super) request_bytes: Counter,
+    pub(super) answer_bytes: Counter,
     listening: Counter,
     reconnects: Counter,
     reject_failures: Counter,
-    requests: Counter,
     malformed: Counter,
     tokens: Counter,
     renewals: Counter,
@@ -89,7 +115,6 @@ impl Counters {
             ListenerEvent::Listening { .. } => &self.listening,
             ListenerEvent::Reconnecting { .. } => &self.reconnects,
             ListenerEvent::Token => &self.tokens,
-            ListenerEvent::Request { .. } => &self.requests,
             ListenerEvent::RejectFailed { .. } => &self.reject_failures,
             ListenerEvent::Malformed { .. } => &self.malformed,
             ListenerEvent::TokenRenewed { .. } => &self.renewals,
@@ -112,6 +137,12 @@ impl Counters {
             rejects_dropped: self.rejects_dropped.get(),
             expired: self.expired.get(),
             requests: self.requests.get(),
+            requests_refused: self.requests_refused.get(),
+            requests_failed: self.requests_failed.get(),
+            answers_by_channel: self.answers_by_channel.get(),
+            answers_by_rendezvous: self.answers_by_rendezvous.get(),
+            request_bytes: self.request_bytes.get(),
+            answer_bytes: self.answer_bytes.get(),
             malformed: self.malformed.get(),
             tokens: self.tokens.get(),
             renewals: self.renewals.get(),
@@ -151,7 +182,7 @@ mod tests {
         let error = || RelayError::new(ErrorKind::Network, "x");
         let text = String::new;
         let lost = E::Reconnecting { channel: 0, attempt: 1, delay: 0, reason: text(), error: error() };
-        let counted: [(&str, Happening); 14] = [
+        let counted: [(&str, Happening); 20] = [
             ("dials", Box::new(|counters| counters.dials.bump())),
             ("offers", Box::new(|counters| counters.offers.bump())),
             ("accepted", Box::new(|counters| counters.accepted.bump())),
@@ -162,7 +193,13 @@ mod tests {
             ("listening", of(E::Listening { channel: 0, replaced: false })),
             ("reconnects", of(lost)),
             ("tokens", of(E::Token)),
-            ("requests", of(E::Request { id: text(), method: None, target: None })),
+            ("requests", Box::new(|counters| counters.requests.bump())),
+            ("requestsRefused", Box::new(|counters| counters.requests_refused.bump())),
+            ("requestsFailed", Box::new(|counters| counters.requests_failed.bump())),
+            ("answersByChannel", Box::new(|counters| counters.answers_by_channel.bump())),
+            ("answersByRendezvous", Box::new(|counters| counters.answers_by_rendezvous.bump())),
+            ("requestBytes", Box::new(|counters| counters.request_bytes.add(1))),
+            ("answerBytes", Box::new(|counters| counters.answer_bytes.add(1))),
             ("rejectFailures", of(E::RejectFailed { id: 1, error: error() })),
             ("malformed", of(E::Malformed { channel: 0, message: text() })),
             ("renewals", of(E::TokenRenewed { channel: 0, expires_in: None })),
@@ -174,7 +211,9 @@ mod tests {
             counters.count(&E::Connecting { channel: 0, attempt: 0 });
             counters.count(&E::Closed);
             let mut stats = serde_json::to_value(counters.snapshot()).unwrap();
-            stats.as_object_mut().unwrap().remove("acceptLatency");
+            for histogram in ["acceptLatency", "answerLatency"] {
+                stats.as_object_mut().unwrap().remove(histogram);
+            }
             let moved: Vec<_> = stats.as_object().unwrap().iter().filter(|(_, count)| **count != 0).collect();
             assert_eq!(moved, [(&name.to_owned(), &serde_json::json!(2))]);
         }

@@ -17,6 +17,7 @@ use super::control_socket::{ControlSocket, News};
 use super::dialer::{DialFailure, Dialed, Dialing, control_target};
 use super::events::{ListenerEvent, ListenerState};
 use super::machine::{ChannelAction, ChannelInput, LinkId, Machine, millis};
+use super::requests::{ChannelOrder, PendingAnswer};
 use super::shared::Shared;
 use crate::error::RelayError;
 
@@ -25,7 +26,7 @@ pub(super) struct ChannelTask {
     pub(super) channel: u16,
     pub(super) machine: Machine,
     pub(super) shared: Arc<Shared>,
-    pub(super) inputs: UnboundedReceiver<ChannelInput<'static>>,
+    pub(super) inputs: UnboundedReceiver<ChannelOrder>,
     /// Path and query of the handshake.
     pub(super) target: String,
 }
@@ -79,10 +80,10 @@ fn panicked(channel: u16, attempt: u32, delay: Duration) -> ListenerEvent {
 }
 
 /// Waits; true if the listener is closed meanwhile.
-async fn closed_within(inputs: &mut UnboundedReceiver<ChannelInput<'static>>, time: Duration) -> bool {
+async fn closed_within(inputs: &mut UnboundedReceiver<ChannelOrder>, time: Duration) -> bool {
     let close = async {
         // A token that comes now is asked for again.
-        while !matches!(inputs.recv().await, Some(ChannelInput::Close) | None) {}
+        while !matches!(inputs.recv().await, Some(ChannelOrder::Input(ChannelInput::Close)) | None) {}
     };
     tokio::time::timeout(time, close).await.is_ok()
 }
@@ -100,7 +101,7 @@ impl Drop for ChannelEnd {
 }
 
 impl ChannelDriver {
-    async fn run(mut self, inputs: &mut UnboundedReceiver<ChannelInput<'static>>) {
+    async fn run(mut self, inputs: &mut UnboundedReceiver<ChannelOrder>) {
         self.input(ChannelInput::Start);
         while self.machine.state() != ListenerState::Closed {
             let deadline = self.machine.next_deadline().map(|at| instant(self.start, at));
@@ -108,7 +109,7 @@ impl ChannelDriver {
             // Sockets before the timer: after a pause of the whole process the frames that wait are signs of life.
             tokio::select! {
                 biased;
-                input = inputs.recv() => self.input(input.unwrap_or(ChannelInput::Close)),
+                order = inputs.recv() => self.order(order.unwrap_or(ChannelOrder::Input(ChannelInput::Close))),
                 (link, result) = finished(dial) => self.dialled(link, result).await,
                 (link, news) = next_news(links) => self.news(link, news),
                 () = until(deadline) => self.input(ChannelInput::Tick),
@@ -172,6 +173,29 @@ impl ChannelDriver {
         }
     }
 
+    fn order(&mut self, order: ChannelOrder) {
+        match order {
+            ChannelOrder::Input(input) => self.input(input),
+            ChannelOrder::Answer(link, answer) => self.answer(link, answer),
+        }
+    }
+
+    fn answer(&mut self, id: LinkId, answer: PendingAnswer) {
+        let requests = &self.shared.requests;
+        let mut answer = requests.prepare(answer);
+        answer.ticket.forget_link();
+        let size = answer.body.as_ref().map_or(0, Bytes::len);
+        let back = match self.links.iter_mut().find(|link| link.id == id) {
+            Some(link) => link.answer(answer),
+            None => Some(answer),
+        };
+        match back {
+            None => requests.sent_by_channel(size),
+            Some(answer) => requests.send_elsewhere(answer),
+        }
+        self.input(ChannelInput::Answered(id));
+    }
+
     async fn dialled(&mut self, link: LinkId, result: Result<Dialed, DialFailure>) {
         match result {
             Ok(dialed) => {
@@ -191,7 +215,7 @@ impl ChannelDriver {
         }
         match news {
             News::Message(Message::Text(text)) => self.input(ChannelInput::Text(link, &text)),
-            News::Message(Message::Binary(_)) => self.input(ChannelInput::Binary(link)),
+            News::Message(Message::Binary(body)) => self.input(ChannelInput::Binary(link, body)),
             News::Message(Message::Pong(_)) => self.input(ChannelInput::Pong(link)),
             News::Message(Message::Ping(_) | Message::Frame(_)) => self.input(ChannelInput::Frame(link)),
             News::Message(Message::Close(frame)) => {
@@ -230,11 +254,22 @@ impl ChannelDriver {
             }
             ChannelAction::Drop(id) => {
                 if let Some(at) = self.links.iter().position(|link| link.id == id) {
-                    self.links.swap_remove(at).farewell();
+                    let mut link = self.links.swap_remove(at);
+                    for answer in link.take_answers() {
+                        self.shared.requests.send_elsewhere(answer);
+                    }
+                    link.farewell();
                 }
             }
             ChannelAction::Offer { accept, address } => self.shared.offer(accept, address),
-            ChannelAction::AnswerRequest { address, .. } => self.shared.answers.answer_request(address),
+            ChannelAction::Request { link, request, body } => {
+                let refusal = self.shared.requests.receive((self.channel, link), *request, body);
+                if let Some(text) = refusal {
+                    self.push(link, Message::text(text));
+                    self.input(ChannelInput::Answered(link));
+                }
+            }
+            ChannelAction::FetchRequest(address) => self.shared.requests.fetch(address),
             ChannelAction::Emit(event) => self.shared.sink.emit(event),
         }
     }

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::convert::{self, DeflateOffer, KeepAliveOptions, ProxyOptions, SocketLimits};
 use super::engine::NativeEngine;
+use super::exchange_records;
 use super::guard::{attempt, guard};
 use super::offer_record;
 use super::slots::Slots;
@@ -53,6 +54,8 @@ pub struct ListenOptions {
     /// Limits; 0 is none.
     pub max_pending: u32,
     pub max_connections: u32,
+    pub max_pending_requests: Option<u32>,
+    pub max_request_bytes: Option<f64>,
     pub keep_alive: Option<KeepAliveOptions>,
     pub reconnect: ReconnectOptions,
     pub handshake_timeout: f64,
@@ -79,9 +82,7 @@ impl ListenerSink for Events {
     fn event(&self, event: ListenerEvent) {
         let mut batch = Batch::default();
         match &event {
-            // Nobody in JavaScript looks at these, and senders can make any number of them.
-            ListenerEvent::Request { .. } => return,
-            // Of these senders can make any number, too.
+            // Of these senders can make any number.
             ListenerEvent::RejectFailed { .. } | ListenerEvent::Offer { refused: Some(_), .. }
                 if self.delivery.overflows() =>
             {
@@ -90,6 +91,15 @@ impl ListenerSink for Events {
             ListenerEvent::Offer { id, host, target, accept, refused } => {
                 let record = offer_record::pack(*id, host, target, accept, *refused);
                 batch.push_owned(self.slot, Kind::Offer, 0, record);
+            }
+            ListenerEvent::Request(request) => {
+                exchange_records::push_request(&mut batch, self.slot, request);
+            }
+            ListenerEvent::AnswerSent { number, bytes } => {
+                exchange_records::push_sent(&mut batch, self.slot, *number, *bytes);
+            }
+            ListenerEvent::ExchangeEnd { number, error } => {
+                exchange_records::push_end(&mut batch, self.slot, *number, error.as_ref());
             }
             // Strings and numbers only: this cannot fail.
             _ => {
@@ -234,7 +244,7 @@ impl NativeListener {
 
     /// Does something to the listener. Where that panics it goes down, and its `closed` event is one that nobody has asked
     /// for.
-    fn with<T>(&self, name: &str, act: impl FnOnce(&Listener) -> T) -> Option<T> {
+    pub(super) fn with<T>(&self, name: &str, act: impl FnOnce(&Listener) -> T) -> Option<T> {
         let done = guard(name, || act(&self.listener));
         if done.is_none() {
             self.listener.close(false);
@@ -256,6 +266,12 @@ fn listener_config(options: ListenOptions) -> Result<ListenerConfig> {
     let limit = |limit: u32| if limit == 0 { usize::MAX } else { limit as usize };
     config.max_pending_accepts = limit(options.max_pending);
     config.max_connections = limit(options.max_connections);
+    if let Some(most) = options.max_pending_requests {
+        config.max_pending_requests = limit(most);
+    }
+    if let Some(most) = options.max_request_bytes.filter(|most| *most > 0.0) {
+        config.max_request_bytes = most as usize;
+    }
     config.keep_alive = options.keep_alive.as_ref().map_or(KeepAlive::OFF, convert::keep_alive);
     let reconnect = options.reconnect;
     config.reconnect = ReconnectConfig {

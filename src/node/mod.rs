@@ -8,11 +8,14 @@ mod convert;
 #[cfg(feature = "emulator")]
 pub mod emulator;
 pub mod engine;
+mod exchange_records;
 pub mod guard;
 pub mod helpers;
 pub mod listener;
 mod offer_record;
+mod packed_record;
 pub mod records;
+pub mod requests;
 pub mod runtime;
 mod slots;
 mod text;

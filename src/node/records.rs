@@ -68,6 +68,10 @@ pub fn records() -> Result<Records> {
             ("SHUT", Kind::Shut),
             ("LOST", Kind::Lost),
             ("OFFER", Kind::Offer),
+            ("REQUEST", Kind::Request),
+            ("REQUEST_BODY", Kind::RequestBody),
+            ("ANSWER_SENT", Kind::AnswerSent),
+            ("EXCHANGE_END", Kind::ExchangeEnd),
         ];
         let ends = [
             ("EMPTY", DrainEnd::Empty),

@@ -57,6 +57,49 @@ impl FromNapiValue for Text {
     }
 }
 
+/// A string argument whose characters are Latin-1: its bytes.
+pub struct Latin1Text(pub Vec<u8>);
+
+impl TypeName for Latin1Text {
+    fn type_name() -> &'static str {
+        String::type_name()
+    }
+
+    fn value_type() -> ValueType {
+        String::value_type()
+    }
+}
+
+impl ValidateNapiValue for Latin1Text {}
+
+impl FromNapiValue for Latin1Text {
+    unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> Result<Self> {
+        let mut room = USUAL;
+        loop {
+            let mut bytes: Vec<u8> = Vec::with_capacity(room);
+            let mut written = 0;
+            // SAFETY: the buffer has room for that many bytes, of which napi writes one less at most, and a zero.
+            let status = unsafe {
+                sys::napi_get_value_string_latin1(
+                    env,
+                    value,
+                    bytes.as_mut_ptr().cast(),
+                    room,
+                    ptr::from_mut(&mut written),
+                )
+            };
+            check_status!(status, "Expected a string")?;
+            // A full buffer may have been too small.
+            if written + 1 < room {
+                // SAFETY: napi has initialised the first `written` bytes.
+                unsafe { bytes.set_len(written) };
+                return Ok(Self(bytes));
+            }
+            room *= 4;
+        }
+    }
+}
+
 /// A string result.
 pub struct TextResult(pub String);
 

@@ -1,12 +1,13 @@
 //! The JSON messages of the control channel, of both sides: read tolerantly (unknown fields and commands are no
 //! error), written exactly as the protocol guide has them.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::fields::{as_endpoint, as_header_map, endpoint, header_map, status, tolerant_text};
+use super::fields::{as_endpoint, as_header_map, as_map, endpoint, header_map, status, tolerant_text};
 use crate::error::{ErrorKind, RelayError};
 use crate::http::headers::HeaderList;
 
@@ -16,6 +17,9 @@ pub const MAX_MESSAGE: usize = 256 * 1024;
 
 /// Longest id in bytes of a request: what its answer repeats. Part of the 32 KiB of header text at most.
 pub const MAX_ID: usize = 32 * 1024;
+
+/// Names and values of the headers of a request or a response, in bytes: what the service takes at most.
+pub const MAX_METADATA: usize = 32 * 1024;
 
 /// What the relay said.
 #[derive(Debug, Clone, PartialEq)]
@@ -133,18 +137,15 @@ impl From<Request> for RawRequest {
 }
 
 impl RawRequest {
-    /// Full only with both `method` and `body`: the SDKs tell the short form by the one or the other.
+    /// Full where there is a method. SDKs tell the short form by that or by `body`, and the service leaves out neither.
     fn checked(self) -> Result<Request, &'static str> {
-        let head = match (self.method, self.body) {
-            (Some(method), Some(body)) => Some(RequestHead {
-                method,
-                target: self.request_target.unwrap_or_default(),
-                headers: self.request_headers,
-                remote_endpoint: self.remote_endpoint,
-                body,
-            }),
-            _ => None,
-        };
+        let head = self.method.map(|method| RequestHead {
+            method,
+            target: self.request_target.unwrap_or_default(),
+            headers: self.request_headers,
+            remote_endpoint: self.remote_endpoint,
+            body: self.body.unwrap_or_default(),
+        });
         match (&head, &self.address) {
             (None, None) => Err("a request with neither a method nor an address"),
             (Some(_), _) if self.id.is_empty() => Err("a request without an id"),
@@ -305,20 +306,49 @@ pub fn renew_token(token: &str) -> String {
     write(&ListenerMessage { renew_token: Some(renewal), response: None })
 }
 
-/// The text message that starts a response.
-pub fn response(response: Response) -> String {
-    write(&ListenerMessage { renew_token: None, response: Some(response) })
+/// The text message that starts the response to the request of that id; `headers` has each name once.
+pub fn response(
+    request_id: &str,
+    status: u16,
+    description: &str,
+    headers: &[(&str, Cow<'_, str>)],
+    body: bool,
+) -> String {
+    #[derive(Serialize)]
+    struct ResponseText<'a> {
+        response: ResponseFields<'a>,
+    }
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct ResponseFields<'a> {
+        request_id: &'a str,
+        status_code: u16,
+        status_description: &'a str,
+        #[serde(serialize_with = "as_map")]
+        response_headers: &'a [(&'a str, Cow<'a, str>)],
+        body: bool,
+    }
+    write(&ResponseText {
+        response: ResponseFields {
+            request_id,
+            status_code: status,
+            status_description: description,
+            response_headers: headers,
+            body,
+        },
+    })
 }
 
-/// The answer of a listener without an HTTP handler.
-pub fn not_implemented(request_id: &str) -> String {
-    response(Response {
-        request_id: request_id.to_owned(),
-        status_code: 501,
-        status_description: "Not Implemented".to_owned(),
-        response_headers: HeaderList::new(),
-        body: false,
-    })
+/// The whole response of a listener that answers by itself.
+pub fn bare_response(request_id: &str, status: u16) -> String {
+    let description = match status {
+        400 => "Bad Request",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        503 => "Service Unavailable",
+        _ => "",
+    };
+    response(request_id, status, description, &[], false)
 }
 
 fn write(message: &impl Serialize) -> String {

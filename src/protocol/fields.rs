@@ -1,5 +1,6 @@
 //! Fields of the control messages: read tolerantly, written in the types of the protocol guide.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Error as _, MapAccess, Visitor};
@@ -64,6 +65,14 @@ pub(super) fn header_map<'de, D: Deserializer<'de>>(deserializer: D) -> Result<H
 
 /// The object again.
 pub(super) fn as_header_map<S: Serializer>(headers: &HeaderList, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(headers.iter().map(|(name, value)| (name, value)))
+}
+
+/// The same of texts that are not owned.
+pub(super) fn as_map<S: Serializer>(
+    headers: &[(&str, Cow<'_, str>)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.collect_map(headers.iter().map(|(name, value)| (name, value)))
 }
 

@@ -34,11 +34,15 @@
 //! - [`address`]: the `wss://…` addresses inside them, and the listener's own rule on their hosts.
 //! - [`relay_uri`]: what a program's own address of a hybrid connection says.
 //! - [`target`]: the path and query that such an address asks for.
+//! - [`relayed`]: an HTTP request as the program gets it.
+//! - [`answer`]: what the program answers, as it is told to the relay.
 //! - [`accept`]: what an `accept` means for the program: its URL, its subprotocols, the reject address, header lines.
 
 pub mod accept;
 pub mod address;
+pub mod answer;
 pub mod control;
 pub mod fields;
 pub mod relay_uri;
+pub mod relayed;
 pub mod target;

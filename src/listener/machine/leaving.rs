@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use super::context::ChannelContext;
 use super::link::ControlLink;
+use super::messages::LinkRequests;
 use super::terms::{ChannelAction, LinkId};
 use crate::listener::config::CLOSE_TIMEOUT;
 
 /// How long an old link goes on receiving after its replacement is up.
 const OVERLAP: Duration = Duration::from_secs(2);
+/// How long it is kept for the answers to its requests: a little longer than the relay waits for them.
+const ANSWERS: Duration = Duration::from_secs(65);
 /// How long the answer to a recycling close waits for the replacement.
 const HOLD: Duration = Duration::from_secs(10);
 
@@ -17,13 +20,15 @@ struct LeavingLink {
     id: LinkId,
     until: Duration,
     stage: LeavingStage,
-    body_of: Option<String>,
+    requests: LinkRequests,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum LeavingStage {
     /// Still receiving.
     Overlapping,
+    /// The same, for as long as there are requests to answer.
+    Answering,
     /// The relay has closed it; the answer waits for the replacement.
     Held,
     /// Our closing handshake has begun.
@@ -46,12 +51,14 @@ impl LeavingLinks {
     /// A link that was replaced goes on receiving for a while.
     pub(super) fn replaced(&mut self, link: ControlLink, now: Duration) {
         let (id, until) = (link.id, now + OVERLAP);
-        self.0.push(LeavingLink { id, until, stage: LeavingStage::Overlapping, body_of: link.body_of });
+        let (stage, requests) = (LeavingStage::Overlapping, link.requests);
+        self.0.push(LeavingLink { id, until, stage, requests });
     }
 
     /// A link that the relay has closed is answered when there is a replacement.
     pub(super) fn hold(&mut self, id: LinkId, now: Duration) {
-        self.0.push(LeavingLink { id, until: now + HOLD, stage: LeavingStage::Held, body_of: None });
+        let (stage, requests) = (LeavingStage::Held, LinkRequests::default());
+        self.0.push(LeavingLink { id, until: now + HOLD, stage, requests });
     }
 
     /// Lets go of the links that waited for their replacement; true if there are any.
@@ -65,10 +72,10 @@ impl LeavingLinks {
         context.actions.len() > before
     }
 
-    /// Where a link that is still read keeps the id of the HTTP request whose body comes next.
-    pub(super) fn body_of(&mut self, id: LinkId) -> Option<&mut Option<String>> {
+    /// The requests of a link that is still read.
+    pub(super) fn requests_of(&mut self, id: LinkId) -> Option<&mut LinkRequests> {
         let read = |leaving: &&mut LeavingLink| leaving.id == id && leaving.stage != LeavingStage::Held;
-        self.0.iter_mut().find(read).map(|leaving| &mut leaving.body_of)
+        self.0.iter_mut().find(read).map(|leaving| &mut leaving.requests)
     }
 
     /// The connection of a link has ended; false if it is none of these.
@@ -88,7 +95,7 @@ impl LeavingLinks {
         }
         self.0.retain_mut(|leaving| {
             match leaving.stage {
-                LeavingStage::Overlapping => leaving.disconnect(context),
+                LeavingStage::Overlapping | LeavingStage::Answering => leaving.disconnect(context),
                 LeavingStage::Held => context.actions.push(ChannelAction::Drop(leaving.id)),
                 LeavingStage::Disconnecting => {}
             }
@@ -99,12 +106,19 @@ impl LeavingLinks {
     pub(super) fn run_timers(&mut self, context: &mut ChannelContext) {
         self.0.retain_mut(|leaving| {
             let due = leaving.until <= context.now;
-            if due && leaving.stage != LeavingStage::Overlapping {
-                context.actions.push(ChannelAction::Drop(leaving.id));
-                return false;
-            }
-            if due {
-                leaving.disconnect(context);
+            let open = leaving.requests.are_open();
+            match leaving.stage {
+                LeavingStage::Overlapping if due && open => {
+                    leaving.stage = LeavingStage::Answering;
+                    leaving.until = context.now + ANSWERS;
+                }
+                LeavingStage::Overlapping if due => leaving.disconnect(context),
+                LeavingStage::Answering if due || !open => leaving.disconnect(context),
+                LeavingStage::Held | LeavingStage::Disconnecting if due => {
+                    context.actions.push(ChannelAction::Drop(leaving.id));
+                    return false;
+                }
+                _ => {}
             }
             true
         });

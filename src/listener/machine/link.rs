@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::context::ChannelContext;
 use super::link_token::LinkToken;
+use super::messages::LinkRequests;
 use super::terms::{ChannelAction, LinkId};
 use crate::keep_alive;
 use crate::listener::backoff::between;
@@ -17,8 +18,7 @@ const RELAXED_TIMEOUT: Duration = Duration::from_secs(270);
 pub(super) struct ControlLink {
     pub(super) id: LinkId,
     pub(super) since: Duration,
-    /// Id of the HTTP request whose body comes next.
-    pub(super) body_of: Option<String>,
+    pub(super) requests: LinkRequests,
     pub(super) token: LinkToken,
     last_seen: Duration,
     heard: bool,
@@ -40,7 +40,7 @@ impl ControlLink {
         Self {
             id,
             since: now,
-            body_of: None,
+            requests: LinkRequests::default(),
             recycle_at: (!age.is_zero()).then_some(age).map(last),
             token: LinkToken::new(token, context),
             last_seen: now,

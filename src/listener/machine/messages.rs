@@ -1,59 +1,107 @@
-//! What the relay says on the channel, and the answers to HTTP requests.
+//! What the relay says on the channel.
+
+use bytes::Bytes;
 
 use super::context::ChannelContext;
 use super::terms::{ChannelAction, LinkId};
-use crate::listener::events::ListenerEvent;
 use crate::protocol::address::Address;
 use crate::protocol::control::{self, ControlMessage, Request};
+use crate::protocol::relayed;
 
-/// A text message on `link`. `body_of` is the id of the HTTP request whose body comes next on that link.
-pub(super) fn text(link: LinkId, text: &str, body_of: &mut Option<String>, context: &mut ChannelContext) {
-    // A text in the place of a body: that body will not come.
-    if let Some(id) = body_of.take() {
-        answer(link, &id, context);
-    }
-    match control::parse(text) {
-        Ok(ControlMessage::Accept(accept)) => {
-            if let Some(address) = checked(&accept.address, context) {
-                context.actions.push(ChannelAction::Offer { accept, address });
-            }
-        }
-        Ok(ControlMessage::Request(request)) => {
-            if let Some(id) = take_request(link, request, context) {
-                *body_of = Some(id);
-            }
-        }
-        Ok(ControlMessage::Unknown(name)) => {
-            context.report_malformed(format!("Unknown control message: {}", name.escape_debug()));
-        }
-        Err(error) => context.report_malformed(error.message),
-    }
+/// The HTTP requests of one link.
+#[derive(Debug, Default)]
+pub(super) struct LinkRequests {
+    /// How many need the link for their answers.
+    open: u32,
+    next_body: NextBody,
 }
 
-/// A binary message on `link`.
-pub(super) fn binary(link: LinkId, body_of: &mut Option<String>, context: &mut ChannelContext) {
-    match body_of.take() {
-        Some(id) => answer(link, &id, context),
-        None => context.report_malformed("A binary message that belongs to no request".to_owned()),
-    }
+/// Whose body the next binary message is.
+#[derive(Debug, Default)]
+enum NextBody {
+    #[default]
+    Nobodys,
+    Of(Box<Request>),
+    /// Of a request that was answered already.
+    Dropped,
 }
 
-/// Returns the request's id if its body is still to come.
-fn take_request(link: LinkId, request: Request, context: &mut ChannelContext) -> Option<String> {
-    let Request { id, address, head } = request;
-    let (method, target) = head.as_ref().map(|head| (head.method.clone(), head.target.clone())).unzip();
-    context.emit(ListenerEvent::Request { id: id.clone(), method, target });
-    match (head, address) {
-        (Some(head), _) if head.body => return Some(id),
-        (Some(_), _) => answer(link, &id, context),
-        (None, Some(address)) => {
-            if let Some(address) = checked(&address, context) {
-                context.actions.push(ChannelAction::AnswerRequest { id, address });
+impl LinkRequests {
+    /// Whether an answer is still to go by the link.
+    pub(super) fn are_open(&self) -> bool {
+        self.open > 0
+    }
+
+    /// One of them needs the link no longer.
+    pub(super) fn answered(&mut self) {
+        self.open = self.open.saturating_sub(1);
+    }
+
+    /// A text message on `link`.
+    pub(super) fn text(&mut self, link: LinkId, text: &str, context: &mut ChannelContext) {
+        match std::mem::take(&mut self.next_body) {
+            NextBody::Nobodys => {}
+            // That body will not come: the text is a command like any other.
+            NextBody::Of(request) => {
+                context.report_malformed("A text in the place of the body of a request".to_owned());
+                answer(link, &request, 400, context);
+            }
+            NextBody::Dropped => context.report_malformed("A text in the place of a body".to_owned()),
+        }
+        match control::parse(text) {
+            Ok(ControlMessage::Accept(accept)) => {
+                if let Some(address) = checked(&accept.address, context) {
+                    context.actions.push(ChannelAction::Offer { accept, address });
+                }
+            }
+            Ok(ControlMessage::Request(request)) => self.request(link, request, context),
+            Ok(ControlMessage::Unknown(name)) => {
+                context.report_malformed(format!("Unknown control message: {}", name.escape_debug()));
+            }
+            Err(error) => context.report_malformed(error.message),
+        }
+    }
+
+    /// A binary message on `link`.
+    pub(super) fn binary(&mut self, link: LinkId, body: Bytes, context: &mut ChannelContext) {
+        match std::mem::take(&mut self.next_body) {
+            NextBody::Of(request) => self.take(link, request, Some(body), context),
+            NextBody::Dropped => {}
+            NextBody::Nobodys => {
+                context.report_malformed("A binary message that belongs to no request".to_owned());
             }
         }
-        (None, None) => {}
     }
-    None
+
+    fn request(&mut self, link: LinkId, request: Request, context: &mut ChannelContext) {
+        let Some(head) = &request.head else {
+            if let Some(address) = request.address.and_then(|address| checked(&address, context)) {
+                context.actions.push(ChannelAction::FetchRequest(address));
+            }
+            return;
+        };
+        let has_body = head.body;
+        if let Err((status, why)) = relayed::check(head) {
+            context.report_malformed(why.to_owned());
+            answer(link, &request, status, context);
+            self.next_body = if has_body { NextBody::Dropped } else { NextBody::Nobodys };
+        } else if has_body {
+            self.next_body = NextBody::Of(Box::new(request));
+        } else {
+            self.take(link, Box::new(request), None, context);
+        }
+    }
+
+    fn take(
+        &mut self,
+        link: LinkId,
+        request: Box<Request>,
+        body: Option<Bytes>,
+        context: &mut ChannelContext,
+    ) {
+        self.open += 1;
+        context.actions.push(ChannelAction::Request { link, request, body });
+    }
 }
 
 /// The relay's word is not enough: only hosts of the namespace's own domain are dialled, or those that the owner,
@@ -67,6 +115,6 @@ fn checked(text: &str, context: &mut ChannelContext) -> Option<Address> {
 }
 
 /// The relay blocks listeners that leave requests without an answer.
-fn answer(link: LinkId, request_id: &str, context: &mut ChannelContext) {
-    context.actions.push(ChannelAction::Send(link, control::not_implemented(request_id)));
+fn answer(link: LinkId, request: &Request, status: u16, context: &mut ChannelContext) {
+    context.actions.push(ChannelAction::Send(link, control::bare_response(&request.id, status)));
 }

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::error::RelayError;
 use crate::listener::config::{KeepAlive, ReconnectConfig, Secret};
 use crate::listener::events::ListenerEvent;
 use crate::protocol::address::{Address, HostPolicy};
-use crate::protocol::control::Accept;
+use crate::protocol::control::{Accept, Request};
 
 /// Numbers the sockets of one channel, so that late news of an old one is told apart.
 pub type LinkId = u32;
@@ -71,7 +73,9 @@ pub enum ChannelInput<'a> {
     /// A text message.
     Text(LinkId, &'a str),
     /// A binary message.
-    Binary(LinkId),
+    Binary(LinkId, Bytes),
+    /// A request that came on this link needs it no longer.
+    Answered(LinkId),
     /// A pong.
     Pong(LinkId),
     /// Any other frame: a sign of life.
@@ -134,13 +138,17 @@ pub enum ChannelAction {
         /// Its address, checked.
         address: Address,
     },
-    /// Answer a short-form HTTP request at its address.
-    AnswerRequest {
-        /// The request's id.
-        id: String,
-        /// Where it waits, checked.
-        address: Address,
+    /// A sender has made an HTTP request, which needs the link until `Answered`.
+    Request {
+        /// The link.
+        link: LinkId,
+        /// The message, with its head. The address is not checked.
+        request: Box<Request>,
+        /// The body, if it has one.
+        body: Option<Bytes>,
     },
+    /// A sender has made one that waits at an address.
+    FetchRequest(Address),
     /// Tell the owner.
     Emit(ListenerEvent),
 }

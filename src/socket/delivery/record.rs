@@ -56,6 +56,14 @@ pub enum Kind {
     Lost = 18,
     /// A sender's offer to a listener (packed: `src/node/offer_record.rs`).
     Offer = 19,
+    /// A sender's HTTP request to a listener (packed, as those that follow: `src/node/exchange_records.rs`).
+    Request = 20,
+    /// A piece of the body of such a request; detail 1 is the last one.
+    RequestBody = 21,
+    /// So many bytes of the body of an answer have left.
+    AnswerSent = 22,
+    /// An answer that streams is all out, or with detail 1 (JSON: the error) nobody waits for an answer any more.
+    ExchangeEnd = 23,
 }
 
 /// Whom the queue tells that JavaScript took some of its bytes.

@@ -1,0 +1,43 @@
+//! An answer as it goes out: the program's head read, the text for the relay written.
+
+use bytes::Bytes;
+
+use super::registry::Registry;
+use super::tickets::{PendingAnswer, Ticket};
+use crate::protocol::answer::{AnswerHead, latin1};
+use crate::protocol::control;
+
+/// A text message, and the binary one that follows.
+pub(in crate::listener) struct PreparedAnswer {
+    pub(in crate::listener) number: u64,
+    pub(in crate::listener) text: String,
+    /// The whole body, if it has one and does not stream.
+    pub(in crate::listener) body: Option<Bytes>,
+    /// The body streams.
+    pub(super) streams: bool,
+    /// The owner's answer could not be sent, and knows it: this is another.
+    pub(super) failed: bool,
+    pub(super) address: Option<String>,
+    pub(in crate::listener) ticket: Ticket,
+}
+
+/// Reads what the program has answered. What cannot be sent becomes 500.
+pub(super) fn prepare(answer: PendingAnswer, streams: bool, registry: &Registry) -> PreparedAnswer {
+    let PendingAnswer { number, id, address, bodiless, head, body, ticket } = answer;
+    let head = latin1(&head);
+    match AnswerHead::parse(&head) {
+        Ok(head) => {
+            let takes_body = !bodiless && head.takes_body();
+            let streams = streams && takes_body;
+            let body = (takes_body && !body.is_empty()).then(|| Bytes::from(body));
+            let text = head.text(&id, streams || body.is_some());
+            PreparedAnswer { number, text, body, streams, failed: false, address, ticket }
+        }
+        Err(mut error) => {
+            let text = control::bare_response(&id, 500);
+            error.tracking_id = Some(id);
+            registry.tell_end(number, Some(error));
+            PreparedAnswer { number, text, body: None, streams: false, failed: true, address, ticket }
+        }
+    }
+}
