@@ -126,6 +126,11 @@ impl Answers {
         self.tasks.spawn_on(work, &self.runtime);
     }
 
+    /// Returns when nobody waits for what is under way any longer.
+    pub(super) async fn abandoned(&self) {
+        self.abandoned.cancelled().await;
+    }
+
     /// The listener does not end while this is held.
     pub(super) fn stay(&self) -> TaskTrackerToken {
         self.tasks.token()

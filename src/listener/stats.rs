@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::events::{ListenerEvent, ListenerSink};
 use super::latency::LatencyHistogram;
+use super::outlet::{BodyOutlet, BodyWaker};
 
 /// A snapshot of what a listener has counted.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -160,6 +161,11 @@ pub(super) struct CountingSink {
 impl CountingSink {
     pub(super) fn new(owner: Arc<dyn ListenerSink>) -> Self {
         Self { counters: Counters::default(), owner }
+    }
+
+    /// See [`ListenerSink::outlet`].
+    pub(super) fn outlet(&self, number: u64, wake: BodyWaker) -> Arc<dyn BodyOutlet> {
+        self.owner.outlet(number, wake)
     }
 
     /// Never under a lock: the owner may call back.

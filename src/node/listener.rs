@@ -7,6 +7,7 @@ use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use zeroize::Zeroizing;
 
+use super::body_flow::BodyFlow;
 use super::convert::{self, DeflateOffer, KeepAliveOptions, ProxyOptions, SocketLimits};
 use super::engine::NativeEngine;
 use super::exchange_records;
@@ -17,8 +18,8 @@ use super::thrown::thrown;
 use super::tls::NativeTlsContext;
 use crate::frame::{DeflateOptions, negotiation};
 use crate::listener::{
-    HostPolicy, KeepAlive, Listener, ListenerConfig, ListenerEvent, ListenerSink, ReconnectConfig, SasRule,
-    Secret,
+    BodyOutlet, BodyWaker, HostPolicy, KeepAlive, Listener, ListenerConfig, ListenerEvent, ListenerSink,
+    ReconnectConfig, SasRule, Secret,
 };
 use crate::protocol::address::Address;
 use crate::socket::delivery::{Batch, Delivery, Kind};
@@ -107,6 +108,10 @@ impl ListenerSink for Events {
             }
         }
         self.delivery.push(&mut batch, None);
+    }
+
+    fn outlet(&self, number: u64, wake: BodyWaker) -> Arc<dyn BodyOutlet> {
+        BodyFlow::start(self.slot, number, Arc::clone(&self.delivery), wake)
     }
 }
 

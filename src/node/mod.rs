@@ -3,6 +3,7 @@
 #![allow(missing_docs, reason = "what users read is index.d.ts")]
 #![allow(unsafe_code, reason = "#[napi] expands to it")]
 
+mod body_flow;
 pub mod buffers;
 mod convert;
 #[cfg(feature = "emulator")]

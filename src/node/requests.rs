@@ -1,6 +1,5 @@
 //! What JavaScript says about relayed HTTP requests, by the numbers of their exchanges.
 
-use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
 use super::listener::NativeListener;

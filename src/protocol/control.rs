@@ -92,6 +92,14 @@ pub struct RequestHead {
     pub body: bool,
 }
 
+impl RequestHead {
+    /// Bytes of its texts, near enough.
+    pub fn size(&self) -> usize {
+        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        self.method.len() + self.target.len() + headers
+    }
+}
+
 /// A request as it is on the wire, where both forms are one object.
 #[derive(Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]

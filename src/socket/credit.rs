@@ -7,7 +7,7 @@ use super::delivery::{Delivery, Owner};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// The credit of one socket.
-pub(super) struct Credit {
+pub struct Credit {
     high_water: usize,
     inbound: AtomicUsize,
     newest: AtomicUsize,
@@ -19,7 +19,8 @@ pub(super) struct Credit {
 }
 
 impl Credit {
-    pub(super) fn new(high_water: usize) -> Self {
+    /// All of it, which is the mark.
+    pub fn new(high_water: usize) -> Self {
         Self {
             high_water,
             inbound: AtomicUsize::new(0),
@@ -31,40 +32,40 @@ impl Credit {
     }
 
     /// Sets whether the program wants nothing more for now. Whoever sets it to false wakes the task.
-    pub(super) fn pause(&self, paused: bool) {
+    pub fn pause(&self, paused: bool) {
         self.paused.store(paused, Ordering::Relaxed);
     }
 
     /// Bytes that JavaScript has not drained.
-    pub(super) fn inbound(&self) -> usize {
+    pub fn inbound(&self) -> usize {
         self.inbound.load(Ordering::Relaxed)
     }
 
     /// So many bytes are about to be delivered.
-    pub(super) fn deliver(&self, bytes: usize) {
+    pub fn deliver(&self, bytes: usize) {
         self.newest.store(bytes, Ordering::Relaxed);
         self.inbound.fetch_add(bytes, Ordering::SeqCst);
     }
 
     /// So many bytes have been drained. True if the task has to be woken.
     #[must_use]
-    pub(super) fn drained(&self, bytes: usize) -> bool {
+    pub fn drained(&self, bytes: usize) -> bool {
         let left = self.inbound.fetch_sub(bytes, Ordering::SeqCst) - bytes;
         self.held(left) <= self.high_water / 2 && self.starved.swap(false, Ordering::SeqCst)
     }
 
     /// The queue as a whole has room again. The task has to be woken.
-    pub(super) fn room(&self) {
+    pub fn room(&self) {
         self.crowded.store(false, Ordering::Release);
     }
 
     /// Whether so much more would stay below the high-water mark.
-    pub(super) fn may_hold(&self, bytes: usize) -> bool {
+    pub fn may_hold(&self, bytes: usize) -> bool {
         self.inbound() + bytes <= self.high_water
     }
 
     /// Whether reading goes on, as [`Credit::may_read`] last said. It changes nothing.
-    pub(super) fn reads(&self) -> bool {
+    pub fn reads(&self) -> bool {
         !(self.paused.load(Ordering::Relaxed)
             || self.starved.load(Ordering::Relaxed)
             || self.crowded.load(Ordering::Relaxed))
@@ -75,7 +76,7 @@ impl Credit {
     ///
     /// `starved` and `inbound` are written here and in `drained` in opposite orders, so that one of the two sides
     /// sees the other: that takes sequential consistency.
-    pub(super) fn may_read(&self, delivery: &Delivery, owner: &dyn Fn() -> Arc<dyn Owner>) -> bool {
+    pub fn may_read(&self, delivery: &Delivery, owner: &dyn Fn() -> Arc<dyn Owner>) -> bool {
         if self.paused.load(Ordering::Relaxed) {
             return false;
         }

@@ -31,6 +31,7 @@ mod tests;
 
 pub use self::assembling::Assembling;
 pub use self::compression::Compression;
+pub use self::credit::Credit;
 pub use self::driver::run;
 pub use self::handle::{SendRun, Socket};
 pub use self::opening::Opening;

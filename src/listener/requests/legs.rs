@@ -1,26 +1,70 @@
-//! The rendezvous of requests: dialled for an answer that is large or streams, for a request that waits there, or early.
+//! Opens the rendezvous of requests: for an answer that is large or streams, for a request that waits there, or early.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::lost;
-use super::post::LegPost;
+use futures_util::FutureExt;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::desk::LegDesk;
+use super::leg::{Errand, Leg};
+use super::post::{LegItem, LegPost};
 use super::prepared::PreparedAnswer;
-use super::registry::Registry;
-use super::tickets::Tickets;
+use super::registry::{MAX_INLINE_ANSWER, Registry};
+use super::tickets::{ChannelOrder, PendingAnswer, Tickets};
+use crate::error::{ErrorKind, RelayError};
 use crate::listener::answers::Answers;
 use crate::listener::config::ListenerConfig;
-use crate::listener::dialer::Dialer;
-use crate::protocol::address::Address;
+use crate::listener::dialer::{Dialed, Dialer, plain_target};
+use crate::listener::stats::CountingSink;
+use crate::protocol::address::{Address, HostPolicy};
 
-/// Dials them.
+/// Rendezvous that are dialled at once; the others wait.
+const MAX_DIALS: usize = 64;
+/// Requests that are fetched only to be refused; further ones are left to the relay's own limit.
+const MAX_REFUSALS: usize = 64;
+
+/// Opens them.
 pub(super) struct Legs {
+    desk: Arc<LegDesk>,
+    opener: Arc<Opener>,
+    refusals: Arc<Semaphore>,
+}
+
+struct Opener {
     dialer: Arc<dyn Dialer>,
     answers: Arc<Answers>,
-    registry: Arc<Registry>,
-    tickets: Arc<Tickets>,
-    /// For a dial.
+    listen: Address,
+    hosts: HostPolicy,
+    /// For one dial, from the beginning of its wait.
     limit: Duration,
+    dials: Semaphore,
+}
+
+impl Opener {
+    async fn open(&self, address: Address) -> Result<Dialed, RelayError> {
+        let opening = async {
+            let _turn = self.dials.acquire().await;
+            self.answers.hosts.admit(0, &address).await?;
+            self.dialer.dial(plain_target(address, self.limit)).await.map_err(|failure| failure.error)
+        };
+        let late =
+            || RelayError::new(ErrorKind::Timeout, "The rendezvous of the request was not opened in time");
+        timeout(self.limit, opening).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    /// An address that came with a request in full form is looked at only when it is needed.
+    fn check(&self, address: Option<String>) -> Result<Address, RelayError> {
+        let Some(text) = address else {
+            let text = "The request has no rendezvous that its answer could go by";
+            return Err(RelayError::new(ErrorKind::Protocol, text));
+        };
+        let address = Address::parse(&text)?;
+        self.hosts.check(&address, &self.listen)?;
+        Ok(address)
+    }
 }
 
 impl Legs {
@@ -28,21 +72,143 @@ impl Legs {
         config: &ListenerConfig,
         dialer: Arc<dyn Dialer>,
         answers: Arc<Answers>,
-        registry: Arc<Registry>,
-        tickets: Arc<Tickets>,
+        sink: Arc<CountingSink>,
+        (registry, tickets): (Arc<Registry>, Arc<Tickets>),
     ) -> Self {
-        Self { dialer, answers, registry, tickets, limit: config.accept_timeout }
+        let opener = Opener {
+            dialer,
+            answers,
+            listen: config.listen.clone(),
+            hosts: config.rendezvous_hosts,
+            limit: config.accept_timeout,
+            dials: Semaphore::new(MAX_DIALS),
+        };
+        Self {
+            desk: Arc::new(LegDesk::new(registry, tickets, sink)),
+            opener: Arc::new(opener),
+            refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
+        }
     }
 
-    pub(super) fn fetch(&self, _address: Address) {}
-
-    pub(super) fn deliver(&self, answer: PreparedAnswer) {
-        self.registry.fail(answer.number, lost("no rendezvous yet"));
+    /// A request waits at `address`.
+    pub(super) fn fetch(&self, address: Address) {
+        let ticket = self.desk.tickets.admit(None, address.target.len());
+        let mut refusal = None;
+        if ticket.is_none() {
+            self.desk.sink.counters.requests_refused.bump();
+            match self.refusals.clone().try_acquire_owned() {
+                Ok(place) => refusal = Some(place),
+                Err(_) => return,
+            }
+        }
+        let (desk, opener) = (self.desk.clone(), self.opener.clone());
+        self.opener.answers.track(async move {
+            let opened = tokio::select! {
+                opened = opener.open(address) => opened,
+                () = desk.at_once.cancelled() => return,
+            };
+            match opened {
+                Ok(dialed) => run(&desk, &opener, Arc::default(), dialed, Errand::Fetch(ticket)).await,
+                Err(error) => {
+                    tracing::debug!(code = error.kind.code(), "a request could not be fetched");
+                    desk.sink.counters.requests_failed.bump();
+                }
+            }
+            drop(refusal);
+        });
     }
 
-    pub(super) fn dial(&self, number: u64, _address: Option<String>, _leg: Arc<LegPost>) {
-        self.registry.fail(number, lost("no rendezvous yet"));
+    /// The rendezvous of an exchange that has none; what is to be said there goes into `post`.
+    pub(super) fn dial(&self, number: u64, address: Option<String>, post: Arc<LegPost>) {
+        let (desk, opener) = (self.desk.clone(), self.opener.clone());
+        self.opener.answers.track(async move {
+            let opened = match opener.check(address) {
+                Ok(address) => opener.open(address).await,
+                Err(error) => Err(error),
+            };
+            match opened {
+                Ok(dialed) => run(&desk, &opener, post, dialed, Errand::Answer(number)).await,
+                Err(error) => unopened(&desk, number, &post, error),
+            }
+        });
     }
 
-    pub(super) fn close_idle(&self) {}
+    /// The rendezvous of an answer that needs one.
+    pub(super) fn carry(&self, mut answer: PendingAnswer) {
+        let (number, address) = (answer.number, answer.address.take());
+        self.dial_with(number, address, LegItem::Answer { answer, streams: false });
+    }
+
+    /// The same for one that was on its way to a control channel.
+    pub(super) fn deliver(&self, mut answer: PreparedAnswer) {
+        let (number, address) = (answer.number, answer.address.take());
+        self.dial_with(number, address, LegItem::Prepared(answer));
+    }
+
+    fn dial_with(&self, number: u64, address: Option<String>, item: LegItem) {
+        let post = Arc::new(LegPost::default());
+        post.push(item);
+        self.dial(number, address, post);
+    }
+
+    /// An answer that its rendezvous cannot take.
+    pub(super) fn undelivered(&self, answer: PendingAnswer, streams: bool) {
+        let error = RelayError::new(ErrorKind::Disconnected, "The connection of the request was lost");
+        undelivered(&self.desk, answer, streams, error);
+    }
+
+    /// Closes those that wait for a next request; with `at_once` also those that wait for a first one.
+    pub(super) fn close(&self, at_once: bool) {
+        self.desk.closing.cancel();
+        if at_once {
+            self.desk.at_once.cancel();
+        }
+    }
+}
+
+/// Runs an open rendezvous to its end, or to that of the listener.
+async fn run(desk: &Arc<LegDesk>, opener: &Opener, post: Arc<LegPost>, dialed: Dialed, errand: Errand) {
+    let (leg, leftover) = Leg::new(desk.clone(), post.clone(), dialed, errand);
+    let running = AssertUnwindSafe(leg.run(leftover)).catch_unwind();
+    let fault = tokio::select! {
+        ended = running => ended.is_err().then(|| RelayError::fault("connection")),
+        () = opener.answers.abandoned() => {
+            Some(RelayError::new(ErrorKind::Aborted, "The listener was closed"))
+        }
+    };
+    drop(post.close());
+    if let (Some(error), Some(number)) = (fault, post.serving()) {
+        desk.registry.fail(number, error);
+    }
+}
+
+/// The rendezvous of an exchange could not be opened.
+fn unopened(desk: &LegDesk, number: u64, post: &LegPost, error: RelayError) {
+    for item in post.close() {
+        match item {
+            LegItem::Answer { answer, streams } => return undelivered(desk, answer, streams, error),
+            LegItem::Prepared(_) => return desk.registry.fail(number, error),
+            LegItem::Fragments(_) | LegItem::End { .. } => {}
+            // The owner has given it up.
+            LegItem::Cut => return,
+        }
+    }
+    if desk.registry.lose_leg(number) {
+        desk.registry.fail(number, error);
+    }
+}
+
+/// A small answer to a request that came on a control channel can go by that.
+fn undelivered(desk: &LegDesk, mut answer: PendingAnswer, streams: bool, error: RelayError) {
+    let number = answer.number;
+    answer.address = None;
+    let back = match answer.ticket.link() {
+        Some((channel, link)) if !streams && answer.body.len() <= MAX_INLINE_ANSWER => {
+            desk.tickets.tell(channel, ChannelOrder::Answer(link, answer)).is_some()
+        }
+        _ => true,
+    };
+    if back {
+        desk.registry.fail(number, error);
+    }
 }

@@ -29,17 +29,20 @@ use super::machine::LinkId;
 use super::stats::CountingSink;
 use crate::error::{ErrorKind, RelayError};
 use crate::protocol::address::Address;
-use crate::protocol::control::{self, Request};
+use crate::protocol::control::{self, Request, RequestHead};
 use legs::Legs;
 use post::{LegItem, LegPost};
 use prepared::{PreparedAnswer, prepare};
 use registry::{Arrival, Registry, Stage, Way, too_late};
 
+mod desk;
+mod leg;
 mod legs;
 mod post;
 pub(super) mod prepared;
 mod registry;
 mod tickets;
+mod wire;
 
 /// Everything about the requests of one listener.
 pub(super) struct Requests {
@@ -58,7 +61,8 @@ impl Requests {
         tickets: Arc<Tickets>,
     ) -> Self {
         let registry = Arc::new(Registry::new(config, sink.clone(), tickets.clone()));
-        let legs = Legs::new(config, dialer, answers, registry.clone(), tickets.clone());
+        let both = (registry.clone(), tickets.clone());
+        let legs = Legs::new(config, dialer, answers, sink.clone(), both);
         Self { registry, tickets, legs, sink }
     }
 
@@ -73,7 +77,7 @@ impl Requests {
         let address = request.address.take();
         let size = request.id.len()
             + address.as_ref().map_or(0, String::len)
-            + request.head.as_ref().map_or(0, head_size)
+            + request.head.as_ref().map_or(0, RequestHead::size)
             + body.as_ref().map_or(0, Bytes::len);
         self.sink.counters.request_bytes.add(body.as_ref().map_or(0, Bytes::len));
         let Some(ticket) = self.tickets.admit(Some((channel, link)), size) else {
@@ -102,7 +106,7 @@ impl Requests {
                 }
             }
             Way::Leg(leg) => self.post(&leg, answer, false),
-            Way::Dial => self.send_elsewhere(self.prepare(answer)),
+            Way::Dial => self.legs.carry(answer),
         }
         true
     }
@@ -124,9 +128,8 @@ impl Requests {
     }
 
     fn post(&self, leg: &Arc<LegPost>, answer: PendingAnswer, streams: bool) {
-        let number = answer.number;
-        if leg.push(LegItem::Answer { answer, streams }).is_some() {
-            self.registry.fail(number, lost("its connection is gone"));
+        if let Some(LegItem::Answer { answer, streams }) = leg.push(LegItem::Answer { answer, streams }) {
+            self.legs.undelivered(answer, streams);
         }
     }
 
@@ -204,7 +207,7 @@ impl Requests {
     /// answer.
     pub(super) fn close(&self, drain: bool) {
         self.tickets.close();
-        self.legs.close_idle();
+        self.legs.close(!drain);
         if !drain {
             for number in self.registry.numbers() {
                 self.turn_away(number);
@@ -229,13 +232,4 @@ impl Requests {
     pub(super) fn numbers(&self) -> (usize, LatencyHistogram) {
         (self.tickets.pending(), self.registry.latency())
     }
-}
-
-fn head_size(head: &control::RequestHead) -> usize {
-    let headers: usize = head.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-    head.method.len() + head.target.len() + headers
-}
-
-fn lost(why: &str) -> RelayError {
-    RelayError::new(ErrorKind::Disconnected, format!("The answer did not reach the relay: {why}"))
 }

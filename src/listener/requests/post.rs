@@ -3,10 +3,12 @@
 use std::collections::VecDeque;
 use std::mem;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Waker;
 
 use futures_util::task::AtomicWaker;
 
+use super::prepared::PreparedAnswer;
 use super::tickets::PendingAnswer;
 use crate::buffers;
 use crate::frame::{self, OpCode};
@@ -21,6 +23,8 @@ const MAX_WAITING: usize = 256 * 1024 * 1024;
 pub(super) enum LegItem {
     /// Send a whole answer, or the head of one whose body streams.
     Answer { answer: PendingAnswer, streams: bool },
+    /// Send an answer that was on its way to a control channel.
+    Prepared(PreparedAnswer),
     /// Send these fragments.
     Fragments(Fragments),
     /// End the body, of which some has been posted or not.
@@ -42,6 +46,8 @@ pub(super) struct Fragments {
 pub(super) struct LegPost {
     posted: Mutex<Posted>,
     waker: AtomicWaker,
+    /// The exchange that the task is at; 0 for none.
+    serving: AtomicU64,
 }
 
 #[derive(Default)]
@@ -76,7 +82,7 @@ impl LegPost {
                 self.wake();
                 return None;
             }
-            LegItem::Fragments(_) | LegItem::End { .. } => {}
+            LegItem::Prepared(_) | LegItem::Fragments(_) | LegItem::End { .. } => {}
         }
         posted.items.push_back(item);
         drop(posted);
@@ -117,7 +123,7 @@ impl LegPost {
         posted.waiting -= match &item {
             LegItem::Answer { answer, .. } => answer.body.len(),
             LegItem::Fragments(fragments) => fragments.body,
-            LegItem::End { .. } | LegItem::Cut => 0,
+            LegItem::Prepared(_) | LegItem::End { .. } | LegItem::Cut => 0,
         };
         Some(item)
     }
@@ -132,6 +138,16 @@ impl LegPost {
     /// Who is woken when something has been posted.
     pub(super) fn register(&self, waker: &Waker) {
         self.waker.register(waker);
+    }
+
+    /// The task has begun with an exchange, or is done with it.
+    pub(super) fn serve(&self, number: Option<u64>) {
+        self.serving.store(number.unwrap_or_default(), Ordering::Relaxed);
+    }
+
+    /// What a task was at that has not come to an end by itself.
+    pub(super) fn serving(&self) -> Option<u64> {
+        Some(self.serving.load(Ordering::Relaxed)).filter(|number| *number != 0)
     }
 
     pub(super) fn wake(&self) {

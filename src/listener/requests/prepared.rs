@@ -15,6 +15,8 @@ pub(in crate::listener) struct PreparedAnswer {
     pub(in crate::listener) body: Option<Bytes>,
     /// The body streams.
     pub(super) streams: bool,
+    /// Nothing is still to be said of it.
+    pub(super) whole: bool,
     /// The owner's answer could not be sent, and knows it: this is another.
     pub(super) failed: bool,
     pub(super) address: Option<String>,
@@ -28,16 +30,26 @@ pub(super) fn prepare(answer: PendingAnswer, streams: bool, registry: &Registry)
     match AnswerHead::parse(&head) {
         Ok(head) => {
             let takes_body = !bodiless && head.takes_body();
-            let streams = streams && takes_body;
+            let (whole, streams) = (!streams, streams && takes_body);
             let body = (takes_body && !body.is_empty()).then(|| Bytes::from(body));
             let text = head.text(&id, streams || body.is_some());
-            PreparedAnswer { number, text, body, streams, failed: false, address, ticket }
+            PreparedAnswer { number, text, body, streams, whole, failed: false, address, ticket }
         }
         Err(mut error) => {
             let text = control::bare_response(&id, 500);
             error.tracking_id = Some(id);
+            registry.forget(number);
             registry.tell_end(number, Some(error));
-            PreparedAnswer { number, text, body: None, streams: false, failed: true, address, ticket }
+            PreparedAnswer {
+                number,
+                text,
+                body: None,
+                streams: false,
+                whole: true,
+                failed: true,
+                address,
+                ticket,
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::post::{LegItem, LegPost};
-use super::tickets::{ChannelOrder, PendingAnswer, Ticket, Tickets};
+use super::tickets::{PendingAnswer, Ticket, Tickets};
 use crate::error::{ErrorKind, RelayError};
 use crate::listener::config::ListenerConfig;
 use crate::listener::events::{ListenerEvent, RelayedRequest};
