@@ -52,6 +52,7 @@ exports.DefaultAzureCredential = class {
 let standIn;
 let listener;
 let folder;
+let child;
 
 beforeAll(async () => {
   standIn = await startStandIn({ hybridConnections: ['hyco', 'spare', 'web'] });
@@ -75,6 +76,8 @@ beforeAll(async () => {
     fs.symlinkSync(path.join(root, 'node_modules', name), path.join(modules, name), 'junction');
   }
 });
+// A listener that a test has left would answer in the place of the next.
+afterEach(() => child?.kill('SIGKILL'));
 afterAll(async () => {
   await listener?.close();
   await standIn?.close();
@@ -112,7 +115,7 @@ async function ask({ method, path: target, text }, signal) {
 function run(file, { prints, answers }) {
   return new Promise((resolve) => {
     const env = { ...process.env, ...standIn.env };
-    const child = spawn(process.execPath, ['--no-deprecation', file], { cwd: folder, env });
+    child = spawn(process.execPath, ['--no-deprecation', file], { cwd: folder, env });
     let output = '';
     let seen = false;
     const limit = setTimeout(() => child.kill('SIGKILL'), 200_000);
