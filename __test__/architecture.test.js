@@ -49,7 +49,10 @@ const SCRIPTS = {
   ws: [],
   engine: ['shared'],
   socket: ['engine', 'shared'],
-  listener: ['engine', 'shared', 'socket'],
+  http: ['engine', 'shared'],
+  listener: ['engine', 'http', 'shared', 'socket'],
+  https: ['listener', 'shared'],
+  'https.js': ['https', 'shared'],
   emulator: ['shared'],
   'emulator.js': ['emulator'],
   cli: ['emulator', 'engine', 'listener', 'shared', 'socket', 'ws'],
@@ -73,7 +76,7 @@ function sourcesOf(files) {
 
 const rust = sourcesOf(filesUnder('src', '.rs'));
 const crate = readCrate(rust);
-const scripts = readScripts(sourcesOf(['index.js', 'emulator.js', ...filesUnder('lib', '.js')]));
+const scripts = readScripts(sourcesOf(['index.js', 'emulator.js', 'https.js', ...filesUnder('lib', '.js')]));
 
 /** The arrows of files as arrows of the modules or folders that they are in. */
 function partsOf(arrows, nameOf) {
@@ -152,7 +155,7 @@ test('only the binding names napi, and only it may hold unsafe code', () => {
 });
 
 test('only lib/shared/native.js loads the addon', () => {
-  const loaders = ['index.js', 'index.mjs', ...filesUnder('lib', '.js')].filter((file) => {
+  const loaders = ['index.js', 'index.mjs', 'https.js', ...filesUnder('lib', '.js')].filter((file) => {
     const source = readFileSync(path.join(root, file), 'utf8');
     const names = [...source.matchAll(/(?:require\(|from |import\()\s*['"]([^'"]+)['"]/g)].map(
       ([, name]) => name

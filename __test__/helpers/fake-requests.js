@@ -6,7 +6,7 @@ const BODY = 1;
 const WHOLE = 2;
 const SECURE = 4;
 
-/** A record as `src/node/request_record.rs` packs it. */
+/** A record as `src/node/offer_record.rs` packs it. */
 function packRequest({
   number = 1,
   port = 50_000,
@@ -19,16 +19,16 @@ function packRequest({
   remoteAddress = '203.0.113.7',
   headers = ['Host', 'ns.test', 'Accept', '*/*']
 } = {}) {
-  const first = [method, target, trackingId, host, remoteAddress];
+  const first = [target, host, trackingId, remoteAddress];
   const texts = [...first, ...headers];
   const flags = (body ? BODY : 0) | (body === 'whole' ? WHOLE : 0) | (secure ? SECURE : 0);
   const bytes = Buffer.byteLength(first.join(''));
-  const numbers = [number % 2 ** 32, Math.floor(number / 2 ** 32), port, flags, 0, 0, bytes, headers.length];
+  const numbers = [number % 2 ** 32, Math.floor(number / 2 ** 32), port, flags, 0, method.length, bytes, headers.length];
   const record = Buffer.alloc(4 * (numbers.length + texts.length));
   [...numbers, ...texts.map((text) => text.length)].forEach((value, index) =>
     record.writeUInt32LE(value, 4 * index)
   );
-  return Buffer.concat([record, Buffer.from(texts.join(''))]);
+  return Buffer.concat([record, Buffer.from(method + texts.join(''))]);
 }
 
 /** The payload of a record about the exchange `number`. */

@@ -1,25 +1,29 @@
 'use strict';
 
 /**
- * Reads records of numbers and texts, as `src/node/offer_record.rs` packs them: eight numbers, the lengths of the texts, an
- * address, the texts that each record has, and then names and values of headers in turn.
+ * Reads records of numbers and texts, as `src/node/offer_record.rs` packs them: eight numbers, the lengths of the texts, a text
+ * that is cut by itself, those that each record has, and then names and values of headers in turn.
  */
 
 /** Bytes of the numbers that each record begins with. */
 const HEAD = 32;
+/** Texts that each record has, before those of the headers. */
+const TEXTS = 4;
 
 /** Where the parts of a record are. */
 class Packed {
-  /**
-   * @param {Buffer} record Shares its memory with other records, so nothing of it is kept
-   * @param {number} texts That each record of its kind has, before those of the headers
-   */
-  constructor(record, texts) {
+  /** @param {Buffer} record Shares its memory with other records, so nothing of it is kept */
+  constructor(record) {
     this.record = record;
-    this.names = HEAD + 4 * texts;
-    this.address = this.names + 4 * record.readUInt32LE(28);
-    this.texts = this.address + record.readUInt32LE(20);
+    this.names = HEAD + 4 * TEXTS;
+    this.first = this.names + 4 * record.readUInt32LE(28);
+    this.texts = this.first + record.readUInt32LE(20);
     this.headers = this.texts + record.readUInt32LE(24);
+  }
+
+  /** A part of a string keeps the whole of it: this one is cut from the bytes, so that it can live longer. */
+  cutFirst() {
+    return this.record.utf8Slice(this.first, this.texts);
   }
 
   /** @return {string[]} The texts before the headers */
@@ -30,7 +34,7 @@ class Packed {
   /** @return {string[]} Names and values of the headers in turn */
   cutHeaders() {
     const { record } = this;
-    return cut(record, this.names, this.address, record.utf8Slice(this.headers, record.length));
+    return cut(record, this.names, this.first, record.utf8Slice(this.headers, record.length));
   }
 }
 

@@ -1,11 +1,8 @@
 'use strict';
 
-/** Reads the record of a relayed HTTP request, as `src/node/request_record.rs` packs it. */
+/** Reads the record of a relayed HTTP request, as `src/node/offer_record.rs` packs it. */
 
 const { Packed, numberOf } = require('../engine/packed');
-
-/** Texts that each record has, before those of the headers. */
-const TEXTS = 5;
 
 const BODY = 1;
 const WHOLE = 2;
@@ -22,8 +19,9 @@ class RequestRecord {
     this.isWhole = (flags & WHOLE) !== 0;
     /** Whether the relay is reached over TLS. */
     this.secure = (flags & SECURE) !== 0;
-    const packed = new Packed(record, TEXTS);
-    [this.method, this.target, this.trackingId, this.host, this.remoteAddress] = packed.cutTexts();
+    const packed = new Packed(record);
+    this.method = packed.cutFirst();
+    [this.target, this.host, this.trackingId, this.remoteAddress] = packed.cutTexts();
     this.headers = packed.cutHeaders();
   }
 }

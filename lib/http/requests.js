@@ -44,7 +44,10 @@ class Requests {
     if (payload.length < NUMBER) return;
     if (kind === Kind.REQUEST) return this.onRequest(new RequestRecord(payload));
     const exchange = this.exchanges.get(numberOf(payload));
-    if (exchange === undefined) return;
+    if (exchange === undefined) {
+      if (kind === Kind.EXCHANGE_END && detail === 1) this.onUndelivered(errorOf(payload.subarray(NUMBER)));
+      return;
+    }
     const { answer } = exchange;
     if (kind === Kind.REQUEST_BODY) {
       exchange.runInAsyncScope(exchange.onBody, exchange, payload.subarray(NUMBER), detail === 1);
@@ -109,6 +112,11 @@ class Requests {
     diagnostics.publish('request:answered', { server: this.server, request: req, statusCode, duration });
   }
 
+  /** An answer that was given long ago has not reached its sender. */
+  onUndelivered(error) {
+    diagnostics.publish('request:failed', { server: this.server, error });
+  }
+
   /** No answer can reach its sender any more. */
   onLost({ req }, error) {
     if (!diagnostics.hasSubscribers('request:failed')) return;
@@ -116,12 +124,15 @@ class Requests {
   }
 
   /** The engine: a handler has not answered for long, and the sender is about to get 504. */
-  onSlow({ id, method, target }) {
-    diagnostics.publish('request:slow', { server: this.server, id, method, target: redact(target) });
+  onSlow({ number }) {
+    const request = this.exchanges.get(number)?.req;
+    if (request === undefined) return;
+    diagnostics.publish('request:slow', { server: this.server, request });
     if (this.warnedOfSlow) return;
     this.warnedOfSlow = true;
+    const path = redact(request.url.replace(/\?.*/s, ''));
     process.emitWarning(
-      `${method} ${redact(target)} has no answer after 55 seconds: after 60 the relay gives the sender 504. ` +
+      `${request.method} ${path} has no answer after 55 seconds: after 60 the relay gives the sender 504. ` +
         'Of further ones the channel hyco-ws-rs:request:slow tells.',
       { code: 'HYCO_WS_RS_SLOW_REQUEST' }
     );

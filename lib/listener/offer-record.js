@@ -4,9 +4,6 @@
 
 const { Packed, numberOf } = require('../engine/packed');
 
-/** Texts that each record has beside the address, before those of the headers. */
-const TEXTS = 4;
-
 /**
  * The headers are kept as they came: two strings, of which most programs never look at more than a part.
  */
@@ -22,15 +19,14 @@ class OfferRecord {
     /** The status that the sender was turned away with already; 0 if it waits. */
     this.refused = record.readUInt32LE(12);
     this.offersProtocols = record.readUInt32LE(16) !== 0;
-    const packed = new Packed(record, TEXTS);
-    // A part of a string keeps the whole of it: what lives longer is cut from the bytes.
-    this.#address = record.utf8Slice(packed.address, packed.texts);
+    const packed = new Packed(record);
+    this.#address = packed.cutFirst();
     // Path and query, for the program; the host of the rendezvous, with its port where that is not the scheme's own; the
     // tracking id of the connection; the sender as the relay sees it, or nothing if it does not say.
     [this.target, this.host, this.trackingId, this.remoteAddress] = packed.cutTexts();
     this.#text = record.utf8Slice(packed.headers, record.length);
     // As UTF-16, two units for each number: a string is the cheapest way to keep a few bytes.
-    this.#lengths = record.ucs2Slice(packed.names, packed.address);
+    this.#lengths = record.ucs2Slice(packed.names, packed.first);
   }
 
   /** The rendezvous. Out of sight of whatever lists properties, for it holds the credentials of the connection. */

@@ -26,6 +26,17 @@ const CLOSED = 2;
 
 const kInner = Symbol('hyco-ws-rs.server');
 
+/** In the place of the engine, while it is not to listen yet. */
+const IDLE = {
+  state: 'connecting',
+  closed: true,
+  native: { stats: () => '{}' },
+  close() {},
+  ref() {},
+  unref() {},
+  updateToken() {}
+};
+
 /**
  * Listens on a hybrid connection. May be called without `new`, as hyco-ws's class; for that, and for classes of the
  * old kind that inherit from it, it is a function.
@@ -45,12 +56,17 @@ const kInner = Symbol('hyco-ws-rs.server');
  */
 function RelayedServer(options, onConnection) {
   if (!(this instanceof RelayedServer)) return new RelayedServer(options, onConnection);
-  EventEmitter.call(this);
+  prepare(this, options, onConnection);
+  start(this);
+}
 
+/** Makes a server that does not listen yet. */
+function prepare(server, options, onConnection) {
+  EventEmitter.call(server);
   const { settings, options: shown, unknown } = readServerOptions(options);
   if (onConnection !== undefined && onConnection !== null) {
     if (typeof onConnection !== 'function') throw invalidArgType('onConnection', 'a function', onConnection);
-    this.on('connection', onConnection);
+    server.on('connection', onConnection);
   }
   const inner = {
     phase: RUNNING,
@@ -58,27 +74,34 @@ function RelayedServer(options, onConnection) {
     context: new Context(),
     acceptor: undefined,
     requests: undefined,
-    control: undefined,
+    control: IDLE,
     closing: undefined,
     timer: undefined,
-    onAbort: () => this.close()
+    onAbort: () => server.close()
   };
-  Object.defineProperty(this, kInner, { value: inner });
-  const check = () => checkClosed(this, inner);
-  inner.acceptor = new Acceptor(this, settings, shown, inner.context, check);
-  inner.requests = new Requests(this, settings, check);
+  Object.defineProperty(server, kInner, { value: inner });
+  const check = () => checkClosed(server, inner);
+  inner.acceptor = new Acceptor(server, settings, shown, inner.context, check);
+  inner.requests = new Requests(server, settings, check);
 
-  this.options = shown;
-  this.path = settings.path ?? entityPath(new URL(settings.uri));
-  if (settings.clientTracking) this.clients = inner.acceptor.sockets;
+  server.options = shown;
+  server.path = settings.path ?? entityPath(new URL(settings.uri));
+  if (settings.clientTracking) server.clients = inner.acceptor.sockets;
   if (unknown.length > 0) {
-    diagnostics.publish('options:unknown', { server: this, options: 'RelayedServer', names: unknown });
+    diagnostics.publish('options:unknown', { server, options: 'RelayedServer', names: unknown });
   }
-  inner.control = new Control(this, settings, inner.acceptor, inner.requests, check);
+}
+
+/** Has a prepared server listen, unless it does or has done so. */
+function start(server) {
+  const inner = server[kInner];
+  const { acceptor, onAbort, phase, requests, settings } = inner;
+  if (phase !== RUNNING || inner.control !== IDLE) return;
+  inner.control = new Control(server, settings, acceptor, requests, () => checkClosed(server, inner));
 
   const { signal } = settings;
-  if (signal?.aborted) nextTick(inner.onAbort);
-  else signal?.addEventListener('abort', inner.onAbort, { once: true });
+  if (signal?.aborted) nextTick(onAbort);
+  else signal?.addEventListener('abort', onAbort, { once: true });
 }
 
 /** The methods, written as a class; its constructor is never called. */
@@ -93,7 +116,7 @@ class Methods extends EventEmitter {
     const { phase, control } = this[kInner];
     if (phase === CLOSED) return 'closed';
     if (phase === CLOSING) return 'closing';
-    return control === undefined ? 'connecting' : control.state;
+    return control.state;
   }
 
   /** Whether senders can reach this server now. */
@@ -326,7 +349,7 @@ function closeNow(server, inner, timeout) {
 /** Ends the closing, once nothing is open or on its way any more. */
 function checkClosed(server, inner) {
   const { acceptor, control, phase, requests } = inner;
-  if (phase !== CLOSING || !control?.closed || acceptor.pending.size > 0 || requests.exchanges.size > 0) return;
+  if (phase !== CLOSING || !control.closed || acceptor.pending.size > 0 || requests.exchanges.size > 0) return;
   if (server.clients !== undefined && acceptor.sockets.size > 0) return;
   inner.phase = CLOSED;
   clearTimeout(inner.timer);
@@ -351,4 +374,4 @@ function createRelayedServer(options, fn) {
   return server;
 }
 
-module.exports = { RelayedServer, createRelayedServer };
+module.exports = { RelayedServer, createRelayedServer, prepare, start };

@@ -18,8 +18,8 @@
  * | `accept:failed`         | `request` (absent for a rejection that did not get through), `error`          |
  * | `request:received`      | `request`                                                                     |
  * | `request:answered`      | `request`, `statusCode`, `duration` (ms since the request)                    |
- * | `request:failed`        | `request`, `error`: of the handler, or why the answer cannot reach the sender |
- * | `request:slow`          | `id`, `method`, `target`: no answer for 55 s                                  |
+ * | `request:failed`        | `request` (absent where it was answered before), `error`: the handler's, or why the answer cannot reach the sender |
+ * | `request:slow`          | `request`: it has had no answer for 55 s                                      |
  * | `token:renewed`         | `channel`, `expiresIn` (ms)                                                   |
  * | `token:failed`          | `error`                                                                       |
  * | `control:malformed`     | `message`: what was wrong with it                                             |
