@@ -1,7 +1,14 @@
 /// <reference types="node" />
 
 import { EventEmitter } from 'node:events';
-import { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
+import {
+  IncomingHttpHeaders,
+  IncomingMessage,
+  OutgoingHttpHeaders,
+  Server as HttpServer,
+  ServerResponse
+} from 'node:http';
+import { Server as HttpsServer } from 'node:https';
 import { Duplex, DuplexOptions } from 'node:stream';
 
 import ws = require('ws');
@@ -308,6 +315,33 @@ declare namespace WebSocket {
     readonly connection: { readonly remoteAddress?: string; readonly remotePort?: number };
   }
 
+  /** An HTTP request of a sender: one of `node:http`. */
+  interface RelayedHttpRequest extends IncomingMessage {
+    readonly method: string;
+    /** Path and query as sent, without the relay's own parameters. */
+    url: string;
+    /** The id that the relay gave the request. */
+    readonly id: string;
+    /**
+     * The id again, the host of the relay, and a signal that is aborted when no answer can reach the sender any more. It
+     * stays where a framework puts another class under the request.
+     */
+    readonly relay: { readonly id: string; readonly host: string; readonly signal: AbortSignal };
+    /** `relay.signal`. That a sender has left is known of a rendezvous only: see `earlyRendezvous`. */
+    readonly signal: AbortSignal;
+  }
+
+  /** The answer to it: one of `node:http`. */
+  interface RelayedHttpResponse extends ServerResponse<RelayedHttpRequest> {
+    /** The id that the relay gave the request. */
+    readonly id: string;
+  }
+
+  interface RelayedAttachOptions {
+    /** Whether the path of the hybrid connection is taken off `url`. Default true. */
+    stripPath?: boolean;
+  }
+
   /** What `verifyClient` is given. */
   interface VerifyClientInfo {
     origin: string;
@@ -384,6 +418,15 @@ declare namespace WebSocket {
     maxConnections?: number;
     /** Verdicts and rendezvous under way at a time. Default 256. */
     maxPendingAccepts?: number;
+    /** HTTP requests in progress at a time; further ones get 503. Default 1024; 0: no limit. */
+    maxPendingRequests?: number;
+    /** Bytes of small HTTP bodies, of requests and answers, that wait in the engine. Default 64 MiB; 0: no limit. */
+    maxRequestBytes?: number;
+    /**
+     * Whether the rendezvous of each HTTP request is dialled as soon as it has come, for only there does a listener hear
+     * that the sender has left. Default false: with an answer that needs it, or after 20 s.
+     */
+    earlyRendezvous?: boolean;
     /** Bytes that a socket may hold for JavaScript before reading stops. Default 1 MiB. */
     highWaterMark?: number;
     /** Bytes sent that may wait for a sender that does not read, before it is given up. Default 256 MiB; 0: no limit. */
@@ -421,6 +464,10 @@ declare namespace WebSocket {
     connection: [socket: RelayedWebSocket, request: RelayedRequest];
     /** A sender could not be met at the rendezvous. */
     rendezvousError: [error: Error, request: RelayedRequest];
+    /** An HTTP request. Without a listener senders get 501. */
+    request: [req: RelayedHttpRequest, res: RelayedHttpResponse];
+    /** A listener of `request` has thrown, or its promise was rejected: the sender got 500, or half an answer. */
+    requestError: [error: unknown, req: RelayedHttpRequest, res: RelayedHttpResponse];
     /** What has to be acted on: a final refusal, bad credentials. */
     error: [error: Error];
     /** Everything is closed. */
@@ -472,8 +519,22 @@ declare namespace WebSocket {
     rejectsDropped?: number;
     /** Senders that nobody decided about in time. */
     expired?: number;
-    /** HTTP requests, all answered with 501. */
+    /** HTTP requests that came. */
     requests?: number;
+    /** Of these, in progress now. */
+    requestsPending?: number;
+    /** Turned away with 503, by a limit or because the server closes. */
+    requestsRefused?: number;
+    /** Whose answer was lost, given up or too late. */
+    requestsFailed?: number;
+    /** Answers that went by a control channel. */
+    answersByChannel?: number;
+    /** Answers that went by a rendezvous. */
+    answersByRendezvous?: number;
+    /** Bytes of the bodies of requests. */
+    requestBytes?: number;
+    /** Bytes of the bodies of answers. */
+    answerBytes?: number;
     /** Times that a token was asked for. */
     tokens?: number;
     /** Could not be met at the rendezvous. */
@@ -490,6 +551,8 @@ declare namespace WebSocket {
     rtt?: number;
     /** From the arrival of a sender to its open socket. */
     acceptLatency: LatencyHistogram;
+    /** From the arrival of an HTTP request to the head of its answer. */
+    answerLatency: LatencyHistogram;
   }
 
   /**
@@ -530,6 +593,11 @@ declare namespace WebSocket {
      */
     readonly options: RelayedServerOptions;
 
+    /**
+     * Gives everything that comes through the relay to an `http.Server` or `https.Server`, as if it had come to its port:
+     * requests to its `request` listeners, WebSockets to its `upgrade` listeners, if it has any.
+     */
+    attach(httpServer: HttpServer | HttpsServer, options?: RelayedAttachOptions | null): this;
     /** Host and port of the relay; `null` once the server is closed. */
     address(): AddressInfo | null;
     /** Brings another token to the control channel, or starts a listener again that went offline. */

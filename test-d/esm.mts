@@ -10,8 +10,11 @@ import WebSocket, {
   relayedConnect,
   type ConnectionStringProperties,
   type RawData,
+  type RelayedHttpRequest,
+  type RelayedHttpResponse,
   type RelayedServerOptions
 } from 'hyco-ws-rs';
+import https, { Agent, createRelayedServer as createHttps } from 'hyco-ws-rs/https';
 
 const options: RelayedServerOptions = { server: 'wss://h/p', token: createRelayToken('wss://h/p', 'r', 'k') };
 const server: RelayedServer = createRelayedServer(options, (socket) => {
@@ -24,3 +27,6 @@ new WebSocket.Server({ port: 0 }).close();
 relayedConnect('wss://h/p', (socket) => socket.close());
 export const parsed: ConnectionStringProperties = WebSocket.parseConnectionString('Endpoint=sb://h/');
 export const connected: Promise<WebSocket> = connectRelayed('wss://h/p', { path: 'p' });
+
+server.on('request', (req: RelayedHttpRequest, res: RelayedHttpResponse) => res.end(req.id));
+createHttps(options).listen(() => https.get('https://h/', { agent: new Agent() }));

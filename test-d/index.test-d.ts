@@ -1,8 +1,12 @@
 import { expectAssignable, expectDeprecated, expectError, expectType } from 'tsd';
 import { Duplex } from 'node:stream';
+import * as http from 'node:http';
+import * as nodeHttps from 'node:https';
+import * as http2 from 'node:http2';
 import * as ws from 'ws';
 
 import WebSocket = require('..');
+import https = require('../https');
 
 // The export is ws's class with the relay on it.
 const client = new WebSocket('ws://127.0.0.1', ['a'], { maxPayload: 1 });
@@ -146,3 +150,49 @@ expectType<Promise<void>>(new WebSocket.RelayedWebSocket('wss://h/p')[Symbol.asy
 function credential(): WebSocket.TokenCredential {
   return { getToken: async () => ({ token: 't', expiresOnTimestamp: 1 }) };
 }
+
+// HTTP.
+server.on('request', (req, res) => {
+  expectAssignable<http.IncomingMessage>(req);
+  expectAssignable<http.ServerResponse>(res);
+  expectType<string>(req.url);
+  expectType<string>(req.method);
+  expectType<string>(req.id);
+  expectType<AbortSignal>(req.signal);
+  expectType<AbortSignal>(req.relay.signal);
+  expectType<string>(res.id);
+  res.writeHead(200, { 'Set-Cookie': ['a=1', 'b=2'] }).end('x');
+});
+server.on('requestError', (failure, req, res) => {
+  expectType<unknown>(failure);
+  expectType<WebSocket.RelayedHttpRequest>(req);
+  expectType<WebSocket.RelayedHttpResponse>(res);
+});
+expectType<WebSocket.RelayedServer>(server.attach(http.createServer()));
+expectType<WebSocket.RelayedServer>(server.attach(nodeHttps.createServer({}), { stripPath: false }));
+expectError(server.attach(http2.createServer()));
+expectError(server.attach(http.createServer(), { strip: true }));
+expectType<number | undefined>(server.stats().requestsPending);
+expectType<WebSocket.LatencyHistogram>(server.stats().answerLatency);
+new WebSocket.RelayedServer({
+  server: 'wss://h/p',
+  token: 't',
+  maxPendingRequests: 5,
+  maxRequestBytes: 0,
+  earlyRendezvous: true
+});
+
+const relayed = https.createRelayedServer(
+  { server: 'wss://h/p', token: 't', keepAliveTimeout: 5 },
+  (req, res) => {
+    expectType<WebSocket.RelayedHttpRequest>(req);
+    res.end();
+  }
+);
+expectType<https.Server>(relayed.listen(() => {}).setTimeout(5));
+expectAssignable<WebSocket.RelayedServer>(relayed);
+expectType<https.Server>(https.Server({ server: 'wss://h/p', token: 't' }));
+expectType<https.Server>(new https.Server({ server: 'wss://h/p', token: 't' }));
+relayed.close((failure: Error | null) => failure?.message);
+expectType<typeof http.ServerResponse>(https.ServerResponse);
+expectType<string>(https.createRelayHttpsUri('ns', 'p'));

@@ -23,7 +23,16 @@ function packRequest({
   const texts = [...first, ...headers];
   const flags = (body ? BODY : 0) | (body === 'whole' ? WHOLE : 0) | (secure ? SECURE : 0);
   const bytes = Buffer.byteLength(first.join(''));
-  const numbers = [number % 2 ** 32, Math.floor(number / 2 ** 32), port, flags, 0, method.length, bytes, headers.length];
+  const numbers = [
+    number % 2 ** 32,
+    Math.floor(number / 2 ** 32),
+    port,
+    flags,
+    0,
+    method.length,
+    bytes,
+    headers.length
+  ];
   const record = Buffer.alloc(4 * (numbers.length + texts.length));
   [...numbers, ...texts.map((text) => text.length)].forEach((value, index) =>
     record.writeUInt32LE(value, 4 * index)
@@ -43,9 +52,20 @@ function packNumber(number, rest = Buffer.alloc(0)) {
 class FakeNative {
   constructor() {
     this.calls = [];
-    for (const name of ['respond', 'beginAnswer', 'writeAnswer', 'endAnswer', 'cutAnswer', 'readBody', 'dialRequest']) {
+    for (const name of [
+      'respond',
+      'beginAnswer',
+      'writeAnswer',
+      'endAnswer',
+      'cutAnswer',
+      'readBody',
+      'dialRequest'
+    ]) {
       this[name] = (...args) => {
-        this.calls.push([name, ...args.map((arg) => (arg instanceof Uint8Array ? Buffer.from(arg).toString() : arg))]);
+        this.calls.push([
+          name,
+          ...args.map((arg) => (arg instanceof Uint8Array ? Buffer.from(arg).toString() : arg))
+        ]);
         return true;
       };
     }

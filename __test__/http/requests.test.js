@@ -65,7 +65,9 @@ describe('a request', () => {
       seen = req;
       res.end();
     });
-    receive({ headers: ['Host', 'h', 'X-A', '1', 'x-a', '2', 'Set-Cookie', 'a', 'Set-Cookie', 'b', '__proto__', 'x'] });
+    receive({
+      headers: ['Host', 'h', 'X-A', '1', 'x-a', '2', 'Set-Cookie', 'a', 'Set-Cookie', 'b', '__proto__', 'x']
+    });
     expect(seen).toBeInstanceOf(http.IncomingMessage);
     expect(seen).toMatchObject({
       method: 'GET',
@@ -88,10 +90,15 @@ describe('a request', () => {
   test('shows no credentials', () => {
     let shown;
     server.on('request', (req, res) => {
-      shown = inspect([req, res, req.socket, res.socket], { depth: 9, showHidden: true }) + JSON.stringify([req, res]);
+      shown =
+        inspect([req, res, req.socket, res.socket], { depth: 9, showHidden: true }) +
+        JSON.stringify([req, res]);
       res.end();
     });
-    receive({ target: '/hyco?sb-hc-token=SECRET', headers: ['Authorization', 'SECRET', 'Cookie', 'SECRET', 'X', 'plain'] });
+    receive({
+      target: '/hyco?sb-hc-token=SECRET',
+      headers: ['Authorization', 'SECRET', 'Cookie', 'SECRET', 'X', 'plain']
+    });
     expect(shown).toContain('plain');
     expect(shown).not.toContain('SECRET');
   });
@@ -212,13 +219,34 @@ describe('an answer', () => {
     ['end(bytes)', (res) => res.end(Buffer.from([1, 2, 3])), '\x01\x02\x03'],
     ['end()', (res) => res.end(), undefined],
     ['write and end', (res) => (res.write('a'), res.write(Buffer.from('b')), res.end('c')), 'abc'],
-    ['write and end with empty pieces', (res) => (res.write(''), res.write(Buffer.alloc(0)), res.end('')), undefined],
+    [
+      'write and end with empty pieces',
+      (res) => (res.write(''), res.write(Buffer.alloc(0)), res.end('')),
+      undefined
+    ],
     ['cork', (res) => (res.cork(), res.write('a'), res.write('b'), res.uncork(), res.end()), 'ab'],
-    ['chunks by hand', (res) => (res.setHeader('Transfer-Encoding', 'chunked'), res.write('a'), res.end('b')), 'ab'],
+    [
+      'chunks by hand',
+      (res) => (res.setHeader('Transfer-Encoding', 'chunked'), res.write('a'), res.end('b')),
+      'ab'
+    ],
     ['writeHead', (res) => res.writeHead(200, { 'X-A': '1' }).end('x'), 'x'],
-    ['trailers', (res) => (res.setHeader('Trailer', 'X'), res.write('a'), res.addTrailers({ X: '1' }), res.end()), 'a'],
+    [
+      'trailers',
+      (res) => (res.setHeader('Trailer', 'X'), res.write('a'), res.addTrailers({ X: '1' }), res.end()),
+      'a'
+    ],
     ['64 KiB', (res) => (res.write(Buffer.alloc(65_535, 'x')), res.end('x')), 'x'.repeat(65_536)],
-    ['interim', (res) => (res.writeContinue(), res.writeProcessing(() => {}), res.writeEarlyHints({ link: '<x>' }), res.end('x')), 'x']
+    [
+      'interim',
+      (res) => (
+        res.writeContinue(),
+        res.writeProcessing(() => {}),
+        res.writeEarlyHints({ link: '<x>' }),
+        res.end('x')
+      ),
+      'x'
+    ]
   ])('is given in one: %s', async (_, act, expected) => {
     let seen;
     server.on('request', (req, res) => {
@@ -227,7 +255,9 @@ describe('an answer', () => {
     });
     const id = receive();
     await turn();
-    expect(native.calls).toEqual([['respond', id, expect.stringMatching(/^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\n$/), expected]]);
+    expect(native.calls).toEqual([
+      ['respond', id, expect.stringMatching(/^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\n$/), expected]
+    ]);
     await turn();
     expect(seen).toEqual(expect.arrayContaining(['res finish', 'res close', 'req end', 'req close']));
     expect(seen.filter((name) => name.startsWith('res'))).toEqual(['res finish', 'res close']);
@@ -261,7 +291,13 @@ describe('an answer', () => {
       res.end('c');
     });
     receive();
-    expect(native.calls.map(([name]) => name)).toEqual(['beginAnswer', 'writeAnswer', 'writeAnswer', 'writeAnswer', 'endAnswer']);
+    expect(native.calls.map(([name]) => name)).toEqual([
+      'beginAnswer',
+      'writeAnswer',
+      'writeAnswer',
+      'writeAnswer',
+      'endAnswer'
+    ]);
     await turn();
     expect(seen).not.toContain('res finish');
     expect(res.writableLength).toBe(65_538);
@@ -275,7 +311,10 @@ describe('an answer', () => {
 
   test.each([
     ['flushHeaders()', (res) => res.flushHeaders()],
-    ['text/event-stream', (res) => (res.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' }), res.write('x'))]
+    [
+      'text/event-stream',
+      (res) => (res.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' }), res.write('x'))
+    ]
   ])('goes out at once after %s', (_, act) => {
     server.on('request', (req, res) => act(res));
     receive();
@@ -287,7 +326,10 @@ describe('an answer', () => {
     receive();
     expect(native.calls).toEqual([]);
     while (native.calls.length === 0) await sleep(5);
-    expect(native.calls).toEqual([['beginAnswer', 1, expect.any(String)], ['writeAnswer', 1, 'x']]);
+    expect(native.calls).toEqual([
+      ['beginAnswer', 1, expect.any(String)],
+      ['writeAnswer', 1, 'x']
+    ]);
   });
 
   test('that ends in time is given in one, whoever else waits', async () => {
@@ -430,7 +472,9 @@ describe('a request that ends in the middle', () => {
       act(req, res);
     });
     receive();
-    expect(native.calls).toEqual([['respond', 1, 'HTTP/1.1 500 Internal Server Error. TrackingId:t1_G1\r\n\r\n']]);
+    expect(native.calls).toEqual([
+      ['respond', 1, 'HTTP/1.1 500 Internal Server Error. TrackingId:t1_G1\r\n\r\n']
+    ]);
     await turn();
     await turn();
     expect(seen).toContain('res close');
@@ -445,7 +489,10 @@ describe('a request that ends in the middle', () => {
     });
     receive();
     receive({ method: 'POST', body: 'streams' });
-    expect(native.of('cutAnswer')).toEqual([['cutAnswer', 1], ['cutAnswer', 2]]);
+    expect(native.of('cutAnswer')).toEqual([
+      ['cutAnswer', 1],
+      ['cutAnswer', 2]
+    ]);
     expect(native.of('respond')).toEqual([]);
   });
 
@@ -463,7 +510,7 @@ describe('a request that ends in the middle', () => {
 
 describe('a handler that fails', () => {
   const failing = {
-    'throws': () => {
+    throws: () => {
       throw new Error('boom');
     },
     'is rejected': async () => {
@@ -481,7 +528,9 @@ describe('a handler that fails', () => {
     });
     receive();
     await turn();
-    expect(native.calls).toEqual([['respond', 1, 'HTTP/1.1 500 Internal Server Error. TrackingId:t1_G1\r\n\r\n']]);
+    expect(native.calls).toEqual([
+      ['respond', 1, 'HTTP/1.1 500 Internal Server Error. TrackingId:t1_G1\r\n\r\n']
+    ]);
     expect(told).toEqual([['boom', '/hyco/x?y=1', expect.any(Boolean)]]);
     server.on('request', (req, res) => res.end('fine'));
     receive();
@@ -514,7 +563,9 @@ describe('a handler that fails', () => {
     const warn = jest.spyOn(process, 'emitWarning').mockReturnValue();
     server.on('request', failing.throws);
     receive();
-    expect(warn.mock.calls).toEqual([[expect.stringContaining('boom'), { code: 'HYCO_WS_RS_REQUEST_FAILED' }]]);
+    expect(warn.mock.calls).toEqual([
+      [expect.stringContaining('boom'), { code: 'HYCO_WS_RS_REQUEST_FAILED' }]
+    ]);
     warn.mockRestore();
   });
 });

@@ -63,7 +63,10 @@ function callCarefully(callback) {
     callback();
   } catch (error) {
     process.emitWarning(
-      withCode(new Error(`The callback of listen() has failed: ${redact(String(error))}`), 'HYCO_WS_RS_LISTEN_CALLBACK')
+      withCode(
+        new Error(`The callback of listen() has failed: ${redact(String(error))}`),
+        'HYCO_WS_RS_LISTEN_CALLBACK'
+      )
     );
   }
 }

@@ -349,7 +349,8 @@ function closeNow(server, inner, timeout) {
 /** Ends the closing, once nothing is open or on its way any more. */
 function checkClosed(server, inner) {
   const { acceptor, control, phase, requests } = inner;
-  if (phase !== CLOSING || !control.closed || acceptor.pending.size > 0 || requests.exchanges.size > 0) return;
+  if (phase !== CLOSING || !control.closed || acceptor.pending.size > 0 || requests.exchanges.size > 0)
+    return;
   if (server.clients !== undefined && acceptor.sockets.size > 0) return;
   inner.phase = CLOSED;
   clearTimeout(inner.timer);

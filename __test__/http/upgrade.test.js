@@ -1,0 +1,281 @@
+'use strict';
+
+// WebSockets on an attached http.Server: libraries that take its `upgrade` events find what they know, whether a sender comes
+// to the port or through the relay.
+
+const { once } = require('node:events');
+const http = require('node:http');
+
+const { Server: SocketIo } = require('socket.io');
+const { io } = require('socket.io-client');
+const WebSocket = require('ws');
+
+const { relayedConnect } = require('../..');
+const { Queue } = require('../helpers/emulator-peers.js');
+const { askUrl, startBoth } = require('../helpers/same-app');
+
+let both;
+const senders = [];
+
+afterEach(async () => {
+  for (const sender of senders.splice(0)) sender.terminate?.() ?? sender.close();
+  await both?.close();
+  both = undefined;
+});
+
+/** A sender's socket, with its messages in a queue. */
+function connect(path = '', options) {
+  return keep(relayedConnect(both.relay.sendUri(`hyco${path}`), options));
+}
+
+function keep(socket) {
+  senders.push(socket);
+  socket.messages = new Queue();
+  socket.on('message', (data, isBinary) => socket.messages.push([data, isBinary]));
+  socket.closed = new Promise((resolve) =>
+    socket.on('close', (code, reason) => resolve([code, String(reason)]))
+  );
+  socket.refused = new Promise((resolve) => socket.on('error', resolve));
+  return socket;
+}
+
+/** An http.Server with ws on it, and what ws has emitted. */
+async function startWs(options) {
+  const httpServer = http.createServer((req, res) => res.end(`http ${req.url}`));
+  const wss = new WebSocket.Server({ server: httpServer, ...options });
+  const peers = new Queue();
+  wss.on('connection', (socket, request) => {
+    socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }));
+    socket.closed = new Promise((resolve) =>
+      socket.on('close', (code, reason) => resolve([code, String(reason)]))
+    );
+    peers.push([socket, request]);
+  });
+  both = await startBoth(httpServer);
+  const connections = [];
+  both.server.on('connection', (socket) => connections.push(socket));
+  return { wss, peers, connections };
+}
+
+describe('ws', () => {
+  test('takes senders of the relay and of the port, beside requests', async () => {
+    const { connections } = await startWs();
+    const local = keep(new WebSocket(`${both.local.replace('http', 'ws')}/chat?a=1`));
+    const relayed = connect('/chat?a=1');
+    await Promise.all([once(local, 'open'), once(relayed, 'open')]);
+    for (const sender of [local, relayed]) {
+      sender.send('hällo');
+      expect(await sender.messages.next()).toEqual([Buffer.from('hällo'), false]);
+      sender.send(Buffer.from([0, 255]));
+      expect(await sender.messages.next()).toEqual([Buffer.from([0, 255]), true]);
+    }
+    expect(String((await askUrl(`${both.relayed}/page`)).body)).toBe('http /page');
+    expect(connections).toEqual([]);
+  });
+
+  test('sees the request as it would come to its port', async () => {
+    const { peers } = await startWs();
+    const sender = connect('/chat?a=1', { headers: { 'X-A': '1' }, perMessageDeflate: true });
+    const [socket, request] = await peers.next();
+    expect(request).toBeInstanceOf(http.IncomingMessage);
+    expect(request.url).toBe('/chat?a=1');
+    expect(request.originalUrl).toBe('/hyco/chat?a=1');
+    expect(request.headers).toMatchObject({
+      'x-a': '1',
+      upgrade: 'websocket',
+      'sec-websocket-version': '13'
+    });
+    expect(request.headers['sec-websocket-extensions']).toBeUndefined();
+    expect(request.socket.remoteAddress).toBe('127.0.0.1');
+    expect(socket._socket).toBe(request.socket);
+    expect(socket.extensions).toBe('');
+    await once(sender, 'open');
+  });
+
+  test('chooses the subprotocol', async () => {
+    await startWs({ handleProtocols: (protocols) => [...protocols].at(-1) });
+    const sender = connect('', { protocols: ['first', 'second'] });
+    await once(sender, 'open');
+    expect(sender.protocol).toBe('second');
+  });
+
+  test.each([
+    ['verifyClient', { verifyClient: (info, done) => done(false, 403, 'not you') }, 403],
+    ['verifyClient at once', { verifyClient: () => false }, 401],
+    ['another path', { path: '/other' }, 400]
+  ])('refuses by %s, and the sender hears which', async (_, options, status) => {
+    await startWs(options);
+    const error = await connect('/chat').refused;
+    expect(error).toMatchObject({ statusCode: status });
+    expect(error.reason).toContain(http.STATUS_CODES[status]);
+    expect(both.server.stats()).toMatchObject({ rejected: 1, pendingAccepts: 0 });
+  });
+
+  test('a raw refusal crosses with its text, and a socket that is dropped is 500', async () => {
+    const httpServer = http.createServer();
+    httpServer.on('upgrade', (request, socket) => {
+      if (request.url === '/drop') return socket.destroy();
+      if (request.url === '/end') return socket.end();
+      socket.write('HTTP/1.1 401 No ');
+      socket.end('entry\r\nX-A: 1\r\n\r\nbody');
+    });
+    both = await startBoth(httpServer);
+    expect(await connect('/raw').refused).toMatchObject({
+      statusCode: 401,
+      reason: expect.stringContaining('No entry')
+    });
+    expect(await connect('/drop').refused).toMatchObject({ statusCode: 500 });
+    expect(await connect('/end').refused).toMatchObject({ statusCode: 500 });
+  });
+
+  test('close codes cross, both ways', async () => {
+    const { peers } = await startWs();
+    const first = connect();
+    const [socket] = await peers.next();
+    await once(first, 'open');
+    first.close(4001, 'bye');
+    expect(await socket.closed).toEqual([4001, 'bye']);
+    expect(await first.closed).toEqual([4001, 'bye']);
+
+    const second = connect();
+    const [other] = await peers.next();
+    other.close(4002, 'enough');
+    expect(await second.closed).toEqual([4002, 'enough']);
+    expect(await other.closed).toEqual([4002, 'enough']);
+
+    const third = connect();
+    const [plain] = await peers.next();
+    plain.close();
+    expect(await third.closed).toEqual([1005, '']);
+    expect(await plain.closed).toEqual([1005, '']);
+  });
+
+  test('a sender that breaks off, and one that is dropped', async () => {
+    const { peers } = await startWs();
+    const first = connect();
+    const [socket] = await peers.next();
+    await once(first, 'open');
+    first.terminate();
+    expect((await socket.closed)[0]).toBe(1006);
+    const second = connect();
+    const [other] = await peers.next();
+    await once(second, 'open');
+    other.terminate();
+    expect((await second.closed)[0]).not.toBe(1000);
+  });
+
+  test('what is sent before the sender is met reaches it, in order', async () => {
+    const { wss } = await startWs();
+    wss.on('connection', (socket) => {
+      for (const text of ['welcome', 'to', 'you']) socket.send(text);
+      socket.ping('x');
+    });
+    const sender = connect();
+    const got = [];
+    for (let index = 0; index < 3; index++) got.push(String((await sender.messages.next())[0]));
+    expect(got).toEqual(['welcome', 'to', 'you']);
+  });
+
+  test('its pings are answered at once, and stay here', async () => {
+    const { peers } = await startWs();
+    const sender = connect();
+    const pings = [];
+    sender.on('ping', (data) => pings.push(String(data)));
+    const [socket] = await peers.next();
+    await once(sender, 'open');
+    socket.ping('here');
+    const [data] = await once(socket, 'pong');
+    expect(String(data)).toBe('here');
+    expect(pings).toEqual([]);
+  });
+
+  test('large messages both ways, of any size, whole', async () => {
+    await startWs({ maxPayload: 0 });
+    const sender = connect('', { maxPayload: 0 });
+    await once(sender, 'open');
+    for (const size of [0, 1, 125, 126, 65_535, 65_536, 5_000_000]) {
+      const data = Buffer.alloc(size, 'abc');
+      sender.send(data);
+      const [answer] = await sender.messages.next();
+      expect(Buffer.compare(answer, data)).toBe(0);
+    }
+  });
+
+  test('a program that does not read holds the sender back', async () => {
+    const { peers } = await startWs();
+    const sender = connect();
+    const [socket] = await peers.next();
+    await once(sender, 'open');
+    socket.pause();
+    const data = Buffer.alloc(1_000_000);
+    for (let index = 0; index < 100; index++) sender.send(data);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(socket._socket.readableLength).toBeLessThan(4_000_000);
+    let got = 0;
+    socket.on('message', () => got++);
+    socket.resume();
+    while (got < 100) await once(socket, 'message');
+  });
+
+  test('close() of the server closes them with 1001', async () => {
+    const { peers } = await startWs();
+    const sender = connect();
+    const [socket] = await peers.next();
+    await once(sender, 'open');
+    await both.server.close();
+    expect((await socket.closed)[0]).toBe(1001);
+    expect((await sender.closed)[0]).toBe(1001);
+  });
+});
+
+test('without upgrade listeners a WebSocket is a connection, as ever', async () => {
+  both = await startBoth(http.createServer());
+  const connected = once(both.server, 'connection');
+  const sender = connect('/x');
+  const [socket, request] = await connected;
+  expect(request.url).toBe('/hyco/x');
+  socket.send('hello');
+  expect(String((await sender.messages.next())[0])).toBe('hello');
+});
+
+test('a listener of upgrade that never answers: the sender gets 504 in time', async () => {
+  const httpServer = http.createServer();
+  let stream;
+  httpServer.on('upgrade', (_, socket) => (stream = socket));
+  both = await startBoth(httpServer, undefined, { acceptTimeout: 300 });
+  const sender = connect();
+  expect(await sender.refused).toMatchObject({ statusCode: 504 });
+  if (!stream.closed) await once(stream, 'close');
+});
+
+describe('socket.io', () => {
+  test.each([[['polling', 'websocket']], [['websocket']], [['polling']]])('over %j', async (transports) => {
+    const httpServer = http.createServer();
+    const server = new SocketIo(httpServer);
+    server.on('connection', (socket) => {
+      socket.on('question', (data, answer) => answer({ got: data, by: socket.conn.transport.name }));
+    });
+    both = await startBoth(httpServer);
+    for (const base of [both.local, both.relayed]) {
+      const { origin, pathname } = new URL(base);
+      const socket = io(origin, {
+        path: `${pathname === '/' ? '' : pathname}/socket.io/`,
+        transports,
+        forceNew: true,
+        reconnection: false
+      });
+      senders.push(socket);
+      await new Promise((resolve, reject) => socket.on('connect', resolve).on('connect_error', reject));
+      if (transports.length > 1) {
+        const { engine } = socket.io;
+        if (engine.transport.name !== 'websocket')
+          await new Promise((resolve) => engine.on('upgrade', resolve));
+      }
+      const answer = await socket.emitWithAck('question', { a: [1, 'ä'], b: Buffer.from('x') });
+      expect(answer).toEqual({ got: { a: [1, 'ä'], b: Buffer.from('x') }, by: transports.at(-1) });
+      socket.close();
+    }
+    server.disconnectSockets(true);
+    server.engine.close();
+  });
+});
