@@ -188,6 +188,15 @@ describe('the request', () => {
     expect(next.body.toString()).toBe('more');
     respond(next);
     await sender.until(/200 [^]*100 Continue[^]*200 /);
+    // Once, also where the body is for a rendezvous from the start.
+    const chunked = open(
+      relay,
+      headOf(relay, 'POST /hyco HTTP/1.1', expecting[0], 'Transfer-Encoding: chunked')
+    );
+    expect(await chunked.until(/\r\n\r\n/)).toBe('HTTP/1.1 100 Continue\r\n\r\n');
+    chunked.write('1\r\nx\r\n0\r\n\r\n');
+    respond(await take(control), { status: 201 });
+    expect(await chunked.until(/201/)).toMatch(/Continue\r\n\r\nHTTP\/1\.1 201/);
     const late = open(relay, headOf(relay, 'POST /nope HTTP/1.1', ...expecting));
     expect(await late.all).toMatch(/^HTTP\/1\.1 404 /);
   });

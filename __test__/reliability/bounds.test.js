@@ -81,7 +81,14 @@ const SHOWN_BY = {
     ['src/emulator/tests.rs', 'a_breach_of_the_framing_rules_is_the_end_of_the_channel']
   ],
   'in the embedded relay: what a sender says before it is met': [],
-  'in the embedded relay: offers and answers that a listener does not read': [],
+  'in the embedded relay: an HTTP request and its response': [
+    ['__test__/emulator-http.test.js', 'streams large bodies both ways at once, in little memory'],
+    ['__test__/emulator-http.test.js', 'is 64 kB at most on the control channel'],
+    ['__test__/emulator-http.test.js', 'with more than 32 kB of headers is 431']
+  ],
+  'in the embedded relay: offers and answers that a listener does not read': [
+    ['__test__/emulator-http.test.js', 'that do not read are spared: 503']
+  ],
   'reports about malformed messages': [['src/listener/tests.rs', 'malformed_and_huge_messages_are_survived']],
   "reports of rejections that failed, and the engine's trace": []
 };

@@ -166,7 +166,10 @@ impl<'a> HttpExchange<'a> {
         }
         let headers = end_to_end(&response.response_headers, &[], &self.authority);
         if size_of(&headers) > MAX_METADATA {
-            return Err(RelayRefusal::new(502, "The headers of the listener's response are longer than 32 kB."));
+            return Err(RelayRefusal::new(
+                502,
+                "The headers of the listener's response are longer than 32 kB.",
+            ));
         }
         let body = self.takes_body(response).then_some(body);
         http::response_head(response.status_code, &response.status_description, &headers, body, keep_alive)

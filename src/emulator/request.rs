@@ -4,6 +4,7 @@
 //! the listener prefers to send so, go over a rendezvous, and from then on so does all that comes on the same connection
 //! of the sender.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use super::namespace::offers::{eligible, rendezvous_address};
 use super::namespace::{Namespace, Pending, RendezvousVerdict, RequestOutcome};
 use super::refusal::RelayRefusal;
 use super::request_leg::RequestLeg;
-use super::request_pump::{self, CONTINUE};
+use super::request_pump;
 use super::stream::InboundConnection;
 use crate::http::{BodyLength, HttpRequestHead};
 use crate::protocol::control::Response;
@@ -62,6 +63,15 @@ pub async fn run(
     if let Some(other) = leg.take_if(|own| own.path != path || !eligible(head)(&own.listener)) {
         other.close(1001, "").await;
     }
+    // Without a listener there is no point in reading a body.
+    if leg.is_none()
+        && let Err(refusal) = namespace.listeners(&path, eligible(head))
+    {
+        return ExchangeEnd::Refused(refusal);
+    }
+    if exchange.expects_continue() && ask_for_body(sender).await.is_err() {
+        return ExchangeEnd::SenderGone;
+    }
     let (seat, mut outcome) = namespace.await_response(&path, &id);
     let mut told = false;
     if leg.is_none() {
@@ -80,6 +90,12 @@ pub async fn run(
     }
 }
 
+/// Asks a sender for the body that it holds back.
+async fn ask_for_body(sender: &mut InboundConnection) -> io::Result<()> {
+    sender.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
+    sender.stream.flush().await
+}
+
 /// Offers the request and waits for what becomes of it; `told` becomes true where the offer had all of it.
 async fn meet(
     exchange: &mut HttpExchange<'_>,
@@ -87,16 +103,10 @@ async fn meet(
     outcome: &mut oneshot::Receiver<RequestOutcome>,
     told: &mut bool,
 ) -> Result<RequestMet, ExchangeEnd> {
-    let refused = ExchangeEnd::Refused;
-    // Without a listener there is no point in reading a body.
-    exchange.namespace.listeners(&exchange.path, eligible(exchange.head)).map_err(refused)?;
-    if exchange.expects_continue() && sender.stream.write_all(CONTINUE).await.is_err() {
-        return Err(ExchangeEnd::SenderGone);
-    }
     let body = read_at_once(exchange, sender).await?;
     *told = body.is_some();
     tokio::select! {
-        met = offer(exchange, body, outcome) => met.map_err(refused),
+        met = offer(exchange, body, outcome) => met.map_err(ExchangeEnd::Refused),
         () = sender.gone() => Err(ExchangeEnd::SenderGone),
     }
 }
@@ -168,9 +178,16 @@ async fn offer(
             }
         }
     };
-    tokio::select! {
-        offered = timeout_at(deadline, offering) => offered.unwrap_or_else(|_| Err(late()))?,
-        refusal = unanswered(outcome) => return Err(refusal),
+    let settled = tokio::select! {
+        offered = timeout_at(deadline, offering) => {
+            offered.unwrap_or_else(|_| Err(late()))?;
+            None
+        }
+        // A quick listener answers before the relay knows that the offer is out.
+        settled = &mut *outcome => Some(settled),
+    };
+    if let Some(settled) = settled {
+        return settle(settled);
     }
     let answered = async {
         tokio::select! {
@@ -190,15 +207,6 @@ async fn offer(
         }
     };
     timeout_at(deadline, answered).await.unwrap_or_else(|_| Err(late()))
-}
-
-/// Returns where the request is over before a listener has it.
-async fn unanswered(outcome: &mut oneshot::Receiver<RequestOutcome>) -> RelayRefusal {
-    match settle(outcome.await) {
-        Err(refusal) => refusal,
-        // Nobody can answer what nobody was asked.
-        Ok(_) => late(),
-    }
 }
 
 fn settle(outcome: Result<RequestOutcome, oneshot::error::RecvError>) -> Result<RequestMet, RelayRefusal> {
@@ -231,7 +239,8 @@ async fn answer(
     };
     let left = if body.is_empty() { None } else { exchange.namespace.planned_cut(BodySide::Response) };
     let whole = left.is_none();
-    let passed = left.map_or(body.len(), |left| usize::try_from(left).unwrap_or(usize::MAX).min(body.len() - 1));
+    let passed =
+        left.map_or(body.len(), |left| usize::try_from(left).unwrap_or(usize::MAX).min(body.len() - 1));
     bytes.extend_from_slice(body.get(..passed).unwrap_or_default());
     let write = async {
         sender.stream.write_all(&bytes).await?;

@@ -68,7 +68,18 @@ impl RequestLeg {
         upgrade.accept(&mut connection.stream, None, None).await?;
         let (reader, writer) = tokio::io::split(connection.stream);
         let (parts, out) = (LegParts::new(connection.early), Outflow::default());
-        Ok(Self { path, listener, parts, out, reader, writer, seat, signals, in_message: false, closed: false })
+        Ok(Self {
+            path,
+            listener,
+            parts,
+            out,
+            reader,
+            writer,
+            seat,
+            signals,
+            in_message: false,
+            closed: false,
+        })
     }
 
     /// Queues a text message.

@@ -19,9 +19,6 @@ use crate::http::BodyLength;
 use crate::http::write::put_chunk;
 use crate::protocol::control::parse_listener_message;
 
-/// What asks a sender for the body that it holds back.
-pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
-
 /// How far the response has come.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ResponseStage {
@@ -59,19 +56,15 @@ pub async fn run(
     mut outcome: oneshot::Receiver<RequestOutcome>,
 ) -> ExchangeEnd {
     let has_body = exchange.length != BodyLength::None;
-    let mut to_sender = Outflow::default();
     if !told {
         leg.put_text(&exchange.full_form(None, has_body));
-        if exchange.expects_continue() && !exchange.upload.is_done() {
-            to_sender.end().extend_from_slice(CONTINUE);
-        }
     }
     let uploading = !told && has_body;
     let cut = |side| exchange.namespace.planned_cut(side);
     let mut pump = Pump {
         upload_left: uploading.then(|| cut(BodySide::Request)).flatten(),
         early: std::mem::take(&mut sender.early),
-        to_sender,
+        to_sender: Outflow::default(),
         uploading,
         stage: ResponseStage::Awaited,
         chunked: exchange.head.version == "1.1",

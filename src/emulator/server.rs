@@ -177,7 +177,9 @@ async fn finish(
                 namespace.refuse(connection, target.map_or("", |target| target.path), &refusal).await;
             }
             ExchangeEnd::SenderGone | ExchangeEnd::Ordered(EndOrder::Close(..)) => connection.cut(false),
-            ExchangeEnd::Cut { reset } | ExchangeEnd::Ordered(EndOrder::Cut { reset, .. }) => connection.cut(reset),
+            ExchangeEnd::Cut { reset } | ExchangeEnd::Ordered(EndOrder::Cut { reset, .. }) => {
+                connection.cut(reset)
+            }
         }
     };
     tokio::join!(leaving, ending);

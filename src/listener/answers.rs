@@ -113,7 +113,7 @@ impl Answers {
                 // The dial was given up, by its own limit or by the owner.
                 () = tell.closed() => return,
                 () = own.abandoned.cancelled() => {
-                    Err(RelayError::new(ErrorKind::Aborted, "The listener was closed"))
+                    Err(listener_closed())
                 }
             };
             let _ = tell.send(admitted);
@@ -162,6 +162,11 @@ impl Answers {
             self.sink.emit(ListenerEvent::RejectFailed { id, error });
         }
     }
+}
+
+/// Why something comes to nothing that was under way.
+pub(super) fn listener_closed() -> RelayError {
+    RelayError::new(ErrorKind::Aborted, "The listener was closed")
 }
 
 /// The relay confirms a rejection with 410; everything else is a failure.

@@ -129,6 +129,12 @@ pub enum ListenerEvent {
         #[serde(serialize_with = "report_if_any")]
         error: Option<RelayError>,
     },
+    /// A request that waits at an address of its own could not be fetched: the program has not heard of it.
+    RequestLost {
+        /// Why.
+        #[serde(serialize_with = "report")]
+        error: RelayError,
+    },
     /// A rejection did not get through.
     RejectFailed {
         /// The offer's number.

@@ -27,7 +27,7 @@ use context::ChannelContext;
 use leaving::LeavingLinks;
 use link::{ControlLink, PingAnswers};
 use messages::LinkRequests;
-pub use terms::{ChannelAction, ChannelInput, LinkId, MachineConfig, millis};
+pub use terms::{ChannelAction, ChannelInput, LinkId, LinkRequest, MachineConfig, millis};
 
 mod attempt;
 mod context;

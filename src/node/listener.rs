@@ -84,7 +84,9 @@ impl ListenerSink for Events {
         let mut batch = Batch::default();
         match &event {
             // Of these senders can make any number.
-            ListenerEvent::RejectFailed { .. } | ListenerEvent::Offer { refused: Some(_), .. }
+            ListenerEvent::RejectFailed { .. }
+            | ListenerEvent::RequestLost { .. }
+            | ListenerEvent::Offer { refused: Some(_), .. }
                 if self.delivery.overflows() =>
             {
                 return;
@@ -274,8 +276,8 @@ fn listener_config(options: ListenOptions) -> Result<ListenerConfig> {
     if let Some(most) = options.max_pending_requests {
         config.max_pending_requests = limit(most);
     }
-    if let Some(most) = options.max_request_bytes.filter(|most| *most > 0.0) {
-        config.max_request_bytes = most as usize;
+    if let Some(most) = options.max_request_bytes {
+        config.max_request_bytes = if most > 0.0 { most as usize } else { usize::MAX };
     }
     config.keep_alive = options.keep_alive.as_ref().map_or(KeepAlive::OFF, convert::keep_alive);
     let reconnect = options.reconnect;

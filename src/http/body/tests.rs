@@ -23,6 +23,16 @@ fn decode(reader: &mut BodyReader, input: &[u8]) -> Result<Vec<u8>, &'static str
 }
 
 #[test]
+fn what_follows_a_body_is_given_back() {
+    let mut out = Vec::new();
+    assert_eq!(BodyReader::new(BodyLength::Known(3)).push(b"abcGET /", &mut out).unwrap(), b"GET /");
+    assert_eq!(chunked().push(b"1\r\nd\r\n0\r\n\r\nGET /", &mut out).unwrap(), b"GET /");
+    assert_eq!(BodyReader::new(BodyLength::None).push(b"GET /", &mut out).unwrap(), b"GET /");
+    assert_eq!(BodyReader::new(BodyLength::UntilClose).push(b"e", &mut out).unwrap(), b"");
+    assert_eq!(out, b"abcde");
+}
+
+#[test]
 fn a_length_ends_the_body() {
     let mut reader = reader(404, &[("Content-Length", "5")]).unwrap();
     assert_eq!(decode(&mut reader, b"hel").unwrap(), b"hel");

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::context::ChannelContext;
-use super::terms::{ChannelAction, LinkId};
+use super::terms::{ChannelAction, LinkId, LinkRequest};
 use crate::protocol::address::Address;
 use crate::protocol::control::{self, ControlMessage, Request};
 use crate::protocol::relayed;
@@ -21,7 +21,7 @@ pub(super) struct LinkRequests {
 enum NextBody {
     #[default]
     Nobodys,
-    Of(Box<Request>),
+    Of(Box<LinkRequest>),
     /// Of a request that was answered already.
     Dropped,
 }
@@ -74,28 +74,30 @@ impl LinkRequests {
     }
 
     fn request(&mut self, link: LinkId, request: Request, context: &mut ChannelContext) {
-        let Some(head) = &request.head else {
-            if let Some(address) = request.address.and_then(|address| checked(&address, context)) {
+        let Request { id, address, head } = request;
+        let Some(head) = head else {
+            if let Some(address) = address.and_then(|address| checked(&address, context)) {
                 context.actions.push(ChannelAction::FetchRequest(address));
             }
             return;
         };
-        let has_body = head.body;
-        if let Err((status, why)) = relayed::check(head) {
+        let (checked, has_body) = (relayed::check(&head), head.body);
+        let request = Box::new(LinkRequest { id, address, head });
+        if let Err((status, why)) = checked {
             context.report_malformed(why.to_owned());
             answer(link, &request, status, context);
             self.next_body = if has_body { NextBody::Dropped } else { NextBody::Nobodys };
         } else if has_body {
-            self.next_body = NextBody::Of(Box::new(request));
+            self.next_body = NextBody::Of(request);
         } else {
-            self.take(link, Box::new(request), None, context);
+            self.take(link, request, None, context);
         }
     }
 
     fn take(
         &mut self,
         link: LinkId,
-        request: Box<Request>,
+        request: Box<LinkRequest>,
         body: Option<Bytes>,
         context: &mut ChannelContext,
     ) {
@@ -115,6 +117,6 @@ fn checked(text: &str, context: &mut ChannelContext) -> Option<Address> {
 }
 
 /// The relay blocks listeners that leave requests without an answer.
-fn answer(link: LinkId, request: &Request, status: u16, context: &mut ChannelContext) {
+fn answer(link: LinkId, request: &LinkRequest, status: u16, context: &mut ChannelContext) {
     context.actions.push(ChannelAction::Send(link, control::bare_response(&request.id, status)));
 }

@@ -1,5 +1,6 @@
 //! What goes into the machine and what comes out.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use crate::error::RelayError;
 use crate::listener::config::{KeepAlive, ReconnectConfig, Secret};
 use crate::listener::events::ListenerEvent;
 use crate::protocol::address::{Address, HostPolicy};
-use crate::protocol::control::{Accept, Request};
+use crate::protocol::control::{Accept, RequestHead};
 
 /// Numbers the sockets of one channel, so that late news of an old one is told apart.
 pub type LinkId = u32;
@@ -104,6 +105,24 @@ pub enum ChannelInput<'a> {
     Tick,
 }
 
+/// A request in full form.
+#[derive(Clone, PartialEq)]
+pub struct LinkRequest {
+    /// Its id.
+    pub id: String,
+    /// Its rendezvous: not checked.
+    pub address: Option<String>,
+    /// What it asks for.
+    pub head: RequestHead,
+}
+
+/// Without the address and the headers: both may hold credentials.
+impl fmt::Debug for LinkRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LinkRequest").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
 /// What to do.
 #[derive(Debug)]
 pub enum ChannelAction {
@@ -142,8 +161,8 @@ pub enum ChannelAction {
     Request {
         /// The link.
         link: LinkId,
-        /// The message, with its head. The address is not checked.
-        request: Box<Request>,
+        /// The message.
+        request: Box<LinkRequest>,
         /// The body, if it has one.
         body: Option<Bytes>,
     },

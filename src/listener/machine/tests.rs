@@ -1,5 +1,6 @@
 use std::collections::VecDeque;
 
+use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
@@ -610,20 +611,28 @@ fn control_messages_become_actions() {
         link,
         r#"{"request":{"id":"r1","method":"GET","requestTarget":"/x","body":false}}"#,
     ));
-    assert!(sim.sent.last().unwrap().contains(r#""requestId":"r1","statusCode":501"#));
+    assert_eq!(sim.requests, [("r1".to_owned(), None)]);
     sim.input(ChannelInput::Text(link, r#"{"request":{"id":"r2","method":"PUT","body":true}}"#));
-    assert_eq!(sim.sent.len(), 1, "not before the body");
-    sim.input(ChannelInput::Binary(link));
-    assert!(sim.sent.last().unwrap().contains("r2"));
+    assert_eq!(sim.requests.len(), 1, "not before the body");
+    sim.input(ChannelInput::Binary(link, Bytes::from_static(b"body")));
+    assert_eq!(sim.requests[1..], [("r2".to_owned(), Some(Bytes::from_static(b"body")))]);
+    assert_eq!(sim.sent, [""; 0]);
     sim.input(ChannelInput::Text(link, r#"{"request":{"id":"r3","method":"PUT","body":true}}"#));
     sim.input(ChannelInput::Text(link, ACCEPT));
-    assert!(sim.sent.last().unwrap().contains("r3"), "a body that does not come is not waited for");
+    assert!(sim.sent[0].contains(r#""requestId":"r3","statusCode":400"#), "a text in the place of the body");
+    assert_eq!((sim.requests.len(), sim.offers), (2, 3));
+    sim.input(ChannelInput::Text(
+        link,
+        r#"{"request":{"id":"r5","method":"GET","requestTarget":"http://x","body":true}}"#,
+    ));
+    assert!(sim.sent[1].contains(r#""requestId":"r5","statusCode":400"#));
+    sim.input(ChannelInput::Binary(link, Bytes::new()));
+    assert_eq!(sim.names(), ["malformed"; 2], "its body is nobody's");
     sim.input(ChannelInput::Text(
         link,
         r#"{"request":{"address":"wss://g2.servicebus.windows.net/","id":"r4"}}"#,
     ));
-    assert_eq!(sim.short, ["r4"]);
-    assert_eq!(sim.names(), ["request"; 4]);
+    assert_eq!(sim.fetched, 1);
 }
 
 #[test]
@@ -634,7 +643,7 @@ fn strange_messages_are_reported_and_survived() {
     sim.clear_keeping_links();
     sim.input(ChannelInput::Text(link, "not json"));
     sim.input(ChannelInput::Text(link, r#"{"later":1}"#));
-    sim.input(ChannelInput::Binary(link));
+    sim.input(ChannelInput::Binary(link, Bytes::from_static(b"body")));
     sim.input(ChannelInput::Text(link, &"x".repeat(1 << 20)));
     assert_eq!(sim.names(), ["malformed"; 4]);
     for _ in 0..10_000 {
@@ -676,7 +685,7 @@ fn news_of_unknown_links_is_ignored() {
     sim.start();
     sim.clear_keeping_links();
     sim.input(ChannelInput::Text(99, ACCEPT));
-    sim.input(ChannelInput::Binary(99));
+    sim.input(ChannelInput::Binary(99, Bytes::new()));
     sim.input(ChannelInput::Pong(99));
     sim.input(ChannelInput::Lost { link: 99, code: None, reason: "" });
     sim.input(ChannelInput::DialFailed { link: 99, error: network(), retry_after: None });
@@ -820,7 +829,7 @@ proptest! {
                     None => continue,
                 },
                 Event::Text(link, kind) => ChannelInput::Text(recent(link), text[kind]),
-                Event::Binary(link) => ChannelInput::Binary(recent(link)),
+                Event::Binary(link) => ChannelInput::Binary(recent(link), Bytes::new()),
                 Event::Pong(link) => ChannelInput::Pong(recent(link)),
                 Event::Lost(link, code, recycle) => {
                     let reason = if recycle { "NameRenewalFailed" } else { "" };

@@ -10,14 +10,16 @@ use tokio::time::timeout;
 
 use super::desk::LegDesk;
 use super::leg::{Errand, Leg};
+use super::leg_task;
 use super::post::{LegItem, LegPost};
 use super::prepared::PreparedAnswer;
 use super::registry::{MAX_INLINE_ANSWER, Registry};
 use super::tickets::{ChannelOrder, PendingAnswer, Tickets};
 use crate::error::{ErrorKind, RelayError};
-use crate::listener::answers::Answers;
+use crate::listener::answers::{Answers, listener_closed};
 use crate::listener::config::ListenerConfig;
 use crate::listener::dialer::{Dialed, Dialer, plain_target};
+use crate::listener::events::ListenerEvent;
 use crate::listener::stats::CountingSink;
 use crate::protocol::address::{Address, HostPolicy};
 
@@ -52,7 +54,10 @@ impl Opener {
         };
         let late =
             || RelayError::new(ErrorKind::Timeout, "The rendezvous of the request was not opened in time");
-        timeout(self.limit, opening).await.unwrap_or_else(|_| Err(late()))
+        tokio::select! {
+            opened = timeout(self.limit, opening) => opened.unwrap_or_else(|_| Err(late())),
+            () = self.answers.abandoned() => Err(listener_closed()),
+        }
     }
 
     /// An address that came with a request in full form is looked at only when it is needed.
@@ -110,8 +115,8 @@ impl Legs {
             match opened {
                 Ok(dialed) => run(&desk, &opener, Arc::default(), dialed, Errand::Fetch(ticket)).await,
                 Err(error) => {
-                    tracing::debug!(code = error.kind.code(), "a request could not be fetched");
                     desk.sink.counters.requests_failed.bump();
+                    desk.sink.emit(ListenerEvent::RequestLost { error });
                 }
             }
             drop(refusal);
@@ -146,8 +151,8 @@ impl Legs {
     }
 
     fn dial_with(&self, number: u64, address: Option<String>, item: LegItem) {
-        let post = Arc::new(LegPost::default());
-        post.push(item);
+        let post = Arc::new(LegPost::of(number));
+        post.push(number, item);
         self.dial(number, address, post);
     }
 
@@ -168,12 +173,12 @@ impl Legs {
 
 /// Runs an open rendezvous to its end, or to that of the listener.
 async fn run(desk: &Arc<LegDesk>, opener: &Opener, post: Arc<LegPost>, dialed: Dialed, errand: Errand) {
-    let (leg, leftover) = Leg::new(desk.clone(), post.clone(), dialed, errand);
-    let running = AssertUnwindSafe(leg.run(leftover)).catch_unwind();
+    let leg = Leg::new(desk.clone(), post.clone(), dialed.io, errand);
+    let running = AssertUnwindSafe(leg_task::run(leg, dialed.leftover)).catch_unwind();
     let fault = tokio::select! {
         ended = running => ended.is_err().then(|| RelayError::fault("connection")),
         () = opener.answers.abandoned() => {
-            Some(RelayError::new(ErrorKind::Aborted, "The listener was closed"))
+            Some(listener_closed())
         }
     };
     drop(post.close());

@@ -20,16 +20,16 @@ use tokio::time::Instant;
 
 pub(super) use tickets::{ChannelOrder, PendingAnswer, Tickets};
 
-use super::answers::Answers;
+use super::answers::{Answers, listener_closed};
 use super::config::ListenerConfig;
 use super::dialer::Dialer;
 use super::events::ListenerEvent;
 use super::latency::LatencyHistogram;
-use super::machine::LinkId;
+use super::machine::{LinkId, LinkRequest};
 use super::stats::CountingSink;
 use crate::error::{ErrorKind, RelayError};
 use crate::protocol::address::Address;
-use crate::protocol::control::{self, Request, RequestHead};
+use crate::protocol::control;
 use legs::Legs;
 use post::{LegItem, LegPost};
 use prepared::{PreparedAnswer, prepare};
@@ -37,6 +37,9 @@ use registry::{Arrival, Registry, Stage, Way, too_late};
 
 mod desk;
 mod leg;
+mod leg_reading;
+mod leg_task;
+mod leg_writing;
 mod legs;
 mod post;
 pub(super) mod prepared;
@@ -70,21 +73,19 @@ impl Requests {
     pub(super) fn receive(
         &self,
         (channel, link): (u16, LinkId),
-        mut request: Request,
+        LinkRequest { id, address, head }: LinkRequest,
         body: Option<Bytes>,
     ) -> Option<String> {
-        self.sink.counters.requests.bump();
-        let address = request.address.take();
-        let size = request.id.len()
-            + address.as_ref().map_or(0, String::len)
-            + request.head.as_ref().map_or(0, RequestHead::size)
-            + body.as_ref().map_or(0, Bytes::len);
-        self.sink.counters.request_bytes.add(body.as_ref().map_or(0, Bytes::len));
+        let counters = &self.sink.counters;
+        counters.requests.bump();
+        let body_size = body.as_ref().map_or(0, Bytes::len);
+        counters.request_bytes.add(body_size);
+        let size = id.len() + address.as_ref().map_or(0, String::len) + head.size() + body_size;
         let Some(ticket) = self.tickets.admit(Some((channel, link)), size) else {
-            self.sink.counters.requests_refused.bump();
-            return Some(control::bare_response(&request.id, 503));
+            counters.requests_refused.bump();
+            return Some(control::bare_response(&id, 503));
         };
-        self.registry.begin(request, Arrival { ticket, address, leg: None }, body, |_| None);
+        self.registry.begin((id, head), Arrival { ticket, address, leg: None }, body, |_| None);
         None
     }
 
@@ -128,14 +129,17 @@ impl Requests {
     }
 
     fn post(&self, leg: &Arc<LegPost>, answer: PendingAnswer, streams: bool) {
-        if let Some(LegItem::Answer { answer, streams }) = leg.push(LegItem::Answer { answer, streams }) {
+        let number = answer.number;
+        if let Some(LegItem::Answer { answer, streams }) =
+            leg.push(number, LegItem::Answer { answer, streams })
+        {
             self.legs.undelivered(answer, streams);
         }
     }
 
     /// The head of an answer whose body follows in parts.
     pub(super) fn begin_answer(&self, number: u64, head: Vec<u8>) -> bool {
-        let leg = Arc::new(LegPost::default());
+        let leg = Arc::new(LegPost::of(number));
         // There may be one already.
         let dial = self.registry.take_leg(number, &leg);
         let Some((answer, way)) = self.registry.answer(number, head, Vec::new(), true) else { return false };
@@ -151,7 +155,7 @@ impl Requests {
     /// A part of the body. False where nobody waits for it, as in the following.
     pub(super) fn write_answer(&self, number: u64, chunk: &[u8]) -> bool {
         let Some(leg) = self.registry.streaming(number) else { return false };
-        if !leg.write(chunk) {
+        if !leg.write(number, chunk) {
             let text = "The sender does not read, and more than 256 MiB of the answer wait for it";
             self.registry.fail(number, RelayError::new(ErrorKind::Limit, text));
         }
@@ -160,14 +164,14 @@ impl Requests {
 
     /// The end of the body.
     pub(super) fn end_answer(&self, number: u64) -> bool {
-        self.registry.ended(number).map(|leg| leg.end()).is_some()
+        self.registry.ended(number).map(|leg| leg.end(number)).is_some()
     }
 
     /// The owner gives an exchange up: what has not gone out does not.
     pub(super) fn cut_answer(&self, number: u64) -> bool {
         let Some(leg) = self.registry.forget(number) else { return false };
         if let Some(leg) = leg {
-            leg.push(LegItem::Cut);
+            leg.push(number, LegItem::Cut);
         }
         true
     }
@@ -179,7 +183,7 @@ impl Requests {
 
     /// Dials the rendezvous of an exchange that came on a control channel.
     pub(super) fn dial(&self, number: u64) -> bool {
-        let leg = Arc::new(LegPost::default());
+        let leg = Arc::new(LegPost::of(number));
         let Some(address) = self.registry.take_leg(number, &leg) else { return false };
         self.legs.dial(number, address, leg);
         true
@@ -220,7 +224,7 @@ impl Requests {
         if !self.respond(number, head, Vec::new()) {
             self.cut_answer(number);
         }
-        self.registry.tell_end(number, Some(RelayError::new(ErrorKind::Aborted, "The listener was closed")));
+        self.registry.tell_end(number, Some(listener_closed()));
     }
 
     /// Whether nobody comes any more and all are answered.

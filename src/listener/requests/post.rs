@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::mem;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Waker;
 
 use futures_util::task::AtomicWaker;
@@ -46,12 +45,12 @@ pub(super) struct Fragments {
 pub(super) struct LegPost {
     posted: Mutex<Posted>,
     waker: AtomicWaker,
-    /// The exchange that the task is at; 0 for none.
-    serving: AtomicU64,
 }
 
 #[derive(Default)]
 struct Posted {
+    /// The exchange that all of this is about. What is said of another comes too late.
+    serving: Option<u64>,
     items: VecDeque<LegItem>,
     /// Bytes in there.
     waiting: usize,
@@ -62,10 +61,17 @@ struct Posted {
 }
 
 impl LegPost {
-    /// Posts an item; gives it back where nobody is left to take it.
-    pub(super) fn push(&self, item: LegItem) -> Option<LegItem> {
+    /// For a rendezvous that is dialled for an exchange.
+    pub(super) fn of(number: u64) -> Self {
+        let post = Self::default();
+        post.serve(Some(number));
+        post
+    }
+
+    /// Posts an item about an exchange; gives it back where nobody is left to take it.
+    pub(super) fn push(&self, number: u64, item: LegItem) -> Option<LegItem> {
         let mut posted = lock(&self.posted);
-        if posted.over {
+        if posted.over || posted.serving != Some(number) {
             return Some(item);
         }
         match &item {
@@ -75,7 +81,8 @@ impl LegPost {
             }
             // Nothing of what was to go before matters any more.
             LegItem::Cut => {
-                let dropped = (mem::take(&mut posted.items), posted.waiting = 0);
+                let dropped = mem::take(&mut posted.items);
+                posted.waiting = 0;
                 posted.items.push_back(item);
                 drop(posted);
                 drop(dropped);
@@ -91,9 +98,9 @@ impl LegPost {
     }
 
     /// Posts a part of the body. False if more waits than may.
-    pub(super) fn write(&self, chunk: &[u8]) -> bool {
+    pub(super) fn write(&self, number: u64, chunk: &[u8]) -> bool {
         let mut posted = lock(&self.posted);
-        if posted.over {
+        if posted.over || posted.serving != Some(number) {
             return true;
         }
         if posted.waiting + chunk.len() > MAX_WAITING {
@@ -111,9 +118,9 @@ impl LegPost {
     }
 
     /// Posts the end of the body.
-    pub(super) fn end(&self) {
+    pub(super) fn end(&self, number: u64) {
         let begun = lock(&self.posted).begun;
-        self.push(LegItem::End { begun });
+        self.push(number, LegItem::End { begun });
     }
 
     /// The next item.
@@ -142,12 +149,17 @@ impl LegPost {
 
     /// The task has begun with an exchange, or is done with it.
     pub(super) fn serve(&self, number: Option<u64>) {
-        self.serving.store(number.unwrap_or_default(), Ordering::Relaxed);
+        let mut posted = lock(&self.posted);
+        posted.serving = number;
+        posted.waiting = 0;
+        let dropped = mem::take(&mut posted.items);
+        drop(posted);
+        drop(dropped);
     }
 
     /// What a task was at that has not come to an end by itself.
     pub(super) fn serving(&self) -> Option<u64> {
-        Some(self.serving.load(Ordering::Relaxed)).filter(|number| *number != 0)
+        lock(&self.posted).serving
     }
 
     pub(super) fn wake(&self) {

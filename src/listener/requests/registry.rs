@@ -18,7 +18,7 @@ use crate::listener::latency::LatencyHistogram;
 use crate::listener::machine::LinkId;
 use crate::listener::outlet::BodyOutlet;
 use crate::listener::stats::CountingSink;
-use crate::protocol::control::{Request, RequestHead};
+use crate::protocol::control::RequestHead;
 use crate::protocol::relayed::{RelayedBody, program_headers, program_target};
 use crate::sync::lock;
 
@@ -107,18 +107,20 @@ impl Registry {
     /// makes where to.
     pub(super) fn begin(
         &self,
-        request: Request,
+        request: (String, RequestHead),
         arrival: Arrival,
         body: Option<Bytes>,
         outlet: impl FnOnce(u64) -> Option<Arc<dyn BodyOutlet>>,
-    ) -> Option<(u64, Option<Arc<dyn BodyOutlet>>)> {
-        let Request { id, head, .. } = request;
-        let RequestHead { method, target, headers, remote_endpoint, .. } = head?;
+    ) -> (u64, Option<Arc<dyn BodyOutlet>>) {
+        let (id, RequestHead { method, target, headers, remote_endpoint, .. }) = request;
         let Arrival { ticket, address, leg } = arrival;
         let mut state = lock(&self.state);
         state.last += 1;
         let number = state.last;
         let body_to = outlet(number);
+        if let Some(leg) = &leg {
+            leg.serve(Some(number));
+        }
         let exchange = Exchange {
             id: id.clone(),
             address,
@@ -152,7 +154,7 @@ impl Registry {
             streams: form == RelayedBody::Streams,
             body,
         })));
-        Some((number, body_to))
+        (number, body_to)
     }
 
     /// The owner answers: with all of it, or with a head whose body `streams`. `None` for an exchange that there is not, or
@@ -259,7 +261,7 @@ impl Registry {
         let forgotten = self.forget(number);
         self.tell_end(number, Some(error));
         if let Some(Some(leg)) = forgotten {
-            leg.push(LegItem::Cut);
+            leg.push(number, LegItem::Cut);
         }
     }
 

@@ -45,6 +45,11 @@ impl Call {
 }
 
 impl Peer {
+    /// One that is connected to nobody, to stand in.
+    pub async fn nowhere() -> Self {
+        Self(WebSocketStream::from_raw_socket(tokio::io::duplex(1).0, Role::Server, None).await)
+    }
+
     pub async fn say(&mut self, text: impl Into<String>) {
         self.0.send(Message::text(text.into())).await.unwrap();
     }
@@ -93,6 +98,61 @@ impl Dialer for Fake {
     }
 }
 
+/// Notes what it hears, as JSON.
+struct Owner {
+    events: UnboundedSender<serde_json::Value>,
+    /// The type of the event that it panics on, once.
+    trap: &'static str,
+    armed: AtomicBool,
+}
+
+impl ListenerSink for Owner {
+    fn event(&self, event: ListenerEvent) {
+        let mut told = serde_json::to_value(&event).unwrap();
+        match &event {
+            ListenerEvent::Offer { accept, .. } => {
+                let message: serde_json::Value = serde_json::from_str(&control::accept(accept)).unwrap();
+                told["accept"] = message["accept"].clone();
+            }
+            ListenerEvent::Request(request) => {
+                told["body"] = request.body.as_ref().map(|body| String::from_utf8_lossy(body)).into();
+            }
+            _ => {}
+        }
+        assert!(told["type"] != self.trap || !self.armed.swap(false, Relaxed), "on purpose");
+        let _ = self.events.send(told);
+    }
+
+    fn outlet(&self, number: u64, wake: BodyWaker) -> Arc<dyn BodyOutlet> {
+        Arc::new(Outlet { number, wake, flowing: AtomicBool::new(false), events: self.events.clone() })
+    }
+}
+
+/// The way of a body that streams: its pieces are `body` events.
+struct Outlet {
+    number: u64,
+    wake: BodyWaker,
+    flowing: AtomicBool,
+    events: UnboundedSender<serde_json::Value>,
+}
+
+impl BodyOutlet for Outlet {
+    fn flow(&self, flowing: bool) {
+        self.flowing.store(flowing, Relaxed);
+        (self.wake)();
+    }
+
+    fn may_read(&self) -> bool {
+        self.flowing.load(Relaxed)
+    }
+
+    fn deliver(&self, pieces: &[&[u8]], last: bool) {
+        let text = String::from_utf8(pieces.concat()).unwrap();
+        let told = serde_json::json!({ "type": "body", "number": self.number, "text": text, "last": last });
+        let _ = self.events.send(told);
+    }
+}
+
 /// A listener with its relay and its owner.
 pub struct Stage {
     pub listener: Arc<Listener>,
@@ -132,15 +192,7 @@ impl Stage {
     pub fn trapped(config: ListenerConfig, trap: &'static str) -> Self {
         let (calls, events) = (unbounded_channel(), unbounded_channel());
         let armed = AtomicBool::new(true);
-        let sink = move |event: ListenerEvent| {
-            let mut told = serde_json::to_value(&event).unwrap();
-            if let ListenerEvent::Offer { accept, .. } = &event {
-                let message: serde_json::Value = serde_json::from_str(&control::accept(accept)).unwrap();
-                told["accept"] = message["accept"].clone();
-            }
-            assert!(told["type"] != trap || !armed.swap(false, Relaxed), "on purpose");
-            let _ = events.0.send(told);
-        };
+        let sink = Owner { events: events.0, trap, armed };
         let dialer = Arc::new(Fake(calls.0));
         let listener =
             Listener::start_with(config, Arc::new(sink), &Handle::current(), dialer, || Box::new(|| 0.5))

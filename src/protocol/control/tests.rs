@@ -62,9 +62,10 @@ fn reads_a_full_request() {
 }
 
 #[test]
-fn tells_the_short_form_by_either_missing_field() {
+fn tells_the_short_form_by_its_missing_method() {
     assert!(request_of(r#"{"request":{"address":"wss://h/","id":"1"}}"#).head.is_none());
-    assert!(request_of(r#"{"request":{"address":"wss://h/","id":"1","method":"GET"}}"#).head.is_none());
+    let full = request_of(r#"{"request":{"address":"wss://h/","id":"1","method":"GET"}}"#);
+    assert!(full.head.is_some_and(|head| !head.body));
     assert!(request_of(r#"{"request":{"address":"wss://h/","body":true}}"#).head.is_none());
 }
 

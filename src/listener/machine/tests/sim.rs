@@ -79,7 +79,8 @@ pub struct Sim {
     pub tokens_dialled: Vec<String>,
     pub renewals: Vec<(Duration, String)>,
     pub sent: Vec<String>,
-    pub short: Vec<String>,
+    pub requests: Vec<(String, Option<bytes::Bytes>)>,
+    pub fetched: usize,
     pub offers: usize,
     pub pings: usize,
     pub aborted: usize,
@@ -116,7 +117,8 @@ impl Sim {
             tokens_dialled: Vec::new(),
             renewals: Vec::new(),
             sent: Vec::new(),
-            short: Vec::new(),
+            requests: Vec::new(),
+            fetched: 0,
             offers: 0,
             pings: 0,
             aborted: 0,
@@ -308,7 +310,8 @@ impl Sim {
                 self.dropped.push(link);
             }
             ChannelAction::Offer { .. } => self.offers += 1,
-            ChannelAction::AnswerRequest { id, .. } => self.short.push(id),
+            ChannelAction::Request { request, body, .. } => self.requests.push((request.id, body)),
+            ChannelAction::FetchRequest(_) => self.fetched += 1,
         }
         Vec::new()
     }
