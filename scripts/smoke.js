@@ -96,6 +96,21 @@ async function runHttp(relay, server, ca) {
     const { status, body } = await ask('/page?a=1');
     assert.deepStrictEqual([status, body.toString()], [200, '/hyco /page?a=1']);
   });
+  await step('a WebSocket at ws on an attached http.Server', async () => {
+    const httpServer = http.createServer();
+    const wss = new WebSocket.Server({ server: httpServer });
+    wss.on('connection', (peer) => peer.on('message', (data) => peer.send(`ws says ${data}`)));
+    server.attach(httpServer);
+    const socket = await WebSocket.connectRelayed(relay.sendUri('hyco'), {
+      token: relay.createToken('hyco'),
+      ca
+    });
+    socket.send('hello');
+    const [data] = await once(socket, 'message');
+    socket.close(4003);
+    const [code] = await once(socket, 'close');
+    assert.deepStrictEqual([data.toString(), code], ['ws says hello', 4003]);
+  });
 }
 
 /** @param {{cert: string, key: string}} [tls] For wss:// instead of ws:// */
