@@ -40,5 +40,7 @@ Object.defineProperty(module.exports, 'globalAgent', {
   enumerable: true,
   configurable: true,
   get: () => https.globalAgent,
-  set: (agent) => (https.globalAgent = agent)
+  set(agent) {
+    https.globalAgent = agent;
+  }
 });

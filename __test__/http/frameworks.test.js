@@ -36,7 +36,7 @@ const applications = {
     app.get('/redirect', (req, res) => res.redirect('json'));
     app.all('/nothing', (req, res) => res.status(204).end());
     app.get('/fails', () => {
-      throw Object.assign(new Error('no'), { expose: true, status: 418 });
+      throw Object.assign(new Error('no'), { stack: 'no stack', status: 418 });
     });
     app.use('/static', express.static(folder));
     return http.createServer(app);
@@ -134,7 +134,9 @@ const applications = {
     app.use('/cookies', (req, res) => res.setHeader('Set-Cookie', ['a=1', 'b=2']).end('c'));
     app.use('/redirect', (req, res) => res.writeHead(302, { Location: 'json' }).end());
     app.use('/nothing', (req, res) => res.writeHead(204).end());
-    app.use('/fails', (req, res, next) => next(Object.assign(new Error('no'), { status: 418 })));
+    app.use('/fails', (req, res, next) =>
+      next(Object.assign(new Error('no'), { stack: 'no stack', status: 418 }))
+    );
     return http.createServer(app);
   }
 };
@@ -181,8 +183,12 @@ describe.each(Object.keys(applications))('%s', (name) => {
   afterAll(() => both.close());
 
   const all = ['express', 'connect'].includes(name) ? [...questions, ...files] : questions;
-  test.each(all)('%s', async (_, at, options) => {
+  // With all three, or jest takes the last one for a callback.
+  const rows = all.map(([what, at, options = {}]) => [what, at, options]);
+  test.each(rows)('%s', async (_, at, options) => {
     const [relayed, local] = await askBoth(both, at, options);
+    // Pages that name the path, and that of the hybrid connection is before it.
+    if (local.status === 404) relayed.body = relayed.body.replace('/hyco/', '/');
     expect(relayed).toEqual(local);
     expect(local.status).toBeGreaterThan(0);
   });

@@ -508,6 +508,19 @@ describe('a request that ends in the middle', () => {
   });
 });
 
+test('a response may have a limit of time', async () => {
+  const told = [];
+  server.on('request', (req, res) => {
+    if (req.url === '/handled') res.setTimeout(10, () => told.push('timeout'));
+    else req.setTimeout(10).on('close', () => told.push('close'));
+  });
+  receive({ target: '/handled' });
+  receive({ target: '/dropped' });
+  while (told.length < 2) await sleep(5);
+  expect(told.sort()).toEqual(['close', 'timeout']);
+  expect(native.calls).toEqual([['respond', 2, expect.stringMatching(/^HTTP\/1.1 500 /)]]);
+});
+
 describe('a handler that fails', () => {
   const failing = {
     throws: () => {

@@ -7,6 +7,8 @@
 
 const { Receiver, Sender } = require('ws');
 
+const { nextTick } = require('../shared/clock');
+
 const EMPTY = Buffer.alloc(0);
 
 class Bridge {
@@ -22,9 +24,11 @@ class Bridge {
     this.sender = new Sender({ cork() {}, uncork() {}, write: (bytes) => this.feed(bytes) }, {}, noMask);
     /** The message that was sent last, while it is not out. */
     this.unsent = undefined;
+    this.ended = false;
 
     this.receiver.on('message', (data, isBinary) => this.send(data, isBinary));
-    this.receiver.on('ping', (data) => this.sender.pong(data, true));
+    // Not within the `ping()` of the program, who has not got to listening yet.
+    this.receiver.on('ping', (data) => nextTick(() => this.sender.pong(data, true)));
     this.receiver.on('conclude', (code, reason) => {
       if (code === 1005) socket.close();
       else socket.close(code, reason);
@@ -50,8 +54,7 @@ class Bridge {
   }
 
   feed(bytes) {
-    if (this.stream.readableEnded || this.stream.destroyed) return true;
-    if (!this.stream.push(bytes)) this.socket.pause();
+    if (!this.ended && !this.stream.destroyed && !this.stream.push(bytes)) this.socket.pause();
     return true;
   }
 
@@ -65,6 +68,7 @@ class Bridge {
     if (code === 1006) return void stream.destroy();
     // Without a code it was closed without one.
     this.sender.close(code === 1005 ? undefined : code, code === 1005 ? EMPTY : reason, true);
+    this.ended = true;
     stream.push(null);
   }
 

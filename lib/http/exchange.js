@@ -3,7 +3,7 @@
 /** One relayed request and its answer, from the record that brings it to its end. It is the context of its events. */
 
 const { Answer } = require('./answer');
-const { nextTick } = require('../shared/clock');
+const { nextTick, now } = require('../shared/clock');
 const { Context } = require('../shared/context');
 const { withCode } = require('../shared/errors');
 const { LightSocket, kExchange } = require('./light-socket');
@@ -18,6 +18,7 @@ class Exchange extends Context {
   constructor(requests, record, server) {
     super();
     this.requests = requests;
+    this.startedAt = now();
     this.number = record.number;
     this.answer = new Answer(this);
     this.socket = new LightSocket(this, record, server);
@@ -31,6 +32,8 @@ class Exchange extends Context {
     this.flows = false;
     this.answered = false;
     this.aborter = undefined;
+    /** What the handler has thrown. */
+    this.fault = undefined;
     /** Why no answer can reach the sender any more. */
     this.failure = undefined;
     if (this.bodyEnded) endBody(this.req);
@@ -49,6 +52,7 @@ class Exchange extends Context {
   onBody(chunk, isLast) {
     if (this.bodyEnded) return;
     const { req } = this;
+    this.socket.touch();
     const wanted = chunk.length === 0 || req.destroyed || req.push(chunk);
     if (isLast) {
       this.bodyEnded = true;
@@ -115,16 +119,23 @@ class Exchange extends Context {
       if (answer.isWithheld && (bodyEnded || !this.streams)) requests.refuse(this, 500);
       else requests.native.cutAnswer(number);
       requests.forget(this);
-      this.fail(withCode(new Error('aborted'), 'ECONNRESET'));
+      this.fail(this.fault ?? withCode(new Error('aborted'), 'ECONNRESET'));
     } else if (!bodyEnded) {
       // The answer is on its way, and the rest of the body in the way of the next request.
       this.resume();
     }
   }
 
-  /** The same where the program's handler has failed. */
-  breakOff() {
-    if (this.answer.isOpen) this.socket.destroy();
+  /**
+   * The same where the program's handler has failed.
+   *
+   * @return {boolean} Whether there was anything to give up
+   */
+  breakOff(error) {
+    if (!this.answer.isOpen) return false;
+    this.fault = error;
+    this.socket.destroy();
+    return true;
   }
 
   fail(error) {

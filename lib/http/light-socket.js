@@ -6,7 +6,7 @@
  */
 
 const { SenderSocket } = require('./sender-socket');
-const { nextTick } = require('../shared/clock');
+const { clearTimeout, nextTick, setTimeout } = require('../shared/clock');
 const { showOnly } = require('../shared/shown');
 
 const kExchange = Symbol('hyco-ws-rs.exchange');
@@ -33,6 +33,7 @@ class LightSocket extends SenderSocket {
     this._writableState = WRITABLE_STATE;
     this._hadError = false;
     this._paused = false;
+    this._idle = undefined;
   }
 
   /** Always: otherwise Node would cork it for each write, and uncork it in the next tick. */
@@ -58,6 +59,7 @@ class LightSocket extends SenderSocket {
 
   write(chunk, encoding, callback) {
     if (typeof encoding === 'function') [encoding, callback] = [undefined, encoding];
+    this.touch();
     return this[kExchange].answer.write(this._httpMessage, chunk, encoding, callback);
   }
 
@@ -94,7 +96,22 @@ class LightSocket extends SenderSocket {
     if (this.destroyed) return;
     this.destroyed = true;
     this.readable = this.writable = false;
+    if (this._idle !== undefined) clearTimeout(this._idle);
     nextTick(emitClose, this);
+  }
+
+  /** `timeout`, after so many milliseconds in which nothing comes or goes. */
+  setTimeout(time, callback) {
+    clearTimeout(this._idle);
+    this._idle = undefined;
+    if (time > 0 && !this.destroyed) this._idle = setTimeout(tellIdle, time, this).unref?.();
+    if (typeof callback === 'function') this[time > 0 ? 'once' : 'off']('timeout', callback);
+    return this;
+  }
+
+  /** Something comes or goes. */
+  touch() {
+    if (this._idle !== undefined) this._idle.refresh();
   }
 
   ref() {
@@ -104,6 +121,18 @@ class LightSocket extends SenderSocket {
   unref() {
     return this;
   }
+}
+
+/** As Node's server does: who does not handle it loses the connection. */
+function tellIdle(socket) {
+  const { req, res } = socket[kExchange];
+  const handled = [
+    !req.complete && req.emit('timeout', socket),
+    res.emit('timeout', socket),
+    socket.emit('timeout'),
+    socket.server?.emit('timeout', socket)
+  ];
+  if (!handled.includes(true)) socket.destroy();
 }
 
 function emitClose(socket) {

@@ -87,10 +87,8 @@ class Requests {
   onFault(exchange, error) {
     const { server } = this;
     const { req, res } = exchange;
-    exchange.breakOff();
-    if (diagnostics.hasSubscribers('request:failed')) {
-      diagnostics.publish('request:failed', { server, request: req, error });
-    }
+    // Where there is an answer to be given up, that is told.
+    if (!exchange.breakOff(error)) this.onLost(exchange, error);
     if (server.listenerCount('requestError') > 0) return void server.emit('requestError', error, req, res);
     const text = error instanceof Error ? (error.stack ?? String(error)) : String(error);
     process.emitWarning(

@@ -207,8 +207,8 @@ class Acceptor {
     sockets.add(socket);
     this.settle(offer);
     if (this.closing) {
+      offer.stream?._join(socket);
       socket.close(1001);
-      offer.stream?._lose();
       return;
     }
     if (diagnostics.hasSubscribers('accept:accepted')) {

@@ -24,7 +24,7 @@ const READ: usize = 64 * 1024;
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// What a step has shown.
-pub enum LegStep {
+pub enum RendezvousStep {
     /// Some bytes came or went, or a fault began or ended.
     Moved,
     /// The listener is gone.
@@ -106,13 +106,13 @@ impl RequestLeg {
     }
 
     /// Writes, and reads where `read` says so. Nothing is lost where this is dropped before it is done.
-    pub async fn step(&mut self, read: bool) -> LegStep {
+    pub async fn step(&mut self, read: bool) -> RendezvousStep {
         let silent = self.signals.borrow_and_update().silence.data;
         let writes = !silent && !self.out.is_out();
         self.parts.buffer.reserve(READ);
         let moved = tokio::select! {
             biased;
-            Some(order) = self.seat.endings.recv() => return LegStep::Ordered(order),
+            Some(order) = self.seat.endings.recv() => return RendezvousStep::Ordered(order),
             Ok(()) = self.signals.changed() => true,
             written = self.out.advance(&mut self.writer), if writes => written.is_ok(),
             count = self.reader.read_buf(&mut self.parts.buffer), if read && !silent => {
@@ -120,7 +120,7 @@ impl RequestLeg {
             }
             else => false,
         };
-        if moved { LegStep::Moved } else { LegStep::Lost }
+        if moved { RendezvousStep::Moved } else { RendezvousStep::Lost }
     }
 
     /// Keeps the rendezvous alive between requests; returns when it ends. What the listener says is late or stray.
@@ -141,9 +141,9 @@ impl RequestLeg {
                 }
             }
             match self.step(true).await {
-                LegStep::Moved => {}
-                LegStep::Lost => return ExchangeEnd::Done,
-                LegStep::Ordered(order) => return ExchangeEnd::Ordered(order),
+                RendezvousStep::Moved => {}
+                RendezvousStep::Lost => return ExchangeEnd::Done,
+                RendezvousStep::Ordered(order) => return ExchangeEnd::Ordered(order),
             }
         }
     }

@@ -13,7 +13,7 @@ use super::leg_parts::LegPart;
 use super::namespace::RequestOutcome;
 use super::outflow::Outflow;
 use super::refusal::RelayRefusal;
-use super::request_leg::{LegStep, RequestLeg};
+use super::request_leg::{RendezvousStep, RequestLeg};
 use super::stream::{InboundConnection, InboundStream, MAX_EARLY};
 use crate::http::BodyLength;
 use crate::http::write::put_chunk;
@@ -110,9 +110,9 @@ impl Pump<'_, '_> {
                     Ok(_) => settled = true,
                 },
                 step = self.leg.step(!writes) => match step {
-                    LegStep::Moved => {}
-                    LegStep::Lost => break self.listener_gone(),
-                    LegStep::Ordered(order) => break ExchangeEnd::Ordered(order),
+                    RendezvousStep::Moved => {}
+                    RendezvousStep::Lost => break self.listener_gone(),
+                    RendezvousStep::Ordered(order) => break ExchangeEnd::Ordered(order),
                 },
                 written = self.to_sender.advance(writer), if writes => match written {
                     Ok(()) => self.moved(),

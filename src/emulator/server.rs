@@ -61,9 +61,9 @@ async fn attend(namespace: &Arc<Namespace>, tls: Option<TlsAcceptor>, tcp: TcpSt
     let mut leg = None;
     loop {
         match serve_one(namespace, &mut connection, &mut leg, &head).await {
-            Served::Next => {}
-            Served::Ended(end) => return finish(namespace, connection, leg, &head, end).await,
-            Served::TakenOver(admission) => {
+            HeadOutcome::Next => {}
+            HeadOutcome::Ended(end) => return finish(namespace, connection, leg, &head, end).await,
+            HeadOutcome::TakenOver(admission) => {
                 if let Some(leg) = leg {
                     leg.close(1001, "").await;
                 }
@@ -81,7 +81,7 @@ async fn attend(namespace: &Arc<Namespace>, tls: Option<TlsAcceptor>, tcp: TcpSt
 }
 
 /// What became of a request head.
-enum Served {
+enum HeadOutcome {
     /// It was a request, and another one may follow.
     Next,
     /// The connection ends.
@@ -95,26 +95,29 @@ async fn serve_one(
     connection: &mut InboundConnection,
     leg: &mut Option<Box<RequestLeg>>,
     head: &HttpRequestHead,
-) -> Served {
+) -> HeadOutcome {
     if let Some(host) = joined(&head.headers, "host").filter(|host| sensible(host)) {
         connection.authority = host;
     }
     let Some(target) = RequestTarget::parse(&head.target) else {
-        return Served::Ended(ExchangeEnd::Refused(RelayRefusal::verbatim(400, "Bad Request - Invalid URL")));
+        return HeadOutcome::Ended(ExchangeEnd::Refused(RelayRefusal::verbatim(
+            400,
+            "Bad Request - Invalid URL",
+        )));
     };
     let admitted = tokio::select! {
-        () = namespace.closing.cancelled() => return Served::Ended(ExchangeEnd::Done),
+        () = namespace.closing.cancelled() => return HeadOutcome::Ended(ExchangeEnd::Done),
         admitted = admit(namespace, head, &target, &connection.authority) => admitted,
     };
     match admitted {
         Ok(AdmittedAs::Request { path, consumed }) => {
             match request::run(namespace, connection, leg, head, &target, (path, consumed)).await {
-                ExchangeEnd::Next => Served::Next,
-                end => Served::Ended(end),
+                ExchangeEnd::Next => HeadOutcome::Next,
+                end => HeadOutcome::Ended(end),
             }
         }
-        Ok(admission) => Served::TakenOver(admission),
-        Err(refusal) => Served::Ended(ExchangeEnd::Refused(refusal)),
+        Ok(admission) => HeadOutcome::TakenOver(admission),
+        Err(refusal) => HeadOutcome::Ended(ExchangeEnd::Refused(refusal)),
     }
 }
 
