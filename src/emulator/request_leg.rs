@@ -111,7 +111,6 @@ impl RequestLeg {
         let writes = !silent && !self.out.is_out();
         self.parts.buffer.reserve(READ);
         let moved = tokio::select! {
-            biased;
             Some(order) = self.seat.endings.recv() => return RendezvousStep::Ordered(order),
             Ok(()) = self.signals.changed() => true,
             written = self.out.advance(&mut self.writer), if writes => written.is_ok(),

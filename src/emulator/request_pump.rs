@@ -101,8 +101,8 @@ impl Pump<'_, '_> {
             if reads {
                 self.early.reserve(MAX_EARLY);
             }
+            // In no order: who is always ready must not keep the other direction waiting.
             tokio::select! {
-                biased;
                 told = &mut *outcome, if !settled => match told {
                     Ok(RequestOutcome::Expired) => break self.failed(late()),
                     Err(_) => break self.failed(shutting_down()),
@@ -112,6 +112,8 @@ impl Pump<'_, '_> {
                 step = self.leg.step(!writes) => match step {
                     RendezvousStep::Moved => {}
                     RendezvousStep::Lost => break self.listener_gone(),
+                    // At the end of the relay there is this order, too.
+                    RendezvousStep::Ordered(_) if !settled && is_over(outcome) => break self.failed(shutting_down()),
                     RendezvousStep::Ordered(order) => break ExchangeEnd::Ordered(order),
                 },
                 written = self.to_sender.advance(writer), if writes => match written {
@@ -279,6 +281,11 @@ impl Pump<'_, '_> {
         let sender = self.uploading && self.leg.out.is_out();
         self.failed(if sender { RelayRefusal::new(408, "The body did not come in time.") } else { late() })
     }
+}
+
+/// Whether nobody is left who could tell what becomes of the request.
+fn is_over(outcome: &mut oneshot::Receiver<RequestOutcome>) -> bool {
+    matches!(outcome.try_recv(), Err(oneshot::error::TryRecvError::Closed))
 }
 
 /// Takes from `left` what `piece` has; true where a fault cuts the body here, of which `piece` then has the rest.
