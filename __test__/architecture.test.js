@@ -23,7 +23,18 @@ const CRATE = {
   frame: ['buffers', 'http'],
   transport: ['error', 'http', 'protocol', 'sync'],
   socket: ['buffers', 'error', 'frame', 'http', 'keep_alive', 'sync', 'transport'],
-  listener: ['error', 'http', 'keep_alive', 'protocol', 'sas', 'sync', 'transport', 'uuid'],
+  listener: [
+    'buffers',
+    'error',
+    'frame',
+    'http',
+    'keep_alive',
+    'protocol',
+    'sas',
+    'sync',
+    'transport',
+    'uuid'
+  ],
   emulator: ['error', 'frame', 'http', 'protocol', 'sas', 'sync', 'uri', 'uuid'],
   node: [
     'buffers',

@@ -19,6 +19,7 @@ const FLOODS = '__test__/reliability/memory.test.js';
 const FAULTS = 'src/socket/tests/faults.rs';
 const CHANNELS = 'src/listener/tests/bounds.rs';
 const FLOW = 'src/socket/tests/flow.rs';
+const REQUESTS = 'src/listener/tests/requests/limits.rs';
 
 /** By row: the tests that show how it behaves at its bound, as file and name. Of the others only the values are checked. */
 const SHOWN_BY = {
@@ -72,7 +73,28 @@ const SHOWN_BY = {
   'buffers that wait for their next use': [['src/buffers.rs', 'keeps_no_more_than_its_limit']],
   'a control message': [['src/listener/tests.rs', 'malformed_and_huge_messages_are_survived']],
   'questions to `rendezvousHosts` that are not answered': [],
-  'answers that the relay does not read': [[CHANNELS, 'a_relay_that_does_not_read_costs_bounded_memory']],
+  'HTTP requests in progress': [
+    [REQUESTS, 'ten_thousand_requests_at_once_stay_bounded'],
+    [REQUESTS, 'bodies_that_are_here_hold_a_bounded_number_of_bytes']
+  ],
+  'rendezvous of HTTP requests': [
+    [REQUESTS, 'no_more_than_so_many_are_dialled_at_once'],
+    [REQUESTS, 'requests_that_wait_elsewhere_are_bounded_and_refused_there'],
+    [REQUESTS, 'of_idle_rendezvous_so_many_are_kept']
+  ],
+  'the body of an HTTP request that streams': [
+    ['src/listener/tests/requests/rendezvous.rs', 'a_body_waits_until_it_is_wanted']
+  ],
+  'an HTTP answer that its sender does not read': [
+    [REQUESTS, 'a_sender_that_does_not_read_costs_bounded_memory']
+  ],
+  'the headers of an HTTP request, and of an answer': [
+    ['src/listener/tests/requests.rs', 'what_is_no_request_is_answered_with_400_and_told'],
+    ['src/listener/tests/requests.rs', 'an_answer_that_cannot_be_sent_becomes_500']
+  ],
+  'what the listener says by itself and the relay does not read': [
+    [CHANNELS, 'a_relay_that_does_not_read_costs_bounded_memory']
+  ],
   'the id of a request, which its answer repeats': [
     [CHANNELS, 'an_id_that_no_sender_can_have_is_not_repeated']
   ],

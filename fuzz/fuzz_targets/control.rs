@@ -4,6 +4,7 @@
 use core_under_test::error::ErrorKind;
 use core_under_test::protocol::accept::{reject_address, rendezvous_head};
 use core_under_test::protocol::address::{Address, HostPolicy};
+use core_under_test::protocol::answer;
 use core_under_test::protocol::control::{self, Accept, ControlMessage};
 use core_under_test::protocol::target::RequestTarget;
 use libfuzzer_sys::fuzz_target;
@@ -12,7 +13,7 @@ fuzz_target!(|text: &str| match control::parse(text) {
     Ok(ControlMessage::Accept(accept)) => follow(&accept),
     Ok(ControlMessage::Request(request)) => {
         assert!(request.head.is_some() || request.address.is_some());
-        let answer: serde_json::Value = serde_json::from_str(&control::bare_response(&request.id, 503)).unwrap();
+        let answer: serde_json::Value = serde_json::from_str(&answer::bare_response(&request.id, 503)).unwrap();
         assert_eq!(answer["response"]["requestId"], request.id.as_str());
     }
     Ok(ControlMessage::Unknown(name)) => assert!(name.chars().count() <= 64),

@@ -2,8 +2,11 @@
 
 use std::borrow::Cow;
 
+use serde::Serialize;
+
 use super::accept::header_safe;
-use super::control::{self, MAX_METADATA};
+use super::control::{MAX_METADATA, write};
+use super::fields::as_map;
 use crate::error::{ErrorKind, RelayError};
 use crate::http::headers::is_token;
 
@@ -93,8 +96,53 @@ impl<'a> AnswerHead<'a> {
 
     /// The text message that tells the relay, in answer to the request of that id; a body follows or not.
     pub fn text(&self, request_id: &str, body: bool) -> String {
-        control::response(request_id, self.status, &header_safe(self.reason), &self.headers, body)
+        response(request_id, self.status, &header_safe(self.reason), &self.headers, body)
     }
+}
+
+/// The text message that starts the response to the request of that id; `headers` has each name once.
+fn response(
+    request_id: &str,
+    status: u16,
+    description: &str,
+    headers: &[(&str, Cow<'_, str>)],
+    body: bool,
+) -> String {
+    #[derive(Serialize)]
+    struct ResponseText<'a> {
+        response: ResponseFields<'a>,
+    }
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct ResponseFields<'a> {
+        request_id: &'a str,
+        status_code: u16,
+        status_description: &'a str,
+        #[serde(serialize_with = "as_map")]
+        response_headers: &'a [(&'a str, Cow<'a, str>)],
+        body: bool,
+    }
+    write(&ResponseText {
+        response: ResponseFields {
+            request_id,
+            status_code: status,
+            status_description: description,
+            response_headers: headers,
+            body,
+        },
+    })
+}
+
+/// The whole response of a listener that answers by itself.
+pub fn bare_response(request_id: &str, status: u16) -> String {
+    let description = match status {
+        400 => "Bad Request",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        503 => "Service Unavailable",
+        _ => "",
+    };
+    response(request_id, status, description, &[], false)
 }
 
 /// Status and reason of `HTTP/1.1 200 OK`.

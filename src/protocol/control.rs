@@ -1,13 +1,12 @@
 //! The JSON messages of the control channel, of both sides: read tolerantly (unknown fields and commands are no
 //! error), written exactly as the protocol guide has them.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::fields::{as_endpoint, as_header_map, as_map, endpoint, header_map, status, tolerant_text};
+use super::fields::{as_endpoint, as_header_map, endpoint, header_map, status, tolerant_text};
 use crate::error::{ErrorKind, RelayError};
 use crate::http::headers::HeaderList;
 
@@ -314,52 +313,8 @@ pub fn renew_token(token: &str) -> String {
     write(&ListenerMessage { renew_token: Some(renewal), response: None })
 }
 
-/// The text message that starts the response to the request of that id; `headers` has each name once.
-pub fn response(
-    request_id: &str,
-    status: u16,
-    description: &str,
-    headers: &[(&str, Cow<'_, str>)],
-    body: bool,
-) -> String {
-    #[derive(Serialize)]
-    struct ResponseText<'a> {
-        response: ResponseFields<'a>,
-    }
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct ResponseFields<'a> {
-        request_id: &'a str,
-        status_code: u16,
-        status_description: &'a str,
-        #[serde(serialize_with = "as_map")]
-        response_headers: &'a [(&'a str, Cow<'a, str>)],
-        body: bool,
-    }
-    write(&ResponseText {
-        response: ResponseFields {
-            request_id,
-            status_code: status,
-            status_description: description,
-            response_headers: headers,
-            body,
-        },
-    })
-}
-
-/// The whole response of a listener that answers by itself.
-pub fn bare_response(request_id: &str, status: u16) -> String {
-    let description = match status {
-        400 => "Bad Request",
-        431 => "Request Header Fields Too Large",
-        500 => "Internal Server Error",
-        503 => "Service Unavailable",
-        _ => "",
-    };
-    response(request_id, status, description, &[], false)
-}
-
-fn write(message: &impl Serialize) -> String {
+/// A message as JSON.
+pub(super) fn write(message: &impl Serialize) -> String {
     // Strings, numbers and flags under string keys: there is nothing that could fail.
     serde_json::to_string(message).unwrap_or_default()
 }

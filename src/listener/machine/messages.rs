@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::context::ChannelContext;
 use super::terms::{ChannelAction, LinkId, LinkRequest};
 use crate::protocol::address::Address;
+use crate::protocol::answer::bare_response;
 use crate::protocol::control::{self, ControlMessage, Request};
 use crate::protocol::relayed;
 
@@ -118,5 +119,5 @@ fn checked(text: &str, context: &mut ChannelContext) -> Option<Address> {
 
 /// The relay blocks listeners that leave requests without an answer.
 fn answer(link: LinkId, request: &LinkRequest, status: u16, context: &mut ChannelContext) {
-    context.actions.push(ChannelAction::Send(link, control::bare_response(&request.id, status)));
+    context.actions.push(ChannelAction::Send(link, bare_response(&request.id, status)));
 }

@@ -9,6 +9,7 @@ use super::registry::Arrival;
 use crate::error::{ErrorKind, RelayError};
 use crate::frame::header::Header;
 use crate::frame::{FramePiece, OpCode};
+use crate::protocol::answer::bare_response;
 use crate::protocol::control::{self, ControlMessage, MAX_MESSAGE, Request};
 use crate::protocol::relayed;
 
@@ -125,7 +126,7 @@ impl Leg {
             (Ok(()), Some(ticket)) => ticket,
             (checked, _) => {
                 let status = checked.map_or_else(|(status, _)| status, |()| 503);
-                self.wire.text(&control::bare_response(&id, status));
+                self.wire.text(&bare_response(&id, status));
                 return self.close(1000);
             }
         };

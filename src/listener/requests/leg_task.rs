@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::leg::{LINGER, Leg, LegStage, Serving};
 use crate::error::{ErrorKind, RelayError};
 
-enum LegStep {
+enum LegTurn {
     /// Something else is waited for.
     Again,
     End,
@@ -25,7 +25,7 @@ pub(super) async fn run(mut leg: Leg, mut leftover: Vec<u8>) {
         let fetching = matches!(leg.stage, LegStage::Fetching(_));
         tokio::select! {
             biased;
-            step = poll_fn(|cx| poll(&mut leg, cx)) => if matches!(step, LegStep::End) { break },
+            step = poll_fn(|cx| poll(&mut leg, cx)) => if matches!(step, LegTurn::End) { break },
             () = desk.closing.cancelled(), if !leg.leaving => leg.leave(),
             () = desk.at_once.cancelled(), if fetching => leg.close(1000),
             () = until(deadline) => if !leg.expire() { break },
@@ -35,18 +35,18 @@ pub(super) async fn run(mut leg: Leg, mut leftover: Vec<u8>) {
     let _ = timeout(LINGER, leg.wire.shutdown()).await;
 }
 
-fn poll(leg: &mut Leg, cx: &mut Context<'_>) -> Poll<LegStep> {
+fn poll(leg: &mut Leg, cx: &mut Context<'_>) -> Poll<LegTurn> {
     leg.post.register(cx.waker());
     loop {
         if let Err(error) = leg.write(cx) {
             leg.fail(gone(Some(error)));
-            return Poll::Ready(LegStep::End);
+            return Poll::Ready(LegTurn::End);
         }
         if matches!(leg.stage, LegStage::Closing { heard: true }) && leg.wire.is_clear() {
-            return Poll::Ready(LegStep::End);
+            return Poll::Ready(LegTurn::End);
         }
         if mem::take(&mut leg.changed) {
-            return Poll::Ready(LegStep::Again);
+            return Poll::Ready(LegTurn::Again);
         }
         let much = match &leg.stage {
             LegStage::Serving(Serving { body: Some(body), .. }) if !body.may_read() => return Poll::Pending,
@@ -64,7 +64,7 @@ fn poll(leg: &mut Leg, cx: &mut Context<'_>) -> Poll<LegStep> {
             Poll::Ready(Err(error)) => Some(error),
         };
         leg.fail(gone(error));
-        return Poll::Ready(LegStep::End);
+        return Poll::Ready(LegTurn::End);
     }
 }
 

@@ -5,7 +5,7 @@ use std::task::Context;
 
 use super::leg::{Answering, Leg, LegStage, Sending, Serving};
 use super::post::LegItem;
-use super::prepared::{PreparedAnswer, prepare};
+use super::prepared::PreparedAnswer;
 use crate::listener::events::ListenerEvent;
 
 /// Longest fragment of a body that is here as a whole.
@@ -52,7 +52,7 @@ impl Leg {
         let LegStage::Serving(serving) = &mut self.stage else { return };
         match (item, &mut serving.answer) {
             (LegItem::Answer { answer, streams }, Answering::Waiting) => {
-                let answer = prepare(answer, streams, &self.desk.registry);
+                let answer = self.desk.registry.prepare(answer, streams);
                 self.answer(answer);
             }
             (LegItem::Prepared(answer), Answering::Waiting) => self.answer(answer),

@@ -29,10 +29,10 @@ use super::machine::{LinkId, LinkRequest};
 use super::stats::CountingSink;
 use crate::error::{ErrorKind, RelayError};
 use crate::protocol::address::Address;
-use crate::protocol::control;
+use crate::protocol::answer::bare_response;
 use legs::Legs;
 use post::{LegItem, LegPost};
-use prepared::{PreparedAnswer, prepare};
+use prepared::PreparedAnswer;
 use registry::{Arrival, Registry, Stage, Way, too_late};
 
 mod desk;
@@ -83,7 +83,7 @@ impl Requests {
         let size = id.len() + address.as_ref().map_or(0, String::len) + head.size() + body_size;
         let Some(ticket) = self.tickets.admit(Some((channel, link)), size) else {
             counters.requests_refused.bump();
-            return Some(control::bare_response(&id, 503));
+            return Some(bare_response(&id, 503));
         };
         self.registry.begin((id, head), Arrival { ticket, address, leg: None }, body, |_| None);
         None
@@ -114,7 +114,7 @@ impl Requests {
 
     /// What goes out on the control channel for an answer.
     pub(super) fn prepare(&self, answer: PendingAnswer) -> PreparedAnswer {
-        prepare(answer, false, &self.registry)
+        self.registry.prepare(answer, false)
     }
 
     /// An answer with a body of so many bytes has been given to its control channel.

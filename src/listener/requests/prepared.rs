@@ -2,10 +2,9 @@
 
 use bytes::Bytes;
 
-use super::registry::Registry;
 use super::tickets::{PendingAnswer, Ticket};
-use crate::protocol::answer::{AnswerHead, latin1};
-use crate::protocol::control;
+use crate::error::RelayError;
+use crate::protocol::answer::{AnswerHead, bare_response, latin1};
 
 /// A text message, and the binary one that follows.
 pub(in crate::listener) struct PreparedAnswer {
@@ -23,8 +22,8 @@ pub(in crate::listener) struct PreparedAnswer {
     pub(in crate::listener) ticket: Ticket,
 }
 
-/// Reads what the program has answered. What cannot be sent becomes 500.
-pub(super) fn prepare(answer: PendingAnswer, streams: bool, registry: &Registry) -> PreparedAnswer {
+/// Reads what the program has answered. What cannot be sent becomes 500, and comes with the reason.
+pub(super) fn prepare(answer: PendingAnswer, streams: bool) -> (PreparedAnswer, Option<RelayError>) {
     let PendingAnswer { number, id, address, bodiless, head, body, ticket } = answer;
     let head = latin1(&head);
     match AnswerHead::parse(&head) {
@@ -33,23 +32,13 @@ pub(super) fn prepare(answer: PendingAnswer, streams: bool, registry: &Registry)
             let (whole, streams) = (!streams, streams && takes_body);
             let body = (takes_body && !body.is_empty()).then(|| Bytes::from(body));
             let text = head.text(&id, streams || body.is_some());
-            PreparedAnswer { number, text, body, streams, whole, failed: false, address, ticket }
+            (PreparedAnswer { number, text, body, streams, whole, failed: false, address, ticket }, None)
         }
         Err(mut error) => {
-            let text = control::bare_response(&id, 500);
+            let text = bare_response(&id, 500);
             error.tracking_id = Some(id);
-            registry.forget(number);
-            registry.tell_end(number, Some(error));
-            PreparedAnswer {
-                number,
-                text,
-                body: None,
-                streams: false,
-                whole: true,
-                failed: true,
-                address,
-                ticket,
-            }
+            let (body, streams, whole, failed) = (None, false, true, true);
+            (PreparedAnswer { number, text, body, streams, whole, failed, address, ticket }, Some(error))
         }
     }
 }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::post::{LegItem, LegPost};
+use super::prepared::{PreparedAnswer, prepare};
 use super::tickets::{PendingAnswer, Ticket, Tickets};
 use crate::error::{ErrorKind, RelayError};
 use crate::listener::config::ListenerConfig;
@@ -263,6 +264,16 @@ impl Registry {
         if let Some(Some(leg)) = forgotten {
             leg.push(number, LegItem::Cut);
         }
+    }
+
+    /// An answer as it goes out. The owner hears of one that cannot.
+    pub(super) fn prepare(&self, answer: PendingAnswer, streams: bool) -> PreparedAnswer {
+        let (answer, error) = prepare(answer, streams);
+        if error.is_some() {
+            self.forget(answer.number);
+            self.tell_end(answer.number, error);
+        }
+        answer
     }
 
     /// Tells the owner how an exchange has ended.

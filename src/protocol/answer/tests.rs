@@ -77,6 +77,15 @@ fn answers_without_a_body_are_known_by_their_status() {
     }
 }
 
+#[test]
+fn writes_what_the_guide_shows() {
+    let text = response("1_G10", 200, "OK", &[("X-A", "1".into())], true);
+    let expected = r#"{"response":{"requestId":"1_G10","statusCode":200,"statusDescription":"OK","responseHeaders":{"X-A":"1"},"body":true}}"#;
+    assert_eq!(text, expected);
+    assert!(bare_response("7", 503).contains(r#""statusCode":503,"#));
+    assert!(bare_response("7", 503).ends_with(r#""responseHeaders":{},"body":false}}"#));
+}
+
 proptest! {
     #[test]
     fn no_head_makes_anything_but_one_json_object(
