@@ -98,7 +98,7 @@ const applications = {
   hono() {
     const { Hono } = require('hono');
     const { createAdaptorServer } = require('@hono/node-server');
-    const app = new Hono();
+    const app = new Hono().onError((error, c) => c.text(error.message, 500));
     app.get('/json', (c) => c.json({ query: c.req.query(), host: typeof new URL(c.req.url).hostname }));
     app.post('/json', async (c) => c.json(await c.req.json(), 201));
     app.post('/form', async (c) => c.json(await c.req.parseBody()));

@@ -332,6 +332,18 @@ describe('an answer', () => {
     ]);
   });
 
+  test('without a body waits for its end, however long', async () => {
+    const held = [];
+    server.on('request', (req, res) => (res.flushHeaders(), held.push(res)));
+    receive({ method: 'HEAD' });
+    receive();
+    receive({ method: 'HEAD' });
+    await sleep(120);
+    expect(native.calls.map(([name, id]) => [name, id])).toEqual([['beginAnswer', 2]]);
+    held[0].end();
+    expect(native.calls.at(-1)).toEqual(['respond', 1, expect.any(String), undefined]);
+  });
+
   test('that ends in time is given in one, whoever else waits', async () => {
     server.on('request', (req, res) => {
       res.write('a');

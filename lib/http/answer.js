@@ -38,6 +38,7 @@ class Answer {
     /** And of those, what the kernel has taken. */
     this.sent = 0;
     this.needsDrain = false;
+    this.isWaiting = false;
     /** What is to be called when so many bytes are sent, in turn. */
     this.marks = undefined;
     this.callbacks = undefined;
@@ -62,30 +63,29 @@ class Answer {
     return this.state <= STREAMING;
   }
 
+  /** The head, as Node has made it: known before anything is written. */
+  begins(head) {
+    this.head = head ?? undefined;
+  }
+
   /**
-   * What Node's response writes to its socket; the head comes first, alone or with the beginning of the body.
+   * What Node's response writes to its socket.
    *
+   * @param {string|Uint8Array} chunk
+   * @param {string} [encoding]
+   * @param {function(Error=): void} [callback]
    * @return {boolean} Whether there is room for more
    */
-  write(res, chunk, encoding, callback) {
+  write(chunk, encoding, callback) {
     if (this.state > STREAMING) {
       if (callback) nextTick(callback, streamDestroyed());
       return false;
     }
+    // Somebody writes to the socket past the response, and that is not HTTP.
     if (this.head === undefined) {
-      // Somebody writes to the socket past the response, and that is not HTTP.
-      if (typeof res?._header !== 'string') {
-        if (callback) nextTick(callback);
-        return true;
-      }
-      this.head = res._header;
-      const rest = typeof chunk === 'string' ? chunk.slice(this.head.length) : '';
-      return this.take(rest, encoding, callback, true);
+      if (callback) nextTick(callback);
+      return true;
     }
-    return this.take(chunk, encoding, callback, false);
-  }
-
-  take(chunk, encoding, callback, isFirst) {
     if (chunk.length > 0) {
       const bytes = typeof chunk === 'string' ? Buffer.from(chunk, encoding || 'utf8') : chunk;
       this.bytes += bytes.length;
@@ -95,12 +95,19 @@ class Answer {
     }
     if (callback) this.remember(callback);
     if (this.state === COLLECTING) {
-      if (this.bytes > MOST_COLLECTED || (isFirst && this.isEventStream())) this.begin();
-      else if (isFirst) this.patience.add(this);
+      if (this.bytes > MOST_COLLECTED) this.begin();
+      else if (!this.isWaiting) this.wait();
     }
     if (this.pending < HIGH_WATER) return true;
     this.needsDrain = true;
     return false;
+  }
+
+  /** The first of it is there: its end may be near. */
+  wait() {
+    this.isWaiting = true;
+    if (this.isEventStream()) this.begin();
+    else this.patience.add(this);
   }
 
   /** The short question first: it is asked of each answer. */
@@ -118,9 +125,9 @@ class Answer {
     }
   }
 
-  /** Has head and body go out as they come from now on. */
+  /** Has head and body go out as they come from now on. Where there is no body there is nothing to come. */
   begin() {
-    if (this.state !== COLLECTING || this.head === undefined) return;
+    if (this.state !== COLLECTING || this.head === undefined || !this.exchange.res._hasBody) return;
     this.state = STREAMING;
     this.patience.delete(this);
     this.native.beginAnswer(this.number, this.head);

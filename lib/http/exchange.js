@@ -75,11 +75,6 @@ class Exchange extends Context {
     this.requests.native.readBody(this.number, false);
   }
 
-  /** `flushHeaders()`: there may be long until the next word. Without a body there is no other word. */
-  flush() {
-    if (this.res._hasBody) this.answer.begin();
-  }
-
   onDrain() {
     drain(this.res);
     if (this.socket.listenerCount('drain') > 0) this.socket.emit('drain');

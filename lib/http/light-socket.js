@@ -60,7 +60,7 @@ class LightSocket extends SenderSocket {
   write(chunk, encoding, callback) {
     if (typeof encoding === 'function') [encoding, callback] = [undefined, encoding];
     this.touch();
-    return this[kExchange].answer.write(this._httpMessage, chunk, encoding, callback);
+    return this[kExchange].answer.write(chunk, encoding, callback);
   }
 
   /** Node's request wants more of its body. */

@@ -80,6 +80,7 @@ class RelayedHttpResponse extends ServerResponse {
     this.id = req.id;
     this.shouldKeepAlive = false;
     this.writeHead = writeHead;
+    this._send = send;
     this.flushHeaders = flushHeaders;
     this.writeContinue = this.writeProcessing = writeNothing;
     this.writeEarlyHints = writeNoHints;
@@ -105,9 +106,18 @@ function writeHead(...args) {
   return this;
 }
 
+/** Node would put head and body into one text, of which the relay wants two. */
+function send(chunk, encoding, callback) {
+  if (!this._headerSent) {
+    this._headerSent = true;
+    this.socket?.[kExchange].answer.begins(this._header);
+  }
+  return this._writeRaw(chunk, encoding, callback);
+}
+
 function flushHeaders() {
   ServerResponse.prototype.flushHeaders.call(this);
-  this.socket?.[kExchange].flush();
+  this.socket?.[kExchange].answer.begin();
 }
 
 /** The protocol has no interim responses. */

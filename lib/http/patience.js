@@ -35,6 +35,7 @@ class Patience {
     for (const answer of this.waiting) {
       const left = answer.since + PATIENCE - time;
       if (left > 0) return this.tick(left);
+      this.waiting.delete(answer);
       answer.begin();
     }
   }

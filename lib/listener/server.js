@@ -7,9 +7,9 @@ const { isIP } = require('node:net');
 
 const { Acceptor } = require('./acceptor');
 const { Attachment } = require('../http/attachment');
-const { check, readTable } = require('../shared/checks');
 const { entityPath, placeOf, readConnectionString } = require('../shared/address');
-const { clearTimeout, nextTick, setTimeout } = require('../shared/clock');
+const { nextTick } = require('../shared/clock');
+const { Phase, checkClosed, closeNow, dropOn, readCloseOptions, setTimer } = require('./closing');
 const { connections } = require('./connections');
 const { Context } = require('../shared/context');
 const { Control } = require('./control');
@@ -19,10 +19,6 @@ const { readServerOptions } = require('../shared/options');
 const { nameAddress } = require('../shared/redact');
 const { Requests } = require('../http/requests');
 const { showOnly } = require('../shared/shown');
-
-const RUNNING = 0;
-const CLOSING = 1;
-const CLOSED = 2;
 
 const kInner = Symbol('hyco-ws-rs.server');
 
@@ -69,7 +65,7 @@ function prepare(server, options, onConnection) {
     server.on('connection', onConnection);
   }
   const inner = {
-    phase: RUNNING,
+    phase: Phase.RUNNING,
     settings,
     context: new Context(),
     acceptor: undefined,
@@ -96,7 +92,7 @@ function prepare(server, options, onConnection) {
 function start(server) {
   const inner = server[kInner];
   const { acceptor, onAbort, phase, requests, settings } = inner;
-  if (phase !== RUNNING || inner.control !== IDLE) return;
+  if (phase !== Phase.RUNNING || inner.control !== IDLE) return;
   inner.control = new Control(server, settings, acceptor, requests, () => checkClosed(server, inner));
 
   const { signal } = settings;
@@ -114,8 +110,8 @@ class Methods extends EventEmitter {
   /** `'connecting'`, `'online'`, `'reconnecting'`, `'offline'`, `'closing'` or `'closed'`. */
   get state() {
     const { phase, control } = this[kInner];
-    if (phase === CLOSED) return 'closed';
-    if (phase === CLOSING) return 'closing';
+    if (phase === Phase.CLOSED) return 'closed';
+    if (phase === Phase.CLOSING) return 'closing';
     return control.state;
   }
 
@@ -126,7 +122,7 @@ class Methods extends EventEmitter {
 
   /** hyco-ws's name for "`close()` has been called". */
   get closeRequested() {
-    return this[kInner].phase !== RUNNING;
+    return this[kInner].phase !== Phase.RUNNING;
   }
 
   /**
@@ -137,7 +133,7 @@ class Methods extends EventEmitter {
    */
   address() {
     const { phase, settings } = this[kInner];
-    if (phase === CLOSED) return null;
+    if (phase === Phase.CLOSED) return null;
     const { host: address, port } = placeOf(new URL(settings.uri));
     const family = isIP(address) === 0 ? 'relay' : `IPv${isIP(address)}`;
     return { address, family, port };
@@ -182,13 +178,13 @@ class Methods extends EventEmitter {
     if (cb !== undefined && cb !== null && typeof cb !== 'function') {
       throw invalidArgType('cb', 'a function', cb);
     }
-    if (inner.phase === CLOSED) {
+    if (inner.phase === Phase.CLOSED) {
       if (cb) nextTick(cb, new Error('The server is not running'));
       return Promise.resolve();
     }
     if (cb) this.once('close', () => cb());
-    if (inner.phase === RUNNING) {
-      inner.phase = CLOSING;
+    if (inner.phase === Phase.RUNNING) {
+      inner.phase = Phase.CLOSING;
       inner.settings.signal?.removeEventListener('abort', inner.onAbort);
       inner.closing = new Promise((resolve) => (inner.resolve = resolve));
     }
@@ -224,7 +220,7 @@ class Methods extends EventEmitter {
   updateToken(token) {
     if (typeof token !== 'string') throw invalidArgType('token', 'a string', token);
     if (token === '') throw invalidArgValue('token', 'it must not be empty');
-    if (this[kInner].phase !== RUNNING) throw new Error('The server is not running');
+    if (this[kInner].phase !== Phase.RUNNING) throw new Error('The server is not running');
     this[kInner].control.updateToken(token);
   }
 
@@ -296,70 +292,6 @@ RelayedServer.fromConnectionString = function fromConnectionString(connectionStr
   const read = readConnectionString(connectionString, 'listen', options ?? {});
   return new this({ ...read.options, server: read.uri }, onConnection);
 };
-
-const CLOSE_OPTIONS = {
-  drain: [false, check.boolean],
-  timeout: [undefined, check.number(0, 2 ** 31 - 1)],
-  signal: [undefined, check.signal]
-};
-
-function readCloseOptions(options) {
-  if (options !== undefined && options !== null && typeof options !== 'object') {
-    throw invalidArgType('options', 'an object or a function', options);
-  }
-  return readTable(CLOSE_OPTIONS, options ?? {}, 'options.');
-}
-
-/** Waits no longer for clients once `signal` is aborted. */
-function dropOn(signal, server, inner) {
-  const drop = () => {
-    if (inner.phase === CLOSING) closeNow(server, inner, 0);
-  };
-  if (signal.aborted) {
-    drop();
-    return;
-  }
-  signal.addEventListener('abort', drop, { once: true });
-  server.once('close', () => signal.removeEventListener('abort', drop));
-}
-
-function setTimer(inner, fn, delay) {
-  clearTimeout(inner.timer);
-  inner.timer = setTimeout(fn, delay);
-  // Sockets and control channel keep the process alive while they close, if they are meant to.
-  inner.timer.unref?.();
-}
-
-/** Closes what is open and turns away what waits. */
-function closeNow(server, inner, timeout) {
-  const { acceptor, control } = inner;
-  acceptor.closing = true;
-  clearTimeout(inner.timer);
-  control.close(false);
-  if (server.clients !== undefined) {
-    for (const socket of [...acceptor.sockets]) socket.close(1001);
-    if (timeout !== undefined) {
-      const terminate = () => [...acceptor.sockets].forEach((socket) => socket.terminate());
-      if (timeout === 0) terminate();
-      else setTimer(inner, terminate, timeout);
-    }
-  }
-}
-
-/** Ends the closing, once nothing is open or on its way any more. */
-function checkClosed(server, inner) {
-  const { acceptor, control, phase, requests } = inner;
-  if (phase !== CLOSING || !control.closed || acceptor.pending.size > 0 || requests.exchanges.size > 0)
-    return;
-  if (server.clients !== undefined && acceptor.sockets.size > 0) return;
-  inner.phase = CLOSED;
-  clearTimeout(inner.timer);
-  nextTick(() => {
-    diagnostics.publish('server:close', { server });
-    inner.resolve();
-    inner.context.runInAsyncScope(server.emit, server, 'close', server);
-  });
-}
 
 /**
  * Makes a server and subscribes `fn` to its `connection`.
