@@ -10,8 +10,8 @@ declare namespace relayed {
   // ---------------------------------------------------------------- what Node's https exports
 
   export import Agent = https.Agent;
-  export import AgentOptions = https.AgentOptions;
-  export import RequestOptions = https.RequestOptions;
+  type AgentOptions = https.AgentOptions;
+  type RequestOptions = https.RequestOptions;
   export import createServer = https.createServer;
   export import get = https.get;
   export import request = https.request;

@@ -36,11 +36,13 @@ module.exports = {
 
 // Whatever else there is in this Node; and its agent can be exchanged for all.
 for (const name of Object.keys(https)) if (!(name in module.exports)) module.exports[name] = https[name];
-Object.defineProperty(module.exports, 'globalAgent', {
-  enumerable: true,
-  configurable: true,
-  get: () => https.globalAgent,
-  set(agent) {
-    https.globalAgent = agent;
+Object.defineProperties(module.exports, {
+  globalAgent: {
+    enumerable: true,
+    configurable: true,
+    get: () => https.globalAgent,
+    set(agent) {
+      https.globalAgent = agent;
+    }
   }
 });

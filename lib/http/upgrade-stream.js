@@ -87,10 +87,14 @@ class UpgradeStream extends Duplex {
 
   /** The sender is met. */
   _join(socket) {
-    if (this.destroyed) return socket.terminate();
-    this._bridge = new Bridge(this, socket);
     const { rest, callback } = this._waiting;
     this._waiting = undefined;
+    try {
+      if (!this.destroyed) this._bridge = new Bridge(this, socket);
+    } catch (error) {
+      this.destroy(error);
+    }
+    if (this._bridge === undefined) return socket.terminate();
     if (rest.length > 0) this._bridge.write(rest, callback);
     else callback();
   }
