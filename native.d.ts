@@ -37,18 +37,12 @@ export declare class NativeEngine {
   ref(): void
   /** Lets the process end. */
   unref(): void
-  /**
-   * Moves up to `rows` records into `table` and their payloads into `intake`, which no program ever sees, and from
-   * there into `block`, from `from` on. Returns three numbers in one: why it ended in the lowest two bits (0 empty,
-   * 1 table full, 2 block full, 3 chunk), the count of records in the next eleven, then that of bytes in `block`.
-   */
-  drain(table: Uint32Array, intake: Uint8Array, block: Uint8Array, from: number, rows: number): number
+  /** The functions that every delivery calls: `drain`, `flush` and `release` of `calls.rs`. */
+  calls(): Record<string, Function>
   /** The chunk that the next records are about, after a drain that ended with 3. */
   takeChunk(): Buffer
   /** The payload that a record has announced under that number. */
   takeLarge(number: number): Buffer
-  /** Sends `count` frames: rows of slot, meta, offset and length, and the block that the payloads lie in. */
-  flush(table: Uint32Array, block: Uint8Array, count: number): void
   /** Sends one frame that is too large to be collected. */
   send(slot: number, meta: number, payload: Uint8Array): void
   /** Sends one frame under a masking key of the user's. */
@@ -60,13 +54,6 @@ export declare class NativeEngine {
   dial(slot: number, options: DialOptions): string | null
   /** Delivers what the core traces under `slot`, as records of JSON. */
   trace(slot: number): void
-  /**
-   * Starts the clock of the closing handshake, in milliseconds; with `end`, our side ends once everything is
-   * written.
-   */
-  closeWithin(slot: number, limit: number, end: boolean): void
-  /** Ends our side once everything is written. */
-  shutdown(slot: number): void
   /** Drops the connection, or the attempt. */
   terminate(slot: number): void
   /** The same, for a fault of this package: the socket's records say so. */
@@ -85,11 +72,6 @@ export declare class NativeEngine {
   addresses(slot: number): string
   /** What the socket has carried, as `lib/socket/stats.js` numbers it. */
   socketStats(slot: number, into: Float64Array): void
-  /**
-   * Frees a slot after its last record; returns the bytes that were still sent to it behind that, and fills in
-   * what the socket has carried.
-   */
-  release(slot: number, into: Float64Array): number
   /** What is alive. */
   liveCounts(): LiveCounts
 }
@@ -336,7 +318,7 @@ export interface Records {
   flags: Record<string, number>
   /** Why a drain ended. */
   ends: Record<string, number>
-  /** Bits of the meta of a frame to send, beside its opcode. */
+  /** Bits of the meta of a frame to send, beside its opcode, and of a row that speaks of the end. */
   frame: Record<string, number>
   /** Node's codes for what a connection broke of; empty where there is none. */
   causes: Array<string>

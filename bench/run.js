@@ -55,8 +55,9 @@ function chosen() {
 
 function canRun(workload, name) {
   if (workload.peers !== undefined) return workload.peers.includes(name);
-  if (workload.deflate && PEERS[name].deflate === false) return false;
-  return !workload.nodeOnly || PEERS[name].script !== undefined;
+  const { script, native, deflate } = PEERS[name];
+  if (workload.deflate && deflate === false) return false;
+  return script !== undefined || (!workload.nodeOnly && native !== undefined);
 }
 
 async function startPeer(name, relay, workload, secure) {

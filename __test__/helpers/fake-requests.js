@@ -6,7 +6,7 @@ const BODY = 1;
 const WHOLE = 2;
 const SECURE = 4;
 
-/** A record as `src/node/offer_record.rs` packs it. */
+/** A record as `src/node/packed_record.rs` packs it. */
 function packRequest({
   number = 1,
   port = 50_000,
@@ -22,7 +22,6 @@ function packRequest({
   const first = [target, host, trackingId, remoteAddress];
   const texts = [...first, ...headers];
   const flags = (body ? BODY : 0) | (body === 'whole' ? WHOLE : 0) | (secure ? SECURE : 0);
-  const bytes = Buffer.byteLength(first.join(''));
   const numbers = [
     number % 2 ** 32,
     Math.floor(number / 2 ** 32),
@@ -30,14 +29,14 @@ function packRequest({
     flags,
     0,
     method.length,
-    bytes,
-    headers.length
+    texts.length
   ];
-  const record = Buffer.alloc(4 * (numbers.length + texts.length));
-  [...numbers, ...texts.map((text) => text.length)].forEach((value, index) =>
-    record.writeUInt32LE(value, 4 * index)
+  const record = Buffer.alloc(4 * numbers.length);
+  numbers.forEach((value, index) => record.writeUInt32LE(value, 4 * index));
+  const lengths = texts.map(({ length }) =>
+    String.fromCharCode(length & 127, (length >> 7) & 127, length >> 14)
   );
-  return Buffer.concat([record, Buffer.from(method + texts.join(''))]);
+  return Buffer.concat([record, Buffer.from(method + lengths.join('') + texts.join(''))]);
 }
 
 /** The payload of a record about the exchange `number`. */

@@ -378,6 +378,24 @@ describe('an answer', () => {
     expect(native.calls.at(-1)).toEqual(['endAnswer', 1]);
   });
 
+  test('that the sender does not take is given up beyond maxBufferedAmount', async () => {
+    requests.settings = { maxBufferedAmount: 1_000_000 };
+    let res;
+    server.on('request', (_, given) => (res = given));
+    receive();
+    const { signal } = res.req;
+    res.flushHeaders();
+    for (let index = 0; index < 10; index++) res.write(Buffer.alloc(100_000));
+    expect(native.of('cutAnswer')).toEqual([]);
+    res.write('x');
+    expect(native.calls.at(-1)).toEqual(['cutAnswer', 1]);
+    expect(signal.reason).toMatchObject({ code: 'ERR_HYCO_LIMIT' });
+    res.write('nobody gets this');
+    await turn();
+    expect(res.destroyed).toBe(true);
+    expect(native.of('writeAnswer')).toHaveLength(11);
+  });
+
   test('calls the callbacks of its writes when they are out', async () => {
     const called = [];
     server.on('request', (_, res) => {

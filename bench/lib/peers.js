@@ -16,7 +16,10 @@ const PEERS = {
   'ws8-bufferutil': { script: 'ws8' },
   'hyco-ws-rs': { script: 'hyco-ws-rs' },
   'rust-codec': { native: 'codec' },
-  ceiling: { native: 'ceiling', deflate: false }
+  ceiling: { native: 'ceiling', deflate: false },
+  // No sockets: see `http-peer.js`.
+  'hyco-https': {},
+  'node-http': {}
 };
 const REFERENCE = 'ws8-bufferutil';
 const SUBJECT = 'hyco-ws-rs';

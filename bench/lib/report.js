@@ -9,9 +9,10 @@ function format(value) {
   return value.toLocaleString('en-US', { maximumFractionDigits: digits, minimumFractionDigits: 0 });
 }
 
-/** How a ratio stands to the goals of the row. */
-function verdict(value, row, scheme) {
-  const goals = row.goals?.[scheme];
+/** How the subject's figure stands to the row's limits, or its ratio to the row's goals. */
+function verdict(own, row, scheme) {
+  const goals = row.limits ?? row.goals?.[scheme];
+  const value = row.limits === undefined ? own?.ratio : own?.median;
   if (goals === undefined || value === undefined) return '';
   const [floor, goal] = goals;
   const reaches = (mark) => (row.higher ? value >= mark : value <= mark);
@@ -30,12 +31,18 @@ function lines(results, subject) {
       const values = (name) => peers[name]?.map((round) => round[row.metric]);
       const cells = {};
       for (const name of Object.keys(peers)) {
-        cells[name] = { median: median(values(name)), ratio: ratio(values(name), values(reference)) };
+        const ratioTo = values(row.reference ?? reference);
+        cells[name] = { median: median(values(name)), ratio: ratio(values(name), ratioTo) };
       }
-      const own = cells[subject]?.ratio;
-      return { ...row, name: workload.name, scheme, cells, verdict: verdict(own, row, scheme) };
+      return { ...row, name: workload.name, scheme, cells, verdict: verdict(cells[subject], row, scheme) };
     })
   );
+}
+
+/** Floor and goal, as ratios or as they are. */
+function marks({ limits, goals, scheme }) {
+  if (limits !== undefined) return limits.join(' / ');
+  return goals?.[scheme]?.map((mark) => `${mark}x`).join(' / ') ?? '';
 }
 
 function markdown(results, machine, settings, subject) {
@@ -52,7 +59,7 @@ function markdown(results, machine, settings, subject) {
     line.scheme && `${line.scheme}://`,
     `${line.unit} ${line.higher ? '↑' : '↓'}`,
     ...names.map((name) => cell(line.cells[name])),
-    line.goals?.[line.scheme]?.map((mark) => `${mark}x`).join(' / ') ?? '',
+    marks(line),
     line.verdict
   ]);
   const machineLines = Object.entries(machine).map(([name, value]) => `- ${name}: ${value}`);
@@ -60,7 +67,7 @@ function markdown(results, machine, settings, subject) {
     `# Benchmark of ${machine.date.slice(0, 10)}`,
     '',
     `Medians of ${settings.rounds} rounds of ${settings.seconds} s, peers interleaved;`,
-    `in brackets the median ratio to \`${settings.reference}\` (helpers: to \`hyco-ws\`) within a round.`,
+    `in brackets the median ratio to \`${settings.reference}\` (helpers: to \`hyco-ws\`, HTTP: to \`hyco-https\`) within a round.`,
     settings.direct ? 'Direct mode: the peers dial the load generator themselves, without a listener.' : '',
     settings.awake ? 'The cores were kept awake by loops of the lowest scheduling class.' : '',
     '↑ more is better, ↓ less is better. What the figures mean is in [../README.md](../README.md).',

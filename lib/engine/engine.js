@@ -36,6 +36,8 @@ const CLOCK_EVERY = 64;
 
 /** Numbers that the engine keeps for each socket. */
 const TALLY = 8;
+/** In the place of a payload that nobody is to see: without bytes most records say all by their kind. */
+const NOTHING = new FastBuffer();
 
 /** In the place of a chunk that could not be taken: as little can be cut out of it as out of one that is gone. */
 const NO_CHUNK = new ArrayBuffer(1);
@@ -77,7 +79,7 @@ class Engine extends Outbox {
     this.until = 0;
 
     /** The numbers of the socket that was asked last, or has just closed: see `lib/socket/stats.js`. */
-    this.tally = new Float64Array(TALLY);
+    this.tally = new Float64Array(TALLY + 1);
     /** The addresses of the socket that has just closed. */
     this.addresses = '';
 
@@ -209,7 +211,7 @@ class Engine extends Outbox {
     let result;
     try {
       // Bytes in the block, then eleven bits for the count of records and two for why it ended.
-      result = this.native.drain(this.table, this.intake, this.block, this.blockUsed, this.portion);
+      result = this.calls.drain(this.table, this.intake, this.block, this.blockUsed, this.portion);
       this.failing = false;
     } catch (error) {
       // Nothing was taken. It was a fault of ours, and once more is worth a try.
@@ -271,8 +273,8 @@ class Engine extends Outbox {
     if (kind === Kind.CLOSED) {
       // What is in the outbox for this slot must not reach the next socket that gets it.
       this.flush();
-      this.addresses = this.native.addresses(slot);
-      payload += this.native.release(slot, this.tally);
+      this.addresses = this.calls.release(slot, this.tally);
+      payload += this.tally[TALLY];
       this.free(slot);
     }
     if (owner === undefined) return;
@@ -280,7 +282,7 @@ class Engine extends Outbox {
     else if (payload !== null) owner.onRecord(kind, meta >>> 16, payload);
     // Lengths of frames that are lost are nobody's: the next message would be cut by them.
     else if (kind > Kind.BINARY && kind !== Kind.FRAGMENTS) {
-      owner.onRecord(kind, meta >>> 16, new FastBuffer());
+      owner.onRecord(kind, meta >>> 16, noBytes(kind));
     }
   }
 
@@ -290,7 +292,7 @@ class Engine extends Outbox {
    */
   payloadOf(meta, offset, length) {
     if ((meta & LARGE) !== 0) return this.takeLarge(offset);
-    if (length === 0) return new FastBuffer();
+    if (length === 0) return noBytes(meta & 0xff);
     if ((meta & CHUNK) === 0) return this.cutBlock(offset, length);
     if (this.chunkBytes === NO_CHUNK) return undefined;
     if (this.chunkBytes.byteLength > 0) {
@@ -325,7 +327,7 @@ class Engine extends Outbox {
   /** Records of the slot are missing. What comes after a gap is of no use to anybody, but for the end of it. */
   lose(slot, owner) {
     this.owners[slot] = new Ending(owner);
-    owner.onRecord(Kind.LOST, 0, new FastBuffer());
+    owner.onRecord(Kind.LOST, 0, NOTHING);
   }
 }
 
@@ -341,6 +343,11 @@ class Ending {
       this.owner.onRecord(kind, detail, payload);
     }
   }
+}
+
+/** What a program gets is its own. */
+function noBytes(kind) {
+  return kind <= PONG ? new FastBuffer() : NOTHING;
 }
 
 let warned = false;

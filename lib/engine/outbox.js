@@ -6,7 +6,8 @@
  */
 
 const { nextTick } = require('../shared/clock');
-const { WORDS } = require('./records');
+const { callsOf } = require('../shared/native');
+const { Frame, WORDS } = require('./records');
 
 /** The length of a typed array itself: a program may have given its object another. */
 const lengthOf = Function.prototype.call.bind(
@@ -17,6 +18,8 @@ const ROWS = 1024;
 const BYTES = 64 * 1024;
 /** Messages up to this size are collected, larger ones cross by themselves. */
 const LIMIT = 16 * 1024;
+/** The most that fits a word of the table. */
+const MOST = 2 ** 32 - 1;
 
 /** For sending only: what a program gets is always its own. */
 const NO_BYTES = Buffer.alloc(0);
@@ -28,6 +31,8 @@ class Outbox {
    */
   constructor(native, collects) {
     this.native = native;
+    /** Of it, what every delivery needs: `drain`, `flush` and `release`. */
+    this.calls = callsOf(native);
     this.collects = collects;
     this.outTable = new Uint32Array(ROWS * WORDS);
     this.outBlock = Buffer.allocUnsafeSlow(BYTES);
@@ -71,8 +76,39 @@ class Outbox {
     outTable[row + 2] = offset;
     outTable[row + 3] = length;
     this.outUsed = offset + length;
+    if (!this.corked && !this.ticking) this.begin();
+  }
 
-    if (this.corked || this.ticking) return;
+  /**
+   * Begins the closing handshake, behind what was sent: the peer has `limit` milliseconds for it.
+   *
+   * @param {number} slot
+   * @param {number} limit
+   * @param {boolean} end Whether our side ends with that
+   */
+  closing(slot, limit, end) {
+    this.add(slot, end ? Frame.CLOSING | Frame.END : Frame.CLOSING, Math.min(Math.max(limit, 0), MOST));
+  }
+
+  /** Ends our side of the connection, behind what was sent. */
+  end(slot) {
+    this.add(slot, Frame.END, 0);
+  }
+
+  /** Adds a row without bytes. */
+  add(slot, meta, number) {
+    if (this.outCount === ROWS) this.flush();
+    const { outTable } = this;
+    const row = this.outCount++ * WORDS;
+    outTable[row] = slot;
+    outTable[row + 1] = meta;
+    outTable[row + 2] = number;
+    outTable[row + 3] = 0;
+    if (!this.corked && !this.ticking) this.begin();
+  }
+
+  /** Something has come into the empty outbox. */
+  begin() {
     // The first of a tick goes out at once, for latency; the others wait for the tick to end and go out together.
     this.flush();
     if (this.collects) {
@@ -91,7 +127,7 @@ class Outbox {
   /** Hands over what has been collected. */
   flush() {
     if (this.outCount === 0) return;
-    this.native.flush(this.outTable, this.outBlock, this.outCount);
+    this.calls.flush(this.outTable, this.outBlock, this.outCount);
     this.outCount = this.outUsed = 0;
   }
 }

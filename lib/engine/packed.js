@@ -1,56 +1,62 @@
 'use strict';
 
 /**
- * Reads records of numbers and texts, as `src/node/offer_record.rs` packs them: eight numbers, the lengths of the texts, a text
- * that is cut by itself, those that each record has, and then names and values of headers in turn.
+ * Reads records of numbers and texts, as `src/node/packed_record.rs` packs them: seven numbers, a text by itself, and the others
+ * in one, behind their lengths.
  */
 
 /** Bytes of the numbers that each record begins with. */
-const HEAD = 32;
-/** Texts that each record has, before those of the headers. */
-const TEXTS = 4;
+const HEAD = 28;
+/** Characters of a length. */
+const LENGTH = 3;
 
-/** Where the parts of a record are. */
-class Packed {
+/** A record; its texts are cut out of one string when they are asked for. */
+class PackedRecord {
+  #first;
+  #text;
+  #count;
+  #index = 0;
+  #at;
+
   /** @param {Buffer} record Shares its memory with other records, so nothing of it is kept */
   constructor(record) {
-    this.record = record;
-    this.names = HEAD + 4 * TEXTS;
-    this.first = this.names + 4 * record.readUInt32LE(28);
-    this.texts = this.first + record.readUInt32LE(20);
-    this.headers = this.texts + record.readUInt32LE(24);
+    const start = HEAD + record.readUInt32LE(20);
+    // A part of a string keeps the whole of it: what lives longer is cut from the bytes.
+    this.#first = record.utf8Slice(HEAD, start);
+    this.#text = record.utf8Slice(start, record.length);
+    this.#count = record.readUInt32LE(24);
+    this.#at = LENGTH * this.#count;
+    this.id = record.readUInt32LE(0) + record.readUInt32LE(4) * 2 ** 32;
+    this.port = record.readUInt32LE(8);
   }
 
-  /** A part of a string keeps the whole of it: this one is cut from the bytes, so that it can live longer. */
-  cutFirst() {
-    return this.record.utf8Slice(this.first, this.texts);
+  /** The text that stands by itself. Out of sight of whatever lists properties. */
+  get first() {
+    return this.#first;
   }
 
-  /** @return {string[]} The texts before the headers */
-  cutTexts() {
-    return cut(this.record, HEAD, this.names, this.record.utf8Slice(this.texts, this.headers));
+  /** @return {string} The next text */
+  take() {
+    return this.#text.slice(this.#at, (this.#at += lengthOf(this.#text, this.#index++)));
   }
 
-  /** @return {string[]} Names and values of the headers in turn */
-  cutHeaders() {
-    const { record } = this;
-    return cut(record, this.names, this.first, record.utf8Slice(this.headers, record.length));
+  /** @return {string[]} All that have not been taken, any number of times */
+  rest() {
+    const text = this.#text;
+    const from = this.#index;
+    const texts = new Array(this.#count - from);
+    let at = this.#at;
+    for (let index = 0; index < texts.length; index++) {
+      texts[index] = text.slice(at, (at += lengthOf(text, from + index)));
+    }
+    return texts;
   }
 }
 
-/** Cuts `text` by the lengths that stand in `record` from `from` to `to`. */
-function cut(record, from, to, text) {
-  const texts = new Array((to - from) / 4);
-  let at = 0;
-  for (let index = 0; index < texts.length; index++) {
-    texts[index] = text.slice(at, (at += record.readUInt32LE(from + 4 * index)));
-  }
-  return texts;
+/** The length of the text of that index: three times seven bits. */
+function lengthOf(text, index) {
+  const at = LENGTH * index;
+  return text.charCodeAt(at) | (text.charCodeAt(at + 1) << 7) | (text.charCodeAt(at + 2) << 14);
 }
 
-/** The number that a record begins with. */
-function numberOf(record) {
-  return record.readUInt32LE(0) + record.readUInt32LE(4) * 2 ** 32;
-}
-
-module.exports = { Packed, numberOf };
+module.exports = { PackedRecord };

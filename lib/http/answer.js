@@ -98,8 +98,11 @@ class Answer {
       if (this.bytes > MOST_COLLECTED) this.begin();
       else if (!this.isWaiting) this.wait();
     }
-    if (this.pending < HIGH_WATER) return true;
+    const { pending } = this;
+    if (pending < HIGH_WATER) return true;
     this.needsDrain = true;
+    const { maxBufferedAmount } = this.exchange.requests.settings;
+    if (maxBufferedAmount > 0 && pending > maxBufferedAmount) this.exchange.giveUp(pending);
     return false;
   }
 

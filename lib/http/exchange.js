@@ -5,7 +5,7 @@
 const { Answer } = require('./answer');
 const { nextTick, now } = require('../shared/clock');
 const { Context } = require('../shared/context');
-const { withCode } = require('../shared/errors');
+const { RelayError, withCode } = require('../shared/errors');
 const { LightSocket, kExchange } = require('./light-socket');
 const { RelayedHttpRequest, RelayedHttpResponse, drain } = require('./messages');
 
@@ -19,7 +19,7 @@ class Exchange extends Context {
     super();
     this.requests = requests;
     this.startedAt = now();
-    this.number = record.number;
+    this.number = record.id;
     this.answer = new Answer(this);
     this.socket = new LightSocket(this, record, server);
     this.req = new RelayedHttpRequest(this.socket, record);
@@ -131,6 +131,12 @@ class Exchange extends Context {
     this.fault = error;
     this.socket.destroy();
     return true;
+  }
+
+  /** So many bytes wait for a sender that does not read, and the program goes on all the same. */
+  giveUp(pending) {
+    const text = `${pending} bytes wait for the sender, which are more than maxBufferedAmount`;
+    this.breakOff(new RelayError(text, { code: 'ERR_HYCO_LIMIT' }));
   }
 
   fail(error) {

@@ -1,8 +1,8 @@
 'use strict';
 
-/** Reads the record of a relayed HTTP request, as `src/node/offer_record.rs` packs it. */
+/** Reads the record of a relayed HTTP request, as `src/node/packed_record.rs` packs it. */
 
-const { Packed, numberOf } = require('../engine/packed');
+const { PackedRecord } = require('../engine/packed');
 
 /** Methods with which senders give the length of a body even if it is empty. */
 const WITH_BODY = /^(POST|PUT|PATCH)$/;
@@ -11,21 +11,22 @@ const BODY = 1;
 const WHOLE = 2;
 const SECURE = 4;
 
-class RequestRecord {
+class RequestRecord extends PackedRecord {
   /** @param {Buffer} record Shares its memory with other records, so nothing of it is kept */
   constructor(record) {
-    this.number = numberOf(record);
-    this.port = record.readUInt32LE(8);
+    super(record);
     const flags = record.readUInt32LE(12);
     this.hasBody = (flags & BODY) !== 0;
     /** All of the body is in the record that follows. */
     this.isWhole = (flags & WHOLE) !== 0;
     /** Whether the relay is reached over TLS. */
     this.secure = (flags & SECURE) !== 0;
-    const packed = new Packed(record);
-    this.method = packed.cutFirst();
-    [this.target, this.host, this.trackingId, this.remoteAddress] = packed.cutTexts();
-    this.headers = packed.cutHeaders();
+    this.method = this.first;
+    this.target = this.take();
+    this.host = this.take();
+    this.trackingId = this.take();
+    this.remoteAddress = this.take();
+    this.headers = this.rest();
     // The relay takes it off, but it is what tells an empty body from none: body parsers go by it.
     if (!this.hasBody && WITH_BODY.test(this.method)) this.headers.push('Content-Length', '0');
   }

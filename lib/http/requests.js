@@ -9,7 +9,6 @@ const { now } = require('../shared/clock');
 const diagnostics = require('../shared/diagnostics');
 const { RelayError, fromReport } = require('../shared/errors');
 const { Exchange } = require('./exchange');
-const { numberOf } = require('../engine/packed');
 const { Patience } = require('./patience');
 const { Kind } = require('../engine/records');
 const { redact } = require('../shared/redact');
@@ -64,8 +63,8 @@ class Requests {
     const { attachment, native, server } = this;
     const target = attachment === undefined ? server : attachment.httpServer;
     if (target.listenerCount('request') === 0) {
-      native.respond(record.number, plainHead(501, record.trackingId));
-      if (record.hasBody && !record.isWhole) native.readBody(record.number, true);
+      native.respond(record.id, plainHead(501, record.trackingId));
+      if (record.hasBody && !record.isWhole) native.readBody(record.id, true);
       return;
     }
     const exchange = new Exchange(this, record, attachment?.httpServer);
@@ -147,6 +146,11 @@ class Requests {
       exchange.runInAsyncScope(exchange.lose, exchange, error);
     }
   }
+}
+
+/** Which exchange a record is about. */
+function numberOf(payload) {
+  return payload.readUInt32LE(0) + payload.readUInt32LE(4) * 2 ** 32;
 }
 
 /** Why nothing more can be said to a sender. */

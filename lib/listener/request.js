@@ -35,10 +35,14 @@ class RelayedRequest extends IncomingMessage {
     this.httpVersionMinor = 1;
     this.id = trackingId;
     this.relay = Object.freeze({ id: trackingId, host });
-    this._read = endBody;
     this[kRecord] = record;
     if (!headersCanWait) this._makeHeaders();
     this.complete = true;
+  }
+
+  /** There is no body: whoever reads finds its end. */
+  _read() {
+    this.push(null);
   }
 
   /** Most programs never look at them. */
@@ -102,10 +106,5 @@ showOnly(
   }),
   'RelayedRequest'
 );
-
-/** There is no body: whoever reads finds its end. */
-function endBody() {
-  this.push(null);
-}
 
 module.exports = { RelayedRequest };

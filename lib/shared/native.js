@@ -72,6 +72,10 @@ function typedClass(Native) {
   return Typed;
 }
 
+/** The functions that a native engine has for every delivery. */
+module.exports.callsOf = (engine) =>
+  Object.fromEntries(Object.entries(engine.calls()).map(([name, call]) => [name, typed(call)]));
+
 for (const [name, value] of Object.entries(load())) {
   if (typeof value === 'function') module.exports[name] = /^[A-Z]/.test(name) ? typedClass(value) : typed(value);
 }

@@ -82,7 +82,7 @@ function endWithError(socket, error) {
   if (socket._readyState === CLOSED) return;
   if (socket._readyState === OPEN) {
     socket._readyState = CLOSING;
-    socket._engine.native.closeWithin(socket._slot, socket._closeTimeout, false);
+    socket._engine.closing(socket._slot, socket._closeTimeout, false);
   }
   socket._endWriting();
   socket._emitError(error);

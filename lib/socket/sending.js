@@ -206,9 +206,7 @@ class SendingSocket extends WebSocket {
     });
     late = true;
     this._readyState = CLOSING;
-    // Behind the frame: a limit of nearly nothing must not overtake it.
-    this._engine.flush();
-    this._engine.native.closeWithin(this._slot, this._closeTimeout, this._hasFinished());
+    this._engine.closing(this._slot, this._closeTimeout, this._hasFinished());
   }
 
   /** Drops the connection without a closing handshake. */
@@ -328,16 +326,12 @@ class SendingSocket extends WebSocket {
 
   /** Ends our side once it has nothing more to say. */
   _finishClosing() {
-    if (this._hasFinished()) {
-      this._engine.flush();
-      this._engine.native.shutdown(this._slot);
-    }
+    if (this._hasFinished()) this._engine.end(this._slot);
   }
 
   /** Ends our side of the connection without a close frame, as `_socket.end()` does. */
   _endWriting() {
-    this._engine.flush();
-    if (this._slot >= 0) this._engine.native.shutdown(this._slot);
+    if (this._slot >= 0) this._engine.end(this._slot);
   }
 
   /** Whether this socket keeps the process alive. */

@@ -1,6 +1,5 @@
 //! The native end of `lib/engine/engine.js`: slots, deliveries and sends.
 
-use std::iter;
 use std::sync::{Arc, Mutex};
 
 use napi::bindgen_prelude::*;
@@ -8,6 +7,7 @@ use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 
 use super::buffers;
+use super::calls::{self, Numbers, missing, tell};
 use super::convert::{self, DialOptions, EngineOptions};
 use super::guard::{attempt, guard};
 use super::records::outline;
@@ -18,17 +18,12 @@ use super::thrown::thrown;
 use super::trace;
 use crate::error::{ErrorKind, RelayError};
 use crate::frame::MaskKeys;
-use crate::socket::delivery::{BLOCK, Delivery, RECORD_WORDS};
-use crate::socket::{Masking, Outline, Socket, SocketStats};
+use crate::socket::delivery::Delivery;
+use crate::socket::{Masking, Outline, Socket};
 use crate::sync::lock;
 
 /// Bytes that may wait for JavaScript, over all sockets, before the IO thread stops reading.
 const DELIVERY_LIMIT: usize = 64 * 1024 * 1024;
-
-/// Mutable views, which `#[napi]` takes by alias only.
-type Words<'a> = &'a mut [u32];
-type Bytes<'a> = &'a mut [u8];
-type Numbers<'a> = &'a mut [f64];
 
 type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
 
@@ -74,27 +69,10 @@ impl NativeEngine {
         let _ = guard("unref", || lock(&self.wake).unref(&env));
     }
 
-    /// Moves up to `rows` records into `table` and their payloads into `intake`, which no program ever sees, and from
-    /// there into `block`, from `from` on. Returns three numbers in one: why it ended in the lowest two bits (0 empty,
-    /// 1 table full, 2 block full, 3 chunk), the count of records in the next eleven, then that of bytes in `block`.
-    #[napi(catch_unwind)]
-    pub fn drain(
-        &self,
-        #[napi(ts_arg_type = "Uint32Array")] table: Words<'_>,
-        #[napi(ts_arg_type = "Uint8Array")] intake: Bytes<'_>,
-        #[napi(ts_arg_type = "Uint8Array")] block: Bytes<'_>,
-        from: u32,
-        rows: u32,
-    ) -> Result<u32> {
-        attempt("drain", || {
-            let table = table.get_mut(..rows as usize * RECORD_WORDS).filter(|table| !table.is_empty());
-            let block = block.get_mut(from as usize..).filter(|block| block.len() <= BLOCK);
-            let (Some(table), Some(block)) = (table, block) else { return Err(missing("table or block")) };
-            let Some(intake) = intake.get_mut(..block.len()) else { return Err(missing("intake")) };
-            let drained = self.slots.delivery.drain(table, intake);
-            block[..drained.used].copy_from_slice(&intake[..drained.used]);
-            Ok((drained.used as u32) << 13 | (drained.count as u32) << 2 | drained.ended as u32)
-        })
+    /// The functions that every delivery calls: `drain`, `flush` and `release` of `calls.rs`.
+    #[napi(ts_return_type = "Record<string, Function>", catch_unwind)]
+    pub fn calls<'a>(&self, env: &'a Env) -> Result<Object<'a>> {
+        attempt("calls", || calls::of(env, &self.slots))
     }
 
     /// The chunk that the next records are about, after a drain that ended with 3.
@@ -113,28 +91,6 @@ impl NativeEngine {
             let payload = self.slots.delivery.take_large(number).ok_or_else(|| missing("payload"))?;
             buffers::hand_over(env, payload)
         })
-    }
-
-    /// Sends `count` frames: rows of slot, meta, offset and length, and the block that the payloads lie in.
-    #[napi(catch_unwind)]
-    pub fn flush(&mut self, table: &[u32], block: &[u8], count: u32) {
-        let slots = Arc::clone(&self.slots);
-        let mut rows = table.chunks_exact(RECORD_WORDS).take(count as usize).peekable();
-        while let Some(&&[slot, ..]) = rows.peek() {
-            let mut run = iter::from_fn(|| rows.next_if(|row| row[0] == slot));
-            slots.with("flush", slot, |socket| {
-                let mut frames = socket.send(&mut self.keys);
-                for row in &mut run {
-                    let &[_, meta, offset, length] = row else { continue };
-                    let (from, to) = (offset as usize, offset as usize + length as usize);
-                    if let (Some(outline), Some(payload)) = (outline(meta), block.get(from..to)) {
-                        frames.frame(outline, payload);
-                    }
-                }
-            });
-            // What is for nobody, or was not reached.
-            run.for_each(drop);
-        }
     }
 
     /// Sends one frame that is too large to be collected.
@@ -178,20 +134,6 @@ impl NativeEngine {
             trace::subscribe(&self.slots.delivery, slot);
             Ok(())
         })
-    }
-
-    /// Starts the clock of the closing handshake, in milliseconds; with `end`, our side ends once everything is
-    /// written.
-    #[napi(catch_unwind)]
-    pub fn close_within(&self, slot: u32, limit: f64, end: bool) {
-        let limit = convert::milliseconds(limit);
-        self.slots.with("closeWithin", slot, |socket| socket.close_within(limit, end));
-    }
-
-    /// Ends our side once everything is written.
-    #[napi(catch_unwind)]
-    pub fn shutdown(&self, slot: u32) {
-        self.slots.with("shutdown", slot, Socket::shutdown);
     }
 
     /// Drops the connection, or the attempt.
@@ -248,18 +190,6 @@ impl NativeEngine {
         self.slots.with("socketStats", slot, |socket| tell(&socket.stats(), into));
     }
 
-    /// Frees a slot after its last record; returns the bytes that were still sent to it behind that, and fills in
-    /// what the socket has carried.
-    #[napi(catch_unwind)]
-    pub fn release(&self, slot: u32, #[napi(ts_arg_type = "Float64Array")] into: Numbers<'_>) -> f64 {
-        let release = || {
-            let socket = self.slots.take(slot)?;
-            tell(&socket.stats(), into);
-            Some(socket.buffered_amount() as f64)
-        };
-        guard("release", release).flatten().unwrap_or_default()
-    }
-
     /// What is alive.
     #[napi(catch_unwind)]
     pub fn live_counts(&self) -> Result<LiveCounts> {
@@ -301,26 +231,5 @@ impl NativeEngine {
 impl Drop for NativeEngine {
     fn drop(&mut self) {
         self.slots.close();
-    }
-}
-
-/// What was asked for is not there, which only a fault of ours explains: never to be taken for something empty.
-fn missing(what: &str) -> Error {
-    thrown(&RelayError::new(ErrorKind::Internal, format!("The engine has no such {what}")))
-}
-
-fn tell(stats: &SocketStats, into: &mut [f64]) {
-    let numbers = [
-        stats.messages_sent as f64,
-        stats.bytes_sent as f64,
-        stats.wire_bytes_sent as f64,
-        stats.messages_received as f64,
-        stats.bytes_received as f64,
-        stats.wire_bytes_received as f64,
-        stats.held as f64,
-        stats.rtt.map_or(f64::NAN, |rtt| rtt.as_secs_f64() * 1000.0),
-    ];
-    for (to, from) in into.iter_mut().zip(numbers) {
-        *to = from;
     }
 }

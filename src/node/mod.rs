@@ -5,6 +5,7 @@
 
 mod body_flow;
 pub mod buffers;
+mod calls;
 mod convert;
 #[cfg(feature = "emulator")]
 pub mod emulator;

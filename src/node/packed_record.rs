@@ -1,11 +1,11 @@
-//! What a sender says, as one record, which `lib/listener/offer-record.js` reads once. Thirty strings through napi would
+//! What a sender says, as one record, which `lib/engine/packed.js` reads once. Thirty strings through napi would
 //! cost more than all else about it, and so would JSON: that is read whole before anything of it can be used.
 //!
 //! ```text
-//!   u32 x 8   number (low, high), port of the sender, two numbers more, bytes of the first text, bytes of the four texts
-//!             behind it, count of the header texts
-//!   u32 ...   length of each further text in UTF-16 units: those four, then names and values of the headers in turn
-//!   UTF-8     the first text, which outlives the others, and those texts, one behind the other
+//!   u32 x 7   number (low, high), port of the sender, two numbers more, bytes of the first text, count of the texts behind it
+//!   UTF-8     the first text, which outlives the others
+//!   UTF-8     length of each text in UTF-16 units, as three characters of seven bits, the lowest first; then the texts, one
+//!             behind the other: four, then names and values of the headers in turn
 //! ```
 
 /// All of it; the numbers are little-endian.
@@ -28,19 +28,21 @@ impl PackedRecord<'_> {
         let second = [target, host, tracking_id, remote];
         let pairs = headers.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
         let texts = || second.into_iter().chain(pairs.clone());
-        let bytes: usize = texts().map(|text| text.len() + 4).sum();
-        let mut record = Vec::with_capacity(32 + first.len() + bytes);
+        let bytes: usize = texts().map(|text| text.len() + 3).sum();
+        let mut record = Vec::with_capacity(28 + first.len() + bytes);
         let mut number = |number: u32| record.extend_from_slice(&number.to_le_bytes());
         number(self.number as u32);
         number((self.number >> 32) as u32);
         number(port.into());
         self.numbers.into_iter().for_each(&mut number);
-        // A control message has 256 KiB at most.
         number(first.len() as u32);
-        number(second.iter().map(|text| text.len() as u32).sum());
-        number(2 * headers.len() as u32);
-        texts().for_each(|text| number(utf16_len(text) as u32));
+        number((second.len() + 2 * headers.len()) as u32);
         record.extend_from_slice(first.as_bytes());
+        for text in texts() {
+            // A control message has 256 KiB at most.
+            let length = utf16_len(text);
+            record.extend([length, length >> 7, length >> 14].map(|bits| bits as u8 & 0x7f));
+        }
         texts().for_each(|text| record.extend_from_slice(text.as_bytes()));
         record
     }

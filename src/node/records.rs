@@ -17,6 +17,11 @@ const RSV1: u32 = 32;
 const COMPRESS: u32 = 64;
 const MASK: u32 = 128;
 const RECEIPT: u32 = 256;
+/// Of a row that is no frame: the closing handshake has begun, and is given up after so many milliseconds as the row has in
+/// the place of an offset.
+pub(super) const CLOSING: u32 = 512;
+/// Of a row that is no frame: our side ends once everything is written.
+pub(super) const END: u32 = 1024;
 
 /// By their names in JavaScript.
 type Numbered = HashMap<&'static str, u32>;
@@ -37,7 +42,7 @@ pub struct Records {
     /// Why a drain ended.
     #[napi(ts_type = "Record<string, number>")]
     pub ends: Numbered,
-    /// Bits of the meta of a frame to send, beside its opcode.
+    /// Bits of the meta of a frame to send, beside its opcode, and of a row that speaks of the end.
     #[napi(ts_type = "Record<string, number>")]
     pub frame: Numbered,
     /// Node's codes for what a connection broke of; empty where there is none.
@@ -91,6 +96,8 @@ pub fn records() -> Result<Records> {
                 ("COMPRESS", COMPRESS),
                 ("MASK", MASK),
                 ("RECEIPT", RECEIPT),
+                ("CLOSING", CLOSING),
+                ("END", END),
             ]
             .into(),
             causes: CAUSE_CODES.to_vec(),

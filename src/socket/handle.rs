@@ -63,32 +63,15 @@ impl Socket {
         })
     }
 
-    /// Starts a run of frames, which is written when the [`SendRun`] is dropped.
+    /// Starts a run of frames, and of what is said of the end; it is written when the [`SendRun`] is dropped.
     pub fn send<'a>(&'a self, keys: &'a mut MaskKeys) -> SendRun<'a> {
-        SendRun { socket: self, side: self.side(), keys }
-    }
-
-    /// Starts the closing handshake's clock; the frame itself goes through [`Socket::send`]. With `end`, our side ends
-    /// once everything is written.
-    pub fn close_within(&self, limit: Duration, end: bool) {
-        let mut side = self.side();
-        side.closing = true;
-        side.close_by = Some(Instant::now() + limit);
-        if end {
-            side.ending = side.ending.max(WantedEnd::Shutdown);
-        }
-        drop(side);
-        self.task.wake();
-    }
-
-    /// Ends our side of the connection once everything is written.
-    pub fn shutdown(&self) {
-        self.end(WantedEnd::Shutdown);
+        SendRun { socket: self, side: self.side(), keys, noted: false }
     }
 
     /// Drops the connection, or the attempt to make one, at once.
     pub fn terminate(&self) {
-        self.end(WantedEnd::Terminate);
+        self.side().ending = WantedEnd::Terminate;
+        self.task.wake();
     }
 
     /// Drops the connection, or the attempt to make one, for a panic has struck it: what it keeps may be half done.
@@ -134,13 +117,6 @@ impl Socket {
     pub fn stats(&self) -> SocketStats {
         let side = self.side();
         SocketStats::new(&side.sent, side.outgoing.settled(), &self.received, self.credit.inbound())
-    }
-
-    fn end(&self, ending: WantedEnd) {
-        let mut side = self.side();
-        side.ending = side.ending.max(ending);
-        drop(side);
-        self.task.wake();
     }
 
     pub(super) fn side(&self) -> MutexGuard<'_, SendSide> {
@@ -228,6 +204,8 @@ pub struct SendRun<'a> {
     socket: &'a Socket,
     side: MutexGuard<'a, SendSide>,
     keys: &'a mut MaskKeys,
+    /// Something else than a frame was said, which the task has to hear.
+    noted: bool,
 }
 
 impl SendRun<'_> {
@@ -250,6 +228,19 @@ impl SendRun<'_> {
             side.outgoing.append(outline, key, payload);
         }
     }
+
+    /// Starts the closing handshake's clock.
+    pub fn close_within(&mut self, limit: Duration) {
+        self.side.closing = true;
+        self.side.close_by = Some(Instant::now() + limit);
+        self.noted = true;
+    }
+
+    /// Ends our side of the connection once everything is written.
+    pub fn end(&mut self) {
+        self.side.ending = self.side.ending.max(WantedEnd::Shutdown);
+        self.noted = true;
+    }
 }
 
 impl Drop for SendRun<'_> {
@@ -271,7 +262,7 @@ impl Drop for SendRun<'_> {
             }
         }
         side.book(&self.socket.delivery, self.socket.options.max_backlog);
-        if !direct || side.broken.is_some() {
+        if !direct || self.noted || side.broken.is_some() {
             self.socket.task.wake();
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! The IO thread reads; whoever has something to write writes, which is usually the JavaScript thread.
 
+use std::ffi::c_int;
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::task::{Context, Poll};
@@ -17,6 +18,9 @@ use crate::transport::tls::records::TlsSession;
 
 /// Segments written with one system call.
 const SLICES: usize = 16;
+/// `MSG_MORE` of Linux: a close frame and the end of the stream behind it are one segment then, and one for the peer to
+/// wake for.
+const MORE: c_int = if cfg!(target_os = "linux") { 0x8000 } else { 0 };
 
 /// One connection.
 pub struct SocketLink {
@@ -61,19 +65,20 @@ impl SocketLink {
         self.tcp.poll_write_ready(cx)
     }
 
-    /// Writes what `queue` holds; true when the kernel has everything, false when it takes no more for now.
-    pub fn write(&self, queue: &mut Outgoing) -> io::Result<bool> {
+    /// Writes what `queue` holds; true when the kernel has everything, false when it takes no more for now. With `last`,
+    /// [`SocketLink::shutdown`] follows at once, and the kernel may wait for it.
+    pub fn write(&self, queue: &mut Outgoing, last: bool) -> io::Result<bool> {
         match &self.tls {
-            None => self.write_plain(queue),
-            Some(tls) => self.write_tls(tls, queue),
+            None => self.write_plain(queue, last),
+            Some(tls) => self.write_tls(tls, queue, last),
         }
     }
 
-    fn write_plain(&self, queue: &mut Outgoing) -> io::Result<bool> {
+    fn write_plain(&self, queue: &mut Outgoing, last: bool) -> io::Result<bool> {
         while queue.ready() > 0 {
             let mut slices = [IoSlice::new(&[]); SLICES];
             let count = queue.slices(&mut slices);
-            match self.send(&slices[..count]) {
+            match self.send(&slices[..count], last) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => {
                     queue.advance(written);
@@ -86,9 +91,9 @@ impl SocketLink {
         Ok(true)
     }
 
-    fn write_tls(&self, tls: &TlsSession, queue: &mut Outgoing) -> io::Result<bool> {
+    fn write_tls(&self, tls: &TlsSession, queue: &mut Outgoing, last: bool) -> io::Result<bool> {
         let mut writer = tls.writer();
-        while writer.flush(|slices| self.send(slices))? {
+        while writer.flush(|slices| self.send(slices, last))? {
             queue.settle();
             if queue.ready() == 0 {
                 return Ok(true);
@@ -102,9 +107,12 @@ impl SocketLink {
         Ok(false)
     }
 
-    fn send(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    fn send(&self, slices: &[IoSlice<'_>], last: bool) -> io::Result<usize> {
         match (self.tuning.short_io, slices.iter().find(|slice| !slice.is_empty())) {
             (true, Some(slice)) => self.tcp.try_write(&slice[..1]),
+            _ if last && MORE != 0 => self.tcp.try_io(Interest::WRITABLE, || {
+                SockRef::from(&self.tcp).send_vectored_with_flags(slices, MORE)
+            }),
             _ => self.tcp.try_write_vectored(slices),
         }
     }
@@ -114,7 +122,7 @@ impl SocketLink {
         if let Some(tls) = &self.tls {
             let mut writer = tls.writer();
             writer.close();
-            if !writer.flush(|slices| self.send(slices))? {
+            if !writer.flush(|slices| self.send(slices, true))? {
                 return Ok(false);
             }
         }
@@ -178,7 +186,7 @@ impl SocketLink {
             }
         };
         if let Err(error) = reader.open(tls.keys(), wire, |bytes| take(Chunk::Record(bytes))) {
-            tls.writer().refuse(&error, |slices| self.send(slices));
+            tls.writer().refuse(&error, |slices| self.send(slices, false));
             return Err(io::Error::other(error));
         }
         Ok(if reader.closed() { ReadStep::End } else { ReadStep::Bytes(count) })

@@ -64,7 +64,8 @@ impl SendSide {
     fn try_write(&mut self) -> io::Result<()> {
         let Some(link) = self.link.clone() else { return Ok(()) };
         self.outgoing.attempt();
-        while !link.write(&mut self.outgoing)? {
+        let last = self.ending == WantedEnd::Shutdown && !self.outgoing.is_waiting();
+        while !link.write(&mut self.outgoing, last)? {
             let Some(waker) = &self.waker else { return Ok(()) };
             match link.poll_writable(&mut Context::from_waker(waker)) {
                 Poll::Ready(ready) => ready?,

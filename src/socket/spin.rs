@@ -2,7 +2,8 @@
 //!
 //! Waking a thread on a core that sleeps costs more than everything that is done with a small message, on virtual
 //! machines tens of microseconds. So the thread looks again for a while before it waits, and gives way to every other
-//! thread each time. Whether that pays is learnt: where nothing came in time, it is tried ever more rarely.
+//! thread each time. But a window in which nothing comes burns as much as waking several times, so it has to be earned
+//! by what came after a look that found nothing. What several sockets read at once earns nothing: the thread was awake.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -16,35 +17,50 @@ use tokio::task::yield_now;
 
 /// How long the thread looks: a little more than an answer takes that comes back through JavaScript and a peer nearby.
 const WINDOW: Duration = Duration::from_micros(100);
-/// After as many fruitless windows in a row the next ones are left out: two, then four, up to `MOST_SKIPPED`.
-const PATIENCE: u32 = 2;
-const MOST_SKIPPED: u32 = 128;
+/// Reads that a window in vain costs: waking so many times burns as much.
+const PRICE: u32 = 4;
+/// What can be saved up, in reads.
+const MOST: u32 = 64;
+/// Without credit one read in so many gets a window nevertheless, to find out whether things have changed.
+const PROBE: u32 = 128;
 
 /// Whether it pays to look again, from how often it did.
 #[derive(Debug, Default)]
 struct Odds {
-    misses: u32,
-    skip: u32,
+    credit: u32,
+    /// Reads without a window since the last one that had one.
+    passed: u32,
+    /// The thread has found nothing since the last read, and would have waited.
+    idle: bool,
 }
 
 impl Odds {
     /// Whether to look after this read.
     fn try_now(&mut self) -> bool {
-        let now = self.skip == 0;
-        self.skip = self.skip.saturating_sub(1);
+        self.passed += 1;
+        let now = self.credit > 0 || self.passed >= PROBE;
+        if now {
+            self.passed = 0;
+        }
         now
     }
 
-    fn hit(&mut self) {
-        self.misses = 0;
+    /// A look found nothing.
+    fn empty(&mut self) {
+        self.idle = true;
     }
 
-    fn miss(&mut self) {
-        self.misses = self.misses.saturating_add(1);
-        if self.misses >= PATIENCE {
-            let doublings = (self.misses - PATIENCE + 1).min(MOST_SKIPPED.ilog2());
-            self.skip = 1 << doublings;
+    /// Something was read within a window.
+    fn hit(&mut self) {
+        if mem::take(&mut self.idle) {
+            self.credit = (self.credit + 1).min(MOST);
         }
+    }
+
+    /// A window has passed without a read.
+    fn miss(&mut self) {
+        self.idle = false;
+        self.credit = self.credit.saturating_sub(PRICE);
     }
 }
 
@@ -90,11 +106,16 @@ fn look(cx: &mut Context<'_>) -> Poll<()> {
             spin.waker = Some(cx.waker().clone());
         }
         let until = spin.until?;
+        let busy = mem::take(&mut spin.busy);
         if Instant::now() >= until {
             spin.until = None;
             spin.odds.miss();
+            return None;
         }
-        spin.until.map(|_| mem::take(&mut spin.busy))
+        if !busy {
+            spin.odds.empty();
+        }
+        Some(busy)
     });
     if let Some(busy) = awake {
         if !busy {
@@ -115,31 +136,78 @@ pub(super) fn come_back(cx: &mut Context<'_>) {
 mod tests {
     use super::*;
 
-    /// Reads until the next window, where none of them is worth it.
-    fn skipped(odds: &mut Odds) -> u32 {
-        odds.miss();
-        let mut skipped = 0;
-        while !odds.try_now() {
-            skipped += 1;
+    /// How many of so many reads in a row get a window, all of which are in vain.
+    fn windows(odds: &mut Odds, reads: u32) -> u32 {
+        let mut windows = 0;
+        for _ in 0..reads {
+            if odds.try_now() {
+                odds.miss();
+                windows += 1;
+            }
         }
-        skipped
+        windows
+    }
+
+    /// Windows in a row that hit.
+    fn earn(odds: &mut Odds, hits: u32) {
+        for _ in 0..hits {
+            odds.empty();
+            odds.hit();
+        }
     }
 
     #[test]
-    fn looks_ever_more_rarely_where_it_is_in_vain() {
+    fn looks_rarely_where_it_is_in_vain() {
         let mut odds = Odds::default();
+        assert_eq!(windows(&mut odds, PROBE - 1), 0);
         assert!(odds.try_now());
-        let rests: Vec<u32> = (0..10).map(|_| skipped(&mut odds)).collect();
-        assert_eq!(rests, [0, 2, 4, 8, 16, 32, 64, 128, 128, 128]);
+        odds.miss();
+        assert_eq!(windows(&mut odds, 10 * PROBE), 10);
     }
 
     #[test]
-    fn looks_each_time_again_once_it_was_worth_it() {
+    fn looks_each_time_where_it_was_worth_it() {
         let mut odds = Odds::default();
-        for _ in 0..5 {
-            skipped(&mut odds);
+        earn(&mut odds, 1);
+        assert!(odds.try_now());
+        assert!(odds.try_now());
+    }
+
+    #[test]
+    fn a_window_in_vain_costs_several_that_were_not() {
+        let mut odds = Odds::default();
+        earn(&mut odds, 2 * PRICE + 1);
+        assert_eq!(windows(&mut odds, PROBE), 3);
+    }
+
+    #[test]
+    fn what_is_read_at_once_earns_nothing() {
+        let mut odds = Odds::default();
+        for _ in 0..10 {
+            odds.hit();
         }
+        assert!(!odds.try_now());
+        // The first of several had been waited for; the others came with it.
+        odds.empty();
+        for _ in 0..10 {
+            odds.hit();
+        }
+        assert_eq!(windows(&mut odds, PRICE), 1);
+    }
+
+    #[test]
+    fn an_empty_look_counts_for_its_own_window_only() {
+        let mut odds = Odds::default();
+        odds.empty();
+        odds.miss();
         odds.hit();
-        assert_eq!(skipped(&mut odds), 0);
+        assert!(!odds.try_now());
+    }
+
+    #[test]
+    fn credit_runs_out_soon_after_the_best_of_times() {
+        let mut odds = Odds::default();
+        earn(&mut odds, 1_000_000);
+        assert_eq!(windows(&mut odds, PROBE), MOST / PRICE);
     }
 }

@@ -49,6 +49,17 @@ const BINARY: Outline = Outline {
 };
 const RECEIPT: Outline = Outline { receipt: true, ..BINARY };
 
+/// What JavaScript says among its frames.
+impl Socket {
+    fn close_within(&self, limit: Duration) {
+        self.send(&mut MaskKeys::default()).close_within(limit);
+    }
+
+    fn shutdown(&self) {
+        self.send(&mut MaskKeys::default()).end();
+    }
+}
+
 /// What a test can turn.
 #[derive(Clone)]
 struct Setup {

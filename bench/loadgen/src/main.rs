@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! loadgen serve --ca FILE                     relay + load generator, JSON lines on stdin and stdout
+//! loadgen web                                 a relay that plays senders of HTTP requests
 //! loadgen peer ceiling|codec URL [--ca FILE] [--direct]
 //! ```
 
@@ -10,12 +11,14 @@
 mod conn;
 mod http;
 mod leg;
+mod meter;
 mod peer;
 mod proc_stat;
 mod relay;
 mod run;
 mod scanner;
 mod tls;
+mod web;
 mod wire;
 
 // The codec of the addon, as it is, and what it takes its buffers and locks from.
@@ -36,10 +39,14 @@ fn main() -> Result<(), Failure> {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["serve", rest @ ..] => relay::serve(option(rest, "--ca").ok_or("--ca FILE is missing")?),
+        ["web"] => web::serve(),
         ["peer", kind, url, rest @ ..] => {
             peer::run(kind, url, option(rest, "--ca"), rest.contains(&"--direct"))
         }
-        _ => Err("usage: loadgen serve --ca FILE | loadgen peer KIND URL [--ca FILE] [--direct]".into()),
+        _ => {
+            Err("usage: loadgen serve --ca FILE | loadgen web | loadgen peer KIND URL [--ca FILE] [--direct]"
+                .into())
+        }
     }
 }
 

@@ -432,10 +432,14 @@ impl Relay {
             return;
         }
         if kind == Kind::Pace && run.is_sending() {
-            let bytes = run.due(now) * run.block.frame_len as u64;
-            if bytes > 0 {
-                for index in self.peers[peer].legs.clone() {
-                    self.with_leg(index, |leg| leg.to_send += bytes);
+            let (due, frame_len) = (run.due(now), run.block.frame_len as u64);
+            let legs = self.peers[peer].legs.clone();
+            for (at, index) in legs.iter().enumerate() {
+                // Every so manyth message is this leg's.
+                let until = |number: u64| number.saturating_sub(at as u64).div_ceil(legs.len() as u64);
+                let messages = until(due.end) - until(due.start);
+                if messages > 0 {
+                    self.with_leg(*index, |leg| leg.to_send += messages * frame_len);
                 }
             }
         }
@@ -743,7 +747,7 @@ impl Relay {
         while left > 0 {
             let Some((at, count)) = leg.in_flight.front_mut() else { break };
             let taken = left.min(*count);
-            run.latency.saturating_record_n(now.saturating_sub(*at), taken);
+            run.meter.latency.saturating_record_n(now.saturating_sub(*at), taken);
             left -= taken;
             *count -= taken;
             if *count == 0 {
@@ -768,7 +772,7 @@ impl Relay {
             return;
         };
         run.messages += 1;
-        run.latency.saturating_record(now.saturating_sub(since));
+        run.meter.latency.saturating_record(now.saturating_sub(since));
         if run.direct {
             return;
         }

@@ -1,11 +1,11 @@
 //! One measurement: what is sent, what is counted, and when.
 
+use std::ops::Range;
 use std::time::Instant;
 
-use hdrhistogram::Histogram;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::proc_stat::{self, Cpu};
+use crate::meter::Meter;
 use crate::wire::Block;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -14,7 +14,7 @@ pub enum Kind {
     Echo,
     /// The peer counts what it gets as fast as it takes it.
     Receive,
-    /// The same at a fixed rate.
+    /// The same at a fixed rate, over all sockets in turn.
     Pace,
     /// The peer sends as fast as it can.
     Send,
@@ -52,7 +52,6 @@ pub struct Run {
     pub deflate: bool,
     warmup: u64,
     length: u64,
-    pid: Option<u32>,
     /// When the phase ends, in ns since the start of the program.
     pub until: u64,
     phase_from: u64,
@@ -66,16 +65,10 @@ pub struct Run {
     pub messages: u64,
     pub bytes: u64,
     pub paced: u64,
-    /// In ns, to two digits.
-    pub latency: Histogram<u64>,
+    pub meter: Meter,
     pub under_way: u64,
-    cpu: Option<Cpu>,
-    own_cpu: Option<Cpu>,
     result: Value,
 }
-
-/// An hour in ns: what took longer counts as that.
-const LONGEST: u64 = 3_600_000_000_000;
 
 fn number(command: &Value, name: &str) -> Option<f64> {
     command.get(name).and_then(Value::as_f64)
@@ -113,7 +106,6 @@ impl Run {
             deflate: flag("deflate"),
             warmup: seconds("warmup", 0.2),
             length: seconds("seconds", 1.0),
-            pid: number(command, "pid").map(|pid| pid as u32),
             until: u64::MAX,
             phase_from: 0,
             missing: 0,
@@ -123,10 +115,8 @@ impl Run {
             messages: 0,
             bytes: 0,
             paced: 0,
-            latency: Histogram::new_with_bounds(1, LONGEST, 2).map_err(|error| error.to_string())?,
+            meter: Meter::new(number(command, "pid").map(|pid| pid as u32))?,
             under_way: 0,
-            cpu: None,
-            own_cpu: None,
             result: Value::Null,
         })
     }
@@ -165,48 +155,21 @@ impl Run {
         self.bytes = 0;
         self.told = 0;
         self.paced = 0;
-        self.latency.reset();
-        self.cpu = self.pid.and_then(proc_stat::cpu);
-        self.own_cpu = proc_stat::cpu(std::process::id());
+        self.meter.start(now);
     }
 
-    /// How many messages a fixed rate asks for by now.
-    pub fn due(&mut self, now: u64) -> u64 {
-        let due = (self.rate * (now - self.phase_from) as f64 / 1e9) as u64;
-        let more = due.saturating_sub(self.paced);
-        self.paced += more;
-        more
+    /// The numbers of the messages that a fixed rate asks for by now.
+    pub fn due(&mut self, now: u64) -> Range<u64> {
+        let from = self.paced;
+        self.paced = from.max((self.rate * (now - self.phase_from) as f64 / 1e9) as u64);
+        from..self.paced
     }
 
     /// Ends the measured part: everything that has been counted belongs to the time until now.
     pub fn measured(&mut self, now: u64) {
-        let seconds = (now - self.phase_from) as f64 / 1e9;
         let messages = if self.peer_counts() { self.told } else { self.messages };
         let bytes = if self.peer_counts() { self.told * self.size as u64 } else { self.bytes };
-        let micros = |ns: u64| ns as f64 / 1e3;
-        let mut result = json!({
-            "messages": messages,
-            "seconds": seconds,
-            "rate": messages as f64 / seconds,
-            "mebibytes": bytes as f64 / seconds / 1048576.0,
-        });
-        if !self.latency.is_empty() {
-            result["p50"] = micros(self.latency.value_at_quantile(0.5)).into();
-            result["p90"] = micros(self.latency.value_at_quantile(0.9)).into();
-            result["p99"] = micros(self.latency.value_at_quantile(0.99)).into();
-            result["max"] = micros(self.latency.max()).into();
-            result["mean"] = (self.latency.mean() / 1e3).into();
-        }
-        let per = |from: u64, to: u64| to.saturating_sub(from) as f64 / 1e3 / messages.max(1) as f64;
-        if let (Some(from), Some(to)) = (self.cpu, self.pid.and_then(proc_stat::cpu)) {
-            result["cpuMain"] = per(from.main, to.main).into();
-            result["cpuProcess"] = per(from.process, to.process).into();
-            result["mainBusy"] = (to.main.saturating_sub(from.main) as f64 / 1e9 / seconds).into();
-        }
-        if let (Some(from), Some(to)) = (self.own_cpu, proc_stat::cpu(std::process::id())) {
-            result["loadgenBusy"] = (to.main.saturating_sub(from.main) as f64 / 1e9 / seconds).into();
-        }
-        self.result = result;
+        self.result = self.meter.figures(now, messages, bytes);
     }
 
     pub fn reply(self) -> Value {

@@ -115,7 +115,7 @@ async fn by_the_limit_of_the_closing_handshake() {
     let mut rig = Rig::open(&Setup::default()).await;
     let started = Instant::now();
     rig.send(Outline { opcode: OpCode::Close, ..BINARY }, b"");
-    rig.socket.close_within(Duration::from_secs(30), false);
+    rig.socket.close_within(Duration::from_secs(30));
     assert_eq!(rig.peer.frame().await.first, 0x88);
     rig.inbox.closed(0).await;
     assert!((Duration::from_secs(30)..Duration::from_secs(31)).contains(&started.elapsed()));
@@ -127,7 +127,7 @@ async fn by_that_limit_while_paused_and_blocked() {
     rig.socket.pause();
     rig.send(BINARY, &pattern(32 << 20, 0));
     rig.socket.shutdown();
-    rig.socket.close_within(Duration::from_secs(30), false);
+    rig.socket.close_within(Duration::from_secs(30));
     assert!(rig.inbox.closed(0).await > 0);
 }
 

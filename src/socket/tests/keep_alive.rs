@@ -89,7 +89,7 @@ async fn a_peer_is_pinged_before_it_is_given_up() {
 #[tokio::test(start_paused = true)]
 async fn the_limit_of_the_closing_handshake_waits_for_what_came_while_we_did_not_run() {
     let mut rig = Rig::open(&Setup::default()).await;
-    rig.socket.close_within(Duration::from_secs(30), false);
+    rig.socket.close_within(Duration::from_secs(30));
     settle().await;
     freeze(HOUR).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -133,7 +133,7 @@ async fn keeps_the_answers_to_its_own_pings() {
 async fn is_silent_after_our_close_frame() {
     let mut rig = Rig::open(&setup(0, false)).await;
     rig.send(Outline { opcode: OpCode::Close, ..BINARY }, b"");
-    rig.socket.close_within(HOUR, false);
+    rig.socket.close_within(HOUR);
     assert_eq!(rig.peer.frame().await.first, 0x88);
     let started = Instant::now();
     rig.inbox.closed(0).await;
