@@ -60,7 +60,7 @@ const SCRIPTS = {
   ws: [],
   engine: ['shared'],
   socket: ['engine', 'shared'],
-  http: ['engine', 'shared'],
+  http: ['engine', 'shared', 'ws'],
   listener: ['engine', 'http', 'shared', 'socket'],
   https: ['listener', 'shared'],
   'https.js': ['https', 'shared'],

@@ -37,6 +37,9 @@ const GIVEN = {
   ]
 };
 
+/** What blocks require besides this package. */
+const INSTALLED = ['ws', 'express', 'fastify'];
+
 /** Stands for the package of Azure, which is no dependency: its tokens are the emulator's. */
 const IDENTITY = `const { createRelayToken } = require('hyco-ws-rs');
 exports.DefaultAzureCredential = class {
@@ -49,9 +52,10 @@ exports.DefaultAzureCredential = class {
 let standIn;
 let listener;
 let folder;
+let child;
 
 beforeAll(async () => {
-  standIn = await startStandIn({ hybridConnections: ['hyco', 'spare'] });
+  standIn = await startStandIn({ hybridConnections: ['hyco', 'spare', 'web'] });
   listener = new RelayedServer(
     {
       server: `wss://${NAMESPACE}/$hc/hyco`,
@@ -68,8 +72,12 @@ beforeAll(async () => {
   fs.mkdirSync(path.join(modules, '@azure', 'identity'), { recursive: true });
   fs.writeFileSync(path.join(modules, '@azure', 'identity', 'index.js'), IDENTITY);
   fs.symlinkSync(root, path.join(modules, 'hyco-ws-rs'), 'junction');
-  fs.symlinkSync(path.dirname(require.resolve('ws/package.json')), path.join(modules, 'ws'), 'junction');
+  for (const name of INSTALLED) {
+    fs.symlinkSync(path.join(root, 'node_modules', name), path.join(modules, name), 'junction');
+  }
 });
+// A listener that a test has left would answer in the place of the next.
+afterEach(() => child?.kill('SIGKILL'));
 afterAll(async () => {
   await listener?.close();
   await standIn?.close();
@@ -92,14 +100,35 @@ ${after}
 })().catch((error) => { console.error(error); process.exit(1); });`;
 }
 
-/** Runs a program until it ends or has printed what it is to print. */
-function run(file, prints) {
+/** Asks until a listener answers with `text`. */
+async function ask({ method, path: target, text }, signal) {
+  while (!signal.aborted) {
+    const { status, headers, body } = await standIn.request(method, target, { signal });
+    // Nobody listens yet, or a listener without its handler.
+    if (`${status} ${headers.location ?? ''} ${body}`.includes(text)) return true;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return false;
+}
+
+/** Runs a program until it ends, has printed what it is to print, or has answered. */
+function run(file, { prints, answers }) {
   return new Promise((resolve) => {
     const env = { ...process.env, ...standIn.env };
-    const child = spawn(process.execPath, ['--no-deprecation', file], { cwd: folder, env });
+    child = spawn(process.execPath, ['--no-deprecation', file], { cwd: folder, env });
     let output = '';
     let seen = false;
     const limit = setTimeout(() => child.kill('SIGKILL'), 200_000);
+    const ended = new AbortController();
+    const lasts = prints !== undefined || answers !== undefined;
+    if (answers !== undefined) {
+      ask(answers, ended.signal)
+        .then(
+          (answered) => (seen = answered),
+          (error) => (output += error.stack)
+        )
+        .finally(() => child.kill('SIGKILL'));
+    }
     const read = (data) => {
       output += data;
       if (prints === undefined || seen || !output.includes(prints)) return;
@@ -110,7 +139,8 @@ function run(file, prints) {
     child.stderr.on('data', read);
     child.on('close', (code) => {
       clearTimeout(limit);
-      resolve({ ended: prints === undefined ? code : seen, output });
+      ended.abort();
+      resolve({ ended: lasts ? seen : code, output });
     });
   });
 }
@@ -129,9 +159,10 @@ describe.each(files)('%s', (name) => {
           `${path.basename(name, '.md')}-${block.line}.${isModule(block.code) ? 'mjs' : 'js'}`
         );
         fs.writeFileSync(file, program(block));
-        const { ended, output } = await run(file, block.prints);
+        const { ended, output } = await run(file, block);
         // Which of the two is in the way is best seen together.
-        expect({ ended, output }).toEqual({ ended: block.prints === undefined ? 0 : true, output });
+        const lasts = block.prints !== undefined || block.answers !== undefined;
+        expect({ ended, output }).toEqual({ ended: lasts ? true : 0, output });
       },
       40_000
     );

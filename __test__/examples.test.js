@@ -91,6 +91,69 @@ test('request-response.js', async () => {
   ]);
 });
 
+describe('HTTP', () => {
+  /** A sender of `hyco`. */
+  const ask = (target, options) =>
+    fetch(`${relay.httpUri('hyco')}${target}`, {
+      ...options,
+      headers: { ServiceBusAuthorization: relay.createToken('hyco'), ...options?.headers }
+    });
+  const json = (body) => ({
+    method: 'POST',
+    body: JSON.stringify(body),
+    headers: { 'Content-Type': 'application/json' }
+  });
+  const stop = async (child) => {
+    child.kill('SIGINT');
+    expect(await once(child, 'close')).toEqual([0, null]);
+  };
+
+  test('http-express.js', async () => {
+    const { child, output } = await start(['examples/http-express.js'], 'listening');
+    expect(output).toBe(`listening at ${relay.httpUri('hyco')}\n`);
+    expect(await (await ask('/sum', json([1, 2, 3]))).json()).toEqual({ sum: 6 });
+    // Longer than what the control channel takes, in both directions.
+    const film = Buffer.alloc(300_000, 'abcdefgh');
+    const uploaded = await ask('/files/film.mp4', { method: 'PUT', body: film });
+    expect([uploaded.status, uploaded.headers.get('location')]).toEqual([201, '/hyco/files/film.mp4']);
+    const whole = await ask('/files/film.mp4');
+    expect(Buffer.from(await whole.arrayBuffer()).equals(film)).toBe(true);
+    const part = await ask('/files/film.mp4', { headers: { Range: 'bytes=8-12' } });
+    expect([part.status, part.headers.get('content-range'), await part.text()]).toEqual([
+      206,
+      'bytes 8-12/300000',
+      'abcde'
+    ]);
+    expect((await ask('/files/..%2fpackage.json')).status).toBe(404);
+    await stop(child);
+  });
+
+  test('http-fastify.js', async () => {
+    const { child } = await start(['examples/http-fastify.js'], 'listening');
+    expect(await (await ask('/greet', json({ name: 'ann' }))).json()).toEqual({ text: 'hello, ann' });
+    expect((await ask('/greet', json({}))).status).toBe(400);
+    expect(await (await ask('/time')).json()).toEqual({ time: expect.any(String) });
+    await stop(child);
+  });
+
+  test('http-hono.mjs', async () => {
+    const { child } = await start(['examples/http-hono.mjs'], 'listening');
+    expect(await (await ask('/hello/ann')).json()).toEqual({ text: 'hello, ann' });
+    expect(await (await ask('/shout', { method: 'POST', body: 'hello' })).text()).toBe('HELLO');
+    await stop(child);
+  });
+
+  test('server-sent-events.js', async () => {
+    const { stdout } = await run(process.execPath, ['examples/server-sent-events.js'], { cwd: root, env });
+    expect(stdout).toBe('200 text/event-stream\ntick 7, tick 8, tick 9\nthe stream is closed\n');
+  });
+
+  test('http-and-websocket.js', async () => {
+    const { stdout } = await run(process.execPath, ['examples/http-and-websocket.js'], { cwd: root, env });
+    expect(stdout).toBe('200 GET /page?id=7\nhello, everybody\nhello, everybody\n');
+  });
+});
+
 describe('with packages that are no dependencies', () => {
   let folder;
 

@@ -1,6 +1,6 @@
 'use strict';
 
-// What both samples read: the flags and the environment variables of the hyco-ws samples.
+// What the samples read: the flags and the environment variables of the hyco-ws samples.
 
 const { parseArgs } = require('node:util');
 
@@ -36,14 +36,13 @@ function readSettings(program) {
 /**
  * The URI for a namespace that is an emulator: it has a port of its own, and maybe no TLS.
  *
- * @param {string} uri What `createRelayListenUri()` or `createRelaySendUri()` gave
+ * @param {string} uri What `createRelayListenUri()`, `createRelaySendUri()` or `createRelayHttpsUri()` gave
  * @param {{ns: string, insecure: boolean}} settings
  * @return {string}
  */
 function adapt(uri, { ns, insecure }) {
-  const scheme = insecure ? 'ws' : 'wss';
-  const authority = /:\d+$/.test(ns) ? ns : `${ns}:443`;
-  return uri.replace(`wss://${ns}:443/`, () => `${scheme}://${authority}/`);
+  const adapted = /:\d+$/.test(ns) ? uri.replace(`wss://${ns}:443/`, () => `wss://${ns}/`) : uri;
+  return insecure ? adapted.replace(/^(ws|http)s:/, '$1:') : adapted;
 }
 
 module.exports = { adapt, readSettings };

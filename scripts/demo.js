@@ -1,7 +1,7 @@
 'use strict';
 
-// `npm run demo`: a listener and a sender talk through the embedded relay. Tokens are made, checked and renewed for
-// real; nothing leaves this machine.
+// `npm run demo`: a listener and its senders talk through the embedded relay, by WebSocket and by HTTP. Tokens are made,
+// checked and renewed for real; nothing leaves this machine.
 
 const { once } = require('node:events');
 
@@ -14,7 +14,7 @@ const TOKEN_SECONDS = 4;
 
 const say = (who, text) => console.log(`${who.padEnd(9)}| ${text}`);
 
-/** A listener that answers every message in upper case, and whose tokens are made from the SAS rule. */
+/** A listener that answers every message, and every body of a request, in upper case, and whose tokens are made from the SAS rule. */
 async function startListener(relay) {
   const server = WebSocket.createRelayedServer(
     {
@@ -32,6 +32,12 @@ async function startListener(relay) {
       socket.on('close', (code) => say('listener', `the sender has gone (${code})`));
     }
   );
+  server.on('request', async (req, res) => {
+    say('listener', `${req.method} ${req.url} from ${req.socket.remoteAddress}`);
+    const parts = await req.toArray();
+    res.setHeader('Content-Type', 'text/plain');
+    res.end(Buffer.concat(parts).toString().toUpperCase());
+  });
   await once(server, 'listening');
   say('listener', `online at ${server.listenUri}`);
   return server;
@@ -57,6 +63,18 @@ async function runSender(relay) {
   await once(socket, 'close');
 }
 
+/** Asks over plain HTTP, as a browser or `curl` would. */
+async function runHttpSender(relay) {
+  const url = `${relay.httpUri()}/shout?from=demo`;
+  const headers = { ServiceBusAuthorization: WebSocket.createRelayToken(url, relay.keyName, relay.key, 60) };
+  const body = 'hello over HTTP';
+  const response = await fetch(url, { method: 'POST', headers, body });
+  say(
+    'sender',
+    `POST "${body}" -> ${response.status} "${await response.text()}", via ${response.headers.get('via')}`
+  );
+}
+
 /** A token that was signed with another key does not get in. */
 async function showRefusal(relay) {
   const uri = relay.sendUri();
@@ -70,6 +88,7 @@ async function main() {
   say('relay', `the embedded relay listens on ${relay.host}:${relay.port}`);
   const server = await startListener(relay);
   await runSender(relay);
+  await runHttpSender(relay);
   await showRefusal(relay);
 
   say('listener', `its token lives ${TOKEN_SECONDS} s; waiting for the renewal`);

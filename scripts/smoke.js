@@ -1,12 +1,14 @@
 'use strict';
 
-// The least that a runtime has to do to be of use: a listener and a sender through the embedded relay. Plain JavaScript
+// The least that a runtime has to do to be of use: a listener and senders, of both kinds, through the embedded relay. Plain JavaScript
 // without a test runner, because it also runs on Bun and Deno. Ends by itself: a process that stays has failed.
 
 const assert = require('node:assert');
 const { createHash, randomBytes } = require('node:crypto');
-const { once } = require('node:events');
+const { EventEmitter, once } = require('node:events');
 const { readFileSync } = require('node:fs');
+const http = require('node:http');
+const https = require('node:https');
 const path = require('node:path');
 
 const WebSocket = require('..');
@@ -21,6 +23,94 @@ const digest = (data) => createHash('sha256').update(data).digest('hex');
 async function step(name, work) {
   await work();
   console.log(`ok  ${name}`);
+}
+
+/** An HTTP sender, as every runtime has one. */
+async function request(url, { method = 'GET', body, headers, ca, onPart }) {
+  const outgoing = (ca === undefined ? http : https).request(url, { method, headers, ca, agent: false });
+  outgoing.end(body);
+  const [response] = await once(outgoing, 'response');
+  const parts = [];
+  for await (const part of response) {
+    parts.push(part);
+    onPart?.();
+  }
+  return { status: response.statusCode, headers: response.headers, body: Buffer.concat(parts) };
+}
+
+/** What handlers of requests are held to: `echo`, `headers`, `events`, anything else fails. */
+async function answer(req, res) {
+  const { pathname } = new URL(req.url, 'http://relay');
+  if (pathname === '/hyco/echo') return req.pipe(res);
+  if (pathname === '/hyco/headers') {
+    res.writeHead(201, 'Made', { 'Set-Cookie': ['a=1', 'b=2'], 'X-Asked': req.headers['x-asked'] });
+    return res.end(`${req.method} ${req.url} of ${req.socket.remoteAddress}`);
+  }
+  if (pathname !== '/hyco/events') throw new Error('as asked');
+  res.setHeader('Content-Type', 'text/event-stream');
+  res.write('data: first\n\n');
+  // The last waits until the first has arrived.
+  heard.once('event', () => res.end('data: last\n\n'));
+}
+
+const heard = new EventEmitter();
+
+async function runHttp(relay, server, ca) {
+  const headers = { ServiceBusAuthorization: relay.createToken('hyco') };
+  const ask = (target, options) =>
+    request(`${relay.httpUri('hyco')}${target}`, {
+      ...options,
+      ca,
+      headers: { ...headers, ...options?.headers }
+    });
+  const failures = [];
+  server.on('request', answer);
+  server.on('requestError', (error) => failures.push(error.message));
+
+  await step('HTTP: status, headers and a small body', async () => {
+    const { status, headers, body } = await ask('/headers?a=%20b', { headers: { 'X-Asked': 'yes' } });
+    assert.deepStrictEqual(
+      [status, String(headers['set-cookie']), headers['x-asked'], body.toString()],
+      [201, 'a=1, b=2', 'yes', 'GET /hyco/headers?a=%20b of 127.0.0.1']
+    );
+  });
+  await step('HTTP: bodies of 5 bytes and of 1 MiB, there and back', async () => {
+    for (const sent of [Buffer.from('hello'), randomBytes(MIB)]) {
+      const { status, body } = await ask('/echo', { method: 'POST', body: sent });
+      assert.deepStrictEqual([status, body.length, digest(body)], [200, sent.length, digest(sent)]);
+    }
+  });
+  await step('HTTP: an event stream', async () => {
+    const { headers, body } = await ask('/events', { onPart: () => heard.emit('event') });
+    assert.deepStrictEqual(
+      [headers['content-type'], body.toString()],
+      ['text/event-stream', 'data: first\n\ndata: last\n\n']
+    );
+  });
+  await step('HTTP: 500 for a handler that fails', async () => {
+    const { status } = await ask('/else');
+    assert.deepStrictEqual([status, failures], [500, ['as asked']]);
+  });
+  await step('HTTP: an http.Server that is attached', async () => {
+    server.attach(http.createServer((req, res) => res.end(`${req.baseUrl} ${req.url}`)));
+    const { status, body } = await ask('/page?a=1');
+    assert.deepStrictEqual([status, body.toString()], [200, '/hyco /page?a=1']);
+  });
+  await step('a WebSocket at ws on an attached http.Server', async () => {
+    const httpServer = http.createServer();
+    const wss = new WebSocket.Server({ server: httpServer });
+    wss.on('connection', (peer) => peer.on('message', (data) => peer.send(`ws says ${data}`)));
+    server.attach(httpServer);
+    const socket = await WebSocket.connectRelayed(relay.sendUri('hyco'), {
+      token: relay.createToken('hyco'),
+      ca
+    });
+    socket.send('hello');
+    const [data] = await once(socket, 'message');
+    socket.close(4003);
+    const [code] = await once(socket, 'close');
+    assert.deepStrictEqual([data.toString(), code], ['ws says hello', 4003]);
+  });
 }
 
 /** @param {{cert: string, key: string}} [tls] For wss:// instead of ws:// */
@@ -99,6 +189,7 @@ async function run(tls) {
     const [error] = await once(connect('hyco', 'no token'), 'error');
     assert.deepStrictEqual([error.code, error.statusCode], ['ERR_HYCO_UNAUTHORIZED', 401]);
   });
+  await runHttp(relay, server, tls?.cert);
 
   await server.close();
   await relay.close();

@@ -7,6 +7,7 @@
 
 const { once } = require('node:events');
 const { readFileSync } = require('node:fs');
+const https = require('node:https');
 const net = require('node:net');
 const { join } = require('node:path');
 
@@ -55,7 +56,8 @@ async function startProxy(target) {
 
 /**
  * @param {object} [options] Of the emulator
- * @return {Promise<{relay: RelayEmulator, proxy: {url: string}, ca: string, env: object, close: function(): Promise<void>}>}
+ * @return {Promise<{relay: RelayEmulator, proxy: {url: string}, ca: string, env: object, close: function(): Promise<void>,
+ *     request: function(string, string, {signal: AbortSignal=}=): Promise<{status: number, headers: object, body: string}>}>}
  */
 async function startStandIn(options) {
   const ca = readFileSync(CERTIFICATE, 'utf8');
@@ -82,6 +84,25 @@ async function startStandIn(options) {
     proxy,
     ca,
     env,
+    /** An HTTP sender. */
+    async request(method, path, { signal } = {}) {
+      const request = https.request({
+        host: '127.0.0.1',
+        port: relay.port,
+        servername: NAMESPACE,
+        ca,
+        agent: false,
+        signal,
+        method,
+        path,
+        headers: { Host: NAMESPACE, ServiceBusAuthorization: relay.createToken('') }
+      });
+      request.end();
+      const [response] = await once(request, 'response');
+      let body = '';
+      for await (const chunk of response.setEncoding('utf8')) body += chunk;
+      return { status: response.statusCode, headers: response.headers, body };
+    },
     async close() {
       await relay.close({ force: true });
       proxy.close();

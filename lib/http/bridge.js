@@ -5,9 +5,15 @@
  * messages, and messages become the frames of a client, as it expects them. Pings stay on their side.
  */
 
-const { Receiver, Sender } = require('ws');
+const ws = require('ws');
 
 const { nextTick } = require('../shared/clock');
+const { requirePackageFile } = require('../ws/package-file');
+
+// Bun's ws has neither.
+const isBun = process.versions.bun !== undefined;
+const Receiver = isBun ? requirePackageFile('receiver.js') : ws.Receiver;
+const Sender = isBun ? requirePackageFile('sender.js') : ws.Sender;
 
 const EMPTY = Buffer.alloc(0);
 

@@ -2,16 +2,14 @@
 
 /**
  * `createWebSocketStream()` under Bun, which answers `require('ws')` with a ws of its own: the streams of that one end
- * with a connection only if it is one of Bun's. The package's own implementation is installed all the same.
+ * with a connection only if it is one of Bun's.
  */
-
-const path = require('node:path');
 
 const ws = require('ws');
 
-const createPackageStream = require(
-  path.join(path.dirname(require.resolve('ws/package.json')), 'lib', 'stream.js')
-);
+const { requirePackageFile } = require('./package-file');
+
+const createPackageStream = requirePackageFile('stream.js');
 
 /**
  * @param {import('ws').WebSocket} socket
