@@ -14,9 +14,6 @@ const { OfferRecord } = require('./offer-record');
 const { Kind } = require('../engine/records');
 const { tlsContext } = require('../engine/tls-context');
 
-/** There is nobody yet who answers requests. */
-const NOT_IMPLEMENTED = 'HTTP/1.1 501 Not Implemented\r\n\r\n';
-
 class ListenerHandle {
   #engine = getEngine();
   #slot;
@@ -54,8 +51,6 @@ class ListenerHandle {
 
   #tell(kind, payload) {
     if (kind === Kind.OFFER) return this.#owner.onOffer(new OfferRecord(payload));
-    if (kind === Kind.REQUEST) return void this.native.respond(new OfferRecord(payload).id, NOT_IMPLEMENTED);
-    if (kind > Kind.REQUEST) return undefined;
     const lost = kind === Kind.LOST;
     const event = lost ? { type: 'closed' } : JSON.parse(payload);
     if (event.type === 'closed') {
