@@ -23,11 +23,8 @@ use super::request_leg::RequestLeg;
 use super::request_pump;
 use super::stream::InboundConnection;
 use crate::http::{BodyLength, HttpRequestHead};
-use crate::protocol::control::Response;
+use crate::protocol::control::{MAX_INLINE, Response};
 use crate::protocol::target::RequestTarget;
-
-/// What fits on the control channel: a request's head and body, a response's body.
-const MAX_INLINE: usize = 64 * 1024;
 
 /// How long a body may take that is "at once available".
 const AT_ONCE: Duration = Duration::from_millis(500);
@@ -121,6 +118,7 @@ async fn read_at_once(
         BodyLength::Known(size) => usize::try_from(size).unwrap_or(usize::MAX),
         BodyLength::Chunked | BodyLength::UntilClose => return Ok(None),
     };
+    // The service counts the head of a request, too.
     if size.saturating_add(exchange.head_size()) > MAX_INLINE {
         return Ok(None);
     }

@@ -14,11 +14,14 @@ use crate::http::headers::HeaderList;
 /// blow that up sixfold.
 pub const MAX_MESSAGE: usize = 256 * 1024;
 
-/// Longest id in bytes of a request: what its answer repeats. Part of the 32 KiB of header text at most.
-pub const MAX_ID: usize = 32 * 1024;
-
 /// Names and values of the headers of a request or a response, in bytes: what the service takes at most.
 pub const MAX_METADATA: usize = 32 * 1024;
+
+/// Longest id in bytes of a request, which its answer repeats: no longer than all headers together.
+pub const MAX_ID: usize = MAX_METADATA;
+
+/// Longest body in bytes that goes by a control channel, either way.
+pub const MAX_INLINE: usize = 64 * 1024;
 
 /// What the relay said.
 #[derive(Debug, Clone, PartialEq)]

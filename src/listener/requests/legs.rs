@@ -13,7 +13,7 @@ use super::leg::{Errand, Leg};
 use super::leg_task;
 use super::post::{LegItem, LegPost};
 use super::prepared::PreparedAnswer;
-use super::registry::{MAX_INLINE_ANSWER, Registry};
+use super::registry::Registry;
 use super::tickets::{ChannelOrder, PendingAnswer, Tickets};
 use crate::error::{ErrorKind, RelayError};
 use crate::listener::answers::{Answers, listener_closed};
@@ -22,6 +22,7 @@ use crate::listener::dialer::{Dialed, Dialer, plain_target};
 use crate::listener::events::ListenerEvent;
 use crate::listener::stats::CountingSink;
 use crate::protocol::address::{Address, HostPolicy};
+use crate::protocol::control::MAX_INLINE;
 
 /// Rendezvous that are dialled at once; the others wait.
 const MAX_DIALS: usize = 64;
@@ -208,7 +209,7 @@ fn undelivered(desk: &LegDesk, mut answer: PendingAnswer, streams: bool, error: 
     let number = answer.number;
     answer.address = None;
     let back = match answer.ticket.link() {
-        Some((channel, link)) if !streams && answer.body.len() <= MAX_INLINE_ANSWER => {
+        Some((channel, link)) if !streams && answer.body.len() <= MAX_INLINE => {
             desk.tickets.tell(channel, ChannelOrder::Answer(link, answer)).is_some()
         }
         _ => true,
