@@ -14,9 +14,6 @@ const { OfferRecord } = require('./offer-record');
 const { Kind } = require('../engine/records');
 const { tlsContext } = require('../engine/tls-context');
 
-/** There is nobody yet who answers requests. */
-const NOT_IMPLEMENTED = 'HTTP/1.1 501 Not Implemented\r\n\r\n';
-
 class ListenerHandle {
   #engine = getEngine();
   #slot;
@@ -45,17 +42,15 @@ class ListenerHandle {
     this.#engine.ref();
   }
 
-  /** @private One event, from the engine, in a context of its own: each may be about another sender. */
+  /** @private One record, from the engine. Events come in a context of their own: each may be about another sender. */
   onRecord(kind, detail, payload) {
-    // Each request is a context by itself.
+    // Each exchange is the context of its own records.
     if (kind >= Kind.REQUEST) return this.#owner.onRequestRecord(kind, detail, payload);
     new Context().runInAsyncScope(this.#tell, this, kind, payload);
   }
 
   #tell(kind, payload) {
     if (kind === Kind.OFFER) return this.#owner.onOffer(new OfferRecord(payload));
-    if (kind === Kind.REQUEST) return void this.native.respond(new OfferRecord(payload).id, NOT_IMPLEMENTED);
-    if (kind > Kind.REQUEST) return undefined;
     const lost = kind === Kind.LOST;
     const event = lost ? { type: 'closed' } : JSON.parse(payload);
     if (event.type === 'closed') {
