@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::accept::header_safe;
 use super::control::{MAX_METADATA, write};
-use super::fields::as_map;
+use super::fields::as_header_map;
 use crate::error::{ErrorKind, RelayError};
 use crate::http::headers::{HOP_BY_HOP, is_token};
 
@@ -106,7 +106,7 @@ fn response(
         request_id: &'a str,
         status_code: u16,
         status_description: &'a str,
-        #[serde(serialize_with = "as_map")]
+        #[serde(serialize_with = "as_header_map")]
         response_headers: &'a [(&'a str, Cow<'a, str>)],
         body: bool,
     }
