@@ -231,8 +231,8 @@ export interface ListenOptions {
   /** Limits; 0 is none. */
   maxPending: number
   maxConnections: number
-  maxPendingRequests?: number
-  maxRequestBytes?: number
+  maxPendingRequests: number
+  maxRequestBytes: number
   keepAlive?: KeepAliveOptions
   reconnect: ReconnectOptions
   handshakeTimeout: number

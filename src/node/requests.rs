@@ -43,7 +43,7 @@ impl NativeListener {
     /// Has the body of a request come, or not for now. At first it does not.
     #[napi(catch_unwind)]
     pub fn read_body(&self, exchange: f64, flowing: bool) -> bool {
-        self.with("flowBody", |listener| listener.read_body(exchange as u64, flowing)).unwrap_or_default()
+        self.with("readBody", |listener| listener.read_body(exchange as u64, flowing)).unwrap_or_default()
     }
 
     /// Dials the rendezvous of a request now.

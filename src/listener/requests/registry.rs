@@ -182,9 +182,7 @@ impl Registry {
         ticket.hold(body.len());
         let way = match (leg, ticket.link()) {
             (Some(leg), _) => Way::Leg(leg),
-            (None, Some((channel, link))) if !streams && body.len() <= MAX_INLINE => {
-                Way::Link(channel, link)
-            }
+            (None, Some((channel, link))) if !streams && body.len() <= MAX_INLINE => Way::Link(channel, link),
             (None, _) => Way::Dial,
         };
         Some((PendingAnswer { number, id, address, bodiless, head, body, ticket }, way))
