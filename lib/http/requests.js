@@ -64,7 +64,7 @@ class Requests {
     const target = attachment === undefined ? server : attachment.httpServer;
     if (target.listenerCount('request') === 0) {
       native.respond(record.id, plainHead(501, record.trackingId));
-      if (record.hasBody && !record.isWhole) native.readBody(record.id, true);
+      if (record.hasBody && !record.isWhole) native.flowBody(record.id, true);
       return;
     }
     const exchange = new Exchange(this, record, attachment?.httpServer);

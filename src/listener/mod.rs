@@ -191,8 +191,8 @@ impl Listener {
     }
 
     /// Has the body of a request come, or not for now. At first it does not.
-    pub fn read_body(&self, exchange: u64, flowing: bool) -> bool {
-        self.shared.requests.read_body(exchange, flowing)
+    pub fn flow_body(&self, exchange: u64, flowing: bool) -> bool {
+        self.shared.requests.flow_body(exchange, flowing)
     }
 
     /// Dials the rendezvous of a request now: it alone tells that the sender has left.

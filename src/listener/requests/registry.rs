@@ -218,7 +218,7 @@ impl Registry {
     }
 
     /// The owner wants more of the request's body, or no more for now.
-    pub(super) fn flow(&self, number: u64, flowing: bool) -> bool {
+    pub(super) fn flow_body(&self, number: u64, flowing: bool) -> bool {
         let body = lock(&self.state).open.get(&number).and_then(|exchange| exchange.body.clone());
         body.is_some_and(|body| {
             body.flow(flowing);
