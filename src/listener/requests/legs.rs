@@ -29,13 +29,14 @@ const MAX_DIALS: usize = 64;
 /// Requests that are fetched only to be refused; further ones are left to the relay's own limit.
 const MAX_REFUSALS: usize = 64;
 
-/// Opens them.
+/// The rendezvous of one listener's requests.
 pub(super) struct Legs {
     desk: Arc<LegDesk>,
     opener: Arc<Opener>,
     refusals: Arc<Semaphore>,
 }
 
+/// Dials them, a bounded number at once.
 struct Opener {
     dialer: Arc<dyn Dialer>,
     answers: Arc<Answers>,
@@ -178,9 +179,7 @@ async fn run(desk: &Arc<LegDesk>, opener: &Opener, post: Arc<LegPost>, dialed: D
     let running = AssertUnwindSafe(leg_task::run(leg, dialed.leftover)).catch_unwind();
     let fault = tokio::select! {
         ended = running => ended.is_err().then(|| RelayError::fault("connection")),
-        () = opener.answers.abandoned() => {
-            Some(listener_closed())
-        }
+        () = opener.answers.abandoned() => Some(listener_closed()),
     };
     drop(post.close());
     if let (Some(error), Some(number)) = (fault, post.serving()) {
@@ -207,6 +206,7 @@ fn unopened(desk: &LegDesk, number: u64, post: &LegPost, error: RelayError) {
 /// A small answer to a request that came on a control channel can go by that.
 fn undelivered(desk: &LegDesk, mut answer: PendingAnswer, streams: bool, error: RelayError) {
     let number = answer.number;
+    // It was good for one dial.
     answer.address = None;
     let back = match answer.ticket.link() {
         Some((channel, link)) if !streams && answer.body.len() <= MAX_INLINE => {
