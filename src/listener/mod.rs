@@ -5,8 +5,9 @@
 //!   ---------------          -----------------            -----
 //!   provide_token  ------->  tokens: one question  ---->  task 0..n: socket, timer, inputs
 //!   accept, reject ------->  offers: limits, time, numbers  `- machine: every decision, no IO, no clock
-//!   admit_host     ------->  hosts: asked before dials    supervisor: old offers, the end
-//!   close          ------->  answers: bounded dials
+//!   admit_host     ------->  hosts: asked before dials    supervisor: what is due, the end
+//!   close          ------->  answers: bounded dials       tasks of HTTP rendezvous
+//!   respond, ...   ------->  requests: HTTP exchanges ---'
 //!        ^
 //!        `---- events, in order per channel ----'
 //! ```
