@@ -122,7 +122,7 @@ export declare class NativeListener {
   /** Ends an exchange without an answer, or in the middle of it. */
   cutAnswer(exchange: number): boolean
   /** Has the body of a request come, or not for now. At first it does not. */
-  readBody(exchange: number, flowing: boolean): boolean
+  flowBody(exchange: number, flowing: boolean): boolean
   /** Dials the rendezvous of a request now. */
   dialRequest(exchange: number): boolean
 }
@@ -231,8 +231,8 @@ export interface ListenOptions {
   /** Limits; 0 is none. */
   maxPending: number
   maxConnections: number
-  maxPendingRequests?: number
-  maxRequestBytes?: number
+  maxPendingRequests: number
+  maxRequestBytes: number
   keepAlive?: KeepAliveOptions
   reconnect: ReconnectOptions
   handshakeTimeout: number

@@ -57,7 +57,7 @@ class FakeNative {
       'writeAnswer',
       'endAnswer',
       'cutAnswer',
-      'readBody',
+      'flowBody',
       'dialRequest'
     ]) {
       this[name] = (...args) => {

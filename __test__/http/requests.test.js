@@ -134,7 +134,7 @@ describe('a request', () => {
     await turn();
     await turn();
     expect(read).toEqual(['all of it', true]);
-    expect(native.of('readBody')).toEqual([]);
+    expect(native.of('flowBody')).toEqual([]);
     expect(requests.exchanges.size).toBe(0);
   });
 
@@ -145,13 +145,13 @@ describe('a request', () => {
     expect(native.calls).toEqual([]);
     req.on('data', () => {});
     await turn();
-    expect(native.calls).toEqual([['readBody', id, true]]);
+    expect(native.calls).toEqual([['flowBody', id, true]]);
     req.pause();
     body(id, 'x'.repeat(300_000), false);
-    expect(native.calls.at(-1)).toEqual(['readBody', id, false]);
+    expect(native.calls.at(-1)).toEqual(['flowBody', id, false]);
     req.resume();
     await turn();
-    expect(native.calls.at(-1)).toEqual(['readBody', id, true]);
+    expect(native.calls.at(-1)).toEqual(['flowBody', id, true]);
     const ended = once(req, 'end');
     body(id, '', true);
     await ended;
@@ -164,7 +164,7 @@ describe('a request', () => {
     await turn();
     expect(native.calls).toEqual([
       ['respond', id, expect.any(String), 'too large'],
-      ['readBody', id, true]
+      ['flowBody', id, true]
     ]);
     body(id, 'x'.repeat(1000), false);
     expect(requests.exchanges.size).toBe(1);
@@ -179,7 +179,7 @@ describe('a request', () => {
     expect(native.calls).toEqual([
       ['respond', 1, 'HTTP/1.1 501 Not Implemented. TrackingId:t1_G1\r\n\r\n'],
       ['respond', 2, 'HTTP/1.1 501 Not Implemented.\r\n\r\n'],
-      ['readBody', 2, true]
+      ['flowBody', 2, true]
     ]);
     expect(requests.exchanges.size).toBe(0);
   });

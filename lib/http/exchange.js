@@ -66,13 +66,13 @@ class Exchange extends Context {
   resume() {
     if (!this.streams || this.flows || this.bodyEnded) return;
     this.flows = true;
-    this.requests.native.readBody(this.number, true);
+    this.requests.native.flowBody(this.number, true);
   }
 
   pause() {
     if (!this.flows || this.bodyEnded) return;
     this.flows = false;
-    this.requests.native.readBody(this.number, false);
+    this.requests.native.flowBody(this.number, false);
   }
 
   onDrain() {

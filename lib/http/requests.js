@@ -16,6 +16,9 @@ const { RequestRecord } = require('./request-record');
 
 /** Bytes of the number that a record of an exchange begins with. */
 const NUMBER = 8;
+/** The detail of the last piece of a body, and of an end that nobody has asked for. */
+const LAST = 1;
+const FAILED = 1;
 
 class Requests {
   /**
@@ -44,18 +47,19 @@ class Requests {
     if (kind === Kind.REQUEST) return this.onRequest(new RequestRecord(payload));
     const exchange = this.exchanges.get(numberOf(payload));
     if (exchange === undefined) {
-      if (kind === Kind.EXCHANGE_END && detail === 1) this.onUndelivered(errorOf(payload.subarray(NUMBER)));
+      if (kind === Kind.EXCHANGE_END && detail === FAILED)
+        this.onUndelivered(errorOf(payload.subarray(NUMBER)));
       return;
     }
     const { answer } = exchange;
     if (kind === Kind.REQUEST_BODY) {
-      exchange.runInAsyncScope(exchange.onBody, exchange, payload.subarray(NUMBER), detail === 1);
+      exchange.runInAsyncScope(exchange.onBody, exchange, payload.subarray(NUMBER), detail === LAST);
     } else if (kind === Kind.ANSWER_SENT) {
       exchange.runInAsyncScope(answer.onSent, answer, payload.readUInt32LE(NUMBER));
-    } else if (detail === 0) {
-      exchange.runInAsyncScope(answer.onEnd, answer);
-    } else {
+    } else if (detail === FAILED) {
       exchange.runInAsyncScope(exchange.lose, exchange, errorOf(payload.subarray(NUMBER)));
+    } else {
+      exchange.runInAsyncScope(answer.onEnd, answer);
     }
   }
 
@@ -64,7 +68,7 @@ class Requests {
     const target = attachment === undefined ? server : attachment.httpServer;
     if (target.listenerCount('request') === 0) {
       native.respond(record.id, plainHead(501, record.trackingId));
-      if (record.hasBody && !record.isWhole) native.readBody(record.id, true);
+      if (record.hasBody && !record.isWhole) native.flowBody(record.id, true);
       return;
     }
     const exchange = new Exchange(this, record, attachment?.httpServer);

@@ -67,7 +67,7 @@ class Control {
       maxPending: settings.maxPendingAccepts,
       maxConnections: Math.min(settings.maxConnections, MOST),
       maxPendingRequests: settings.maxPendingRequests,
-      maxRequestBytes: settings.maxRequestBytes || Number.MAX_SAFE_INTEGER,
+      maxRequestBytes: settings.maxRequestBytes,
       keepAlive: settings.keepAlive,
       reconnect: { ...reconnect, delay: undefined, ownerDelays: reconnect.delay !== undefined },
       handshakeTimeout: settings.handshakeTimeout || NEVER,

@@ -42,9 +42,9 @@ class ListenerHandle {
     this.#engine.ref();
   }
 
-  /** @private One event, from the engine, in a context of its own: each may be about another sender. */
+  /** @private One record, from the engine. Events come in a context of their own: each may be about another sender. */
   onRecord(kind, detail, payload) {
-    // Each request is a context by itself.
+    // Each exchange is the context of its own records.
     if (kind >= Kind.REQUEST) return this.#owner.onRequestRecord(kind, detail, payload);
     new Context().runInAsyncScope(this.#tell, this, kind, payload);
   }

@@ -12,8 +12,21 @@ use crate::protocol::target::RequestTarget;
 /// The header in which all SDKs send their token.
 pub const TOKEN_HEADER: &str = "ServiceBusAuthorization";
 
-/// What a connection was admitted as.
+/// What a request head was admitted as.
 pub enum AdmittedAs {
+    /// A plain HTTP request, behind which another may come.
+    Request {
+        /// The hybrid connection.
+        path: String,
+        /// `Authorization` was used up as the relay's token.
+        consumed: bool,
+    },
+    /// A WebSocket, which takes the connection over.
+    WebSocket(AdmittedSocket),
+}
+
+/// What a WebSocket was admitted as.
+pub enum AdmittedSocket {
     /// A listener's control channel; the token's expiry in Unix seconds.
     Listen {
         /// The hybrid connection.
@@ -43,13 +56,6 @@ pub enum AdmittedAs {
         pending: Pending,
         /// What the sender is told.
         verdict: RelayRefusal,
-    },
-    /// A plain HTTP request.
-    Request {
-        /// The hybrid connection.
-        path: String,
-        /// `Authorization` was used up as the relay's token.
-        consumed: bool,
     },
 }
 
@@ -81,21 +87,22 @@ pub fn admit(
         return admit_request(namespace, head, target, host);
     }
     let upgrade = Upgrade::of(head).map_err(|(status, text)| RelayRefusal::new(status, text))?;
-    match action_of(target) {
+    let socket = match action_of(target) {
         Some(RequestedAction::Listen) => {
             let token = token(head, target);
             let entity = authorize(namespace, target, host, token.as_deref(), Right::Listen)?;
             let expires_at = entity.expires_at.unwrap_or(i64::MAX);
-            Ok(AdmittedAs::Listen { path: entity.path, expires_at, upgrade })
+            AdmittedSocket::Listen { path: entity.path, expires_at, upgrade }
         }
         Some(RequestedAction::Connect) => {
             let token = token(head, target);
             let entity = authorize(namespace, target, host, token.as_deref(), Right::Send)?;
-            Ok(AdmittedAs::Connect { path: entity.path, upgrade })
+            AdmittedSocket::Connect { path: entity.path, upgrade }
         }
-        Some(action) => admit_rendezvous(namespace, target, action, upgrade),
-        None => Err(RelayRefusal::new(400, "The action in the request is not known.")),
-    }
+        Some(action) => admit_rendezvous(namespace, target, action, upgrade)?,
+        None => return Err(RelayRefusal::new(400, "The action in the request is not known.")),
+    };
+    Ok(AdmittedAs::WebSocket(socket))
 }
 
 struct Authorized {
@@ -137,7 +144,7 @@ fn admit_rendezvous(
     target: &RequestTarget<'_>,
     action: RequestedAction,
     upgrade: Upgrade,
-) -> Result<AdmittedAs, RelayRefusal> {
+) -> Result<AdmittedSocket, RelayRefusal> {
     let secret = target.parameter("rendezvous");
     if action == RequestedAction::Accept
         && let Some(status) = target.parameter("statusCode")
@@ -146,7 +153,7 @@ fn admit_rendezvous(
         let status = status.ok_or_else(|| RelayRefusal::new(400, "The sb-hc-statusCode is not valid."))?;
         let text = target.parameter("statusDescription").unwrap_or_default();
         let pending = namespace.claim(secret.as_deref(), action, |_| Ok(()))?;
-        return Ok(AdmittedAs::Reject { pending, verdict: RelayRefusal::verbatim(status, text) });
+        return Ok(AdmittedSocket::Reject { pending, verdict: RelayRefusal::verbatim(status, text) });
     }
     let pending =
         namespace.claim(secret.as_deref(), action, |pending| match upgrade.protocols.as_slice() {
@@ -156,7 +163,7 @@ fn admit_rendezvous(
             [_] => Err(RelayRefusal::new(400, "The sender did not offer this subprotocol.")),
             _ => Err(RelayRefusal::new(400, "A listener must choose one subprotocol.")),
         })?;
-    Ok(AdmittedAs::Accept { pending, upgrade })
+    Ok(AdmittedSocket::Accept { pending, upgrade })
 }
 
 fn admit_request(

@@ -12,26 +12,10 @@ use super::namespace::Namespace;
 use super::namespace::channel::EndOrder;
 use super::refusal::RelayRefusal;
 use super::written_target::as_passed_on;
-use crate::http::headers::{HeaderList, has_member, joined, members, merged};
+use crate::http::headers::{HOP_BY_HOP, HeaderList, has_member, joined, members, merged};
 use crate::http::{BodyLength, BodyReader, HttpRequestHead};
-use crate::protocol::control::{self, Request, RequestHead, Response};
+use crate::protocol::control::{self, MAX_METADATA, Request, RequestHead, Response};
 use crate::protocol::target::RequestTarget;
-
-/// The names and values of all headers of one head, either way.
-const MAX_METADATA: usize = 32 * 1024;
-
-/// Headers that end at each hop, beside those that `Connection` names.
-const HOP_BY_HOP: [&str; 9] = [
-    "Connection",
-    "Content-Length",
-    "Keep-Alive",
-    "Proxy-Connection",
-    "TE",
-    "Trailer",
-    "Transfer-Encoding",
-    "Upgrade",
-    "Close",
-];
 
 /// What comes after a request.
 #[derive(Debug)]

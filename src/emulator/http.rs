@@ -10,6 +10,9 @@ use super::refusal::header_safe;
 use crate::http::headers::{has_member, is_token, joined, members};
 use crate::http::{BodyLength, HeadReader, HeaderLines, HttpRequestHead, Malformed};
 
+/// How much of a head is read at a time.
+const HEAD_READ: usize = 4 * 1024;
+
 /// Why there is no head.
 #[derive(Debug)]
 pub enum HeadError {
@@ -32,7 +35,7 @@ pub async fn read_head(
     let mut buffer = early;
     loop {
         if buffer.is_empty() {
-            buffer.reserve(4096);
+            buffer.reserve(HEAD_READ);
             match stream.read_buf(&mut buffer).await {
                 Ok(0) | Err(_) => return Err(HeadError::Gone),
                 Ok(_) => {}

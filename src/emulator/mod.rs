@@ -6,7 +6,7 @@
 //!    admission  who is let in for what; auth checks tokens
 //!     control   a listener's control channel
 //!     sender    a sender: offered to a listener, joined by pipe
-//!     request   an HTTP request and its response
+//!     request   an HTTP request and its response: exchange, and by a rendezvous request_leg and request_pump
 //!  namespace    what all of them share; fault: planned misbehaviour; event: what is told and counted
 //!  entity_path, frames, http, leg_parts, outflow, refusal, stream, written_target    the formats
 //! ```

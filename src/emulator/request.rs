@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
-use tokio::sync::oneshot;
+use tokio::sync::oneshot::{self, error::RecvError};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::event::RelayEvent;
@@ -23,11 +23,8 @@ use super::request_leg::RequestLeg;
 use super::request_pump;
 use super::stream::InboundConnection;
 use crate::http::{BodyLength, HttpRequestHead};
-use crate::protocol::control::Response;
+use crate::protocol::control::{MAX_INLINE, Response};
 use crate::protocol::target::RequestTarget;
-
-/// What fits on the control channel: a request's head and body, a response's body.
-const MAX_INLINE: usize = 64 * 1024;
 
 /// How long a body may take that is "at once available".
 const AT_ONCE: Duration = Duration::from_millis(500);
@@ -36,8 +33,8 @@ const AT_ONCE: Duration = Duration::from_millis(500);
 enum RequestMet {
     /// It answered on the control channel.
     Answered(Response, Vec<u8>),
-    /// It opened a rendezvous.
-    Opened(Box<RequestLeg>),
+    /// It opened a rendezvous; `told` where the offer had all of the request.
+    Opened { leg: Box<RequestLeg>, told: bool },
 }
 
 /// Runs an admitted request to its end, over `leg` if there is one; leaves there what was opened.
@@ -75,13 +72,16 @@ pub async fn run(
     let (seat, mut outcome) = namespace.await_response(&path, &id);
     let mut told = false;
     if leg.is_none() {
-        match meet(&mut exchange, sender, &mut outcome, &mut told).await {
+        match meet(&mut exchange, sender, &mut outcome).await {
             Err(end) => return end,
             Ok(RequestMet::Answered(response, body)) => {
                 drop(seat);
                 return answer(&exchange, sender, &response, &body).await;
             }
-            Ok(RequestMet::Opened(opened)) => *leg = Some(opened),
+            Ok(RequestMet::Opened { leg: opened, told: by_offer }) => {
+                *leg = Some(opened);
+                told = by_offer;
+            }
         }
     }
     match leg {
@@ -96,15 +96,13 @@ async fn ask_for_body(sender: &mut InboundConnection) -> io::Result<()> {
     sender.stream.flush().await
 }
 
-/// Offers the request and waits for what becomes of it; `told` becomes true where the offer had all of it.
+/// Offers the request and waits for what becomes of it.
 async fn meet(
     exchange: &mut HttpExchange<'_>,
     sender: &mut InboundConnection,
     outcome: &mut oneshot::Receiver<RequestOutcome>,
-    told: &mut bool,
 ) -> Result<RequestMet, ExchangeEnd> {
     let body = read_at_once(exchange, sender).await?;
-    *told = body.is_some();
     tokio::select! {
         met = offer(exchange, body, outcome) => met.map_err(ExchangeEnd::Refused),
         () = sender.gone() => Err(ExchangeEnd::SenderGone),
@@ -121,6 +119,7 @@ async fn read_at_once(
         BodyLength::Known(size) => usize::try_from(size).unwrap_or(usize::MAX),
         BodyLength::Chunked | BodyLength::UntilClose => return Ok(None),
     };
+    // The service counts the head of a request, too.
     if size.saturating_add(exchange.head_size()) > MAX_INLINE {
         return Ok(None);
     }
@@ -137,79 +136,92 @@ async fn read_at_once(
     }
 }
 
+/// Offers the request, in full form where its body is there, and waits for what a listener does about it.
 async fn offer(
     exchange: &HttpExchange<'_>,
     body: Option<Vec<u8>>,
     outcome: &mut oneshot::Receiver<RequestOutcome>,
 ) -> Result<RequestMet, RelayRefusal> {
-    let HttpExchange { namespace, head, target, path, id, time, .. } = exchange;
+    let HttpExchange { namespace, time, .. } = exchange;
     let deadline = Instant::now() + *time;
-    let (verdict, mut met) = oneshot::channel();
+    let (verdict, met) = oneshot::channel();
     let waiting = namespace.open_rendezvous(Pending {
         action: RequestedAction::Rendezvous,
         protocols: Vec::new(),
         expires: (Instant::now() + *time).into_std(),
         verdict,
     });
-    let mut listener = String::new();
-    let offering = async {
-        loop {
-            let mut told = None;
-            let message = |own: &ChannelHandle| {
-                let address = rendezvous_address(namespace, own, target, "request", id, &waiting.secret);
-                listener.clone_from(&own.id);
-                let (sent, left) = oneshot::channel();
-                told = Some(left);
-                let body = body.as_ref();
-                let text = match body {
-                    None => exchange.short_form(address),
-                    Some(body) => exchange.full_form(Some(address), !body.is_empty()),
-                };
-                ChannelMessage::Offer { text, body: body.filter(|body| !body.is_empty()).cloned(), sent }
-            };
-            if !namespace.offer(path, eligible(head), message).await? {
-                return Err(RelayRefusal::new(503, "The listeners have too many requests waiting."));
-            }
-            // If it never left the relay, because its channel ended, the next listener is asked.
-            if let Some(left) = told
-                && left.await.is_ok()
-            {
-                return Ok(());
-            }
-        }
-    };
-    let settled = tokio::select! {
-        offered = timeout_at(deadline, offering) => {
-            offered.unwrap_or_else(|_| Err(late()))?;
-            None
-        }
+    let offering = bring(exchange, body.as_ref(), &waiting.secret);
+    let listener = tokio::select! {
+        offered = timeout_at(deadline, offering) => offered.unwrap_or_else(|_| Err(late()))?,
         // A quick listener answers before the relay knows that the offer is out.
-        settled = &mut *outcome => Some(settled),
+        settled = &mut *outcome => return settle(settled),
     };
-    if let Some(settled) = settled {
-        return settle(settled);
-    }
     let answered = async {
         tokio::select! {
             settled = &mut *outcome => settle(settled),
-            verdict = &mut met => match verdict {
-                Ok(RendezvousVerdict::Accepted { connection, upgrade }) => {
-                    let (seat, signals) = (namespace.enter_pipe(path), namespace.signals.subscribe());
-                    let whose = (path.clone(), listener.clone());
-                    match RequestLeg::open(*connection, &upgrade, whose, seat, signals).await {
-                        Ok(leg) => Ok(RequestMet::Opened(Box::new(leg))),
-                        Err(_) => Err(RelayRefusal::new(502, "The listener closed the rendezvous.")),
-                    }
-                }
-                Ok(RendezvousVerdict::Rejected(refusal)) => Err(refusal),
-                Err(_) => Err(shutting_down()),
-            },
+            verdict = met => {
+                let leg = open(exchange, verdict, listener).await?;
+                Ok(RequestMet::Opened { leg: Box::new(leg), told: body.is_some() })
+            }
         }
     };
     timeout_at(deadline, answered).await.unwrap_or_else(|_| Err(late()))
 }
 
-fn settle(outcome: Result<RequestOutcome, oneshot::error::RecvError>) -> Result<RequestMet, RelayRefusal> {
+/// Brings the offer to a listener: the id of the one that has it.
+async fn bring(
+    exchange: &HttpExchange<'_>,
+    body: Option<&Vec<u8>>,
+    secret: &str,
+) -> Result<String, RelayRefusal> {
+    let HttpExchange { namespace, head, target, path, id, .. } = exchange;
+    let mut listener = String::new();
+    loop {
+        let mut told = None;
+        let message = |own: &ChannelHandle| {
+            let address = rendezvous_address(namespace, own, target, "request", id, secret);
+            listener.clone_from(&own.id);
+            let (sent, left) = oneshot::channel();
+            told = Some(left);
+            let text = match body {
+                None => exchange.short_form(address),
+                Some(body) => exchange.full_form(Some(address), !body.is_empty()),
+            };
+            ChannelMessage::Offer { text, body: body.filter(|body| !body.is_empty()).cloned(), sent }
+        };
+        if !namespace.offer(path, eligible(head), message).await? {
+            return Err(RelayRefusal::new(503, "The listeners have too many requests waiting."));
+        }
+        // If it never left the relay, because its channel ended, the next listener is asked.
+        if let Some(left) = told
+            && left.await.is_ok()
+        {
+            return Ok(listener);
+        }
+    }
+}
+
+/// Opens the rendezvous that a listener has dialled.
+async fn open(
+    exchange: &HttpExchange<'_>,
+    verdict: Result<RendezvousVerdict, RecvError>,
+    listener: String,
+) -> Result<RequestLeg, RelayRefusal> {
+    let HttpExchange { namespace, path, .. } = exchange;
+    match verdict {
+        Ok(RendezvousVerdict::Accepted { connection, upgrade }) => {
+            let (seat, signals) = (namespace.enter_pipe(path), namespace.signals.subscribe());
+            let opened =
+                RequestLeg::open(*connection, &upgrade, (path.clone(), listener), seat, signals).await;
+            opened.map_err(|_| RelayRefusal::new(502, "The listener closed the rendezvous."))
+        }
+        Ok(RendezvousVerdict::Rejected(refusal)) => Err(refusal),
+        Err(_) => Err(shutting_down()),
+    }
+}
+
+fn settle(outcome: Result<RequestOutcome, RecvError>) -> Result<RequestMet, RelayRefusal> {
     match outcome {
         Ok(RequestOutcome::Answered(response, body)) => Ok(RequestMet::Answered(response, body)),
         Ok(RequestOutcome::Unusable(why)) => Err(RelayRefusal::new(502, why)),

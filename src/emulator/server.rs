@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
-use super::admission::{self, AdmittedAs};
+use super::admission::{self, AdmittedAs, AdmittedSocket};
 use super::exchange::ExchangeEnd;
 use super::fault::RequestedAction;
 use super::http::{self, HeadError};
@@ -63,12 +63,12 @@ async fn attend(namespace: &Arc<Namespace>, tls: Option<TlsAcceptor>, tcp: TcpSt
         match serve_one(namespace, &mut connection, &mut leg, &head).await {
             HeadOutcome::Next => {}
             HeadOutcome::Ended(end) => return finish(namespace, connection, leg, &head, end).await,
-            HeadOutcome::TakenOver(admission) => {
+            HeadOutcome::TakenOver(socket) => {
                 if let Some(leg) = leg {
                     leg.close(1001, "").await;
                 }
                 if let Some(target) = RequestTarget::parse(&head.target) {
-                    hand_over(namespace, connection, &head, &target, admission).await;
+                    hand_over(namespace, connection, &head, &target, socket).await;
                 }
                 return;
             }
@@ -87,7 +87,7 @@ enum HeadOutcome {
     /// The connection ends.
     Ended(ExchangeEnd),
     /// It wants the connection for itself.
-    TakenOver(AdmittedAs),
+    TakenOver(AdmittedSocket),
 }
 
 async fn serve_one(
@@ -116,7 +116,7 @@ async fn serve_one(
                 end => HeadOutcome::Ended(end),
             }
         }
-        Ok(admission) => HeadOutcome::TakenOver(admission),
+        Ok(AdmittedAs::WebSocket(socket)) => HeadOutcome::TakenOver(socket),
         Err(refusal) => HeadOutcome::Ended(ExchangeEnd::Refused(refusal)),
     }
 }
@@ -250,15 +250,16 @@ async fn loud(namespace: &Namespace) {
     let _ = signals.wait_for(|signals| !signals.silence.handshakes).await;
 }
 
+/// Gives a connection to whoever it was admitted for.
 async fn hand_over(
     namespace: &Arc<Namespace>,
     mut connection: InboundConnection,
     head: &HttpRequestHead,
     target: &RequestTarget<'_>,
-    admission: AdmittedAs,
+    socket: AdmittedSocket,
 ) {
-    match admission {
-        AdmittedAs::Listen { path, expires_at, upgrade } => {
+    match socket {
+        AdmittedSocket::Listen { path, expires_at, upgrade } => {
             let id = target.parameter("id").unwrap_or_else(random_uuid);
             match namespace.register(&path, id, connection.authority.clone()) {
                 Ok(seat) => {
@@ -269,23 +270,21 @@ async fn hand_over(
                 Err(refusal) => namespace.refuse(connection, target.path, &refusal).await,
             }
         }
-        AdmittedAs::Connect { path, upgrade } => {
+        AdmittedSocket::Connect { path, upgrade } => {
             sender::run(namespace, connection, head, target, path, upgrade).await;
         }
-        AdmittedAs::Accept { pending, upgrade } => {
+        AdmittedSocket::Accept { pending, upgrade } => {
             let verdict = RendezvousVerdict::Accepted { connection: Box::new(connection), upgrade };
             if let Err(RendezvousVerdict::Accepted { connection, .. }) = pending.verdict.send(verdict) {
                 let refusal = RelayRefusal::new(403, "The sender is gone.");
                 namespace.refuse(*connection, target.path, &refusal).await;
             }
         }
-        AdmittedAs::Reject { pending, verdict } => {
+        AdmittedSocket::Reject { pending, verdict } => {
             let _ = pending.verdict.send(RendezvousVerdict::Rejected(verdict));
             // 410 is the protocol's answer to a rejection that was delivered, so it does not count as a refusal.
             let _ = http::respond(&mut connection.stream, 410, "Gone", &[]).await;
             connection.finish().await;
         }
-        // Served before.
-        AdmittedAs::Request { .. } => connection.finish().await,
     }
 }

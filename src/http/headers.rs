@@ -3,6 +3,19 @@
 /// Names and values in the order in which they came, names in the peer's own case.
 pub type HeaderList = Vec<(String, String)>;
 
+/// Headers that end at each hop, beside those that `Connection` names.
+pub const HOP_BY_HOP: [&str; 9] = [
+    "Connection",
+    "Content-Length",
+    "Keep-Alive",
+    "Proxy-Connection",
+    "TE",
+    "Trailer",
+    "Transfer-Encoding",
+    "Upgrade",
+    "Close",
+];
+
 /// The values of `name` in any case, one for each line.
 pub fn values<'a>(headers: &'a [(String, String)], name: &str) -> impl Iterator<Item = &'a str> {
     headers.iter().filter(move |(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())

@@ -112,9 +112,7 @@ impl Answers {
                 admitted = own.hosts.admit(offer, &address) => admitted,
                 // The dial was given up, by its own limit or by the owner.
                 () = tell.closed() => return,
-                () = own.abandoned.cancelled() => {
-                    Err(listener_closed())
-                }
+                () = own.abandoned.cancelled() => Err(listener_closed()),
             };
             let _ = tell.send(admitted);
         });

@@ -18,11 +18,6 @@ pub use crate::protocol::address::HostPolicy;
 /// Control channels that one hybrid connection takes at most.
 pub const MAX_CHANNELS: u16 = 25;
 
-/// How many HTTP requests may be in progress, where the owner does not say.
-const MAX_PENDING_REQUESTS: usize = 1024;
-/// How many bytes they may hold.
-const MAX_REQUEST_BYTES: usize = 64 * 1024 * 1024;
-
 /// Limit of a control channel's closing handshake.
 pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A token provider that is silent this long is reported and asked again. JavaScript has a shorter limit of its own, for
@@ -157,8 +152,8 @@ impl ListenerConfig {
             control_channels: 1,
             max_pending_accepts: 256,
             max_connections: usize::MAX,
-            max_pending_requests: MAX_PENDING_REQUESTS,
-            max_request_bytes: MAX_REQUEST_BYTES,
+            max_pending_requests: 1024,
+            max_request_bytes: 64 * 1024 * 1024,
             rendezvous_hosts: HostPolicy::ParentDomain,
             tls: None,
             server_name: None,

@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::dialer::ControlWebSocket;
 use super::machine::LinkId;
-use super::requests::prepared::PreparedAnswer;
+use super::requests::PreparedAnswer;
 
 /// Messages that wait for a relay that does not read, and their bytes. Beyond that the link is as good as lost.
 const MAX_OUTBOX: usize = 1024;

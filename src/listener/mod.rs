@@ -5,8 +5,9 @@
 //!   ---------------          -----------------            -----
 //!   provide_token  ------->  tokens: one question  ---->  task 0..n: socket, timer, inputs
 //!   accept, reject ------->  offers: limits, time, numbers  `- machine: every decision, no IO, no clock
-//!   admit_host     ------->  hosts: asked before dials    supervisor: old offers, the end
-//!   close          ------->  answers: bounded dials
+//!   admit_host     ------->  hosts: asked before dials    supervisor: what is due, the end
+//!   close          ------->  answers: bounded dials       tasks of HTTP rendezvous
+//!   respond, ...   ------->  requests: HTTP exchanges ---'
 //!        ^
 //!        `---- events, in order per channel ----'
 //! ```
@@ -191,8 +192,8 @@ impl Listener {
     }
 
     /// Has the body of a request come, or not for now. At first it does not.
-    pub fn read_body(&self, exchange: u64, flowing: bool) -> bool {
-        self.shared.requests.read_body(exchange, flowing)
+    pub fn flow_body(&self, exchange: u64, flowing: bool) -> bool {
+        self.shared.requests.flow_body(exchange, flowing)
     }
 
     /// Dials the rendezvous of a request now: it alone tells that the sender has left.

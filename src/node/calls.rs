@@ -27,7 +27,7 @@ pub(super) type Numbers<'a> = &'a mut [f64];
 /// What a socket has carried, in numbers.
 const TALLY: usize = 8;
 
-/// Makes them.
+/// Makes these functions for one engine.
 pub(super) fn of<'a>(env: &'a Env, slots: &Arc<Slots>) -> Result<Object<'a>> {
     let mut calls = Object::new(env)?;
     let own = Arc::clone(slots);

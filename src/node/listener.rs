@@ -55,8 +55,8 @@ pub struct ListenOptions {
     /// Limits; 0 is none.
     pub max_pending: u32,
     pub max_connections: u32,
-    pub max_pending_requests: Option<u32>,
-    pub max_request_bytes: Option<f64>,
+    pub max_pending_requests: u32,
+    pub max_request_bytes: f64,
     pub keep_alive: Option<KeepAliveOptions>,
     pub reconnect: ReconnectOptions,
     pub handshake_timeout: f64,
@@ -273,12 +273,11 @@ fn listener_config(options: ListenOptions) -> Result<ListenerConfig> {
     let limit = |limit: u32| if limit == 0 { usize::MAX } else { limit as usize };
     config.max_pending_accepts = limit(options.max_pending);
     config.max_connections = limit(options.max_connections);
-    if let Some(most) = options.max_pending_requests {
-        config.max_pending_requests = limit(most);
-    }
-    if let Some(most) = options.max_request_bytes {
-        config.max_request_bytes = if most > 0.0 { most as usize } else { usize::MAX };
-    }
+    config.max_pending_requests = limit(options.max_pending_requests);
+    config.max_request_bytes = match options.max_request_bytes {
+        0.0 => usize::MAX,
+        bytes => bytes as usize,
+    };
     config.keep_alive = options.keep_alive.as_ref().map_or(KeepAlive::OFF, convert::keep_alive);
     let reconnect = options.reconnect;
     config.reconnect = ReconnectConfig {

@@ -8,6 +8,11 @@
 //!             behind the other: four, then names and values of the headers in turn
 //! ```
 
+/// Bytes of the numbers at the beginning.
+const HEAD: usize = 7 * 4;
+/// Bytes of a text's length.
+const LENGTH: usize = 3;
+
 /// All of it; the numbers are little-endian.
 pub(super) struct PackedRecord<'a> {
     pub(super) number: u64,
@@ -28,8 +33,8 @@ impl PackedRecord<'_> {
         let second = [target, host, tracking_id, remote];
         let pairs = headers.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
         let texts = || second.into_iter().chain(pairs.clone());
-        let bytes: usize = texts().map(|text| text.len() + 3).sum();
-        let mut record = Vec::with_capacity(28 + first.len() + bytes);
+        let bytes: usize = texts().map(|text| LENGTH + text.len()).sum();
+        let mut record = Vec::with_capacity(HEAD + first.len() + bytes);
         let mut number = |number: u32| record.extend_from_slice(&number.to_le_bytes());
         number(self.number as u32);
         number((self.number >> 32) as u32);

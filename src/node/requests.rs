@@ -42,8 +42,8 @@ impl NativeListener {
 
     /// Has the body of a request come, or not for now. At first it does not.
     #[napi(catch_unwind)]
-    pub fn read_body(&self, exchange: f64, flowing: bool) -> bool {
-        self.with("flowBody", |listener| listener.read_body(exchange as u64, flowing)).unwrap_or_default()
+    pub fn flow_body(&self, exchange: f64, flowing: bool) -> bool {
+        self.with("flowBody", |listener| listener.flow_body(exchange as u64, flowing)).unwrap_or_default()
     }
 
     /// Dials the rendezvous of a request now.

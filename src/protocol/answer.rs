@@ -6,22 +6,9 @@ use serde::Serialize;
 
 use super::accept::header_safe;
 use super::control::{MAX_METADATA, write};
-use super::fields::as_map;
+use super::fields::as_header_map;
 use crate::error::{ErrorKind, RelayError};
-use crate::http::headers::is_token;
-
-/// Headers that end at each hop: the relay frames what the sender gets by itself. Those that `Connection` names do, too.
-const HOP_BY_HOP: [&str; 9] = [
-    "connection",
-    "content-length",
-    "transfer-encoding",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "upgrade",
-    "close",
-];
+use crate::http::headers::{HOP_BY_HOP, is_token};
 
 /// The head of a program's answer.
 #[derive(Debug, PartialEq)]
@@ -60,6 +47,7 @@ impl<'a> AnswerHead<'a> {
             if name.eq_ignore_ascii_case("connection") {
                 named = value;
             }
+            // The relay frames by itself what the sender gets.
             if !HOP_BY_HOP.iter().any(|own| own.eq_ignore_ascii_case(name)) {
                 size += name.len() + value.len();
                 read.push(name, value);
@@ -118,7 +106,7 @@ fn response(
         request_id: &'a str,
         status_code: u16,
         status_description: &'a str,
-        #[serde(serialize_with = "as_map")]
+        #[serde(serialize_with = "as_header_map")]
         response_headers: &'a [(&'a str, Cow<'a, str>)],
         body: bool,
     }

@@ -14,11 +14,14 @@ use crate::http::headers::HeaderList;
 /// blow that up sixfold.
 pub const MAX_MESSAGE: usize = 256 * 1024;
 
-/// Longest id in bytes of a request: what its answer repeats. Part of the 32 KiB of header text at most.
-pub const MAX_ID: usize = 32 * 1024;
-
 /// Names and values of the headers of a request or a response, in bytes: what the service takes at most.
 pub const MAX_METADATA: usize = 32 * 1024;
+
+/// Longest id in bytes of a request, which its answer repeats: no longer than all headers together.
+pub const MAX_ID: usize = MAX_METADATA;
+
+/// Longest body in bytes that goes by a control channel, either way.
+pub const MAX_INLINE: usize = 64 * 1024;
 
 /// What the relay said.
 #[derive(Debug, Clone, PartialEq)]
@@ -255,14 +258,12 @@ impl<'de> Deserialize<'de> for Envelope {
 }
 
 /// What a listener says on its control channel: one of the two, or what this version does not know.
-#[derive(Debug, Default, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ListenerMessage {
     /// Replaces the channel's token. Nobody answers.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub renew_token: Option<RenewToken>,
     /// Answers a `request`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub response: Option<Response>,
 }
 
@@ -280,8 +281,8 @@ impl fmt::Debug for RenewToken {
     }
 }
 
-/// The answer to a `request`.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+/// The answer to a `request`, as the relay reads it; a listener's is written by [`super::answer`].
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Response {
     /// The request's id, suffixes included.
@@ -293,7 +294,7 @@ pub struct Response {
     #[serde(default, deserialize_with = "tolerant_text")]
     pub status_description: String,
     /// End-to-end headers.
-    #[serde(default, deserialize_with = "header_map", serialize_with = "as_header_map")]
+    #[serde(default, deserialize_with = "header_map")]
     pub response_headers: HeaderList,
     /// True if a binary message with the body follows.
     #[serde(default)]
@@ -309,8 +310,12 @@ pub fn parse_listener_message(text: &[u8]) -> Option<ListenerMessage> {
 
 /// The message that replaces the channel's token.
 pub fn renew_token(token: &str) -> String {
-    let renewal = RenewToken { token: token.to_owned() };
-    write(&ListenerMessage { renew_token: Some(renewal), response: None })
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct RenewTokenText {
+        renew_token: RenewToken,
+    }
+    write(&RenewTokenText { renew_token: RenewToken { token: token.to_owned() } })
 }
 
 /// A message as JSON.

@@ -1,6 +1,5 @@
 //! Fields of the control messages: read tolerantly, written in the types of the protocol guide.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Error as _, MapAccess, Visitor};
@@ -63,20 +62,15 @@ pub(super) fn header_map<'de, D: Deserializer<'de>>(deserializer: D) -> Result<H
     deserializer.deserialize_any(HeadersVisitor)
 }
 
-/// The object again.
-pub(super) fn as_header_map<S: Serializer>(headers: &HeaderList, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(headers.iter().map(|(name, value)| (name, value)))
-}
-
-/// The same of texts that are not owned.
-pub(super) fn as_map<S: Serializer>(
-    headers: &[(&str, Cow<'_, str>)],
+/// The object again; each name stands once.
+pub(super) fn as_header_map<N: Serialize, V: Serialize, S: Serializer>(
+    headers: &[(N, V)],
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     serializer.collect_map(headers.iter().map(|(name, value)| (name, value)))
 }
 
-/// The object again, always with both fields and of the right types.
+/// The endpoint's object again, always with both fields and of the right types.
 pub fn as_endpoint<S: Serializer>(
     endpoint: &Option<(String, u16)>,
     serializer: S,

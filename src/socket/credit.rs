@@ -37,7 +37,7 @@ impl Credit {
     }
 
     /// Bytes that JavaScript has not drained.
-    pub fn inbound(&self) -> usize {
+    pub(super) fn inbound(&self) -> usize {
         self.inbound.load(Ordering::Relaxed)
     }
 
@@ -60,12 +60,12 @@ impl Credit {
     }
 
     /// Whether so much more would stay below the high-water mark.
-    pub fn may_hold(&self, bytes: usize) -> bool {
+    pub(super) fn may_hold(&self, bytes: usize) -> bool {
         self.inbound() + bytes <= self.high_water
     }
 
     /// Whether reading goes on, as [`Credit::may_read`] last said. It changes nothing.
-    pub fn reads(&self) -> bool {
+    pub(super) fn reads(&self) -> bool {
         !(self.paused.load(Ordering::Relaxed)
             || self.starved.load(Ordering::Relaxed)
             || self.crowded.load(Ordering::Relaxed))

@@ -20,8 +20,9 @@ pub(super) struct LinkRequests {
 /// Whose body the next binary message is.
 #[derive(Debug, Default)]
 enum NextBody {
+    /// There is none to come.
     #[default]
-    Nobodys,
+    Unexpected,
     Of(Box<LinkRequest>),
     /// Of a request that was answered already.
     Dropped,
@@ -41,7 +42,7 @@ impl LinkRequests {
     /// A text message on `link`.
     pub(super) fn text(&mut self, link: LinkId, text: &str, context: &mut ChannelContext) {
         match std::mem::take(&mut self.next_body) {
-            NextBody::Nobodys => {}
+            NextBody::Unexpected => {}
             // That body will not come: the text is a command like any other.
             NextBody::Of(request) => {
                 context.report_malformed("A text in the place of the body of a request".to_owned());
@@ -68,7 +69,7 @@ impl LinkRequests {
         match std::mem::take(&mut self.next_body) {
             NextBody::Of(request) => self.take(link, request, Some(body), context),
             NextBody::Dropped => {}
-            NextBody::Nobodys => {
+            NextBody::Unexpected => {
                 context.report_malformed("A binary message that belongs to no request".to_owned());
             }
         }
@@ -87,7 +88,7 @@ impl LinkRequests {
         if let Err((status, why)) = checked {
             context.report_malformed(why.to_owned());
             answer(link, &request, status, context);
-            self.next_body = if has_body { NextBody::Dropped } else { NextBody::Nobodys };
+            self.next_body = if has_body { NextBody::Dropped } else { NextBody::Unexpected };
         } else if has_body {
             self.next_body = NextBody::Of(request);
         } else {

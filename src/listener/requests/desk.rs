@@ -12,15 +12,15 @@ use crate::listener::stats::CountingSink;
 /// Rendezvous that are kept for the next request of their sender; further ones are closed after their answer.
 const MAX_IDLE: usize = 256;
 
-/// Known to each of them.
+/// What each of them needs of its listener.
 pub(super) struct LegDesk {
     pub(super) registry: Arc<Registry>,
     pub(super) tickets: Arc<Tickets>,
     pub(super) sink: Arc<CountingSink>,
     pub(super) idle: Arc<Semaphore>,
-    /// No further requests: whoever is idle goes.
+    /// The listener closes: idle rendezvous end, the others after the request that they are at.
     pub(super) closing: CancellationToken,
-    /// And whoever waits for a request does, too.
+    /// It does so at once: those that wait for their first request end, too.
     pub(super) at_once: CancellationToken,
 }
 

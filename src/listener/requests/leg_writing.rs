@@ -4,12 +4,9 @@ use std::mem;
 use std::task::Context;
 
 use super::leg::{Answering, Leg, LegStage, Sending, Serving};
-use super::post::LegItem;
+use super::post::{FRAGMENT, LegItem};
 use super::prepared::PreparedAnswer;
 use crate::listener::events::ListenerEvent;
-
-/// Longest fragment of a body that is here as a whole.
-const PART: usize = 64 * 1024;
 
 impl Leg {
     /// Takes up what was posted, and writes it as far as that goes.
@@ -35,7 +32,7 @@ impl Leg {
             if let LegStage::Serving(Serving { answer: Answering::Sending(sending), .. }) = &mut self.stage
                 && !sending.rest.is_empty()
             {
-                let part = sending.rest.split_to(sending.rest.len().min(PART));
+                let part = sending.rest.split_to(sending.rest.len().min(FRAGMENT));
                 let first = !mem::replace(&mut sending.begun, true);
                 self.wire.part(first, sending.rest.is_empty(), &part);
                 took = true;

@@ -13,7 +13,7 @@ use super::leg::{Errand, Leg};
 use super::leg_task;
 use super::post::{LegItem, LegPost};
 use super::prepared::PreparedAnswer;
-use super::registry::{MAX_INLINE_ANSWER, Registry};
+use super::registry::Registry;
 use super::tickets::{ChannelOrder, PendingAnswer, Tickets};
 use crate::error::{ErrorKind, RelayError};
 use crate::listener::answers::{Answers, listener_closed};
@@ -22,19 +22,21 @@ use crate::listener::dialer::{Dialed, Dialer, plain_target};
 use crate::listener::events::ListenerEvent;
 use crate::listener::stats::CountingSink;
 use crate::protocol::address::{Address, HostPolicy};
+use crate::protocol::control::MAX_INLINE;
 
 /// Rendezvous that are dialled at once; the others wait.
 const MAX_DIALS: usize = 64;
 /// Requests that are fetched only to be refused; further ones are left to the relay's own limit.
 const MAX_REFUSALS: usize = 64;
 
-/// Opens them.
+/// The rendezvous of one listener's requests.
 pub(super) struct Legs {
     desk: Arc<LegDesk>,
     opener: Arc<Opener>,
     refusals: Arc<Semaphore>,
 }
 
+/// Dials them, a bounded number at once.
 struct Opener {
     dialer: Arc<dyn Dialer>,
     answers: Arc<Answers>,
@@ -177,9 +179,7 @@ async fn run(desk: &Arc<LegDesk>, opener: &Opener, post: Arc<LegPost>, dialed: D
     let running = AssertUnwindSafe(leg_task::run(leg, dialed.leftover)).catch_unwind();
     let fault = tokio::select! {
         ended = running => ended.is_err().then(|| RelayError::fault("connection")),
-        () = opener.answers.abandoned() => {
-            Some(listener_closed())
-        }
+        () = opener.answers.abandoned() => Some(listener_closed()),
     };
     drop(post.close());
     if let (Some(error), Some(number)) = (fault, post.serving()) {
@@ -206,9 +206,10 @@ fn unopened(desk: &LegDesk, number: u64, post: &LegPost, error: RelayError) {
 /// A small answer to a request that came on a control channel can go by that.
 fn undelivered(desk: &LegDesk, mut answer: PendingAnswer, streams: bool, error: RelayError) {
     let number = answer.number;
+    // It was good for one dial.
     answer.address = None;
     let back = match answer.ticket.link() {
-        Some((channel, link)) if !streams && answer.body.len() <= MAX_INLINE_ANSWER => {
+        Some((channel, link)) if !streams && answer.body.len() <= MAX_INLINE => {
             desk.tickets.tell(channel, ChannelOrder::Answer(link, answer)).is_some()
         }
         _ => true,

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+pub(super) use prepared::PreparedAnswer;
 pub(super) use tickets::{ChannelOrder, PendingAnswer, Tickets};
 
 use super::answers::{Answers, listener_closed};
@@ -32,7 +33,6 @@ use crate::protocol::address::Address;
 use crate::protocol::answer::bare_response;
 use legs::Legs;
 use post::{LegItem, LegPost};
-use prepared::PreparedAnswer;
 use registry::{Arrival, Registry, Stage, Way, too_late};
 
 mod desk;
@@ -42,7 +42,7 @@ mod leg_task;
 mod leg_writing;
 mod legs;
 mod post;
-pub(super) mod prepared;
+mod prepared;
 mod registry;
 mod tickets;
 mod wire;
@@ -177,8 +177,8 @@ impl Requests {
     }
 
     /// The owner wants more of the request's body, or no more for now.
-    pub(super) fn read_body(&self, number: u64, flowing: bool) -> bool {
-        self.registry.flow(number, flowing)
+    pub(super) fn flow_body(&self, number: u64, flowing: bool) -> bool {
+        self.registry.flow_body(number, flowing)
     }
 
     /// Dials the rendezvous of an exchange that came on a control channel.

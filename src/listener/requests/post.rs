@@ -14,7 +14,7 @@ use crate::frame::{self, OpCode};
 use crate::sync::lock;
 
 /// Longest fragment of a body, and about as much as is collected before it is written.
-const FRAGMENT: usize = 64 * 1024;
+pub(super) const FRAGMENT: usize = 64 * 1024;
 /// Bytes of one answer that may wait for a sender who does not read, while the program does not heed that.
 const MAX_WAITING: usize = 256 * 1024 * 1024;
 

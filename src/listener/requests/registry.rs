@@ -19,12 +19,10 @@ use crate::listener::latency::LatencyHistogram;
 use crate::listener::machine::LinkId;
 use crate::listener::outlet::BodyOutlet;
 use crate::listener::stats::CountingSink;
-use crate::protocol::control::RequestHead;
+use crate::protocol::control::{MAX_INLINE, RequestHead};
 use crate::protocol::relayed::{RelayedBody, program_headers, program_target};
 use crate::sync::lock;
 
-/// Longest body of an answer that goes by a control channel.
-pub const MAX_INLINE_ANSWER: usize = 65_536;
 /// The relay waits this long for the head of an answer; then the sender has got 504, and nobody waits any more.
 const ANSWER_TIME: Duration = Duration::from_secs(60);
 /// When the owner hears of a request that has no answer yet.
@@ -184,9 +182,7 @@ impl Registry {
         ticket.hold(body.len());
         let way = match (leg, ticket.link()) {
             (Some(leg), _) => Way::Leg(leg),
-            (None, Some((channel, link))) if !streams && body.len() <= MAX_INLINE_ANSWER => {
-                Way::Link(channel, link)
-            }
+            (None, Some((channel, link))) if !streams && body.len() <= MAX_INLINE => Way::Link(channel, link),
             (None, _) => Way::Dial,
         };
         Some((PendingAnswer { number, id, address, bodiless, head, body, ticket }, way))
@@ -222,7 +218,7 @@ impl Registry {
     }
 
     /// The owner wants more of the request's body, or no more for now.
-    pub(super) fn flow(&self, number: u64, flowing: bool) -> bool {
+    pub(super) fn flow_body(&self, number: u64, flowing: bool) -> bool {
         let body = lock(&self.state).open.get(&number).and_then(|exchange| exchange.body.clone());
         body.is_some_and(|body| {
             body.flow(flowing);

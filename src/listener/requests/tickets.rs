@@ -34,10 +34,11 @@ pub struct PendingAnswer {
     pub(super) ticket: Ticket,
 }
 
-/// The desk that gives the tickets out.
+/// Lets requests in as far as the limits allow, and counts them.
 pub(in crate::listener) struct Tickets {
     max_pending: usize,
     max_bytes: usize,
+    /// Each hears which of its links' requests need the link no longer.
     channels: Vec<UnboundedSender<ChannelOrder>>,
     /// Wakes the supervisor.
     changed: Arc<Notify>,

@@ -189,7 +189,7 @@ async fn each_form_of_a_request_gets_each_form_of_an_answer() {
                 assert_eq!(event["body"].as_str(), Some(body.as_str()));
             } else {
                 assert_eq!(event["headers"][2], json!(["Transfer-Encoding", "chunked"]));
-                assert!(stage.listener.read_body(number, true));
+                assert!(stage.listener.flow_body(number, true));
                 assert_eq!(&stage.body(number).await, body);
             }
             source.0 = stream.reunite(sending.await.unwrap()).unwrap();

@@ -126,7 +126,7 @@ async fn conversation(steps: Vec<Step>) {
                 };
                 rendezvous.say(full(&id, "POST", true)).await;
                 let (number, _) = stage.request().await;
-                assert!(stage.listener.read_body(number, true));
+                assert!(stage.listener.flow_body(number, true));
                 let (mut say, hear) = futures_util::StreamExt::split(rendezvous.0);
                 listening.push(tokio::spawn(listen(hear)));
                 let body = text_of(&id, size);
@@ -213,7 +213,7 @@ async fn fragments(cuts: Vec<usize>, pings: u32, reads: usize) {
         let _ = tokio::io::copy(&mut reader, &mut tokio::io::sink()).await;
     });
     let (number, _) = stage.request().await;
-    assert!(stage.listener.read_body(number, true));
+    assert!(stage.listener.flow_body(number, true));
     assert_eq!(stage.body(number).await, body);
     drop(soon(sending).await.unwrap());
     assert!(stage.respond(number, "200 OK", b""));

@@ -23,7 +23,7 @@ async fn the_sender_s_next_request_comes_by_the_rendezvous_that_a_large_answer_t
     rendezvous.send(binary(b"up")).await;
     let (number, _) = stage.request().await;
     assert!(stage.listener.begin_answer(number, head("200 OK")));
-    stage.listener.read_body(number, true);
+    stage.listener.flow_body(number, true);
     assert_eq!(stage.body(number).await, "up");
     assert!(stage.listener.write_answer(number, b"do"));
     assert!(stage.listener.write_answer(number, b"wn"));
@@ -120,7 +120,7 @@ async fn a_sender_that_leaves_is_noticed_wherever_the_exchange_is() {
         rendezvous.say(full("1", "POST", true)).await;
         let (number, _) = stage.request().await;
         if point > 0 {
-            assert!(stage.listener.read_body(number, true));
+            assert!(stage.listener.flow_body(number, true));
         }
         if point > 1 {
             stage.listener.begin_answer(number, head("200 OK"));
@@ -134,12 +134,12 @@ async fn a_sender_that_leaves_is_noticed_wherever_the_exchange_is() {
         if point == 0 {
             // Nobody reads: the listener learns of it when somebody does.
             rendezvous.shut(1001, "").await;
-            stage.listener.read_body(number, true);
+            stage.listener.flow_body(number, true);
         } else {
             rendezvous.leave().await;
         }
         assert_eq!(stage.exchange_end(number).await.as_deref(), Some("ERR_HYCO_DISCONNECTED"), "{point}");
-        assert!(!stage.listener.end_answer(number) && !stage.listener.read_body(number, true));
+        assert!(!stage.listener.end_answer(number) && !stage.listener.flow_body(number, true));
     }
     assert_eq!(stage.listener.stats().requests_pending, 0);
     stage.closed().await;
@@ -158,18 +158,18 @@ async fn a_body_waits_until_it_is_wanted() {
     });
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert!(!sending.is_finished(), "nobody has asked for it");
-    assert!(stage.listener.read_body(number, true));
+    assert!(stage.listener.flow_body(number, true));
     stage.event("body").await;
-    assert!(stage.listener.read_body(number, false));
+    assert!(stage.listener.flow_body(number, false));
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert!(!sending.is_finished());
     // The answer need not wait for it.
     assert!(stage.respond(number, "200 OK", b"early"));
-    assert!(stage.listener.read_body(number, true));
+    assert!(stage.listener.flow_body(number, true));
     stage.body(number).await;
     let mut rendezvous = soon(sending).await.unwrap();
     assert_eq!(rendezvous.answer().await.1.as_deref(), Some(&b"early"[..]));
-    assert!(!stage.listener.read_body(number, true), "it is at its end");
+    assert!(!stage.listener.flow_body(number, true), "it is at its end");
     rendezvous.say(full("2", "GET", false)).await;
     let (number, _) = stage.request().await;
     assert!(stage.respond(number, "200 OK", b""));
