@@ -191,10 +191,11 @@ impl Leg {
         let stage = mem::replace(&mut self.stage, LegStage::Closing { heard: false });
         let LegStage::Serving(Serving { number, answer, .. }) = stage else { return };
         self.post.serve(None);
-        if matches!(&answer, Answering::Sending(Sending { failed: true, .. })) {
-            self.desk.registry.forget(number);
-        } else {
-            self.desk.registry.fail(number, error);
+        let registry = &self.desk.registry;
+        match answer {
+            Answering::Sending(Sending { failed: true, .. }) => drop(registry.forget(number)),
+            Answering::Waiting | Answering::Sending(_) => registry.fail(number, error),
+            Answering::Sent => registry.lose_body(number, error),
         }
     }
 
