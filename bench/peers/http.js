@@ -6,9 +6,10 @@
  */
 
 const http = require('node:http');
-const readline = require('node:readline');
 const { Readable } = require('node:stream');
 const { pipeline } = require('node:stream/promises');
+
+const { say, takeOrders } = require('./orders.js');
 
 const PAGE = Buffer.alloc(1024, 'hyco');
 const PIECE = Buffer.alloc(64 * 1024, 'hyco');
@@ -62,21 +63,7 @@ const PEERS = {
   }
 };
 
-const say = (message) => process.stdout.write(JSON.stringify(message) + '\n');
-
-const orders = {
-  gc: () => {
-    for (let i = 0; i < 4; i++) global.gc();
-  }
-};
-
-readline
-  .createInterface({ input: process.stdin })
-  .on('line', (line) => {
-    const order = JSON.parse(line);
-    say({ id: order.id, result: orders[order.cmd](order) });
-  })
-  .on('close', () => process.exit());
+takeOrders({});
 
 const [name, url] = process.argv.slice(2);
 Promise.resolve(PEERS[name](url)).then((port) => say({ event: 'ready', port }));

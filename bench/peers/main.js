@@ -6,8 +6,8 @@
  */
 
 const { monitorEventLoopDelay } = require('node:perf_hooks');
-const readline = require('node:readline');
 
+const { say, takeOrders } = require('./orders.js');
 const { serve } = require('./serve.js');
 
 const [name, url, ...flags] = process.argv.slice(2);
@@ -18,10 +18,6 @@ const peer = require(`./${name}.js`);
 
 let delay;
 let churning = false;
-
-function say(message) {
-  process.stdout.write(JSON.stringify(message) + '\n');
-}
 
 function dial(to) {
   const socket = peer.dial(to, options);
@@ -35,7 +31,7 @@ function churn(to) {
   dial(to).on('close', () => churn(to));
 }
 
-const orders = {
+takeOrders({
   dial: ({ url: to, sockets }) => {
     for (let i = 0; i < sockets; i++) dial(to);
   },
@@ -45,9 +41,6 @@ const orders = {
   },
   'churn-stop': () => {
     churning = false;
-  },
-  gc: () => {
-    for (let i = 0; i < 4; i++) global.gc();
   },
   usage: () => process.memoryUsage(),
   snapshot: ({ file }) => require('node:v8').writeHeapSnapshot(file),
@@ -60,15 +53,7 @@ const orders = {
     const millis = (ns) => ns / 1e6;
     return { p50: millis(delay.percentile(50)), p99: millis(delay.percentile(99)), max: millis(delay.max) };
   }
-};
-
-readline
-  .createInterface({ input: process.stdin })
-  .on('line', (line) => {
-    const order = JSON.parse(line);
-    say({ id: order.id, result: orders[order.cmd](order) });
-  })
-  .on('close', () => process.exit());
+});
 
 if (!flags.includes('--direct')) peer.listen(url, options, (socket) => serve(socket, peer.ws1));
 say({ event: 'ready' });

@@ -47,8 +47,9 @@ class Requests {
     if (kind === Kind.REQUEST) return this.onRequest(new RequestRecord(payload));
     const exchange = this.exchanges.get(numberOf(payload));
     if (exchange === undefined) {
-      if (kind === Kind.EXCHANGE_END && detail === FAILED)
+      if (kind === Kind.EXCHANGE_END && detail === FAILED) {
         this.onUndelivered(errorOf(payload.subarray(NUMBER)));
+      }
       return;
     }
     const { answer } = exchange;

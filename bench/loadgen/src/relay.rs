@@ -129,7 +129,8 @@ pub fn serve(ca_file: &str) -> Result<(), Failure> {
     served
 }
 
-fn reply(value: &Value) {
+/// One line on stdout.
+pub fn reply(value: &Value) {
     let mut out = io::stdout().lock();
     let _ = writeln!(out, "{value}").and_then(|()| out.flush());
 }

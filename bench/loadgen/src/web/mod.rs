@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead};
 use std::net::SocketAddr;
 use std::rc::Rc;
 
@@ -16,6 +16,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::Failure;
 use crate::http::{self, Head};
+use crate::relay::reply;
 use channel::Channel;
 
 mod channel;
@@ -92,11 +93,6 @@ fn commands() -> mpsc::UnboundedReceiver<Value> {
         }
     });
     commands
-}
-
-fn reply(value: &Value) {
-    let mut out = io::stdout().lock();
-    let _ = writeln!(out, "{value}").and_then(|()| out.flush());
 }
 
 async fn take_connections(listener: TcpListener, relay: Rc<Relay>) {
