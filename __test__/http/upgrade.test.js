@@ -229,6 +229,71 @@ describe('ws', () => {
   });
 });
 
+describe('a program without a library', () => {
+  const accept = (request) =>
+    [
+      'HTTP/1.1 101 Switching Protocols',
+      'Upgrade: websocket',
+      'Connection: Upgrade',
+      `Sec-WebSocket-Accept: ${request.headers['sec-websocket-key']}`,
+      '\r\n'
+    ].join('\r\n');
+  const HELLO = Buffer.from('\x81\x05hello', 'latin1');
+
+  async function startRaw(onUpgrade) {
+    const httpServer = http.createServer((request, response) => response.end());
+    httpServer.on('upgrade', onUpgrade);
+    both = await startBoth(httpServer);
+  }
+
+  test('that refuses and reads nothing sees end and close', async () => {
+    const answers = { '/raw': 'HTTP/1.1 401 No\r\n\r\n', '/none': '' };
+    const seen = [];
+    await startRaw(({ url }, socket) => {
+      seen.push(Promise.all([once(socket, 'end'), once(socket, 'close')]));
+      socket.end(answers[url]);
+    });
+    for (const path of Object.keys(answers)) await connect(path).refused;
+    await Promise.all(seen);
+  });
+
+  test('that ends without a close frame ends the sender, with what was sent before', async () => {
+    let closed;
+    await startRaw((request, socket) => {
+      closed = once(socket, 'close');
+      socket.end(Buffer.concat([Buffer.from(accept(request)), HELLO]));
+    });
+    const sender = connect();
+    expect(String((await sender.messages.next())[0])).toBe('hello');
+    expect((await sender.closed)[0]).toBe(1006);
+    await closed;
+  });
+
+  test('that ends right after its close frame has it cross', async () => {
+    await startRaw((request, socket) =>
+      socket.end(Buffer.concat([Buffer.from(accept(request)), Buffer.from([0x88, 2, 0x0f, 0xa1])]))
+    );
+    expect((await connect().closed)[0]).toBe(4001);
+  });
+
+  test.each([
+    ['frames that are none', (request) => accept(request) + accept(request)],
+    ['a head without an end', () => 'HTTP/1.1 101 '.repeat(10_000)]
+  ])('that writes %s loses its sender, and hears why if it listens', async (_, written) => {
+    const sockets = [];
+    await startRaw((request, socket) => {
+      sockets.push(socket);
+      if (request.url === '/told') socket.told = once(socket, 'error');
+      socket.write(written(request));
+    });
+    for (const path of ['', '/told']) await connect(path).closed;
+    const [silent, told] = sockets;
+    expect(silent.destroyed && told.destroyed).toBe(true);
+    expect((await told.told)[0]).toBeInstanceOf(Error);
+    expect((await askUrl(both.relayed)).status).toBe(200);
+  });
+});
+
 test('without upgrade listeners a WebSocket is a connection, as ever', async () => {
   both = await startBoth(http.createServer());
   const connected = once(both.server, 'connection');

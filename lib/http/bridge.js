@@ -31,15 +31,18 @@ class Bridge {
     /** The message that was sent last, while it is not out. */
     this.unsent = undefined;
     this.ended = false;
+    /** The program has closed its WebSocket. */
+    this.concluded = false;
 
     this.receiver.on('message', (data, isBinary) => this.send(data, isBinary));
     // Not within the `ping()` of the program, who has not got to listening yet.
     this.receiver.on('ping', (data) => nextTick(() => this.sender.pong(data, true)));
     this.receiver.on('conclude', (code, reason) => {
+      this.concluded = true;
       if (code === 1005) socket.close();
       else socket.close(code, reason);
     });
-    this.receiver.on('error', (error) => stream.destroy(error));
+    this.receiver.on('error', (error) => stream._fail(error));
     socket.on('message', (data, isBinary) => this.sender.send(data, messageOptions(isBinary)));
     socket.on('error', () => {});
     socket.on('close', (code, reason) => this.close(code, reason));
@@ -75,7 +78,12 @@ class Bridge {
     // Without a code it was closed without one.
     this.sender.close(code === 1005 ? undefined : code, code === 1005 ? EMPTY : reason, true);
     this.ended = true;
-    stream.push(null);
+    stream._endReading();
+  }
+
+  /** The program writes no more: without its close frame first, that is the end. */
+  end() {
+    if (!this.concluded) this.socket.terminate();
   }
 
   /** The program has dropped its end. */

@@ -50,7 +50,8 @@ class UpgradeStream extends Duplex {
     this._head += chunk.latin1Slice();
     const end = this._head.indexOf(HEAD_END);
     if (end < 0) {
-      return callback(this._head.length > MOST_HEAD ? new Error('The head of the answer is too long') : null);
+      if (this._head.length > MOST_HEAD) this._fail(new Error('The head of the answer is too long'));
+      return callback();
     }
     const rest = Buffer.from(this._head.slice(end + HEAD_END.length), 'latin1');
     const { status, reason, protocol } = readHead(this._head.slice(0, end));
@@ -62,12 +63,13 @@ class UpgradeStream extends Duplex {
     } else {
       this._isRefused = true;
       this._verdict.refuse(status, reason);
-      this.push(null);
+      this._endReading();
       callback();
     }
   }
 
   _final(callback) {
+    if (this._bridge !== undefined) this._bridge.end();
     this._refuseSilently();
     callback();
   }
@@ -83,6 +85,19 @@ class UpgradeStream extends Duplex {
     if (this._isAnswered) return;
     this._isAnswered = this._isRefused = true;
     this._verdict.refuse(500, STATUS_CODES[500]);
+    this._endReading();
+  }
+
+  /** Nothing comes any more: `end` and `close` follow although nobody reads, as with a socket. */
+  _endReading() {
+    if (this.destroyed) return;
+    this.push(null);
+    this.read(0);
+  }
+
+  /** What the program has written makes no sense. A socket would not tell it, so only who listens is told. */
+  _fail(error) {
+    this.destroy(this.listenerCount('error') > 0 ? error : undefined);
   }
 
   /** The sender is met. */
@@ -92,7 +107,7 @@ class UpgradeStream extends Duplex {
     try {
       if (!this.destroyed) this._bridge = new Bridge(this, socket);
     } catch (error) {
-      this.destroy(error);
+      this._fail(error);
     }
     if (this._bridge === undefined) return socket.terminate();
     if (rest.length > 0) this._bridge.write(rest, callback);
