@@ -1,5 +1,8 @@
 //! How many requests are in progress, and how many bytes they hold: from the message that brings one until its answer has
 //! left, or nobody waits for that any more.
+//!
+//! A ticket is a request's share of both. The channel that the request came on hears when it goes, so the way to the channels
+//! is here, too.
 
 use std::sync::{Arc, Mutex};
 
