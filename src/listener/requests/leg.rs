@@ -1,4 +1,4 @@
-//! One open rendezvous: what it is at, and how that changes. Requests come by it one at a time, and are answered on it.
+//! One open rendezvous: its state, and how that changes. Requests come by it one at a time, and are answered on it.
 
 use std::mem;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Runs one open rendezvous to its end: that of the sender, of an answer that was cut, or when nobody is to come any more.
+//! Runs one open rendezvous until its sender leaves, its answer is cut, or no further request is to come.
 
 use std::future::poll_fn;
 use std::mem;

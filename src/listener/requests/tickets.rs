@@ -108,7 +108,7 @@ impl Tickets {
         lock(&self.counts).pending
     }
 
-    /// Whether nobody comes any more, and everybody has been served.
+    /// Whether no request comes any more, and none is in progress.
     pub(super) fn is_drained(&self) -> bool {
         let counts = lock(&self.counts);
         counts.closing && counts.pending == 0
