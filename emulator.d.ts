@@ -140,7 +140,7 @@ export interface RelayEmulatorFaults {
   expireRendezvous(): number;
   /** Lets the time of the HTTP requests that have no response yet be over: 504, and a response that comes then is late. */
   expireRequests(options?: OnPath): number;
-  /** Cuts a body of HTTP after so many bytes, once or `times`; a request's only on a rendezvous. */
+  /** Cuts a body of HTTP, by default a response's, after so many bytes (0), once or `times`; a request's only on a rendezvous. */
   cutBodies(options?: { of?: 'request' | 'response'; after?: number; times?: number }): void;
   /** Leaves pings unanswered. */
   swallowPongs(on?: boolean): void;

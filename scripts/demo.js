@@ -14,7 +14,7 @@ const TOKEN_SECONDS = 4;
 
 const say = (who, text) => console.log(`${who.padEnd(9)}| ${text}`);
 
-/** A listener that answers every message, and every body of a request, in upper case, and whose tokens are made from the SAS rule. */
+/** A listener that answers messages and bodies of requests in upper case, and whose tokens are made from the SAS rule. */
 async function startListener(relay) {
   const server = WebSocket.createRelayedServer(
     {

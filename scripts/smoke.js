@@ -1,7 +1,8 @@
 'use strict';
 
-// The least that a runtime has to do to be of use: a listener and senders, of both kinds, through the embedded relay. Plain JavaScript
-// without a test runner, because it also runs on Bun and Deno. Ends by itself: a process that stays has failed.
+// The least that a runtime has to do to be of use: a listener and senders, by WebSocket and by HTTP, through the embedded
+// relay. Plain JavaScript without a test runner, because it also runs on Bun and Deno. Ends by itself: a process that stays
+// has failed.
 
 const assert = require('node:assert');
 const { createHash, randomBytes } = require('node:crypto');
@@ -38,7 +39,7 @@ async function request(url, { method = 'GET', body, headers, ca, onPart }) {
   return { status: response.statusCode, headers: response.headers, body: Buffer.concat(parts) };
 }
 
-/** What handlers of requests are held to: `echo`, `headers`, `events`, anything else fails. */
+/** Answers `/echo`, `/headers` and `/events`; anything else fails. */
 async function answer(req, res) {
   const { pathname } = new URL(req.url, 'http://relay');
   if (pathname === '/hyco/echo') return req.pipe(res);

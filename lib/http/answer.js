@@ -1,14 +1,14 @@
 'use strict';
 
 /**
- * The way of an answer: it is collected until it ends, and then given in one; or it goes out as it comes, once it is
- * too long for that, or flushed, or known to have no end soon.
+ * An answer on its way to the engine: collected until it ends, and then given in one call; or given as it comes, once it is
+ * too long for that, is flushed, is an event stream or has not ended in time.
  */
 
 const { nextTick } = require('../shared/clock');
 const { withCode } = require('../shared/errors');
 
-/** What the relay takes on a control channel, in bytes of body. */
+/** Bytes of a body that is given in one call: what the engine sends on a control channel (`MAX_INLINE` there). */
 const MOST_COLLECTED = 64 * 1024;
 /** Bytes that may be on their way before `write()` says false, and at which it says true again. */
 const HIGH_WATER = 256 * 1024;

@@ -8,7 +8,7 @@ const { invalidArgType, invalidArgValue } = require('../shared/errors');
 
 const OPTIONS = { stripPath: [true, check.boolean] };
 
-/** An `http.Server` in whose listeners everything ends up that comes through the relay. */
+/** An attached `http.Server`: its listeners get everything that comes through the relay. */
 class Attachment {
   /**
    * @param {http.Server|https.Server} httpServer

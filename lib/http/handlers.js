@@ -1,5 +1,7 @@
 'use strict';
 
+/** Calls the listeners of `request`, and hears of it when one of them fails. */
+
 const { channel } = require('node:diagnostics_channel');
 const { EventEmitter } = require('node:events');
 

@@ -323,18 +323,22 @@ impl NamespaceState {
     }
 
     fn expire_requests(&mut self, path: Option<&str>) -> usize {
-        let wanted = path.map(segments);
-        let meant = |own: &str| wanted.as_ref().is_none_or(|wanted| *wanted == segments(own));
+        let meant = meant_by(path);
         let struck = self.requests.extract_if(|_, (own, _)| meant(own));
         struck.filter_map(|(_, (_, waiting))| waiting.send(RequestOutcome::Expired).ok()).count()
     }
 
     fn end_pipes(&self, path: Option<&str>, ending: &EndOrder) -> usize {
-        let wanted = path.map(segments);
-        let meant = |own: &str| wanted.as_ref().is_none_or(|wanted| *wanted == segments(own));
+        let meant = meant_by(path);
         let pipes = self.pipes.values().filter(|(own, _)| meant(own));
         pipes.filter(|(_, orders)| orders.send(ending.clone()).is_ok()).count()
     }
+}
+
+/// Whether a hybrid connection is the one at `path`; without a path each is.
+fn meant_by(path: Option<&str>) -> impl Fn(&str) -> bool {
+    let wanted = path.map(segments);
+    move |own| wanted.as_ref().is_none_or(|wanted| *wanted == segments(own))
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ struct Pump<'a, 'b> {
     /// What may still pass of a body that a fault is to cut.
     upload_left: Option<u64>,
     response_left: Option<u64>,
-    /// When the one whose turn it is has taken too long.
+    /// When the side that is waited for has taken too long.
     deadline: Instant,
 }
 

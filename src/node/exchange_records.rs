@@ -1,4 +1,4 @@
-//! The records of relayed HTTP requests. A request is packed as an offer is; its two numbers are flags and nothing, its
+//! The records of relayed HTTP requests. A request is packed as an offer is; its two numbers are flags and 0, its
 //! first text is the method. The others begin with the number of the exchange in eight bytes.
 
 use super::packed_record::PackedRecord;

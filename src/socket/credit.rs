@@ -19,7 +19,7 @@ pub struct Credit {
 }
 
 impl Credit {
-    /// All of it, which is the mark.
+    /// Full credit: so many bytes may wait.
     pub fn new(high_water: usize) -> Self {
         Self {
             high_water,

@@ -1,4 +1,4 @@
-//! One open rendezvous: what it is at, and how that changes. Requests come by it one at a time, and are answered on it.
+//! One open rendezvous: its state, and how that changes. Requests come by it one at a time, and are answered on it.
 
 use std::mem;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-use super::desk::LegDesk;
+use super::leg_context::LegContext;
 use super::post::LegPost;
 use super::tickets::Ticket;
 use super::wire::LegWire;
@@ -37,7 +37,7 @@ pub(super) enum Errand {
 
 /// One open rendezvous.
 pub(super) struct Leg {
-    pub(super) desk: Arc<LegDesk>,
+    pub(super) context: Arc<LegContext>,
     pub(super) post: Arc<LegPost>,
     pub(super) wire: LegWire,
     pub(super) frames: FrameReader,
@@ -106,7 +106,12 @@ pub(super) struct Sending {
 }
 
 impl Leg {
-    pub(super) fn new(desk: Arc<LegDesk>, post: Arc<LegPost>, io: Box<dyn AsyncIo>, errand: Errand) -> Self {
+    pub(super) fn new(
+        context: Arc<LegContext>,
+        post: Arc<LegPost>,
+        io: Box<dyn AsyncIo>,
+        errand: Errand,
+    ) -> Self {
         let stage = match errand {
             Errand::Answer(number) => {
                 LegStage::Serving(Serving { number, body: None, answer: Answering::Waiting })
@@ -114,7 +119,7 @@ impl Leg {
             Errand::Fetch(ticket) => LegStage::Fetching(ticket),
         };
         Self {
-            desk,
+            context,
             post,
             wire: LegWire::new(io),
             frames: FrameReader::new(Role::Client, false),
@@ -180,7 +185,7 @@ impl Leg {
             (true, false) => return,
             (false, _) => self.post.serve(None),
         }
-        match self.desk.idle.clone().try_acquire_owned() {
+        match self.context.idle.clone().try_acquire_owned() {
             Ok(seat) if !self.leaving => self.stage = LegStage::Idle { _seat: seat },
             _ => self.close(1000),
         }
@@ -191,7 +196,7 @@ impl Leg {
         let stage = mem::replace(&mut self.stage, LegStage::Closing { heard: false });
         let LegStage::Serving(Serving { number, answer, .. }) = stage else { return };
         self.post.serve(None);
-        let registry = &self.desk.registry;
+        let registry = &self.context.registry;
         match answer {
             Answering::Sending(Sending { failed: true, .. }) => drop(registry.forget(number)),
             Answering::Waiting | Answering::Sending(_) => registry.fail(number, error),

@@ -3,8 +3,8 @@
 use std::mem;
 use std::sync::Arc;
 
-use super::desk::LegDesk;
 use super::leg::{Answering, Incoming, Leg, LegStage, Serving};
+use super::leg_context::LegContext;
 use super::registry::Arrival;
 use crate::error::{ErrorKind, RelayError};
 use crate::frame::header::Header;
@@ -78,7 +78,7 @@ impl Leg {
                 self.deliver(pieces, true);
                 if let LegStage::Serving(serving) = &mut self.stage {
                     serving.body = None;
-                    self.desk.registry.body_ended(serving.number);
+                    self.context.registry.body_ended(serving.number);
                 }
                 self.settle();
             }
@@ -92,7 +92,7 @@ impl Leg {
             return;
         }
         if let LegStage::Serving(Serving { body: Some(body), answer, .. }) = &self.stage {
-            self.desk.sink.counters.request_bytes.add(pieces.iter().map(|piece| piece.len()).sum());
+            self.context.sink.counters.request_bytes.add(pieces.iter().map(|piece| piece.len()).sum());
             body.deliver(pieces, last);
             // Only then is it waited for.
             if matches!(answer, Answering::Sent) {
@@ -109,8 +109,8 @@ impl Leg {
         let Some(ControlMessage::Request(Request { id, head: Some(head), .. })) = parsed else {
             return self.violated("something else than a request in full form");
         };
-        let desk = self.desk.clone();
-        let LegDesk { registry, tickets, sink, .. } = &*desk;
+        let context = self.context.clone();
+        let LegContext { registry, tickets, sink, .. } = &*context;
         let ticket = match mem::replace(&mut self.stage, LegStage::Closing { heard: false }) {
             LegStage::Fetching(ticket) => ticket,
             _ => {

@@ -1,4 +1,4 @@
-//! Runs one open rendezvous to its end: that of the sender, of an answer that was cut, or when nobody is to come any more.
+//! Runs one open rendezvous until its sender leaves, its answer is cut, or no further request is to come.
 
 use std::future::poll_fn;
 use std::mem;
@@ -17,7 +17,7 @@ enum LegTurn {
 
 /// Runs `leg`, of which `leftover` has come already.
 pub(super) async fn run(mut leg: Leg, mut leftover: Vec<u8>) {
-    let desk = leg.desk.clone();
+    let context = leg.context.clone();
     leg.process(&mut leftover);
     drop(leftover);
     loop {
@@ -26,8 +26,8 @@ pub(super) async fn run(mut leg: Leg, mut leftover: Vec<u8>) {
         tokio::select! {
             biased;
             step = poll_fn(|cx| poll(&mut leg, cx)) => if matches!(step, LegTurn::End) { break },
-            () = desk.closing.cancelled(), if !leg.leaving => leg.leave(),
-            () = desk.at_once.cancelled(), if fetching => leg.close(1000),
+            () = context.closing.cancelled(), if !leg.leaving => leg.leave(),
+            () = context.at_once.cancelled(), if fetching => leg.close(1000),
             () = until(deadline) => if !leg.expire() { break },
         }
     }

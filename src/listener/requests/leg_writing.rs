@@ -49,7 +49,7 @@ impl Leg {
         let LegStage::Serving(serving) = &mut self.stage else { return };
         match (item, &mut serving.answer) {
             (LegItem::Answer { answer, streams }, Answering::Waiting) => {
-                let answer = self.desk.registry.prepare(answer, streams);
+                let answer = self.context.registry.prepare(answer, streams);
                 self.answer(answer);
             }
             (LegItem::Prepared(answer), Answering::Waiting) => self.answer(answer),
@@ -89,7 +89,7 @@ impl Leg {
     fn sent(&mut self, left: usize) {
         let LegStage::Serving(serving) = &mut self.stage else { return };
         let Answering::Sending(sending) = &serving.answer else { return };
-        let (number, sink) = (serving.number, &self.desk.sink);
+        let (number, sink) = (serving.number, &self.context.sink);
         if left > 0 {
             sink.counters.answer_bytes.add(left);
             if sending.streams {
@@ -105,7 +105,7 @@ impl Leg {
         if let Answering::Sending(Sending { failed: false, whole: false, .. }) =
             mem::replace(&mut serving.answer, Answering::Sent)
         {
-            self.desk.registry.tell_end(number, None);
+            self.context.registry.tell_end(number, None);
         }
         self.settle();
     }

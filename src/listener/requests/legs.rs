@@ -8,8 +8,8 @@ use futures_util::FutureExt;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::desk::LegDesk;
 use super::leg::{Errand, Leg};
+use super::leg_context::LegContext;
 use super::leg_task;
 use super::post::{LegItem, LegPost};
 use super::prepared::PreparedAnswer;
@@ -31,7 +31,7 @@ const MAX_REFUSALS: usize = 64;
 
 /// The rendezvous of one listener's requests.
 pub(super) struct Legs {
-    desk: Arc<LegDesk>,
+    context: Arc<LegContext>,
     opener: Arc<Opener>,
     refusals: Arc<Semaphore>,
 }
@@ -91,7 +91,7 @@ impl Legs {
             dials: Semaphore::new(MAX_DIALS),
         };
         Self {
-            desk: Arc::new(LegDesk::new(registry, tickets, sink)),
+            context: Arc::new(LegContext::new(registry, tickets, sink)),
             opener: Arc::new(opener),
             refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
         }
@@ -99,26 +99,26 @@ impl Legs {
 
     /// A request waits at `address`.
     pub(super) fn fetch(&self, address: Address) {
-        let ticket = self.desk.tickets.admit(None, address.target.len());
+        let ticket = self.context.tickets.admit(None, address.target.len());
         let mut refusal = None;
         if ticket.is_none() {
-            self.desk.sink.counters.requests_refused.bump();
+            self.context.sink.counters.requests_refused.bump();
             match self.refusals.clone().try_acquire_owned() {
                 Ok(place) => refusal = Some(place),
                 Err(_) => return,
             }
         }
-        let (desk, opener) = (self.desk.clone(), self.opener.clone());
+        let (context, opener) = (self.context.clone(), self.opener.clone());
         self.opener.answers.track(async move {
             let opened = tokio::select! {
                 opened = opener.open(address) => opened,
-                () = desk.at_once.cancelled() => return,
+                () = context.at_once.cancelled() => return,
             };
             match opened {
-                Ok(dialed) => run(&desk, &opener, Arc::default(), dialed, Errand::Fetch(ticket)).await,
+                Ok(dialed) => run(&context, &opener, Arc::default(), dialed, Errand::Fetch(ticket)).await,
                 Err(error) => {
-                    desk.sink.counters.requests_failed.bump();
-                    desk.sink.emit(ListenerEvent::RequestLost { error });
+                    context.sink.counters.requests_failed.bump();
+                    context.sink.emit(ListenerEvent::RequestLost { error });
                 }
             }
             drop(refusal);
@@ -127,15 +127,15 @@ impl Legs {
 
     /// The rendezvous of an exchange that has none; what is to be said there goes into `post`.
     pub(super) fn dial(&self, number: u64, address: Option<String>, post: Arc<LegPost>) {
-        let (desk, opener) = (self.desk.clone(), self.opener.clone());
+        let (context, opener) = (self.context.clone(), self.opener.clone());
         self.opener.answers.track(async move {
             let opened = match opener.check(address) {
                 Ok(address) => opener.open(address).await,
                 Err(error) => Err(error),
             };
             match opened {
-                Ok(dialed) => run(&desk, &opener, post, dialed, Errand::Answer(number)).await,
-                Err(error) => unopened(&desk, number, &post, error),
+                Ok(dialed) => run(&context, &opener, post, dialed, Errand::Answer(number)).await,
+                Err(error) => unopened(&context, number, &post, error),
             }
         });
     }
@@ -161,21 +161,21 @@ impl Legs {
     /// An answer that its rendezvous cannot take.
     pub(super) fn undelivered(&self, answer: PendingAnswer, streams: bool) {
         let error = RelayError::new(ErrorKind::Disconnected, "The connection of the request was lost");
-        undelivered(&self.desk, answer, streams, error);
+        undelivered(&self.context, answer, streams, error);
     }
 
     /// Closes those that wait for a next request; with `at_once` also those that wait for a first one.
     pub(super) fn close(&self, at_once: bool) {
-        self.desk.closing.cancel();
+        self.context.closing.cancel();
         if at_once {
-            self.desk.at_once.cancel();
+            self.context.at_once.cancel();
         }
     }
 }
 
 /// Runs an open rendezvous to its end, or to that of the listener.
-async fn run(desk: &Arc<LegDesk>, opener: &Opener, post: Arc<LegPost>, dialed: Dialed, errand: Errand) {
-    let leg = Leg::new(desk.clone(), post.clone(), dialed.io, errand);
+async fn run(context: &Arc<LegContext>, opener: &Opener, post: Arc<LegPost>, dialed: Dialed, errand: Errand) {
+    let leg = Leg::new(context.clone(), post.clone(), dialed.io, errand);
     let running = AssertUnwindSafe(leg_task::run(leg, dialed.leftover)).catch_unwind();
     let fault = tokio::select! {
         ended = running => ended.is_err().then(|| RelayError::fault("connection")),
@@ -183,38 +183,38 @@ async fn run(desk: &Arc<LegDesk>, opener: &Opener, post: Arc<LegPost>, dialed: D
     };
     drop(post.close());
     if let (Some(error), Some(number)) = (fault, post.serving()) {
-        desk.registry.fail(number, error);
+        context.registry.fail(number, error);
     }
 }
 
 /// The rendezvous of an exchange could not be opened.
-fn unopened(desk: &LegDesk, number: u64, post: &LegPost, error: RelayError) {
+fn unopened(context: &LegContext, number: u64, post: &LegPost, error: RelayError) {
     for item in post.close() {
         match item {
-            LegItem::Answer { answer, streams } => return undelivered(desk, answer, streams, error),
-            LegItem::Prepared(_) => return desk.registry.fail(number, error),
+            LegItem::Answer { answer, streams } => return undelivered(context, answer, streams, error),
+            LegItem::Prepared(_) => return context.registry.fail(number, error),
             LegItem::Fragments(_) | LegItem::End { .. } => {}
             // The owner has given it up.
             LegItem::Cut => return,
         }
     }
-    if desk.registry.lose_leg(number) {
-        desk.registry.fail(number, error);
+    if context.registry.lose_leg(number) {
+        context.registry.fail(number, error);
     }
 }
 
 /// A small answer to a request that came on a control channel can go by that.
-fn undelivered(desk: &LegDesk, mut answer: PendingAnswer, streams: bool, error: RelayError) {
+fn undelivered(context: &LegContext, mut answer: PendingAnswer, streams: bool, error: RelayError) {
     let number = answer.number;
     // It was good for one dial.
     answer.address = None;
     let back = match answer.ticket.link() {
         Some((channel, link)) if !streams && answer.body.len() <= MAX_INLINE => {
-            desk.tickets.tell(channel, ChannelOrder::Answer(link, answer)).is_some()
+            context.tickets.tell(channel, ChannelOrder::Answer(link, answer)).is_some()
         }
         _ => true,
     };
     if back {
-        desk.registry.fail(number, error);
+        context.registry.fail(number, error);
     }
 }

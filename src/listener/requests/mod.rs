@@ -35,8 +35,8 @@ use legs::Legs;
 use post::{LegItem, LegPost};
 use registry::{Arrival, Registry, Stage, Way, too_late};
 
-mod desk;
 mod leg;
+mod leg_context;
 mod leg_reading;
 mod leg_task;
 mod leg_writing;

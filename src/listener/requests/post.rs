@@ -135,7 +135,7 @@ impl LegPost {
         Some(item)
     }
 
-    /// The task ends: what nobody will take any more.
+    /// The task ends: gives back the items that it has not taken.
     pub(super) fn close(&self) -> VecDeque<LegItem> {
         let mut posted = lock(&self.posted);
         posted.over = true;

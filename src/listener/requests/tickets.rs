@@ -1,5 +1,8 @@
 //! How many requests are in progress, and how many bytes they hold: from the message that brings one until its answer has
 //! left, or nobody waits for that any more.
+//!
+//! A ticket is a request's share of both. The channel that the request came on hears when it goes, so the way to the channels
+//! is here, too.
 
 use std::sync::{Arc, Mutex};
 
@@ -105,7 +108,7 @@ impl Tickets {
         lock(&self.counts).pending
     }
 
-    /// Whether nobody comes any more, and everybody has been served.
+    /// Whether no request comes any more, and none is in progress.
     pub(super) fn is_drained(&self) -> bool {
         let counts = lock(&self.counts);
         counts.closing && counts.pending == 0

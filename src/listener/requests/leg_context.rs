@@ -13,7 +13,7 @@ use crate::listener::stats::CountingSink;
 const MAX_IDLE: usize = 256;
 
 /// What each of them needs of its listener.
-pub(super) struct LegDesk {
+pub(super) struct LegContext {
     pub(super) registry: Arc<Registry>,
     pub(super) tickets: Arc<Tickets>,
     pub(super) sink: Arc<CountingSink>,
@@ -24,7 +24,7 @@ pub(super) struct LegDesk {
     pub(super) at_once: CancellationToken,
 }
 
-impl LegDesk {
+impl LegContext {
     pub(super) fn new(registry: Arc<Registry>, tickets: Arc<Tickets>, sink: Arc<CountingSink>) -> Self {
         Self {
             registry,
