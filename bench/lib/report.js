@@ -11,8 +11,9 @@ function format(value) {
 
 /** How the subject's figure stands to the row's limits, or its ratio to the row's goals. */
 function verdict(own, row, scheme) {
-  const goals = row.limits ?? row.goals?.[scheme];
-  const value = row.limits === undefined ? own?.ratio : own?.median;
+  const limits = row.limits?.[scheme];
+  const goals = limits ?? row.goals?.[scheme];
+  const value = limits === undefined ? own?.ratio : own?.median;
   if (goals === undefined || value === undefined) return '';
   const [floor, goal] = goals;
   const reaches = (mark) => (row.higher ? value >= mark : value <= mark);
@@ -41,7 +42,7 @@ function lines(results, subject) {
 
 /** Floor and goal, as ratios or as they are. */
 function marks({ limits, goals, scheme }) {
-  if (limits !== undefined) return limits.join(' / ');
+  if (limits?.[scheme] !== undefined) return limits[scheme].join(' / ');
   return goals?.[scheme]?.map((mark) => `${mark}x`).join(' / ') ?? '';
 }
 

@@ -40,7 +40,13 @@ function small(name, label, values) {
       { ...rate, goals: { '': [3, 5] } },
       { ...rate, label: `${label}: beside node:http`, reference: 'node-http', goals: { '': [0.6, 1] } },
       { metric: 'p99', label: `${label}: p99`, unit: 'µs', higher: false },
-      { metric: 'cpuMain', label: `${label}: JS-thread CPU`, unit: 'µs', higher: false }
+      {
+        metric: 'cpuMain',
+        label: `${label}: JS-thread CPU`,
+        unit: 'µs',
+        higher: false,
+        limits: { '': [25, 12] }
+      }
     ],
     run(values)
   );
@@ -65,7 +71,7 @@ const large = (name, label, values) =>
 const memory = (name, label, values) =>
   workload(
     name,
-    [{ metric: 'growth', label, unit: 'MiB', higher: false, limits: [32, 16] }],
+    [{ metric: 'growth', label, unit: 'MiB', higher: false, limits: { '': [32, 16] } }],
     measured(async (peer) => {
       // What the first of its kind needs for good is not what is asked for.
       const transfer = (bytes) => peer.run({ inFlight: 1, times: 1, via: 'control', ...values(bytes) });
