@@ -342,7 +342,7 @@ describe.each([
 
   test('streams large bodies both ways at once, in little memory', async () => {
     const [relay, control] = await withListener(options);
-    const total = 96 * MIB;
+    const total = 256 * MIB;
     const piece = Buffer.alloc(MIB, 'x');
     const sent = begin(relay, 'hyco', { method: 'POST' });
     const answered = once(sent, 'response');

@@ -10,7 +10,7 @@ const { RawPeer } = require('../helpers/raw-peer');
 const { Recorder } = require('../helpers/recorder');
 
 /** A scenario that waits for something that does not come is cut off, and its log says so. */
-const LIMIT = 3000 * patience;
+const LIMIT = Math.max(20_000, 3000 * patience);
 
 class Stage {
   constructor(Subject, peer, source) {

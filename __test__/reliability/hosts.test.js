@@ -83,7 +83,7 @@ describe('a host is dialled only if rendezvousHosts says true: ', () => {
 
   test.each(refusals)('not for the address of a short request after %s', async (_, rule) => {
     const { relay, asked, stranger, address } = await ruled(rule);
-    const failed = told('accept:failed');
+    const failed = told('request:failed');
     relay.faults.sendControl(JSON.stringify({ request: { address, id: 'x' } }));
     expect((await failed).error).toMatchObject({ code: 'ERR_HYCO_PROTOCOL' });
     expect(await roundTrip(relay)).toBe('hello');
@@ -99,7 +99,11 @@ describe('a host is dialled only if rendezvousHosts says true: ', () => {
       { accept: { address: address.replace('/hyco', '/no'), id: 'x' } },
       { request: { address, id: 'x' } }
     ]) {
-      const failed = Promise.race([told('accept:failed'), once(server, 'rendezvousError')]);
+      const failed = Promise.race([
+        told('accept:failed'),
+        told('request:failed'),
+        once(server, 'rendezvousError')
+      ]);
       relay.faults.sendControl(JSON.stringify(message));
       await failed;
     }

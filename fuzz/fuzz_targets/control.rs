@@ -13,7 +13,8 @@ fuzz_target!(|text: &str| match control::parse(text) {
     Ok(ControlMessage::Accept(accept)) => follow(&accept),
     Ok(ControlMessage::Request(request)) => {
         assert!(request.head.is_some() || request.address.is_some());
-        let answer: serde_json::Value = serde_json::from_str(&answer::bare_response(&request.id, 503)).unwrap();
+        let answer: serde_json::Value =
+            serde_json::from_str(&answer::bare_response(&request.id, 503)).unwrap();
         assert_eq!(answer["response"]["requestId"], request.id.as_str());
     }
     Ok(ControlMessage::Unknown(name)) => assert!(name.chars().count() <= 64),

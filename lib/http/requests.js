@@ -114,7 +114,7 @@ class Requests {
     diagnostics.publish('request:answered', { server: this.server, request: req, statusCode, duration });
   }
 
-  /** An answer that was given long ago has not reached its sender. */
+  /** A request could not be fetched, or an answer that was given long ago has not reached its sender. */
   onUndelivered(error) {
     diagnostics.publish('request:failed', { server: this.server, error });
   }

@@ -18,8 +18,8 @@
  * | `accept:failed`         | `request` (absent for a rejection that did not get through), `error`          |
  * | `request:received`      | `request`                                                                     |
  * | `request:answered`      | `request`, `statusCode`, `duration` (ms since the request)                    |
- * | `request:failed`        | `request` (absent if it was answered long ago), `error`: what its handler     |
- * |                         | threw, or why the answer cannot reach the sender                              |
+ * | `request:failed`        | `request` (absent if it could not be fetched, or was answered long ago),      |
+ * |                         | `error`: what its handler threw, or why the answer cannot reach the sender    |
  * | `request:slow`          | `request`: it has had no answer for 55 s                                      |
  * | `token:renewed`         | `channel`, `expiresIn` (ms)                                                   |
  * | `token:failed`          | `error`                                                                       |

@@ -196,10 +196,11 @@ impl Leg {
         let stage = mem::replace(&mut self.stage, LegStage::Closing { heard: false });
         let LegStage::Serving(Serving { number, answer, .. }) = stage else { return };
         self.post.serve(None);
-        if matches!(&answer, Answering::Sending(Sending { failed: true, .. })) {
-            self.context.registry.forget(number);
-        } else {
-            self.context.registry.fail(number, error);
+        let registry = &self.context.registry;
+        match answer {
+            Answering::Sending(Sending { failed: true, .. }) => drop(registry.forget(number)),
+            Answering::Waiting | Answering::Sending(_) => registry.fail(number, error),
+            Answering::Sent => registry.lose_body(number, error),
         }
     }
 

@@ -169,6 +169,14 @@ impl Requests {
 
     /// The owner gives an exchange up: what has not gone out does not.
     pub(super) fn cut_answer(&self, number: u64) -> bool {
+        let cut = self.cut(number);
+        if cut {
+            self.sink.counters.requests_failed.bump();
+        }
+        cut
+    }
+
+    fn cut(&self, number: u64) -> bool {
         let Some(leg) = self.registry.forget(number) else { return false };
         if let Some(leg) = leg {
             leg.push(number, LegItem::Cut);
@@ -220,9 +228,15 @@ impl Requests {
     }
 
     fn turn_away(&self, number: u64) {
+        // Of an answer that is complete only the sender's body is missing: its rendezvous sees to that.
+        if self.registry.is_answered(number) {
+            return;
+        }
         let head = b"HTTP/1.1 503 Service Unavailable\r\n\r\n".to_vec();
-        if !self.respond(number, head, Vec::new()) {
-            self.cut_answer(number);
+        if self.respond(number, head, Vec::new()) {
+            self.registry.forget(number);
+        } else {
+            self.cut(number);
         }
         self.registry.tell_end(number, Some(listener_closed()));
     }

@@ -207,6 +207,12 @@ impl Registry {
         leg
     }
 
+    /// Whether the owner has said all of its answer, and the exchange is there for the request's body alone.
+    pub(super) fn is_answered(&self, number: u64) -> bool {
+        let state = lock(&self.state);
+        state.open.get(&number).is_some_and(|exchange| exchange.ticket.is_none() && !exchange.streaming)
+    }
+
     /// The last of the request's body has come.
     pub(super) fn body_ended(&self, number: u64) {
         let mut state = lock(&self.state);
@@ -259,6 +265,13 @@ impl Registry {
         self.tell_end(number, Some(error));
         if let Some(Some(leg)) = forgotten {
             leg.push(number, LegItem::Cut);
+        }
+    }
+
+    /// The rest of a request's body does not come: the owner hears of it, if it still waits.
+    pub(super) fn lose_body(&self, number: u64, error: RelayError) {
+        if self.forget(number).is_some() {
+            self.tell_end(number, Some(error));
         }
     }
 

@@ -127,6 +127,38 @@ async fn without_drain_whoever_waits_gets_503_and_half_an_answer_is_cut() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_an_answer_that_is_complete_nothing_is_lost_with_the_rest_of_the_body() {
+    let (mut stage, mut peer) = Stage::online(config()).await;
+    let mut rendezvous = Vec::new();
+    for id in ["1", "2"] {
+        peer.say(short(id)).await;
+        let mut fetched = stage.call().await.open().await;
+        fetched.say(full(id, "POST", true)).await;
+        rendezvous.push((stage.request().await.0, fetched));
+    }
+    let (answered, waiting) = (rendezvous[0].0, rendezvous[1].0);
+    assert!(stage.respond(answered, "200 OK", b"early"));
+    // Once more is no more.
+    stage.listener.close(false);
+    stage.listener.close(false);
+    for _ in 0..2 {
+        let event = stage.event("exchangeEnd").await;
+        assert!([json!(answered), json!(waiting)].contains(&event["number"]), "{event}");
+        assert_eq!(event["error"]["code"], "ERR_HYCO_ABORTED");
+    }
+    for ((_, fetched), (status, body)) in rendezvous.iter_mut().zip([(200, Some(&b"early"[..])), (503, None)])
+    {
+        let (response, came) = fetched.answer().await;
+        assert_eq!((&response["statusCode"], came.as_deref()), (&json!(status), body));
+        fetched.hears_close(1000).await;
+    }
+    assert_eq!(stage.listener.stats().requests_failed, 2);
+    drop((peer, rendezvous));
+    stage.event("closed").await;
+    assert!(stage.events.try_recv().is_err(), "each is told once");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_relay_that_hangs_holds_up_the_end_for_a_short_time() {
     let (mut stage, mut peer) = Stage::online(config()).await;
     peer.say(short("1")).await;
