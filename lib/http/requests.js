@@ -109,7 +109,7 @@ class Requests {
     diagnostics.publish('request:answered', { server: this.server, request: req, statusCode, duration });
   }
 
-  /** An answer that was given long ago has not reached its sender. */
+  /** An answer that was given long ago has not reached its sender, or a request could not be fetched. */
   onUndelivered(error) {
     diagnostics.publish('request:failed', { server: this.server, error });
   }

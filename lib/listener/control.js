@@ -116,6 +116,8 @@ class Control {
         return void this.acceptor.admit(event);
       case 'turnedAway':
         return this.acceptor.turnedAway(event.id, event.status);
+      case 'requestLost':
+        return this.requests.onUndelivered(this.errorOf(event));
       case 'slowRequest':
         return this.requests.onSlow(event);
       case 'rejectFailed':

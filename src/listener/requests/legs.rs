@@ -19,7 +19,6 @@ use crate::error::{ErrorKind, RelayError};
 use crate::listener::answers::{Answers, listener_closed};
 use crate::listener::config::ListenerConfig;
 use crate::listener::dialer::{Dialed, Dialer, plain_target};
-use crate::listener::events::ListenerEvent;
 use crate::listener::stats::CountingSink;
 use crate::protocol::address::{Address, HostPolicy};
 
@@ -114,10 +113,7 @@ impl Legs {
             };
             match opened {
                 Ok(dialed) => run(&desk, &opener, Arc::default(), dialed, Errand::Fetch(ticket)).await,
-                Err(error) => {
-                    desk.sink.counters.requests_failed.bump();
-                    desk.sink.emit(ListenerEvent::RequestLost { error });
-                }
+                Err(error) => desk.lost(error),
             }
             drop(refusal);
         });
