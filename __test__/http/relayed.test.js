@@ -216,6 +216,25 @@ test('diagnostics channels tell of requests', async () => {
   expect(inspect(seen, { depth: 9 })).not.toContain('SECRET');
 });
 
+test('a request that cannot be fetched is told', async () => {
+  const told = new Promise((resolve) => {
+    diagnosticsChannel.subscribe('hyco-ws-rs:request:failed', function listener(message) {
+      diagnosticsChannel.unsubscribe('hyco-ws-rs:request:failed', listener);
+      resolve(message);
+    });
+  });
+  const server = await serve((req, res) => res.end());
+  relay.faults.refuse({ status: 403, action: 'rendezvous' });
+  const asked = ask(relay, 'hyco', { method: 'POST', body: ['in', 'chunks'] });
+  expect(await told).toEqual({
+    server,
+    error: expect.objectContaining({ code: expect.stringMatching(/^ERR_HYCO_/) })
+  });
+  expect(server.stats()).toMatchObject({ requests: 1, requestsPending: 0, requestsFailed: 1 });
+  relay.faults.expireRequests();
+  expect((await asked).status).toBe(504);
+});
+
 test('tools that watch http servers see requests, too', async () => {
   const seen = [];
   const onStart = ({ request, response, server }) => seen.push([request.url, response.statusCode, server]);

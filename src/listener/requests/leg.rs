@@ -150,7 +150,11 @@ impl Leg {
         if matches!(self.stage, LegStage::Closing { .. }) {
             return false;
         }
-        self.fail(RelayError::new(ErrorKind::Timeout, "The rest of the body did not come in time"));
+        let text = match self.stage {
+            LegStage::Fetching(_) => "The relay did not say in time which request waits at its rendezvous",
+            _ => "The rest of the body did not come in time",
+        };
+        self.fail(RelayError::new(ErrorKind::Timeout, text));
         self.close(1000);
         true
     }
@@ -194,7 +198,13 @@ impl Leg {
     /// The exchange at hand comes to nothing.
     pub(super) fn fail(&mut self, error: RelayError) {
         let stage = mem::replace(&mut self.stage, LegStage::Closing { heard: false });
-        let LegStage::Serving(Serving { number, answer, .. }) = stage else { return };
+        let (number, answer) = match stage {
+            LegStage::Serving(Serving { number, answer, .. }) => (number, answer),
+            LegStage::Fetching(Some(_)) => return self.context.lost(error),
+            // What came was no request. Otherwise the sender has left, and had none.
+            LegStage::Idle { .. } if error.kind == ErrorKind::Protocol => return self.context.lost(error),
+            LegStage::Fetching(None) | LegStage::Idle { .. } | LegStage::Closing { .. } => return,
+        };
         self.post.serve(None);
         let registry = &self.context.registry;
         match answer {

@@ -7,6 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::registry::Registry;
 use super::tickets::Tickets;
+use crate::error::RelayError;
+use crate::listener::events::ListenerEvent;
 use crate::listener::stats::CountingSink;
 
 /// Rendezvous that are kept for the next request of their sender; further ones are closed after their answer.
@@ -34,5 +36,11 @@ impl LegContext {
             closing: CancellationToken::new(),
             at_once: CancellationToken::new(),
         }
+    }
+
+    /// A request has come to nothing of which the owner has not heard.
+    pub(super) fn lost(&self, error: RelayError) {
+        self.sink.counters.requests_failed.bump();
+        self.sink.emit(ListenerEvent::RequestLost { error });
     }
 }

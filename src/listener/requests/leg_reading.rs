@@ -126,6 +126,9 @@ impl Leg {
             (Ok(()), Some(ticket)) => ticket,
             (checked, _) => {
                 let status = checked.map_or_else(|(status, _)| status, |()| 503);
+                if let Err((_, why)) = checked {
+                    context.lost(RelayError::new(ErrorKind::Protocol, why));
+                }
                 self.wire.text(&bare_response(&id, status));
                 return self.close(1000);
             }

@@ -19,7 +19,6 @@ use crate::error::{ErrorKind, RelayError};
 use crate::listener::answers::{Answers, listener_closed};
 use crate::listener::config::ListenerConfig;
 use crate::listener::dialer::{Dialed, Dialer, plain_target};
-use crate::listener::events::ListenerEvent;
 use crate::listener::stats::CountingSink;
 use crate::protocol::address::{Address, HostPolicy};
 use crate::protocol::control::MAX_INLINE;
@@ -116,10 +115,7 @@ impl Legs {
             };
             match opened {
                 Ok(dialed) => run(&context, &opener, Arc::default(), dialed, Errand::Fetch(ticket)).await,
-                Err(error) => {
-                    context.sink.counters.requests_failed.bump();
-                    context.sink.emit(ListenerEvent::RequestLost { error });
-                }
+                Err(error) => context.lost(error),
             }
             drop(refusal);
         });

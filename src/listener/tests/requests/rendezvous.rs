@@ -273,7 +273,14 @@ async fn a_relay_that_breaks_the_rules_at_a_rendezvous_loses_it_alone() {
         let mut rendezvous = stage.call().await.open().await;
         rendezvous.say(text).await;
         rendezvous.hears_close(1002).await;
+        assert_eq!(stage.event("requestLost").await["error"]["code"], "ERR_HYCO_PROTOCOL");
     }
+    // A request that cannot be one.
+    peer.say(short("1")).await;
+    let mut rendezvous = stage.call().await.open().await;
+    rendezvous.say(full("1", "G T", false)).await;
+    assert_eq!(rendezvous.answer().await.0["statusCode"], 400);
+    assert_eq!(stage.event("requestLost").await["error"]["code"], "ERR_HYCO_PROTOCOL");
     // A second request before the first is answered.
     peer.say(short("2")).await;
     let mut rendezvous = stage.call().await.open().await;
