@@ -13,6 +13,7 @@ const { TcpProxy } = require('../__test__/helpers/tcp-proxy.js');
 const { RelayEmulator } = require('../emulator.js');
 const { random } = require('./random.js');
 const { Ledger } = require('./soak-ledger.js');
+const { askForever, sendBack } = require('./soak-requests.js');
 
 const USAGE = `npm run soak -- [options]
   --minutes N   how long (1)
@@ -21,6 +22,9 @@ const USAGE = `npm run soak -- [options]
   --senders N   how many at once (8)
   --quiet       only the result
   --json        the result as JSON`;
+
+/** Senders of HTTP requests, beside those of messages. */
+const ASKERS = 3;
 
 /** What may stay behind after everything is closed and collected, in bytes of RSS over the level after warming up. */
 const MAX_GROWTH = 96 * 1024 * 1024;
@@ -33,6 +37,9 @@ class Soak {
     this.senders = senders;
     this.log = log;
     this.running = true;
+    this.patience = patience;
+    /** What became of HTTP requests. */
+    this.requests = { answered: 0, failed: 0, corrupt: 0 };
     /** Connections that are not booked yet; `cut` says that a fault has touched the wire. */
     this.open = new Map();
     this.nextId = 0;
@@ -49,6 +56,7 @@ class Soak {
       disorder: 0,
       corrupt: 0,
       unexplainedCloses: 0,
+      requests: this.requests,
       faults: {},
       plan: [],
       reconnects: 0,
@@ -69,6 +77,7 @@ class Soak {
       reconnect: { minDelay: 10, maxDelay: 200, stableAfter: 500 }
     });
     this.server.on('connection', (socket, request) => this.serve(socket, request));
+    this.server.on('request', sendBack);
     this.server.on('error', (error) => this.log(`error: ${error.message}`));
     await once(this.server, 'listening');
   }
@@ -180,7 +189,7 @@ class Soak {
       refuse: () =>
         relay.faults.refuse({
           status: [401, 429, 500, 503][Math.floor(chance() * 4)],
-          action: chance() < 0.5 ? 'listen' : 'connect'
+          action: ['listen', 'connect', 'request', 'rendezvous'][Math.floor(chance() * 4)]
         }),
       holdAccepts: async () => {
         relay.faults.holdAccepts(true);
@@ -253,13 +262,16 @@ class Soak {
     const loops = Array.from({ length: this.senders }, (_, index) =>
       this.sendForever(random(this.seed + index + 1))
     );
+    const asking = Array.from({ length: ASKERS }, (_, index) =>
+      askForever(this, random(this.seed - index - 1))
+    );
     const disturbing = this.disturb(random(this.seed));
     await sleep(Math.min(ms / 4, 15_000));
     const level = this.watch();
     await sleep(ms - Math.min(ms / 4, 15_000));
     this.running = false;
     await disturbing;
-    await Promise.all(loops);
+    await Promise.all([...loops, ...asking]);
     await this.finish(level);
     clearInterval(watching);
     clearInterval(telling);
@@ -273,7 +285,7 @@ class Soak {
     const stats = server.stats();
     result.reconnects = stats.reconnects;
     result.renewals = stats.renewals;
-    result.leftOpen = this.open.size + stats.connections + stats.pendingAccepts;
+    result.leftOpen = this.open.size + stats.connections + stats.pendingAccepts + stats.requestsPending;
     await server.close({ timeout: 1_000 });
     await relay.close({ force: true });
     await proxy.close();
@@ -288,7 +300,8 @@ class Soak {
     const wrong = ['unexplainedLosses', 'unexplainedCloses', 'duplicates', 'disorder', 'corrupt', 'leftOpen'];
     result.complaints = [...wrong, 'handles'].filter((name) => result[name] > 0);
     if (result.growth > MAX_GROWTH) result.complaints.push('growth');
-    if (result.messages === 0) result.complaints.push('nothing was sent');
+    if (result.requests.corrupt > 0) result.complaints.push('corrupt answers');
+    if (result.messages === 0 || result.requests.answered === 0) result.complaints.push('nothing was sent');
     return result;
   }
 }

@@ -31,6 +31,8 @@ test('five seconds of random faults lose nothing that they do not explain', asyn
     leftOpen: 0
   });
   expect(result.messages).toBeGreaterThan(100);
+  expect(result.requests).toMatchObject({ corrupt: 0 });
+  expect(result.requests.answered).toBeGreaterThan(20);
   expect(Object.keys(result.faults).length).toBeGreaterThan(3);
   expect(code).toBe(0);
 });
