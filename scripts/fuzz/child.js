@@ -15,9 +15,10 @@ const { BYTE_BY_BYTE } = require('../tuning.js');
 const { Dice } = require('./dice.js');
 const { receive } = require('./receive.js');
 const { relay } = require('./relay.js');
+const { requests } = require('./requests.js');
 const { send } = require('./send.js');
 
-const KINDS = { receive, send, relay };
+const KINDS = { receive, send, relay, requests };
 const MIB = 1024 * 1024;
 
 /** What a round may carry; byte by byte it is a system call for each. */
@@ -31,7 +32,7 @@ const say = (line) => writeSync(1, `${JSON.stringify(line)}\n`);
 /** @return {Promise<string[]>} What is wrong with one round */
 async function play(seed, round, limit) {
   const dice = Dice.forRound(seed, round);
-  const kind = dice.pick(['receive', 'receive', 'receive', 'send', 'send', 'relay']);
+  const kind = dice.pick(['receive', 'receive', 'receive', 'send', 'send', 'relay', 'requests']);
   say({ round, kind });
   const watches = [];
   let timer;
