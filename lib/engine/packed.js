@@ -26,7 +26,7 @@ class PackedRecord {
     this.#text = record.utf8Slice(start, record.length);
     this.#count = record.readUInt32LE(24);
     this.#at = LENGTH * this.#count;
-    this.id = record.readUInt32LE(0) + record.readUInt32LE(4) * 2 ** 32;
+    this.id = numberOf(record);
     this.port = record.readUInt32LE(8);
   }
 
@@ -59,4 +59,9 @@ function lengthOf(text, index) {
   return text.charCodeAt(at) | (text.charCodeAt(at + 1) << 7) | (text.charCodeAt(at + 2) << 14);
 }
 
-module.exports = { PackedRecord };
+/** The number that a record begins with, whatever else is in it. */
+function numberOf(record) {
+  return record.readUInt32LE(0) + record.readUInt32LE(4) * 2 ** 32;
+}
+
+module.exports = { PackedRecord, numberOf };

@@ -9,6 +9,7 @@ const { now } = require('../shared/clock');
 const diagnostics = require('../shared/diagnostics');
 const { RelayError, fromReport } = require('../shared/errors');
 const { Exchange } = require('./exchange');
+const { numberOf } = require('../engine/packed');
 const { Patience } = require('./patience');
 const { Kind } = require('../engine/records');
 const { redact } = require('../shared/redact');
@@ -151,11 +152,6 @@ class Requests {
       exchange.runInAsyncScope(exchange.lose, exchange, error);
     }
   }
-}
-
-/** Which exchange a record is about. */
-function numberOf(payload) {
-  return payload.readUInt32LE(0) + payload.readUInt32LE(4) * 2 ** 32;
 }
 
 /** Why nothing more can be said to a sender. */
