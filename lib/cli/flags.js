@@ -19,19 +19,32 @@ function readNumber(values, flag, { least, most, whole = true, unit }) {
   throw invalidValue(`--${flag} takes ${kind} from ${least} to ${most}`);
 }
 
+/** What the arguments and options of functions are to whoever goes to a relay: see `target.js`. */
+const NAMES = {
+  connectionString: 'SB_HC_CONNECTION_STRING',
+  'options.path': '--path (SB_HC_PATH)',
+  'options.credential': '--credential default',
+  'options.keyName': '--keyrule (SB_HC_KEYRULE)',
+  'options.key': 'SB_HC_KEY',
+  'options.token': 'SB_HC_TOKEN',
+  'options.handshakeTimeout': 'OperationTimeout in SB_HC_CONNECTION_STRING'
+};
+
 /**
- * The same error in the words of the command line: "The "options.port" argument is …" becomes "--port is …".
+ * The same error in the words of the command line: "The "options.port" argument is invalid: it must be …" becomes
+ * "--port must be …".
  *
  * @template {Error} E
  * @param {E} error
- * @param {Object<string, string>} names What an argument or option of a function is here; without indices:
+ * @param {Object<string, string>} [names] What an argument or option of a function is here; without indices:
  *     `options.hybridConnections.path`
  * @return {E}
  */
-function inFlags(error, names) {
+function inFlags(error, names = NAMES) {
   const [start, name] = /^The "([^"]+)" (?:argument|option)(?= )/.exec(error.message) ?? [];
-  const flag = names[name?.replace(/\[\d+\]/g, '')];
-  if (flag !== undefined) error.message = flag + error.message.slice(start.length);
+  const flag = /_PROXY$/i.test(name) ? name : names[name?.replace(/\[\d+\]/g, '')];
+  if (flag === undefined) return error;
+  error.message = flag + error.message.slice(start.length).replace(' is invalid: it ', ' ');
   return error;
 }
 
