@@ -3,13 +3,14 @@
 /** The steps of `doctor` at the relay. What it may do there is found out by trying. */
 
 const { entityPath } = require('../shared/address.js');
+const { withCode } = require('../shared/errors.js');
 const { kindOf } = require('../shared/remedy.js');
 const { isSocks } = require('./doctor-way.js');
 const { OwnListener, callListener } = require('./relay-probe.js');
 
 /**
  * @typedef {object} Trial
- * @property {string} uri Of the hybrid connection
+ * @property {string} uri To send to
  * @property {object} options Credentials, if any
  * @property {string} [proxy]
  * @property {boolean} listens Whether to listen whoever else does, and to send to nobody else
@@ -29,7 +30,11 @@ async function examineRelay(trial, steps) {
   }
   const { token, credential, key } = trial.options;
   if ((token ?? credential ?? key) === undefined) {
-    steps.skip('listen', 'left out, for a listener needs a rule and its key, or a token');
+    await steps.take('listen', async () => {
+      const error = withCode(new Error('a listener needs a rule and its key, or a token'), 'TOKEN_MISSING');
+      if (trial.listens) throw error;
+      return { result: 'skipped', text: `left out, for ${error.message}` };
+    });
     return;
   }
   const listener = new OwnListener(trial.uri, trial.options);

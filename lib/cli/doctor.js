@@ -33,7 +33,7 @@ ${TARGET_HELP}`;
 async function run(args) {
   const options = { ...TARGET_OPTIONS, listen: { type: 'boolean' } };
   const { values } = parseArgs({ args, options, strict: true });
-  const target = await readTarget(values, values.listen ? 'listen' : 'connect');
+  const target = await readTarget(values, 'connect');
   const checks = [];
   const report = (check) => {
     checks.push(check);
@@ -48,9 +48,8 @@ async function run(args) {
 }
 
 async function examine({ uri, options }, listens, steps) {
-  const bare = uri.replace(/\?.*/, '');
-  const way = await examineWay(bare, options, steps);
-  if (way.isUseful) await examineRelay({ uri: bare, options, proxy: way.proxy, listens }, steps);
+  const way = await examineWay(uri, options, steps);
+  if (way.isUseful) await examineRelay({ uri, options, proxy: way.proxy, listens }, steps);
 }
 
 /** Does one step after the other, and reports each. */

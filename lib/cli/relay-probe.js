@@ -14,7 +14,7 @@ const { askHttp, openWay } = require('./probe.js');
 /** Longer than the relay waits for a listener: its answer says more than a time-out of ours. */
 const ACCEPT_TIME = 40_000;
 /** How long a sender that is through waits for our listener to say that it has it. */
-const MEETING_TIME = 2_000;
+const MEETING_TIME = 1_000;
 const ATTEMPTS = 5;
 
 /** Has the service choose among the listeners: a feature of its .NET library that is nowhere documented. */
@@ -56,7 +56,7 @@ class OwnListener {
   #uri;
   #options;
   #server;
-  #mark = randomUUID();
+  #mark;
   #id = randomUUID();
   #arrived = () => {};
   #failed = () => {};
@@ -66,7 +66,7 @@ class OwnListener {
   strangers = 0;
 
   /**
-   * @param {string} uri Of the hybrid connection
+   * @param {string} uri To send to
    * @param {object} options Its credentials
    */
   constructor(uri, options) {
@@ -79,17 +79,17 @@ class OwnListener {
     const { RelayedServer } = require('../listener/server.js');
     const server = new RelayedServer({
       ...this.#options,
-      server: this.#uri,
+      server: this.#uri.replace(/\?.*/, ''),
       id: this.#id,
       reconnect: false,
       verifyClient: ({ req }, answer) => (this.#admits(req) ? answer(true) : answer(false, 503, 'Try again'))
     });
     this.#server = server;
     for (const event of ['error', 'rendezvousError']) server.on(event, (error) => this.#failed(error));
-    server.on('connection', (socket) => {
+    server.on('connection', (socket, request) => {
       socket.on('error', () => {});
       socket.on('message', (data, binary) => socket.send(data, { binary }));
-      this.#arrived();
+      if (this.#knows(request)) this.#arrived();
     });
     server.on('request', (req, res) => {
       if (!this.#admits(req)) res.statusCode = 503;
@@ -98,11 +98,15 @@ class OwnListener {
     await once(server, 'listening');
   }
 
-  #admits({ headers, relay }) {
-    const isOurs = headers[MARK.toLowerCase()] === this.#mark;
-    if (isOurs) this.gateway = relay.host;
+  #admits(request) {
+    const isOurs = this.#knows(request);
+    if (isOurs) this.gateway = request.relay.host;
     else this.strangers++;
     return isOurs;
+  }
+
+  #knows({ headers }) {
+    return headers[MARK.toLowerCase()] === this.#mark;
   }
 
   get #headers() {
@@ -117,6 +121,8 @@ class OwnListener {
   async meet() {
     const { connectRelayed } = require('../socket/connect.js');
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      // An earlier one that comes late is not the one that is waited for.
+      this.#mark = randomUUID();
       const giveUp = new AbortController();
       const arrival = new Promise((resolve, reject) => {
         this.#arrived = resolve;
@@ -132,12 +138,15 @@ class OwnListener {
         socket = await dialled;
       } catch (error) {
         if (signal.aborted) await arrival;
-        // And not of this one.
-        if (isOfListener(error)) continue;
-        throw error;
+        const isUnknown = kindOf(error) === 'NO_LISTENER';
+        // A listener's word is not of this one; and the relay may be a moment behind with us.
+        if (!isUnknown && !isOfListener(error)) throw error;
+        if (isUnknown && attempt === ATTEMPTS - 1) throw error;
+        await delay(isUnknown ? MEETING_TIME / 2 : 0);
+        continue;
       }
       socket.on('error', () => {});
-      if (await Promise.race([arrival.then(() => true), delay(MEETING_TIME, false)])) return socket;
+      if (await Promise.race([arrival.then(() => true), delay(MEETING_TIME, false, { ref: false })])) return socket;
       socket.close(1000);
     }
     throw withCode(new Error(`other listeners took all of ${ATTEMPTS} senders`), 'OTHER_LISTENERS');

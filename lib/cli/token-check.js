@@ -43,8 +43,9 @@ function checkScope(hostname, pathname, url) {
   const path = entityPath(url).toLowerCase();
   const own = pathname.replace(/\/$/, '').toLowerCase();
   const isBelow = path === own || path.startsWith(`${own}/`);
-  if (isBelow && (hostname.toLowerCase() === url.hostname || (isOwn(hostname) && isOwn(url.hostname))))
-    {return;}
+  if (isBelow && (hostname.toLowerCase() === url.hostname || (isOwn(hostname) && isOwn(url.hostname)))) {
+    return;
+  }
   const text = `the token is for ${hostname}${pathname}, not for ${url.hostname}${path}`;
   throw fault('TOKEN_WRONG_AUDIENCE', text);
 }
@@ -57,8 +58,9 @@ function isOwn(hostname) {
 }
 
 function examineJwt(token) {
-  if (/^bearer\s/i.test(token))
-    {throw fault('TOKEN_MALFORMED', 'the token begins with "Bearer", which is no part of it');}
+  if (/^bearer\s/i.test(token)) {
+    throw fault('TOKEN_MALFORMED', 'the token begins with "Bearer", which is no part of it');
+  }
   const claims = claimsOf(token);
   if (claims === undefined) {
     const text =

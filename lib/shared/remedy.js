@@ -75,7 +75,7 @@ function kindOf({ code, message, statusCode, reason }) {
 
 /**
  * @param {Error & {code?: string, statusCode?: number, reason?: string}} error
- * @param {string} [step] What was being done: 'proxy', 'listen', or anything else
+ * @param {string} [step] What was being done: 'proxy', 'listen', 'gateway', or anything else
  * @returns {string|undefined} What to do
  */
 function remedyFor(error, step) {
@@ -89,6 +89,8 @@ function remedyFor(error, step) {
   const kind = kindOf(error);
   // Nobody but the relay has to answer there.
   if (step === 'listen' && kind === 'ERR_HYCO_TIMEOUT') return BY_CODE.ETIMEDOUT;
+  // The namespace was reached before.
+  if (step === 'gateway' && /^E[A-Z]+$/.test(kind)) return BY_CODE.ETIMEDOUT;
   if (TRUST.test(kind ?? '')) {
     return 'The certificate is not trusted, by an inspecting proxy as a rule: NODE_EXTRA_CA_CERTS=its-root.pem.';
   }
