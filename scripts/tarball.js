@@ -1,7 +1,7 @@
 'use strict';
 
-// `npm run tarball`: the package as npm gets it, with the addons that have been built here, in one file that
-// `npm install` takes. Arguments: the folder to put it into.
+// `npm run tarball`: the package as npm is to get it, and in it the addons that have been built here, as hyco-ws-rs.tgz:
+// one file that `npm install` takes. Argument: the folder to put it into.
 
 const { execFileSync } = require('node:child_process');
 const fs = require('node:fs');
@@ -10,8 +10,7 @@ const path = require('node:path');
 
 const { root, shell } = require('./ensure-installed.js');
 
-/** @return {string} The name of the file */
-function pack(destination) {
+function pack(file) {
   const npm = (args, cwd) => JSON.parse(execFileSync('npm', args, { cwd, encoding: 'utf8', shell }))[0];
   const addons = fs.readdirSync(root).filter((name) => /^hyco-ws-rs\..*\.node$/.test(name));
   if (addons.length === 0) throw new Error('no addon has been built: "npm run build:release" does it');
@@ -24,11 +23,14 @@ function pack(destination) {
     const meta = JSON.parse(fs.readFileSync(path.join(staged, 'package.json'), 'utf8'));
     meta.files.push('*.node');
     fs.writeFileSync(path.join(staged, 'package.json'), `${JSON.stringify(meta, null, 2)}\n`);
-    return npm(['pack', '--json', '--ignore-scripts', '--pack-destination', destination], staged).filename;
+    const { filename } = npm(['pack', '--json', '--ignore-scripts'], staged);
+    // Without the version, so that what installs it stays right.
+    fs.copyFileSync(path.join(staged, filename), file);
   } finally {
     fs.rmSync(staged, { recursive: true, force: true });
   }
 }
 
-const destination = path.resolve(process.argv[2] ?? root);
-console.log(path.join(destination, pack(destination)));
+const file = path.resolve(process.argv[2] ?? root, 'hyco-ws-rs.tgz');
+pack(file);
+console.log(file);

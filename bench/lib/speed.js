@@ -34,7 +34,7 @@ const ROUND_TRIP = { row: 'ping-pong back to back: p50', scheme: 'wss' };
 const SUBJECT = 'hyco-ws-rs';
 const REFERENCE = 'ws8-bufferutil';
 const WIDTH = 900;
-const LABEL = 310;
+const LABEL = 340;
 const STEP = 46;
 const TOP = 66;
 
