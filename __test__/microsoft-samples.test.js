@@ -4,10 +4,13 @@
 
 const { spawn } = require('node:child_process');
 const { once } = require('node:events');
+const { networkInterfaces } = require('node:os');
 const { join } = require('node:path');
 
+const WebSocket = require('..');
+const https = require('../https.js');
 const { RelayEmulator } = require('../emulator.js');
-const { fixture, tls } = require('./helpers/emulator-peers.js');
+const { tls } = require('./helpers/emulator-peers.js');
 
 const folder = join(__dirname, 'fixtures', 'microsoft-samples');
 const children = new Set();
@@ -20,8 +23,9 @@ afterEach(async () => {
 });
 
 function start(program, args, env = {}) {
-  const { SB_HC_NAMESPACE, SB_HC_PATH, SB_HC_KEYRULE, SB_HC_KEY, ...rest } = process.env;
-  const child = spawn(process.execPath, [join(folder, program), ...args], { env: { ...rest, ...env } });
+  const child = spawn(process.execPath, [join(folder, program), ...args], {
+    env: { ...process.env, ...env }
+  });
   children.add(child);
   child.text = '';
   const read = (data) => (child.text += data);
@@ -57,7 +61,10 @@ test('plain, as ws://host:port', async () => {
   await converse(flags(`ws://${relay.address}`));
 });
 
-test('plain over IPv6', async () => {
+const hasIpv6 = Object.values(networkInterfaces())
+  .flat()
+  .some(({ address }) => address === '::1');
+(hasIpv6 ? test : test.skip)('plain over IPv6', async () => {
   relay = await RelayEmulator.start({ host: '::1' });
   await converse(flags(`ws://[::1]:${relay.port}`));
 });
@@ -74,4 +81,29 @@ test('with TLS, as wss://host:port/', async () => {
   await converse(flags(`WSS://${relay.address}/`), {
     NODE_EXTRA_CA_CERTS: join(__dirname, 'fixtures', 'loopback-cert.pem')
   });
+});
+
+test('the listener of hyco-https, and a sender of HTTP', async () => {
+  relay = await RelayEmulator.start();
+  const ns = `ws://${relay.address}`;
+  const token = () => https.createRelayToken('http://' + ns, relay.keyName, relay.key);
+  const server = https.createRelayedServer(
+    { server: https.createRelayListenUri(ns, 'hyco'), token },
+    (req, res) => res.end('hello')
+  );
+  server.listen();
+  await once(relay, 'listener');
+  const sending = WebSocket.createRelayToken('https://' + ns, relay.keyName, relay.key);
+  const response = await fetch(https.createRelayHttpsUri(ns, 'hyco', sending));
+  expect([response.status, await response.text()]).toEqual([200, 'hello']);
+  server.close();
+});
+
+test('a token that is appended is taken', async () => {
+  relay = await RelayEmulator.start();
+  const uri = WebSocket.createRelayBaseUri(`ws://${relay.address}`, 'hyco?sb-hc-action=connect');
+  const socket = WebSocket.relayedConnect(WebSocket.appendRelayToken(uri, relay.keyName, relay.key));
+  const [error] = await once(socket, 'error');
+  // Nobody listens, and that is all that is wrong.
+  expect(error.statusCode).toBe(404);
 });

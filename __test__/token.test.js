@@ -219,6 +219,13 @@ describe('appendRelayToken', () => {
     expect(appendRelayToken(uri, 'rule', KEY)).toBe(hycoWs.appendRelayToken(uri, 'rule', KEY));
   });
 
+  test("appends to 'http://' + ns where ns has a scheme, which is the one to dial", () => {
+    const token = encodeURIComponent(createRelayToken('http://127.0.0.1:18090/p', 'rule', KEY));
+    expect(appendRelayToken('http://ws://127.0.0.1:18090/p?a', 'rule', KEY)).toBe(
+      `ws://127.0.0.1:18090/p?a&sb-hc-token=${token}`
+    );
+  });
+
   test('begins a query where there is none, unlike hyco-ws', () => {
     const token = encodeURIComponent(createRelayToken('wss://h/p', 'rule', KEY));
     expect(appendRelayToken('wss://h/p', 'rule', KEY)).toBe(`wss://h/p?sb-hc-token=${token}`);
