@@ -252,9 +252,10 @@ describe('npx hyco-ws-rs emulator', () => {
       if (process.platform !== 'win32') expect(statSync(file).mode & 0o77).toBe(0);
     });
 
-    test('has no token where none is asked for', async () => {
+    test.each(['--write-env', '--env-file'])('has no token where none is asked for, with %s', async (flag) => {
       const file = join(folder, '.env');
-      const child = command('emulator', '--anonymous', '--write-env', file);
+      writeFileSync(file, '');
+      const child = command('emulator', '--anonymous', flag, file);
       while (!child.text.includes('Ctrl+C')) await once(child.stdout, 'data');
       const { SB_HC_SEND_URI, ...rest } = await readBack(file);
       expect(SB_HC_SEND_URI).toMatch(/\/\$hc\/hyco\?sb-hc-action=connect$/);

@@ -28,7 +28,8 @@ Options:
                       machines can reach the relay)
   --tls-cert <file>   certificate chain, PEM: serves wss:// and https://
   --tls-key <file>    its private key, PEM
-  --write-env <file>  writes the variables into a file for "node --env-file" and shells
+  --write-env <file>  writes the variables into a file for "node --env-file" and shells; --env-file does
+                      the same where the file exists
   --json              prints one JSON object instead
   --quiet             tells no events
   --help              prints this
@@ -43,8 +44,9 @@ const OPTIONS = {
   key: { type: 'string' },
   'tls-cert': { type: 'string' },
   'tls-key': { type: 'string' },
-  // Not "--env-file": Node.js takes that for itself wherever it stands, and ends where the file is not there yet.
   'write-env': { type: 'string' },
+  // Node.js looks at this one wherever it stands, and ends where the file is not there yet.
+  'env-file': { type: 'string' },
   json: { type: 'boolean' },
   quiet: { type: 'boolean' }
 };
@@ -79,7 +81,7 @@ const UNWELCOME = new Set(['rejected', 'timedOut', 'refused']);
 async function run(args) {
   const { values } = parseArgs({ args, options: OPTIONS, strict: true });
   const { RelayEmulator } = require('../emulator/relay-emulator.js');
-  const file = values['write-env'];
+  const file = values['write-env'] ?? values['env-file'];
   if (file !== undefined) checkEnvFile(file);
   const relay = await RelayEmulator.start(toOptions(values));
   try {
