@@ -252,15 +252,18 @@ describe('npx hyco-ws-rs emulator', () => {
       if (process.platform !== 'win32') expect(statSync(file).mode & 0o77).toBe(0);
     });
 
-    test.each(['--write-env', '--env-file'])('has no token where none is asked for, with %s', async (flag) => {
-      const file = join(folder, '.env');
-      writeFileSync(file, '');
-      const child = command('emulator', '--anonymous', flag, file);
-      while (!child.text.includes('Ctrl+C')) await once(child.stdout, 'data');
-      const { SB_HC_SEND_URI, ...rest } = await readBack(file);
-      expect(SB_HC_SEND_URI).toMatch(/\/\$hc\/hyco\?sb-hc-action=connect$/);
-      expect(Object.keys(rest).filter((name) => name.startsWith('SB_HC_SEND_URI'))).toEqual([]);
-    });
+    test.each(['--write-env', '--env-file'])(
+      'has no token where none is asked for, with %s',
+      async (flag) => {
+        const file = join(folder, '.env');
+        writeFileSync(file, '');
+        const child = command('emulator', '--anonymous', flag, file);
+        while (!child.text.includes('Ctrl+C')) await once(child.stdout, 'data');
+        const { SB_HC_SEND_URI, ...rest } = await readBack(file);
+        expect(SB_HC_SEND_URI).toMatch(/\/\$hc\/hyco\?sb-hc-action=connect$/);
+        expect(Object.keys(rest).filter((name) => name.startsWith('SB_HC_SEND_URI'))).toEqual([]);
+      }
+    );
 
     test("leaves a file alone that is somebody else's", async () => {
       const file = join(folder, '.env');
