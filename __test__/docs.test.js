@@ -202,7 +202,7 @@ describe.each(files)('%s', (name) => {
         const lasts = block.prints !== undefined || block.answers !== undefined;
         expect({ ended, output }).toEqual({ ended: lasts ? true : 0, output });
       },
-      40_000
+      120_000
     );
   }
   if (resting.length > 0) {

@@ -8,7 +8,7 @@ const { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } = require('
 const { tmpdir } = require('node:os');
 const { join } = require('node:path');
 
-const { RelayedServer, connectRelayed } = require('..');
+const { RelayedServer, connectRelayed, createRelayHttpsUri, createRelayToken } = require('..');
 const { dial, fixture } = require('./helpers/emulator-peers.js');
 
 // Each test is a process of its own or two, and they may have to wait for a processor.
@@ -142,13 +142,19 @@ describe('npx hyco-ws-rs emulator', () => {
     for (const quiet of [false, true]) {
       const child = command('emulator', '--json', ...(quiet ? ['--quiet'] : []));
       while (!child.text.includes('\n')) await once(child.stdout, 'data');
-      const [{ connectionString, sendUri }] = JSON.parse(child.text).hybridConnections;
+      const { address, keyName, key, hybridConnections } = JSON.parse(child.text);
+      const [{ connectionString, sendUri }] = hybridConnections;
       const refused = await dial(sendUri).catch((error) => error);
       expect(refused.status).toBe(401);
+      const makeToken = () => createRelayToken(sendUri, keyName, key);
       const server = RelayedServer.fromConnectionString(connectionString, {
+        token: makeToken(),
         verifyClient: ({ req }) => !req.url.includes('not')
       });
       await once(server, 'listening');
+      server.updateToken(makeToken());
+      server.on('request', (req, res) => res.end());
+      await fetch(createRelayHttpsUri(`ws://${address}`, 'hyco', makeToken()));
       const sender = await connectRelayed(connectionString);
       sender.close(4001);
       await once(sender, 'close');
@@ -169,6 +175,8 @@ describe('npx hyco-ws-rs emulator', () => {
         expect.arrayContaining([
           expect.stringMatching(/^refused, at \/hyco: 401 MissingToken: /),
           'hyco: listener ID is online',
+          'hyco: listener ID has renewed its token',
+          'hyco: HTTP GET, ID',
           'hyco: sender ID asks for a listener',
           'hyco: sender ID has met a listener',
           'hyco: sender ID has ended, with 4001 of the sender and 4001 of the listener',

@@ -87,12 +87,13 @@ test('the listener of hyco-https, and a sender of HTTP', async () => {
   relay = await RelayEmulator.start();
   const ns = `ws://${relay.address}`;
   const token = () => https.createRelayToken('http://' + ns, relay.keyName, relay.key);
+  const online = once(relay, 'listener');
   const server = https.createRelayedServer(
     { server: https.createRelayListenUri(ns, 'hyco'), token },
     (req, res) => res.end('hello')
   );
   server.listen();
-  await once(relay, 'listener');
+  await online;
   const sending = WebSocket.createRelayToken('https://' + ns, relay.keyName, relay.key);
   const response = await fetch(https.createRelayHttpsUri(ns, 'hyco', sending));
   expect([response.status, await response.text()]).toEqual([200, 'hello']);

@@ -19,9 +19,19 @@ function httpsUri(ns, path, token, id) {
   return uri;
 }
 
-/** What hyco-ws knows: a name. Of anything with a port or a scheme it makes an address that nothing can read. */
-const isName = (text) => !/^wss?:\/\//i.test(text) && !/:\d{1,5}\/?$/.test(text);
-const name = fc.string({ unit: 'binary', minLength: 1, maxLength: 30 }).filter(isName);
+/** What hyco-ws knows: a name. Of a host with a port, or with a scheme, it makes an address that nothing can read. */
+function isName(text) {
+  if (/^wss?:\/\//i.test(text)) return false;
+  const [, host = ':', port] = /^([^\s\x85/\\?#@]+):(\d+)\/?$/.exec(text.replaceAll('\ufeff', 'x')) ?? [];
+  return host.replace(/^.*\]/s, '').includes(':') || !(Number(port) > 0 && Number(port) < 65_536);
+}
+const name = fc
+  .tuple(
+    fc.string({ unit: 'binary', maxLength: 30 }),
+    fc.constantFrom('', '', ':', ':0', ':65536', ':80', ':80/', ':80//', ':80:', 'ws://', '://h', ':８０')
+  )
+  .map((parts) => parts.join(''))
+  .filter((text) => text !== '' && isName(text));
 const path = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 30 }),
   fc.constantFrom('a?b=1', 'a/b/c', '?', 'a#b')
