@@ -10,6 +10,7 @@ export import ErrorEvent = WebSocket.ErrorEvent;
 export import Event = WebSocket.Event;
 export import EventListenerOptions = WebSocket.EventListenerOptions;
 export import KeepAliveOptions = WebSocket.KeepAliveOptions;
+export import LatencyHistogram = WebSocket.LatencyHistogram;
 export import MessageEvent = WebSocket.MessageEvent;
 export import PerMessageDeflate = WebSocket.PerMessageDeflate;
 export import PerMessageDeflateOptions = WebSocket.PerMessageDeflateOptions;
@@ -29,6 +30,7 @@ export import RelayedServer = WebSocket.RelayedServer;
 export import RelayedServerEvents = WebSocket.RelayedServerEvents;
 export import RelayedServerOptions = WebSocket.RelayedServerOptions;
 export import RelayedServerStats = WebSocket.RelayedServerStats;
+export import RelayedSocketStats = WebSocket.RelayedSocketStats;
 export import RelayedVerifyClient = WebSocket.RelayedVerifyClient;
 export import RelayedWebSocket = WebSocket.RelayedWebSocket;
 export import Sender = WebSocket.Sender;
@@ -60,6 +62,15 @@ export import extension = WebSocket.extension;
 export import parseConnectionString = WebSocket.parseConnectionString;
 export import relayedConnect = WebSocket.relayedConnect;
 export import subprotocol = WebSocket.subprotocol;
+
+/** `readyState` of a socket whose connection is not open yet. */
+export const CONNECTING: 0;
+/** `readyState` of an open socket. */
+export const OPEN: 1;
+/** `readyState` of a socket that is being closed. */
+export const CLOSING: 2;
+/** `readyState` of a socket that is closed, or could not be opened. */
+export const CLOSED: 3;
 
 export { WebSocket };
 export default WebSocket;
