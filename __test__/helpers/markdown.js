@@ -1,7 +1,7 @@
 'use strict';
 
 /**
- * The JavaScript in a Markdown file. A comment right above a block says how it is to be run:
+ * The JavaScript, or what is in another language, in a Markdown file. A comment right above a block says how it is to be run:
  *
  * - nothing: by itself, and it has to end by itself
  * - `<!-- example: prints "text" -->`: it runs until it has printed that
@@ -10,15 +10,19 @@
  * - `<!-- not run: reason -->`
  *
  * @param {string} markdown
+ * @param {string} [language='js']
  * @return {{line: number, code: string, prints?: string, answers?: {method: string, path: string, text: string},
  *     given: string[], skip?: string}[]}
  */
-function blocksOf(markdown) {
+function blocksOf(markdown, language = 'js') {
   const blocks = [];
-  const pattern = /(?:^[ ]*<!-- (example|not run): ([^\n]*?) -->\n+)?^([ ]*)```js\n([^]*?)^\3```$/gm;
+  const pattern = new RegExp(
+    `(?:^[ ]*<!-- (example|not run): ([^\\n]*?) -->\\n+)?^([ ]*)\`\`\`${language}\\n([^]*?)^\\3\`\`\`$`,
+    'gm'
+  );
   for (const { index, 0: text, 1: kind, 2: words = '', 4: code } of markdown.matchAll(pattern)) {
     const answers = /answers "(\w+) (\S+)" with "([^"]*)"/.exec(words)?.slice(1);
-    const start = index + text.indexOf('```js');
+    const start = index + text.indexOf('```');
     blocks.push({
       line: markdown.slice(0, start).split('\n').length,
       code,

@@ -12,7 +12,7 @@ const { readFileSync } = require('node:fs');
 const http = require('node:http');
 const path = require('node:path');
 
-const { createRelaySendUri, createRelayToken } = require('hyco-ws-rs');
+const { appendRelayToken, createRelaySendUri } = require('hyco-ws-rs');
 
 const { adapt, readSettings } = require('../settings.js');
 
@@ -36,8 +36,7 @@ function mayConnect(request) {
 const server = http.createServer((request, response) => {
   if (request.method === 'POST' && request.url === '/send-uri') {
     if (!mayConnect(request)) return response.writeHead(403).end();
-    const token = createRelayToken(bare, settings.keyrule, settings.key, LIFETIME);
-    const uri = adapt(createRelaySendUri(settings.ns, settings.path, token), settings);
+    const uri = appendRelayToken(bare, settings.keyrule, settings.key, LIFETIME);
     response.writeHead(200, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' });
     return response.end(JSON.stringify({ uri }));
   }
