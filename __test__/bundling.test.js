@@ -62,8 +62,9 @@ described('docs/bundling.md', () => {
     project = path.join(folder, 'project');
     const modules = path.join(project, 'node_modules');
     const take = (from, to) => fs.cpSync(from, path.join(modules, to), { recursive: true });
-    for (const name of [...meta.files, 'package.json'])
-      {take(path.join(root, name), path.join(meta.name, name));}
+    for (const name of [...meta.files, 'package.json']) {
+      take(path.join(root, name), path.join(meta.name, name));
+    }
     take(path.dirname(require.resolve('ws/package.json')), 'ws');
     const native = `${meta.name}-${PLATFORM}`;
     take(path.join(root, addon), path.join(native, addon));
