@@ -108,7 +108,7 @@ declare namespace relayed {
    * Node's own.
    *
    * @example
-   * http.ServerResponse = https.ServerResponse; // as programs of hyco-https have it before express
+   * server.on('request', (req, res) => console.log(res instanceof https.ServerResponse)); // true
    */
   const ServerResponse: typeof NodeServerResponse;
 

@@ -1085,7 +1085,7 @@ declare namespace WebSocket {
    *   key: process.env.SB_HC_KEY
    * });
    * server.on('listening', () => console.log('online'));
-   * server.on('error', (error) => console.error(error.code, error.message));
+   * server.on('error', (error) => console.error(error.message));
    * server.on('connection', (socket, request) => socket.send(`hello, ${request.url}`));
    */
   class RelayedServer extends EventEmitter implements AsyncDisposable {
