@@ -26,6 +26,7 @@ declare class WebSocket extends ws {}
 
 declare namespace WebSocket {
   // ---------------------------------------------------------------- what ws exports
+  // Types of our own for what can be one, so that their comments are shown wherever they are imported.
 
   /**
    * Where a server of ws listens: ws's own type.
@@ -33,14 +34,14 @@ declare namespace WebSocket {
    * @example
    * const { port } = new WebSocketServer({ port: 0 }).address() as AddressInfo;
    */
-  export import AddressInfo = ws.AddressInfo;
+  type AddressInfo = ws.AddressInfo;
   /**
    * A certificate or key among ws's options: ws's own type.
    *
    * @example
    * const ca: CertMeta = readFileSync('ca.pem');
    */
-  export import CertMeta = ws.CertMeta;
+  type CertMeta = ws.CertMeta;
   /**
    * What ws's client takes; `RelayedClientOptions` has more: ws's own type.
    *
@@ -48,35 +49,35 @@ declare namespace WebSocket {
    * const options: ClientOptions = { handshakeTimeout: 5000 };
    * new WebSocket('wss://example.com', options);
    */
-  export import ClientOptions = ws.ClientOptions;
+  type ClientOptions = ws.ClientOptions;
   /**
    * What `onclose` gets: ws's own type.
    *
    * @example
    * socket.onclose = ({ code, reason }: CloseEvent) => console.log(code, reason);
    */
-  export import CloseEvent = ws.CloseEvent;
+  type CloseEvent = ws.CloseEvent;
   /**
    * Whatever a message may be: ws's own type. `RawData` is what arrives.
    *
    * @example
    * const read = (data: Data) => String(data);
    */
-  export import Data = ws.Data;
+  type Data = ws.Data;
   /**
    * What `onerror` gets: ws's own type.
    *
    * @example
    * socket.onerror = ({ message }: ErrorEvent) => console.log(message);
    */
-  export import ErrorEvent = ws.ErrorEvent;
+  type ErrorEvent = ws.ErrorEvent;
   /**
    * What `onopen` gets: ws's own type.
    *
    * @example
    * socket.onopen = ({ target }: Event) => target.send('hello');
    */
-  export import Event = ws.Event;
+  type Event = ws.Event;
   /**
    * The third argument of `addEventListener()`: ws's own type.
    *
@@ -84,28 +85,28 @@ declare namespace WebSocket {
    * const options: EventListenerOptions = { once: true };
    * socket.addEventListener('message', onFirst, options);
    */
-  export import EventListenerOptions = ws.EventListenerOptions;
+  type EventListenerOptions = ws.EventListenerOptions;
   /**
    * What `onmessage` gets: ws's own type.
    *
    * @example
    * socket.onmessage = ({ data }: MessageEvent) => console.log(data);
    */
-  export import MessageEvent = ws.MessageEvent;
+  type MessageEvent = ws.MessageEvent;
   /**
    * How messages are compressed: ws's own type.
    *
    * @example
    * const perMessageDeflate: PerMessageDeflateOptions = { threshold: 4096 };
    */
-  export import PerMessageDeflateOptions = ws.PerMessageDeflateOptions;
+  type PerMessageDeflateOptions = ws.PerMessageDeflateOptions;
   /**
    * What a `message` event brings: ws's own type.
    *
    * @example
    * socket.on('message', (data: RawData, isBinary) => socket.send(data, { binary: isBinary }));
    */
-  export import RawData = ws.RawData;
+  type RawData = ws.RawData;
   /**
    * What ws's server takes; the relay's takes `RelayedServerOptions`: ws's own type.
    *
@@ -134,7 +135,7 @@ declare namespace WebSocket {
    * @example
    * function once<K extends keyof WebSocketEventMap>(name: K, fn: (event: WebSocketEventMap[K]) => void) {}
    */
-  export import WebSocketEventMap = ws.WebSocketEventMap;
+  type WebSocketEventMap = ws.WebSocketEventMap;
   /**
    * ws's server on a port, under its older name.
    *

@@ -24,6 +24,7 @@ import {
 } from 'hyco-ws-rs/emulator';
 declare const uri: string, key: string, keyName: string, token: string, text: string, cert: string;
 declare const server: RelayedServer, socket: RelayedWebSocket, relay: RelayEmulator, app: http.RequestListener;
+declare function begin(): void;
 declare function isKnown(user: string): boolean;
 declare function onFirst(event: MessageEvent): void;
 declare function afterEach(fn: () => void): void;
@@ -31,7 +32,7 @@ declare class DefaultAzureCredential implements TokenCredential { getToken: Toke
 `;
 
 const examples = [];
-for (const name of ['index.d.ts', 'emulator.d.ts', 'https.d.ts']) {
+for (const name of ['index.d.ts', 'index.d.mts', 'emulator.d.ts', 'https.d.ts']) {
   const file = ts.createSourceFile(
     name,
     fs.readFileSync(path.join(root, name), 'utf8'),
@@ -42,7 +43,7 @@ for (const name of ['index.d.ts', 'emulator.d.ts', 'https.d.ts']) {
     for (const tag of (node.jsDoc ?? []).flatMap(({ tags }) => tags ?? [])) {
       if (tag.tagName.text === 'example') {
         examples.push([
-          `${name}: ${node.name?.getText() ?? 'export'}`,
+          `${name}: ${node.name?.getText() ?? 'a variable'}`,
           ts.getTextOfJSDocComment(tag.comment)
         ]);
       }
@@ -52,7 +53,7 @@ for (const name of ['index.d.ts', 'emulator.d.ts', 'https.d.ts']) {
 }
 
 test('there are some of each file', () => {
-  expect(new Set(examples.map(([name]) => name.split(':')[0])).size).toBe(3);
+  expect(new Set(examples.map(([name]) => name.split(':')[0])).size).toBe(4);
   expect(examples.length).toBeGreaterThan(100);
 });
 

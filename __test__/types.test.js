@@ -78,6 +78,17 @@ function membersOf(file) {
 
 const isPrivate = (node) => node.modifiers?.some(({ kind }) => kind === SyntaxKind.PrivateKeyword) ?? false;
 
+test.each([...exportsOf('index.d.mts')].filter(([name]) => !['WebSocket', 'default'].includes(name)))(
+  'imported as an ES module, %s says what it is, with an example',
+  (_name, symbol) => {
+    // An editor shows what the name itself says, or else what it stands for in the end.
+    const meant = symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol;
+    const shown = [symbol, meant].map(({ declarations }) => declarations.map(hoverOf));
+    const hovers = shown.find((all) => all.some(({ text }) => text !== '')) ?? [];
+    expect(hovers.flatMap(({ tags }) => tags)).toContain('example');
+  }
+);
+
 describe.each(ours)('%s', (file) => {
   const members = membersOf(file);
 
