@@ -139,7 +139,7 @@ described('docs/bundling.md', () => {
 
   describe('a single executable', () => {
     if (seaNode === undefined) {
-      test.skip('this Node.js has no --build-sea, or the platform is another one than that of the documentation', () => {});
+      test.skip('a Node.js with --build-sea is not installed, or no Linux on x64 with glibc', () => {});
       return;
     }
     test('has the addon in it, and leaves nothing behind', async () => {
