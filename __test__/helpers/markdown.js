@@ -1,7 +1,8 @@
 'use strict';
 
 /**
- * The JavaScript and the TypeScript in a Markdown file. A comment right above a block says how it is to be run:
+ * The JavaScript and the TypeScript, or what is in another language, in a Markdown file. A comment right above a block
+ * says how it is to be run:
  *
  * - nothing: by itself, and it has to end by itself
  * - `<!-- example: prints "text" -->`: it runs until it has printed that
@@ -12,12 +13,17 @@
  * - `<!-- not run: reason -->`
  *
  * @param {string} markdown
- * @return {{line: number, language: 'js'|'ts', code: string, runner?: string, saved?: string, prints?: string, answers?: {method: string, path: string, text: string},
+ * @param {...string} languages `'js', 'ts'` if left out
+ * @return {{line: number, language: string, code: string, runner?: string, saved?: string, prints?: string, answers?: {method: string, path: string, text: string},
  *     given: string[], skip?: string}[]}
  */
-function blocksOf(markdown) {
+function blocksOf(markdown, ...languages) {
   const blocks = [];
-  const pattern = /(?:^[ ]*<!-- (example|not run): ([^\n]*?) -->\n+)?^([ ]*)```(js|ts)\n([^]*?)^\3```$/gm;
+  const names = languages.length > 0 ? languages.join('|') : 'js|ts';
+  const pattern = new RegExp(
+    `(?:^[ ]*<!-- (example|not run): ([^\\n]*?) -->\\n+)?^([ ]*)\`\`\`(${names})\\n([^]*?)^\\3\`\`\`$`,
+    'gm'
+  );
   for (const { index, 0: text, 1: kind, 2: words = '', 4: language, 5: code } of markdown.matchAll(pattern)) {
     const answers = /answers "(\w+) (\S+)" with "([^"]*)"/.exec(words)?.slice(1);
     const start = index + text.indexOf('```');
