@@ -547,6 +547,18 @@ declare namespace WebSocket {
     pendingAccepts: number;
     /** Open connections now. */
     connections: number;
+    /** Whole messages that the sockets of the server have sent, those that are closed included; so are the following. */
+    messagesSent?: number;
+    /** Their payloads, uncompressed. */
+    bytesSent?: number;
+    /** Bytes of frames that the kernel took. */
+    wireBytesSent?: number;
+    /** Whole messages that they have received. */
+    messagesReceived?: number;
+    /** Their payloads, uncompressed. */
+    bytesReceived?: number;
+    /** Bytes of frames that came in. */
+    wireBytesReceived?: number;
     /** Milliseconds that the last ping of a control channel took there and back; of several channels the slowest. */
     rtt?: number;
     /** From the arrival of a sender to its open socket. */

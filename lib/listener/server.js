@@ -14,6 +14,7 @@ const { connections } = require('./connections');
 const { Context } = require('../shared/context');
 const { Control } = require('./control');
 const diagnostics = require('../shared/diagnostics');
+const { getEngine } = require('../engine/engine');
 const { invalidArgType, invalidArgValue } = require('../shared/errors');
 const { readServerOptions } = require('../shared/options');
 const { nameAddress } = require('../shared/redact');
@@ -231,8 +232,10 @@ class Methods extends EventEmitter {
    */
   stats() {
     const { acceptor, control } = this[kInner];
+    // What lies in the outbox counts as sent.
+    if (acceptor.sockets.size > 0) getEngine().flush();
     return {
-      ...JSON.parse(control.native.stats()),
+      ...acceptor.carried.within(JSON.parse(control.native.stats())),
       // As far as the program has been told.
       pendingAccepts: acceptor.pending.size,
       connections: acceptor.sockets.size
