@@ -2,7 +2,7 @@
 
 // The single place that loads the addon, and where what it throws becomes errors of ours. Everything else asks this file.
 
-const { fromAddon, withCode } = require('./errors');
+const { explained, fromAddon, withCode } = require('./errors');
 
 /**
  * Tells a musl system (Alpine) from a glibc one; only Linux has the question.
@@ -24,14 +24,12 @@ function libc() {
  */
 function loadError(cause) {
   const system = [process.platform, process.arch, libc()].filter(Boolean).join(' ');
-  const error = new Error(
+  const text =
     `hyco-ws-rs has no native addon that loads on ${system} (Node.js ${process.version}). ` +
       'Install it without --omit=optional on the system that runs it. Where no addon is made for that, build one ' +
       'in a clone of the repository with "npm run build:release" (needs stable Rust), and name its file in ' +
-      'NAPI_RS_NATIVE_LIBRARY_PATH',
-    { cause }
-  );
-  return withCode(error, 'ERR_HYCO_NATIVE');
+      'NAPI_RS_NATIVE_LIBRARY_PATH';
+  return withCode(new Error(explained(text, 'ERR_HYCO_NATIVE'), { cause }), 'ERR_HYCO_NATIVE');
 }
 
 function load() {
