@@ -13,6 +13,57 @@ const { promisify } = require('node:util');
 const { NAMESPACE, startStandIn } = require('./helpers/azure-stand-in.js');
 const { RelayEmulator } = require('../emulator.js');
 
+/** Stands for the package of OpenTelemetry: prints what it has got when it is flushed. */
+const OPENTELEMETRY = `
+  const recorded = [];
+  const spans = [];
+  const callbacks = new Set();
+  const span = (name, traceId) => {
+    const attributes = {};
+    return {
+      spanContext: () => ({ traceId }),
+      setAttribute: (key, value) => (attributes[key] = value),
+      setAttributes: (more) => Object.assign(attributes, more),
+      setStatus() {},
+      recordException() {},
+      end: () => name !== 'ask' && spans.push([name, attributes])
+    };
+  };
+  const instrument = (name) => ({
+    name,
+    add: (value, attributes) => recorded.push([name, value, attributes]),
+    record: (value, attributes) => recorded.push([name, value, attributes])
+  });
+  exports.SpanKind = { SERVER: 1, CLIENT: 2 };
+  exports.SpanStatusCode = { ERROR: 2 };
+  exports.context = { active: () => ({}) };
+  exports.metrics = {
+    getMeter: () => ({
+      createHistogram: instrument,
+      createCounter: instrument,
+      createObservableCounter: instrument,
+      createObservableGauge: instrument,
+      addBatchObservableCallback: (callback) => callbacks.add(callback),
+      removeBatchObservableCallback: (callback) => callbacks.delete(callback)
+    }),
+    getMeterProvider: () => ({
+      async forceFlush() {
+        const observed = {};
+        const observe = ({ name }, value, attributes) => (observed[name] = [value, attributes]);
+        for (const callback of callbacks) callback({ observe });
+        console.log(JSON.stringify({ observed, recorded, spans }));
+      }
+    })
+  };
+  exports.propagation = {
+    inject: (_, headers) => (headers.traceparent = '00-abc-01'),
+    extract: (_, headers) => headers.traceparent
+  };
+  exports.trace = { getTracer: () => ({
+    startSpan: (name, _, parent) => span(name, parent?.split('-')[1]),
+    startActiveSpan: (name, _, work) => work(span(name, 'abc'))
+  }) };`;
+
 const root = path.join(__dirname, '..');
 const run = promisify(execFile);
 const children = [];
@@ -189,24 +240,57 @@ describe('with packages that are no dependencies', () => {
     await standIn.close();
   });
 
-  test('opentelemetry.mjs carries the trace to the listener', async () => {
-    place(
-      'opentelemetry.mjs',
-      '@opentelemetry/api',
-      `const span = (traceId) => ({ spanContext: () => ({ traceId }), setAttribute() {}, end() {} });
-       exports.SpanKind = {};
-       exports.context = { active: () => ({}) };
-       exports.metrics = { getMeter: () => ({ createHistogram: () => ({ record() {} }), createObservableGauge: () => ({ addCallback() {} }) }) };
-       exports.propagation = {
-         inject: (_, headers) => (headers.traceparent = '00-abc-01'),
-         extract: (_, headers) => headers.traceparent
-       };
-       exports.trace = { getTracer: () => ({
-         startSpan: (_, __, parent) => span(parent.split('-')[1]),
-         startActiveSpan: (_, __, work) => work(span('abc'))
-       }) };`
-    );
+  test('opentelemetry.mjs carries the trace to the listener, and measures', async () => {
+    place('opentelemetry.mjs', '@opentelemetry/api', OPENTELEMETRY);
     const { stdout } = await run(process.execPath, ['opentelemetry.mjs'], { cwd: folder, env });
-    expect(stdout).toBe('hello, trace abc of abc\n');
+    const [said, measured] = stdout.trim().split('\n');
+    expect(said).toBe('hello, trace abc of abc');
+    const { observed, recorded, spans } = JSON.parse(measured);
+    const path = { 'relay.path': '/hyco' };
+    expect(observed['relay.senders.accepted']).toEqual([1, path]);
+    // Of a socket that is closed when it is asked.
+    expect(observed['relay.connections']).toEqual([0, path]);
+    expect(observed['relay.messages.received.size']).toEqual([5, path]);
+    expect(Object.keys(observed).length).toBeGreaterThan(20);
+    expect(recorded).toEqual([['relay.accept.duration', expect.any(Number), path]]);
+    expect(spans).toMatchObject([
+      ['relayed connection', { 'relay.bytes_received': 5, 'relay.bytes_sent': 'hello, trace abc'.length }]
+    ]);
+  });
+
+  test('opentelemetry.mjs counts what goes wrong, and spans requests', async () => {
+    place('opentelemetry.mjs', '@opentelemetry/api', OPENTELEMETRY);
+    const program = `
+      import { once } from 'node:events';
+      import { metrics } from '@opentelemetry/api';
+      import { RelayedServer, connectRelayed, createRelayToken } from 'hyco-ws-rs';
+      import { measure, observe, traceServer } from './opentelemetry.mjs';
+      observe();
+      const server = RelayedServer.fromConnectionString(process.env.SB_HC_CONNECTION_STRING, {
+        verifyClient: () => false
+      });
+      server.on('request', (req, res) => res.end(String(spanOf(req) !== undefined)));
+      const spanOf = traceServer(server);
+      const stop = measure(server);
+      await once(server, 'listening');
+      const uri = 'http://' + process.env.SB_HC_NAMESPACE + '/hyco';
+      const token = createRelayToken(uri, process.env.SB_HC_KEYRULE, process.env.SB_HC_KEY);
+      const answer = await fetch(uri, { headers: { ServiceBusAuthorization: token, traceparent: '00-def-01' } });
+      console.log(await answer.text());
+      await connectRelayed(process.env.SB_HC_CONNECTION_STRING).catch((error) => error);
+      await server.close();
+      stop();
+      await metrics.getMeterProvider().forceFlush();`;
+    fs.writeFileSync(path.join(folder, 'program.mjs'), program);
+    const { stdout } = await run(process.execPath, ['program.mjs'], { cwd: folder, env });
+    const [spanned, measured] = stdout.trim().split('\n');
+    expect(spanned).toBe('true');
+    const { observed, recorded, spans } = JSON.parse(measured);
+    // After stop() nothing is collected.
+    expect(observed).toEqual({});
+    const rejected = { 'relay.path': '/hyco', 'relay.trouble': 'rejected', 'error.type': '401' };
+    expect(recorded).toContainEqual(['relay.troubles', 1, rejected]);
+    expect(recorded.map(([name]) => name)).toContain('relay.answer.duration');
+    expect(spans).toContainEqual(['GET relayed', { 'http.response.status_code': 200 }]);
   });
 });
