@@ -1,6 +1,7 @@
 'use strict';
 
-// The examples run as they are, each in a process of its own, with stand-ins for the packages that are not installed.
+// The examples run as they are and where they are once the package is installed, each in a process of its own, with
+// stand-ins for the packages that are not installed.
 
 const { execFile, spawn } = require('node:child_process');
 const { once } = require('node:events');
@@ -11,6 +12,7 @@ const path = require('node:path');
 const { promisify } = require('node:util');
 
 const { NAMESPACE, startStandIn } = require('./helpers/azure-stand-in.js');
+const { layOut } = require('./helpers/packed.js');
 const { RelayEmulator } = require('../emulator.js');
 
 /** Stands for the package of OpenTelemetry: prints what it has got when it is flushed. */
@@ -64,13 +66,17 @@ const OPENTELEMETRY = `
     startActiveSpan: (name, _, work) => work(span(name, 'abc'))
   }) };`;
 
-const root = path.join(__dirname, '..');
 const run = promisify(execFile);
 const children = [];
+let folder;
+/** Where the package is. */
+let home;
 let relay;
 let env;
 
 beforeAll(async () => {
+  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'hyco-examples-'));
+  home = layOut(folder, ['express', 'fastify', 'hono', '@hono/node-server', 'serve-static']);
   relay = await RelayEmulator.start();
   env = {
     ...process.env,
@@ -85,10 +91,11 @@ beforeAll(async () => {
 afterAll(async () => {
   for (const child of children) child.kill('SIGKILL');
   await relay.close({ force: true });
+  fs.rmSync(folder, { recursive: true, force: true });
 });
 
 async function start(args, text) {
-  const child = spawn(process.execPath, args, { cwd: root, env });
+  const child = spawn(process.execPath, args, { cwd: home, env });
   children.push(child);
   let output = '';
   child.stdout.on('data', (data) => (output += data));
@@ -115,7 +122,7 @@ test('tcp-bridge.js', async () => {
 
 test('express.js: one app decides about HTTP requests and about senders', async () => {
   const { child, output } = await start(['examples/express.js', 'serve'], 'listening');
-  const ask = (...args) => run(process.execPath, ['examples/express.js', 'ask', ...args], { cwd: root, env });
+  const ask = (...args) => run(process.execPath, ['examples/express.js', 'ask', ...args], { cwd: home, env });
   expect((await ask('lobby', 'ann')).stdout).toBe('welcome to lobby, ann\nann says hello\n');
   await expect(ask('lobby')).rejects.toMatchObject({ code: 1, stderr: expect.stringMatching(/^401 /) });
   await expect(ask('no/such/room', 'ann')).rejects.toMatchObject({ stderr: expect.stringMatching(/^404 /) });
@@ -129,7 +136,7 @@ test('express.js: one app decides about HTTP requests and about senders', async 
 });
 
 test('request-response.js', async () => {
-  const { stdout } = await run(process.execPath, ['examples/request-response.js'], { cwd: root, env });
+  const { stdout } = await run(process.execPath, ['examples/request-response.js'], { cwd: home, env });
   expect(
     stdout
       .trim()
@@ -195,34 +202,27 @@ describe('HTTP', () => {
   });
 
   test('server-sent-events.js', async () => {
-    const { stdout } = await run(process.execPath, ['examples/server-sent-events.js'], { cwd: root, env });
+    const { stdout } = await run(process.execPath, ['examples/server-sent-events.js'], { cwd: home, env });
     expect(stdout).toBe('200 text/event-stream\ntick 7, tick 8, tick 9\nthe stream is closed\n');
   });
 
   test('http-and-websocket.js', async () => {
-    const { stdout } = await run(process.execPath, ['examples/http-and-websocket.js'], { cwd: root, env });
+    const { stdout } = await run(process.execPath, ['examples/http-and-websocket.js'], { cwd: home, env });
     expect(stdout).toBe('200 GET /page?id=7\nhello, everybody\nhello, everybody\n');
   });
 });
 
 describe('with packages that are no dependencies', () => {
-  let folder;
-
-  /** A copy of the example beside stand-ins for what it imports. */
-  function place(example, name, source) {
-    folder = fs.mkdtempSync(path.join(os.tmpdir(), 'hyco-example-'));
-    const modules = path.join(folder, 'node_modules');
-    fs.mkdirSync(path.join(modules, name), { recursive: true });
-    fs.writeFileSync(path.join(modules, name, 'index.js'), source);
-    fs.symlinkSync(root, path.join(modules, 'hyco-ws-rs'), 'junction');
-    fs.copyFileSync(path.join(root, 'examples', example), path.join(folder, example));
+  /** Lays a stand-in beside the package. */
+  function stub(name, source) {
+    const place = path.join(folder, 'node_modules', name);
+    fs.mkdirSync(place, { recursive: true });
+    fs.writeFileSync(path.join(place, 'index.js'), source);
   }
-  afterEach(() => fs.rmSync(folder, { recursive: true, force: true }));
 
   test('entra-id.mjs', async () => {
     const standIn = await startStandIn();
-    place(
-      'entra-id.mjs',
+    stub(
       '@azure/identity',
       `const { createRelayToken } = require('hyco-ws-rs');
        exports.DefaultAzureCredential = class {
@@ -232,8 +232,8 @@ describe('with packages that are no dependencies', () => {
          }
        };`
     );
-    const { stdout } = await run(process.execPath, ['entra-id.mjs'], {
-      cwd: folder,
+    const { stdout } = await run(process.execPath, ['examples/entra-id.mjs'], {
+      cwd: home,
       env: { ...process.env, ...standIn.env }
     });
     expect(stdout).toBe('no key was used\n');
@@ -241,8 +241,8 @@ describe('with packages that are no dependencies', () => {
   });
 
   test('opentelemetry.mjs carries the trace to the listener, and measures', async () => {
-    place('opentelemetry.mjs', '@opentelemetry/api', OPENTELEMETRY);
-    const { stdout } = await run(process.execPath, ['opentelemetry.mjs'], { cwd: folder, env });
+    stub('@opentelemetry/api', OPENTELEMETRY);
+    const { stdout } = await run(process.execPath, ['examples/opentelemetry.mjs'], { cwd: home, env });
     const [said, measured] = stdout.trim().split('\n');
     expect(said).toBe('hello, trace abc of abc');
     const { observed, recorded, spans } = JSON.parse(measured);
@@ -259,7 +259,7 @@ describe('with packages that are no dependencies', () => {
   });
 
   test('opentelemetry.mjs counts what goes wrong, and spans requests', async () => {
-    place('opentelemetry.mjs', '@opentelemetry/api', OPENTELEMETRY);
+    stub('@opentelemetry/api', OPENTELEMETRY);
     const program = `
       import { once } from 'node:events';
       import { metrics } from '@opentelemetry/api';
@@ -281,8 +281,8 @@ describe('with packages that are no dependencies', () => {
       await server.close();
       stop();
       await metrics.getMeterProvider().forceFlush();`;
-    fs.writeFileSync(path.join(folder, 'program.mjs'), program);
-    const { stdout } = await run(process.execPath, ['program.mjs'], { cwd: folder, env });
+    fs.writeFileSync(path.join(home, 'examples', 'program.mjs'), program);
+    const { stdout } = await run(process.execPath, ['examples/program.mjs'], { cwd: home, env });
     const [spanned, measured] = stdout.trim().split('\n');
     expect(spanned).toBe('true');
     const { observed, recorded, spans } = JSON.parse(measured);
@@ -293,4 +293,33 @@ describe('with packages that are no dependencies', () => {
     expect(recorded.map(([name]) => name)).toContain('relay.answer.duration');
     expect(spans).toContainEqual(['GET relayed', { 'http.response.status_code': 200 }]);
   });
+});
+
+test('listener.js and sender.js', async () => {
+  const { child } = await start(['examples/listener.js'], 'listening');
+  const sender = spawn(process.execPath, ['examples/sender.js'], { cwd: home, env });
+  children.push(sender);
+  const closed = once(sender, 'close');
+  const heard = async (text) => {
+    let said = '';
+    while (!said.includes(text)) said += (await once(child.stdout, 'data'))[0];
+  };
+  await heard('rss');
+  sender.stdin.write('\n');
+  await heard('connection closed');
+  await closed;
+});
+
+test('every example is among the files of the package, and takes nothing from beside it', () => {
+  const here = path.join(__dirname, '..', 'examples');
+  expect(fs.readdirSync(path.join(home, 'examples')).sort()).toEqual(
+    expect.arrayContaining(fs.readdirSync(here).sort())
+  );
+  for (const name of fs.readdirSync(here)) {
+    const text = fs.readFileSync(path.join(here, name), 'utf8');
+    const own = [...text.matchAll(/(?:require\(|from |import\()'(\.[^']*)'/g)].map(([, target]) => target);
+    for (const target of own) {
+      expect([name, path.dirname(path.join('examples', target))]).toEqual([name, 'examples']);
+    }
+  }
 });
