@@ -195,7 +195,8 @@ declare namespace WebSocket {
     | 'ERR_HYCO_INTERNAL';
 
   /**
-   * A failure of the relay, of the way to it or of the configuration. Match `code`; the text is free to change.
+   * A failure of the relay, of the way to it or of the configuration. Match `code`; the text is free to change, and ends
+   * with the place in the documentation that explains the code.
    * Failures of the network and of TLS keep Node's own codes (`ECONNREFUSED`) and are plain errors.
    */
   class RelayError extends Error {

@@ -7,6 +7,8 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 
+const { ONCE } = require('../scripts/runtimes.js');
+
 const root = path.join(__dirname, '..');
 const scripts = path.join(root, 'scripts');
 const hasCargo = spawnSync('cargo', ['--version']).status === 0;
@@ -133,6 +135,13 @@ const [, least] = /^rust-version = "(.*)"$/m.exec(fs.readFileSync(path.join(root
     fs.writeFileSync(path.join(folder, 'bin', 'npx'), '#!/bin/sh\nexit 3\n');
     expect(run(script, 'uri')).toMatchObject({ status: 3, stderr: '' });
   });
+});
+
+test('what the other runtimes leave out is there, and is not what their engines matter to', () => {
+  const files = fs.readdirSync(__dirname, { recursive: true }).map((name) => name.replaceAll(path.sep, '/'));
+  for (const name of ONCE) expect([name, files.some((file) => file.startsWith(name))]).toEqual([name, true]);
+  const kept = ['contract.test.js', 'engine.test.js', 'reliability/process.test.js', 'http/requests.test.js'];
+  for (const name of kept) expect(ONCE.some((left) => name.startsWith(left))).toBe(false);
 });
 
 (hasCargo ? describe : describe.skip)('the bill of materials (skipped without cargo)', () => {
