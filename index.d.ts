@@ -392,7 +392,8 @@ declare namespace WebSocket {
     | 'ERR_HYCO_INTERNAL';
 
   /**
-   * A failure of the relay, of the way to it or of the configuration. Match `code`; the text is free to change.
+   * A failure of the relay, of the way to it or of the configuration. Match `code`; the text is free to change, and ends
+   * with the place in the documentation that explains the code.
    * Failures of the network and of TLS keep Node's own codes (`ECONNREFUSED`) and are plain errors.
    *
    * @example
@@ -1067,6 +1068,18 @@ declare namespace WebSocket {
     pendingAccepts: number;
     /** Open connections now. */
     connections: number;
+    /** Whole messages that the sockets of the server have sent, those that are closed included; so are the following. */
+    messagesSent?: number;
+    /** Their payloads, uncompressed. */
+    bytesSent?: number;
+    /** Bytes of frames that the kernel took. */
+    wireBytesSent?: number;
+    /** Whole messages that they have received. */
+    messagesReceived?: number;
+    /** Their payloads, uncompressed. */
+    bytesReceived?: number;
+    /** Bytes of frames that came in. */
+    wireBytesReceived?: number;
     /** Milliseconds that the last ping of a control channel took there and back; of several channels the slowest. */
     rtt?: number;
     /** From the arrival of a sender to its open socket. */

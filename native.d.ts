@@ -106,7 +106,7 @@ export declare class NativeListener {
    * that is done.
    */
   close(drain: boolean): void
-  /** The listener's counters as JSON. */
+  /** The listener's counters as JSON, and the sums of its sockets that are there. */
   stats(): string
   /**
    * The whole answer to a request: the head as Node writes it, and the body. False if nobody waits for it, as in the

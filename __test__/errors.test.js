@@ -31,7 +31,11 @@ test('a refusal of the relay', () => {
 test('the causes become a chain of errors', () => {
   const error = fromReport({ code: 'ERR_HYCO_PROTOCOL', message: 'a', causes: ['b', 'c'] });
   expect(error.cause).toBeInstanceOf(Error);
-  expect([error.message, error.cause.message, error.cause.cause.message]).toEqual(['a', 'b', 'c']);
+  expect([error.message, error.cause.message, error.cause.cause.message]).toEqual([
+    'a (see hyco-ws-rs/docs/errors.md#err_hyco_protocol)',
+    'b',
+    'c'
+  ]);
   expect(error.cause.cause.cause).toBeUndefined();
 });
 

@@ -1,6 +1,7 @@
 'use strict';
 
-// The examples run as they are, each in a process of its own, with stand-ins for the packages that are not installed.
+// The examples run as they are and where they are once the package is installed, each in a process of its own, with
+// stand-ins for the packages that are not installed.
 
 const { execFile, spawn } = require('node:child_process');
 const { once } = require('node:events');
@@ -11,15 +12,71 @@ const path = require('node:path');
 const { promisify } = require('node:util');
 
 const { NAMESPACE, startStandIn } = require('./helpers/azure-stand-in.js');
+const { layOut } = require('./helpers/packed.js');
 const { RelayEmulator } = require('../emulator.js');
 
-const root = path.join(__dirname, '..');
+/** Stands for the package of OpenTelemetry: prints what it has got when it is flushed. */
+const OPENTELEMETRY = `
+  const recorded = [];
+  const spans = [];
+  const callbacks = new Set();
+  const span = (name, traceId) => {
+    const attributes = {};
+    return {
+      spanContext: () => ({ traceId }),
+      setAttribute: (key, value) => (attributes[key] = value),
+      setAttributes: (more) => Object.assign(attributes, more),
+      setStatus() {},
+      recordException() {},
+      end: () => name !== 'ask' && spans.push([name, attributes])
+    };
+  };
+  const instrument = (name) => ({
+    name,
+    add: (value, attributes) => recorded.push([name, value, attributes]),
+    record: (value, attributes) => recorded.push([name, value, attributes])
+  });
+  exports.SpanKind = { SERVER: 1, CLIENT: 2 };
+  exports.SpanStatusCode = { ERROR: 2 };
+  exports.context = { active: () => ({}) };
+  exports.metrics = {
+    getMeter: () => ({
+      createHistogram: instrument,
+      createCounter: instrument,
+      createObservableCounter: instrument,
+      createObservableGauge: instrument,
+      addBatchObservableCallback: (callback) => callbacks.add(callback),
+      removeBatchObservableCallback: (callback) => callbacks.delete(callback)
+    }),
+    getMeterProvider: () => ({
+      async forceFlush() {
+        const observed = {};
+        const observe = ({ name }, value, attributes) => (observed[name] = [value, attributes]);
+        for (const callback of callbacks) callback({ observe });
+        console.log(JSON.stringify({ observed, recorded, spans }));
+      }
+    })
+  };
+  exports.propagation = {
+    inject: (_, headers) => (headers.traceparent = '00-abc-01'),
+    extract: (_, headers) => headers.traceparent
+  };
+  exports.trace = { getTracer: () => ({
+    startSpan: (name, _, parent) => span(name, parent?.split('-')[1]),
+    startActiveSpan: (name, _, work) => work(span(name, 'abc'))
+  }) };`;
+
 const run = promisify(execFile);
 const children = [];
+let folder;
+/** Where the package is. */
+let home;
 let relay;
 let env;
 
 beforeAll(async () => {
+  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'hyco-examples-'));
+  home = layOut(folder, ['express', 'fastify', 'hono', '@hono/node-server', 'serve-static']);
   relay = await RelayEmulator.start();
   env = {
     ...process.env,
@@ -34,10 +91,11 @@ beforeAll(async () => {
 afterAll(async () => {
   for (const child of children) child.kill('SIGKILL');
   await relay.close({ force: true });
+  fs.rmSync(folder, { recursive: true, force: true });
 });
 
 async function start(args, text) {
-  const child = spawn(process.execPath, args, { cwd: root, env });
+  const child = spawn(process.execPath, args, { cwd: home, env });
   children.push(child);
   let output = '';
   child.stdout.on('data', (data) => (output += data));
@@ -64,7 +122,7 @@ test('tcp-bridge.js', async () => {
 
 test('express.js: one app decides about HTTP requests and about senders', async () => {
   const { child, output } = await start(['examples/express.js', 'serve'], 'listening');
-  const ask = (...args) => run(process.execPath, ['examples/express.js', 'ask', ...args], { cwd: root, env });
+  const ask = (...args) => run(process.execPath, ['examples/express.js', 'ask', ...args], { cwd: home, env });
   expect((await ask('lobby', 'ann')).stdout).toBe('welcome to lobby, ann\nann says hello\n');
   await expect(ask('lobby')).rejects.toMatchObject({ code: 1, stderr: expect.stringMatching(/^401 /) });
   await expect(ask('no/such/room', 'ann')).rejects.toMatchObject({ stderr: expect.stringMatching(/^404 /) });
@@ -78,7 +136,7 @@ test('express.js: one app decides about HTTP requests and about senders', async 
 });
 
 test('request-response.js', async () => {
-  const { stdout } = await run(process.execPath, ['examples/request-response.js'], { cwd: root, env });
+  const { stdout } = await run(process.execPath, ['examples/request-response.js'], { cwd: home, env });
   expect(
     stdout
       .trim()
@@ -144,34 +202,27 @@ describe('HTTP', () => {
   });
 
   test('server-sent-events.js', async () => {
-    const { stdout } = await run(process.execPath, ['examples/server-sent-events.js'], { cwd: root, env });
+    const { stdout } = await run(process.execPath, ['examples/server-sent-events.js'], { cwd: home, env });
     expect(stdout).toBe('200 text/event-stream\ntick 7, tick 8, tick 9\nthe stream is closed\n');
   });
 
   test('http-and-websocket.js', async () => {
-    const { stdout } = await run(process.execPath, ['examples/http-and-websocket.js'], { cwd: root, env });
+    const { stdout } = await run(process.execPath, ['examples/http-and-websocket.js'], { cwd: home, env });
     expect(stdout).toBe('200 GET /page?id=7\nhello, everybody\nhello, everybody\n');
   });
 });
 
 describe('with packages that are no dependencies', () => {
-  let folder;
-
-  /** A copy of the example beside stand-ins for what it imports. */
-  function place(example, name, source) {
-    folder = fs.mkdtempSync(path.join(os.tmpdir(), 'hyco-example-'));
-    const modules = path.join(folder, 'node_modules');
-    fs.mkdirSync(path.join(modules, name), { recursive: true });
-    fs.writeFileSync(path.join(modules, name, 'index.js'), source);
-    fs.symlinkSync(root, path.join(modules, 'hyco-ws-rs'), 'junction');
-    fs.copyFileSync(path.join(root, 'examples', example), path.join(folder, example));
+  /** Lays a stand-in beside the package. */
+  function stub(name, source) {
+    const place = path.join(folder, 'node_modules', name);
+    fs.mkdirSync(place, { recursive: true });
+    fs.writeFileSync(path.join(place, 'index.js'), source);
   }
-  afterEach(() => fs.rmSync(folder, { recursive: true, force: true }));
 
   test('entra-id.mjs', async () => {
     const standIn = await startStandIn();
-    place(
-      'entra-id.mjs',
+    stub(
       '@azure/identity',
       `const { createRelayToken } = require('hyco-ws-rs');
        exports.DefaultAzureCredential = class {
@@ -181,32 +232,94 @@ describe('with packages that are no dependencies', () => {
          }
        };`
     );
-    const { stdout } = await run(process.execPath, ['entra-id.mjs'], {
-      cwd: folder,
+    const { stdout } = await run(process.execPath, ['examples/entra-id.mjs'], {
+      cwd: home,
       env: { ...process.env, ...standIn.env }
     });
     expect(stdout).toBe('no key was used\n');
     await standIn.close();
   });
 
-  test('opentelemetry.mjs carries the trace to the listener', async () => {
-    place(
-      'opentelemetry.mjs',
-      '@opentelemetry/api',
-      `const span = (traceId) => ({ spanContext: () => ({ traceId }), setAttribute() {}, end() {} });
-       exports.SpanKind = {};
-       exports.context = { active: () => ({}) };
-       exports.metrics = { getMeter: () => ({ createHistogram: () => ({ record() {} }), createObservableGauge: () => ({ addCallback() {} }) }) };
-       exports.propagation = {
-         inject: (_, headers) => (headers.traceparent = '00-abc-01'),
-         extract: (_, headers) => headers.traceparent
-       };
-       exports.trace = { getTracer: () => ({
-         startSpan: (_, __, parent) => span(parent.split('-')[1]),
-         startActiveSpan: (_, __, work) => work(span('abc'))
-       }) };`
-    );
-    const { stdout } = await run(process.execPath, ['opentelemetry.mjs'], { cwd: folder, env });
-    expect(stdout).toBe('hello, trace abc of abc\n');
+  test('opentelemetry.mjs carries the trace to the listener, and measures', async () => {
+    stub('@opentelemetry/api', OPENTELEMETRY);
+    const { stdout } = await run(process.execPath, ['examples/opentelemetry.mjs'], { cwd: home, env });
+    const [said, measured] = stdout.trim().split('\n');
+    expect(said).toBe('hello, trace abc of abc');
+    const { observed, recorded, spans } = JSON.parse(measured);
+    const path = { 'relay.path': '/hyco' };
+    expect(observed['relay.senders.accepted']).toEqual([1, path]);
+    // Of a socket that is closed when it is asked.
+    expect(observed['relay.connections']).toEqual([0, path]);
+    expect(observed['relay.messages.received.size']).toEqual([5, path]);
+    expect(Object.keys(observed).length).toBeGreaterThan(20);
+    expect(recorded).toEqual([['relay.accept.duration', expect.any(Number), path]]);
+    expect(spans).toMatchObject([
+      ['relayed connection', { 'relay.bytes_received': 5, 'relay.bytes_sent': 'hello, trace abc'.length }]
+    ]);
   });
+
+  test('opentelemetry.mjs counts what goes wrong, and spans requests', async () => {
+    stub('@opentelemetry/api', OPENTELEMETRY);
+    const program = `
+      import { once } from 'node:events';
+      import { metrics } from '@opentelemetry/api';
+      import { RelayedServer, connectRelayed, createRelayToken } from 'hyco-ws-rs';
+      import { measure, observe, traceServer } from './opentelemetry.mjs';
+      observe();
+      const server = RelayedServer.fromConnectionString(process.env.SB_HC_CONNECTION_STRING, {
+        verifyClient: () => false
+      });
+      server.on('request', (req, res) => res.end(String(spanOf(req) !== undefined)));
+      const spanOf = traceServer(server);
+      const stop = measure(server);
+      await once(server, 'listening');
+      const uri = 'http://' + process.env.SB_HC_NAMESPACE + '/hyco';
+      const token = createRelayToken(uri, process.env.SB_HC_KEYRULE, process.env.SB_HC_KEY);
+      const answer = await fetch(uri, { headers: { ServiceBusAuthorization: token, traceparent: '00-def-01' } });
+      console.log(await answer.text());
+      await connectRelayed(process.env.SB_HC_CONNECTION_STRING).catch((error) => error);
+      await server.close();
+      stop();
+      await metrics.getMeterProvider().forceFlush();`;
+    fs.writeFileSync(path.join(home, 'examples', 'program.mjs'), program);
+    const { stdout } = await run(process.execPath, ['examples/program.mjs'], { cwd: home, env });
+    const [spanned, measured] = stdout.trim().split('\n');
+    expect(spanned).toBe('true');
+    const { observed, recorded, spans } = JSON.parse(measured);
+    // After stop() nothing is collected.
+    expect(observed).toEqual({});
+    const rejected = { 'relay.path': '/hyco', 'relay.trouble': 'rejected', 'error.type': '401' };
+    expect(recorded).toContainEqual(['relay.troubles', 1, rejected]);
+    expect(recorded.map(([name]) => name)).toContain('relay.answer.duration');
+    expect(spans).toContainEqual(['GET relayed', { 'http.response.status_code': 200 }]);
+  });
+});
+
+test('listener.js and sender.js', async () => {
+  const { child } = await start(['examples/listener.js'], 'listening');
+  const sender = spawn(process.execPath, ['examples/sender.js'], { cwd: home, env });
+  children.push(sender);
+  const closed = once(sender, 'close');
+  const heard = async (text) => {
+    let said = '';
+    while (!said.includes(text)) said += (await once(child.stdout, 'data'))[0];
+  };
+  await heard('rss');
+  sender.stdin.write('\n');
+  await heard('connection closed');
+  await closed;
+});
+
+test('every example is among the files of the package, and takes nothing from beside it', () => {
+  const here = path.join(__dirname, '..', 'examples');
+  expect(fs.readdirSync(path.join(home, 'examples')).sort()).toEqual(
+    expect.arrayContaining(fs.readdirSync(here).sort())
+  );
+  for (const name of fs.readdirSync(here)) {
+    const text = fs.readFileSync(path.join(here, name), 'utf8');
+    const own = [...text.matchAll(/(?:require\(|from |import\()'(\.[^']*)'/g)].map(([, target]) => target);
+    for (const target of own) {
+      expect([name, path.dirname(path.join('examples', target))]).toEqual([name, 'examples']);
+    }
+  }
 });

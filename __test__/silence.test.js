@@ -48,7 +48,8 @@ test.each(['lose', 'complain'])('the first failure is a warning, once for each s
     does.complain();
     expect(warn).toHaveBeenCalledTimes(servers);
     expect(warn).toHaveBeenLastCalledWith(
-      'Cannot listen at ns.test/hyco: Unexpected server response: 401 (InvalidSignature). Compare rule and key with ' +
+      'Cannot listen at ns.test/hyco: Unexpected server response: 401 (InvalidSignature) ' +
+        '(see hyco-ws-rs/docs/errors.md#err_hyco_unauthorized). Compare rule and key with ' +
         'the portal: there may be another rule of that name, or a key that was renewed or lost characters in copying; ' +
         "it ends in \"=\". It is tried again; listen for 'error' and 'reconnecting' to hear of it.",
       { code: 'HYCO_WS_RS_NOT_LISTENING' }
@@ -65,7 +66,10 @@ test.each([
   [{ code: 'ERR_HYCO_PROXY', statusCode: 403 }, 'allow CONNECT'],
   [{ code: 'ERR_HYCO_PROXY' }, 'the address and the credentials of the proxy'],
   [{ code: 'ERR_HYCO_TOKEN' }, 'The token cannot be used'],
-  [{ code: 'ERR_HYCO_INTERNAL' }, 'refused. It is tried again']
+  [
+    { code: 'ERR_HYCO_INTERNAL' },
+    'refused (see hyco-ws-rs/docs/errors.md#err_hyco_internal). It is tried again'
+  ]
 ])('it says what to try: %j', (fields, text) => {
   start().lose(fields);
   expect(warn.mock.calls[0][0]).toContain(text);

@@ -177,6 +177,151 @@ describe('socket.stats()', () => {
   });
 });
 
+/** What a server's numbers have in common with a socket's. */
+const carried = ({
+  messagesSent,
+  bytesSent,
+  wireBytesSent,
+  messagesReceived,
+  bytesReceived,
+  wireBytesReceived
+}) => ({ messagesSent, bytesSent, wireBytesSent, messagesReceived, bytesReceived, wireBytesReceived });
+
+describe('server.stats() of what its sockets have carried', () => {
+  const NOTHING = carried({
+    messagesSent: 0,
+    bytesSent: 0,
+    wireBytesSent: 0,
+    messagesReceived: 0,
+    bytesReceived: 0,
+    wireBytesReceived: 0
+  });
+
+  test('is nothing at first, also of a server that has not begun or could not', async () => {
+    const server = new RelayedServer({ server: 'ws://127.0.0.1:1/$hc/x', token: 'x', reconnect: false });
+    server.on('error', () => {});
+    expect(carried(server.stats())).toEqual(NOTHING);
+    await once(server, 'error');
+    await server.close();
+    expect(carried(server.stats())).toEqual(NOTHING);
+    const waiting = require('../https.js').createRelayedServer(
+      { server: 'ws://127.0.0.1:1/$hc/x', token: 'x' },
+      () => {}
+    );
+    expect(carried(waiting.stats())).toEqual(NOTHING);
+  });
+
+  test('has open sockets, what lies in the outbox included, and the senders of others are not in it', async () => {
+    const { server, sender, accepted } = await pair();
+    const other = await pair();
+    other.accepted.send('to somebody else');
+    accepted.send('four');
+    accepted.send(Buffer.alloc(100));
+    expect(server.stats()).toMatchObject({ messagesSent: 2, bytesSent: 104, messagesReceived: 0 });
+    sender.send('x');
+    await once(accepted, 'message');
+    expect(carried(server.stats())).toEqual(carried(accepted.stats()));
+    expect(other.server.stats()).toMatchObject({ messagesSent: 1, bytesSent: 16, messagesReceived: 0 });
+  });
+
+  test('keeps those of closed sockets: closed, terminated, lost, or closed once more', async () => {
+    const { relay, server, sender, accepted } = await pair();
+    const sums = { messagesSent: 0, bytesReceived: 0 };
+    const leave = async (client, socket, end) => {
+      client.send('12345');
+      await once(socket, 'message');
+      socket.send('6');
+      await once(client, 'message');
+      sums.messagesSent += 1;
+      sums.bytesReceived += 5;
+      const both = [once(client, 'close'), once(socket, 'close')];
+      end(client, socket);
+      await Promise.all(both);
+      expect(server.stats()).toMatchObject({ ...sums, connections: 0 });
+    };
+    for (const end of [
+      (client, socket) => socket.close(),
+      (client, socket) => socket.terminate(),
+      (client) => client.terminate(),
+      () => relay.faults.cutRendezvous()
+    ]) {
+      if (sums.messagesSent === 0) {
+        await leave(sender, accepted, end);
+        continue;
+      }
+      const connected = once(server, 'connection');
+      const client = await connectRelayed(relay.sendUri(), { token: relay.createToken() });
+      client.on('error', () => {});
+      const [socket] = await connected;
+      socket.on('error', () => {});
+      await leave(client, socket, end);
+      socket.emitClose();
+      socket.terminate();
+      expect(server.stats()).toMatchObject(sums);
+    }
+    const before = carried(server.stats());
+    await server.close();
+    expect(carried(server.stats())).toEqual(before);
+  });
+
+  test('never goes down, whatever sockets do while it is asked, and ends as the sum of all', async () => {
+    const { relay, server, sender, accepted } = await pair();
+    const sockets = [accepted];
+    const clients = [sender];
+    server.on('connection', (socket) => sockets.push(socket));
+    let last = carried(server.stats());
+    const check = () => {
+      const now = carried(server.stats());
+      for (const [name, value] of Object.entries(now)) {
+        if (value < last[name]) throw new Error(`${name} went from ${last[name]} to ${value}`);
+      }
+      last = now;
+    };
+    const talk = (socket) => {
+      socket.on('error', () => {});
+      socket.on('message', (data) => {
+        check();
+        if (socket.readyState === socket.OPEN) socket.send(data);
+      });
+      socket.on('close', check);
+    };
+    talk(accepted);
+    server.on('connection', talk);
+    for (let round = 0; round < 20; round++) {
+      clients.push(await connectRelayed(relay.sendUri(), { token: relay.createToken() }));
+    }
+    const over = clients.map((client) => new Promise((resolve) => client.once('close', resolve)));
+    for (const [at, client] of clients.entries()) {
+      let rounds = at;
+      client.on('error', () => {});
+      client.on('message', (data) => {
+        check();
+        if (rounds-- > 0) client.send(data);
+        else if (at % 2 === 0) client.terminate();
+        else client.close();
+      });
+      client.send('y'.repeat(at * 100));
+    }
+    await Promise.all(over);
+    await until(() => {
+      check();
+      return server.stats().connections === 0;
+    });
+    const sum = (name) => sockets.reduce((total, socket) => total + socket.stats()[name], 0);
+    for (const name of Object.keys(NOTHING)) expect([name, last[name]]).toEqual([name, sum(name)]);
+  });
+
+  test('leaves out bodies of HTTP requests', async () => {
+    const { relay, server } = await pair();
+    server.on('request', (req, res) => req.pipe(res));
+    const headers = { ServiceBusAuthorization: relay.createToken() };
+    const response = await fetch(relay.httpUri(), { method: 'POST', body: 'twelve bytes', headers });
+    expect(await response.text()).toBe('twelve bytes');
+    expect(server.stats()).toMatchObject({ requestBytes: 12, answerBytes: 12 });
+    expect(carried(server.stats())).toEqual(NOTHING);
+  });
+});
+
 describe('server.stats()', () => {
   test('has the round trip of the control channel and how long accepting took', async () => {
     const { server } = await pair({ server: { keepAlive: { interval: 5, timeout: 0 } } });

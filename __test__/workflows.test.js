@@ -70,3 +70,66 @@ test('packages are published with provenance, out of the repository that they na
   expect(steps[at('napi prepublish')].env.NPM_CONFIG_PROVENANCE).toBe('true');
   expect(commands[at('npm publish')]).toContain('--provenance');
 });
+
+/** The lines of a workflow that use an action. */
+const usesOf = (name) =>
+  [...read(path.join('.github', 'workflows', name)).matchAll(/^ *- uses: (.*)$/gm)].map(([, used]) => used);
+
+test.each(files)('%s: actions are pinned by commit, with the version that it is', (name) => {
+  const used = usesOf(name);
+  expect(used.length).toBeGreaterThan(3);
+  for (const action of used) {
+    expect(action).toMatch(/^[\w-]+\/[\w-]+@[0-9a-f]{40} # (v\d+\.\d+\.\d+|master of \d{4}-\d\d-\d\d)$/);
+  }
+});
+
+test('an action is the same everywhere', () => {
+  const all = files.flatMap(usesOf);
+  expect(new Set(all).size).toBe(new Set(all.map((used) => used.split('@')[0])).size);
+});
+
+test('the toolchain is named, for its action no longer does', () => {
+  const jobs = files.flatMap((name) => Object.values(load(name).jobs));
+  const steps = jobs
+    .flatMap((job) => job.steps)
+    .filter(({ uses }) => uses?.startsWith('dtolnay/rust-toolchain@'));
+  expect(steps.length).toBeGreaterThan(3);
+  for (const step of steps) expect(['stable', 'nightly']).toContain(step.with.toolchain);
+});
+
+test('a bill of materials goes out with each release', () => {
+  const commands = load('release.yml').jobs.publish.steps.map(({ run }) => run ?? '');
+  const made = commands.find((command) => command.includes('scripts/bill-of-materials.js'));
+  expect(made).toContain('.cdx.json');
+  expect(commands.findIndex((command) => command.includes('gh release create'))).toBeGreaterThan(
+    commands.indexOf(made)
+  );
+  expect(commands.find((command) => command.includes('gh release create'))).toContain('./*.cdx.json');
+});
+
+describe('the templates', () => {
+  const forms = fs.readdirSync(path.join(root, '.github', 'ISSUE_TEMPLATE'));
+
+  test.each(forms.filter((name) => name !== 'config.yml'))('%s is a form that GitHub takes', (name) => {
+    const form = yaml.load(read(path.join('.github', 'ISSUE_TEMPLATE', name)));
+    expect(form).toMatchObject({ name: expect.any(String), description: expect.any(String) });
+    const fields = form.body.filter(({ type }) => type !== 'markdown');
+    expect(fields.length).toBeGreaterThan(0);
+    expect(new Set(fields.map(({ id }) => id)).size).toBe(fields.length);
+    for (const { type, attributes, validations = {} } of fields) {
+      expect(['input', 'textarea', 'dropdown', 'checkboxes']).toContain(type);
+      expect(attributes.label).toEqual(expect.any(String));
+      expect(Object.keys(validations).filter((key) => key !== 'required')).toEqual([]);
+    }
+  });
+
+  test('name commands and files that there are', () => {
+    const text = ['PULL_REQUEST_TEMPLATE.md', ...forms.map((name) => `ISSUE_TEMPLATE/${name}`)]
+      .map((name) => read(path.join('.github', name)))
+      .join('\n');
+    for (const name of ['.ci/run', 'CHANGELOG.md', 'SECURITY.md', 'docs/errors.md']) {
+      expect(text).toContain(name);
+      expect(fs.existsSync(path.join(root, name))).toBe(true);
+    }
+  });
+});

@@ -12,7 +12,7 @@ const { ServerResponse } = require('node:http');
 
 const express = require('express');
 
-const WebSocket = require('..');
+const WebSocket = require('hyco-ws-rs');
 
 const { adapt, readSettings } = require('./settings.js');
 

@@ -21,7 +21,7 @@ const { pipeline } = require('node:stream/promises');
 
 const express = require('express');
 
-const WebSocket = require('..');
+const WebSocket = require('hyco-ws-rs');
 
 const { adapt, readSettings } = require('./settings.js');
 

@@ -9,7 +9,7 @@
 
 const Fastify = require('fastify');
 
-const WebSocket = require('..');
+const WebSocket = require('hyco-ws-rs');
 
 const { adapt, readSettings } = require('./settings.js');
 

@@ -6,7 +6,7 @@
 //
 // With `npx hyco-ws-rs emulator` running, the variables that it prints are all it takes.
 
-const WebSocket = require('..');
+const WebSocket = require('hyco-ws-rs');
 
 const { adapt, readSettings } = require('./settings.js');
 

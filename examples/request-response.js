@@ -8,7 +8,7 @@
 
 const { once } = require('node:events');
 
-const WebSocket = require('..');
+const WebSocket = require('hyco-ws-rs');
 
 const { adapt, readSettings } = require('./settings.js');
 

@@ -5,7 +5,7 @@
 //
 //     node examples/sender.js --ns=contoso.servicebus.windows.net --path=hyco --keyrule=rule --key=…
 
-const WebSocket = require('..');
+const WebSocket = require('hyco-ws-rs');
 
 const { adapt, readSettings } = require('./settings.js');
 

@@ -10,7 +10,7 @@
 const net = require('node:net');
 const { pipeline } = require('node:stream');
 
-const WebSocket = require('..');
+const WebSocket = require('hyco-ws-rs');
 
 const { adapt, readSettings } = require('./settings.js');
 

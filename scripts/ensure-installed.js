@@ -18,20 +18,38 @@ function missing() {
   return names.filter((name) => !existsSync(path.join(root, 'node_modules', name, 'package.json')));
 }
 
-function ensureCargo() {
-  if (spawnSync('cargo', ['--version'], { stdio: 'ignore' }).status === 0) return;
-  console.error('cargo was not found. The addon is built with stable Rust: https://rustup.rs');
+/** @return {string|undefined} What keeps the addon from being built, for people */
+function complaint() {
+  const [, least] = /^rust-version = "(.*)"$/m.exec(readFileSync(path.join(root, 'Cargo.toml'), 'utf8'));
+  const wanted = `The addon is built with stable Rust ${least} or newer`;
+  const absent = ['cargo', 'rustc'].find((name) => spawnSync(name, ['--version']).status !== 0);
+  if (absent !== undefined) return `${absent} was not found. ${wanted}: https://rustup.rs`;
+  const [, found] = /(\d+\.\d+\.\d+)/.exec(execFileSync('rustc', ['--version'], { encoding: 'utf8' }));
+  const [major, minor] = found.split('.').map(Number);
+  const [leastMajor, leastMinor] = least.split('.').map(Number);
+  if (major > leastMajor || (major === leastMajor && minor >= leastMinor)) return undefined;
+  return `Rust ${found} is too old. ${wanted}: run "rustup update stable"`;
+}
+
+function ensureRust() {
+  const text = complaint();
+  if (text === undefined) return;
+  console.error(text);
   process.exit(1);
 }
 
-function ensureInstalled() {
-  ensureCargo();
+function ensurePackages() {
   const names = missing();
   if (names.length === 0) return;
   console.log(`> npm ci   (not installed: ${names.join(', ')})`);
   execFileSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: root, stdio: 'inherit', shell });
 }
 
-module.exports = { ensureInstalled, root, shell };
+function ensureInstalled() {
+  ensureRust();
+  ensurePackages();
+}
+
+module.exports = { ensureInstalled, ensurePackages, ensureRust, root, shell };
 
 if (require.main === module) ensureInstalled();

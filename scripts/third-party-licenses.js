@@ -102,10 +102,16 @@ ${texts.join('\n\n')}
 `;
 }
 
-const text = generate();
-if (!process.argv.includes('--check')) {
-  writeFileSync(target, text);
-} else if (!existsSync(target) || readFileSync(target, 'utf8') !== text) {
-  console.error('THIRD_PARTY_LICENSES.md is out of date: run "node scripts/third-party-licenses.js"');
-  process.exitCode = 1;
+function main() {
+  const text = generate();
+  if (!process.argv.includes('--check')) {
+    writeFileSync(target, text);
+  } else if (!existsSync(target) || readFileSync(target, 'utf8') !== text) {
+    console.error('THIRD_PARTY_LICENSES.md is out of date: run "node scripts/third-party-licenses.js"');
+    process.exitCode = 1;
+  }
 }
+
+module.exports = { linkedCrates };
+
+if (require.main === module) main();

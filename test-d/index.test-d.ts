@@ -99,6 +99,7 @@ server.on('offline', (error) => expectType<Error>(error));
 server.on('close', (closed) => expectType<WebSocket.RelayedServer>(closed));
 expectType<number | undefined>(server.stats().rtt);
 expectType<number>(server.stats().accepted);
+expectType<number | undefined>(server.stats().wireBytesReceived);
 expectType<number[]>(server.stats().acceptLatency.counts);
 expectError(server.stats().other);
 expectType<Promise<void>>(server.close({ drain: true, timeout: 1, signal: new AbortController().signal }));

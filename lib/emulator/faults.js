@@ -1,5 +1,6 @@
 'use strict';
 
+const { publicly } = require('../shared/caller.js');
 const { REQUIRED, check, readTable } = require('../shared/checks.js');
 const { wholeTime } = require('../shared/option-checks.js');
 
@@ -101,7 +102,7 @@ class Faults {
         }
       };
       Object.defineProperty(Faults.prototype, name, {
-        value: method[name],
+        value: publicly(method[name]),
         configurable: true,
         writable: true
       });

@@ -4,6 +4,7 @@ const { randomBytes } = require('node:crypto');
 const { EventEmitter } = require('node:events');
 
 const { Faults } = require('./faults.js');
+const { atCaller, publishMethods, refusal } = require('../shared/caller.js');
 const { check, readTable } = require('../shared/checks.js');
 const { invalidArgValue } = require('../shared/errors.js');
 const { NativeEmulator } = require('../shared/native.js');
@@ -33,7 +34,7 @@ class RelayEmulator extends EventEmitter {
    *     (`EADDRINUSE` …) where the address cannot be bound
    */
   static async start(options) {
-    const settings = readEmulatorOptions(options);
+    const settings = readOptions(options);
     for (const policy of settings.sharedAccessPolicies) policy.key ??= randomBytes(32).toString('base64');
     return new RelayEmulator(settings);
   }
@@ -42,7 +43,7 @@ class RelayEmulator extends EventEmitter {
   constructor(options) {
     super();
     if (typeof options?.handshakeTimeout !== 'number') {
-      throw new TypeError('Use RelayEmulator.start()');
+      throw atCaller(refusal(new TypeError('Use RelayEmulator.start()')), RelayEmulator);
     }
     this.#options = options;
     let settle;
@@ -251,6 +252,17 @@ class RelayEmulator extends EventEmitter {
     return this.close();
   }
 }
+
+/** Before the promise is out, the caller of `start()` is still to be seen. */
+function readOptions(options) {
+  try {
+    return readEmulatorOptions(options);
+  } catch (error) {
+    throw atCaller(error, RelayEmulator.start);
+  }
+}
+
+publishMethods(RelayEmulator.prototype);
 
 /** Spaces and what is not ASCII; anything else is taken as it is written. */
 function encodeText(path) {

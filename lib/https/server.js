@@ -3,6 +3,7 @@
 /** The server of hyco-https: a `RelayedServer` that listens once it is told to, and whose listener is for requests. */
 
 const { RelayedServer, prepare, start } = require('../listener/server');
+const { atCaller, publicly, publishMethods } = require('../shared/caller');
 const { withCode } = require('../shared/errors');
 const { redact } = require('../shared/redact');
 
@@ -14,9 +15,13 @@ const { redact } = require('../shared/redact');
  * @throws {TypeError} for options that are missing or wrong
  */
 function Server(options, requestListener) {
-  if (!(this instanceof Server)) return new Server(options, requestListener);
-  if (typeof options === 'function') [options, requestListener] = [{}, options];
-  prepare(this, withKeepAlive(options ?? {}));
+  try {
+    if (!(this instanceof Server)) return new Server(options, requestListener);
+    if (typeof options === 'function') [options, requestListener] = [{}, options];
+    prepare(this, withKeepAlive(options ?? {}));
+  } catch (error) {
+    throw atCaller(error, Server);
+  }
   // As with hyco-https, nobody has to listen for it.
   this.on('error', () => {});
   if (typeof requestListener === 'function') this.on('request', requestListener);
@@ -53,6 +58,7 @@ class Methods extends RelayedServer {
   }
 }
 
+publishMethods(Methods.prototype);
 Server.prototype = Methods.prototype;
 Object.defineProperty(Server.prototype, 'constructor', { value: Server });
 Object.setPrototypeOf(Server, RelayedServer);
@@ -88,4 +94,4 @@ function createRelayedServer(options, requestListener) {
   return new Server(options, requestListener);
 }
 
-module.exports = { Server, createRelayedServer };
+module.exports = { Server, createRelayedServer: publicly(createRelayedServer) };

@@ -13,6 +13,7 @@ const { nextTick, now } = require('../shared/clock');
 const diagnostics = require('../shared/diagnostics');
 const { withCode } = require('../shared/errors');
 const { acceptSocket } = require('../socket/socket');
+const { Carried } = require('../socket/stats');
 const { RelayedRequest } = require('./request');
 const { socketTraits } = require('../socket/state');
 const { upgrade, upgradeRequest } = require('./upgrade');
@@ -73,6 +74,8 @@ class Acceptor {
     this.queue = [];
     /** Open sockets; what a server shows as `clients`, if it does. */
     this.sockets = new Set();
+    /** What those have carried that are gone. */
+    this.carried = new Carried();
   }
 
   /**

@@ -8,12 +8,14 @@ const { isIP } = require('node:net');
 const { Acceptor } = require('./acceptor');
 const { Attachment } = require('../http/attachment');
 const { entityPath, placeOf, readConnectionString } = require('../shared/address');
+const { atCaller, publicly, publishMethods, refusal } = require('../shared/caller');
 const { nextTick } = require('../shared/clock');
 const { Phase, checkClosed, closeNow, dropOn, readCloseOptions, setTimer } = require('./closing');
 const { connections } = require('./connections');
 const { Context } = require('../shared/context');
 const { Control } = require('./control');
 const diagnostics = require('../shared/diagnostics');
+const { getEngine } = require('../engine/engine');
 const { invalidArgType, invalidArgValue } = require('../shared/errors');
 const { readServerOptions } = require('../shared/options');
 const { nameAddress } = require('../shared/redact');
@@ -51,9 +53,13 @@ const IDLE = {
  * @throws {TypeError} for options that are missing or wrong
  */
 function RelayedServer(options, onConnection) {
-  if (!(this instanceof RelayedServer)) return new RelayedServer(options, onConnection);
-  prepare(this, options, onConnection);
-  start(this);
+  try {
+    if (!(this instanceof RelayedServer)) return new RelayedServer(options, onConnection);
+    prepare(this, options, onConnection);
+    start(this);
+  } catch (error) {
+    throw atCaller(error, RelayedServer);
+  }
 }
 
 /** Makes a server that does not listen yet. */
@@ -220,7 +226,7 @@ class Methods extends EventEmitter {
   updateToken(token) {
     if (typeof token !== 'string') throw invalidArgType('token', 'a string', token);
     if (token === '') throw invalidArgValue('token', 'it must not be empty');
-    if (this[kInner].phase !== Phase.RUNNING) throw new Error('The server is not running');
+    if (this[kInner].phase !== Phase.RUNNING) throw refusal(new Error('The server is not running'));
     this[kInner].control.updateToken(token);
   }
 
@@ -231,8 +237,10 @@ class Methods extends EventEmitter {
    */
   stats() {
     const { acceptor, control } = this[kInner];
+    // What lies in the outbox counts as sent.
+    if (acceptor.sockets.size > 0) getEngine().flush();
     return {
-      ...JSON.parse(control.native.stats()),
+      ...acceptor.carried.within(JSON.parse(control.native.stats())),
       // As far as the program has been told.
       pendingAccepts: acceptor.pending.size,
       connections: acceptor.sockets.size
@@ -245,6 +253,7 @@ class Methods extends EventEmitter {
   }
 }
 
+publishMethods(Methods.prototype, ['attach', 'close', 'updateToken']);
 showOnly(Methods.prototype, (server) => {
   // The prototype itself.
   if (server[kInner] === undefined) return {};
@@ -281,17 +290,19 @@ Object.setPrototypeOf(RelayedServer, EventEmitter);
  * @return {RelayedServer}
  * @throws {TypeError} for a connection string or options that are wrong
  */
-RelayedServer.fromConnectionString = function fromConnectionString(connectionString, options, onConnection) {
-  if (typeof options === 'function') {
-    onConnection = options;
-    options = undefined;
+RelayedServer.fromConnectionString = publicly(
+  function fromConnectionString(connectionString, options, onConnection) {
+    if (typeof options === 'function') {
+      onConnection = options;
+      options = undefined;
+    }
+    if (options !== undefined && options !== null && typeof options !== 'object') {
+      throw invalidArgType('options', 'an object', options);
+    }
+    const read = readConnectionString(connectionString, 'listen', options ?? {});
+    return new this({ ...read.options, server: read.uri }, onConnection);
   }
-  if (options !== undefined && options !== null && typeof options !== 'object') {
-    throw invalidArgType('options', 'an object', options);
-  }
-  const read = readConnectionString(connectionString, 'listen', options ?? {});
-  return new this({ ...read.options, server: read.uri }, onConnection);
-};
+);
 
 /**
  * Makes a server and subscribes `fn` to its `connection`.
@@ -307,4 +318,4 @@ function createRelayedServer(options, fn) {
   return server;
 }
 
-module.exports = { RelayedServer, createRelayedServer, prepare, start };
+module.exports = { RelayedServer, createRelayedServer: publicly(createRelayedServer), prepare, start };

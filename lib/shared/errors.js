@@ -3,12 +3,16 @@
 // Errors are made of what native code reports or throws here: those that it throws are not `instanceof Error` in another
 // realm (a jest test, a vm context), and their `code` is a status of napi. Errors of our own get their code here, too.
 
+const { refusal } = require('./caller');
 const { redact } = require('./redact');
 
 /** Shared by every copy of this package in a process, so that `instanceof` agrees between them. */
 const kBrand = Symbol.for('hyco-ws-rs.RelayError');
 
 const INVALID_VALUE = 'ERR_INVALID_ARG_VALUE';
+
+/** What messages end with: where the documentation, which is in the package, explains the code. */
+const SEE = / \(see hyco-ws-rs\/docs\/errors\.md#\w+\)$/;
 
 /** The codes under which the operating system's or TLS's own code is the better one to match. */
 const SYSTEM_CODES = new Set(['ERR_HYCO_NETWORK', 'ERR_HYCO_TLS']);
@@ -28,8 +32,9 @@ class RelayError extends Error {
    * @param {unknown} [details.cause]
    */
   constructor(message, details = {}) {
-    super(message, 'cause' in details ? { cause: details.cause } : undefined);
-    this.code = details.code ?? 'ERR_HYCO_REFUSED';
+    const code = details.code ?? 'ERR_HYCO_REFUSED';
+    super(explained(message, code), 'cause' in details ? { cause: details.cause } : undefined);
+    this.code = code;
     if (details.statusCode !== undefined) this.statusCode = details.statusCode;
     if (details.reason !== undefined) this.reason = details.reason;
     if (details.trackingId !== undefined) this.trackingId = details.trackingId;
@@ -102,7 +107,7 @@ function plainError(report) {
  * @return {Error} As ws has it
  */
 function frameError({ code, message, range, errno }) {
-  const error = withCode(new (range ? RangeError : Error)(message), code);
+  const error = withCode(new (range ? RangeError : Error)(explained(message, code)), code);
   if (errno !== undefined) error.errno = errno;
   return error;
 }
@@ -133,13 +138,15 @@ function lostByFault(what) {
 function fromAddon({ code, message }) {
   if (message.startsWith('{')) {
     const report = JSON.parse(message);
-    if (report.code !== INVALID_VALUE) return fromReport(report);
+    if (report.code !== INVALID_VALUE) return refusal(fromReport(report));
     return invalidValue(report.message, causeOf(report.causes));
   }
   const [, option] = /\bon \w+\.(\w+)$/.exec(message) ?? [];
   if (code === 'GenericFailure' || option === undefined) return lostByFault('call');
   // Without napi's own text, which quotes the value.
-  return withCode(new TypeError(`The "${option}" option is of the wrong type`), 'ERR_INVALID_ARG_TYPE');
+  return refusal(
+    withCode(new TypeError(`The "${option}" option is of the wrong type`), 'ERR_INVALID_ARG_TYPE')
+  );
 }
 
 /**
@@ -175,7 +182,7 @@ function causeOf(texts = []) {
  */
 function invalidArgType(name, expected, value) {
   const text = `The "${name}" argument must be ${expected}. Received ${typeName(value)}`;
-  return withCode(new TypeError(text), 'ERR_INVALID_ARG_TYPE');
+  return refusal(withCode(new TypeError(text), 'ERR_INVALID_ARG_TYPE'));
 }
 
 /**
@@ -193,7 +200,7 @@ function invalidArgValue(name, reason) {
  * @return {Error} The same, naming the argument, unless it is a fault of this package
  */
 function blameArgument(name, error) {
-  return error.code === 'ERR_HYCO_INTERNAL' ? error : invalidArgValue(name, error.message);
+  return error.code === 'ERR_HYCO_INTERNAL' ? error : invalidArgValue(name, error.message.replace(SEE, ''));
 }
 
 /**
@@ -202,7 +209,7 @@ function blameArgument(name, error) {
  * @return {TypeError} With `code` `ERR_INVALID_ARG_VALUE`
  */
 function invalidValue(text, cause) {
-  return withCode(new TypeError(text, cause === undefined ? undefined : { cause }), INVALID_VALUE);
+  return refusal(withCode(new TypeError(text, cause === undefined ? undefined : { cause }), INVALID_VALUE));
 }
 
 /**
@@ -216,6 +223,16 @@ function withCode(error, code) {
   return error;
 }
 
+/**
+ * @param {string} message
+ * @param {string} code
+ * @return {string} The message, and where a code of ours is explained; others are Node's or ws's, and so is their text
+ */
+function explained(message, code) {
+  if (!code.startsWith('ERR_HYCO_')) return message;
+  return `${`${message}`.replace(SEE, '')} (see hyco-ws-rs/docs/errors.md#${code.toLowerCase()})`;
+}
+
 /** Names a value without showing it: it may be a key in the wrong place. */
 function typeName(value) {
   if (value === null || value === undefined) return String(value);
@@ -226,6 +243,7 @@ function typeName(value) {
 module.exports = {
   RelayError,
   blameArgument,
+  explained,
   frameError,
   fromAddon,
   fromReport,

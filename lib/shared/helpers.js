@@ -4,6 +4,7 @@
 
 const { inspect } = require('node:util');
 
+const { publicly } = require('./caller.js');
 const { nonEmpty, text } = require('./checks.js');
 const { blameArgument, invalidArgType, invalidArgValue } = require('./errors.js');
 const native = require('./native.js');
@@ -173,11 +174,11 @@ function parseConnectionString(connectionString) {
 }
 
 module.exports = {
-  appendRelayToken,
-  createRelayBaseUri,
-  createRelayHttpsUri,
-  createRelayListenUri,
-  createRelaySendUri,
-  createRelayToken,
-  parseConnectionString
+  appendRelayToken: publicly(appendRelayToken),
+  createRelayBaseUri: publicly(createRelayBaseUri),
+  createRelayHttpsUri: publicly(createRelayHttpsUri),
+  createRelayListenUri: publicly(createRelayListenUri),
+  createRelaySendUri: publicly(createRelaySendUri),
+  createRelayToken: publicly(createRelayToken),
+  parseConnectionString: publicly(parseConnectionString)
 };

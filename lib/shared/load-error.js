@@ -5,7 +5,7 @@
 const { existsSync } = require('node:fs');
 const path = require('node:path');
 
-const { withCode } = require('./errors');
+const { explained, withCode } = require('./errors');
 const { napi } = require('../../package.json');
 
 const ROOT = path.join(__dirname, '..', '..');
@@ -89,7 +89,7 @@ function loadError(cause, elsewhere) {
   };
   const system = [here.platform, here.arch, here.library].filter(Boolean).join(' ');
   const text = `hyco-ws-rs has no native addon that loads on ${system} (Node.js ${version}). ${remedyOf(cause, here)}`;
-  return withCode(new Error(text, { cause }), 'ERR_HYCO_NATIVE');
+  return withCode(new Error(explained(text, 'ERR_HYCO_NATIVE'), { cause }), 'ERR_HYCO_NATIVE');
 }
 
 module.exports = { loadError };

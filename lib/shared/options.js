@@ -6,6 +6,7 @@ const { randomUUID } = require('node:crypto');
 const { inspect } = require('node:util');
 
 const { readRelayUri } = require('./address');
+const { refusal } = require('./caller');
 const { check, isObject, nearest, readTable } = require('./checks');
 const { invalidArgValue, withCode } = require('./errors');
 const { optionsOf } = require('./option-table');
@@ -28,7 +29,7 @@ const HIDDEN = ['server', 'token', 'key', 'credential', 'proxy', 'tls', 'uri'];
 
 /** hyco-ws's own wording, for programs that look at it. */
 function missing(message) {
-  return withCode(new TypeError(message), 'ERR_INVALID_ARG_TYPE');
+  return refusal(withCode(new TypeError(message), 'ERR_INVALID_ARG_TYPE'));
 }
 
 /**

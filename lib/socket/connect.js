@@ -4,6 +4,7 @@
 
 const { obey } = require('./abort');
 const { isConnectionString, readConnectionString, readRelayUri } = require('../shared/address');
+const { atCaller, publicly } = require('../shared/caller');
 const { nextTick } = require('../shared/clock');
 const { invalidArgType, invalidArgValue } = require('../shared/errors');
 const { TOKEN_HEADER, addToken } = require('./dial');
@@ -120,7 +121,7 @@ function relayedConnect(address, token, fn) {
  * @return {Promise<RelayedWebSocket>} Rejected with what would be the `error` event
  */
 async function connectRelayed(address, token) {
-  const socket = relayedConnect(address, typeof token === 'function' ? { token } : token);
+  const socket = begin(address, token);
   await new Promise((resolve, reject) => {
     socket.once('error', reject);
     socket.once('open', () => {
@@ -131,6 +132,15 @@ async function connectRelayed(address, token) {
     });
   });
   return socket;
+}
+
+/** The part of it that can throw at once: before the promise is out, the caller is still to be seen. */
+function begin(address, token) {
+  try {
+    return relayedConnect(address, typeof token === 'function' ? { token } : token);
+  } catch (error) {
+    throw atCaller(error, connectRelayed);
+  }
 }
 
 function destination(address, options) {
@@ -167,4 +177,4 @@ function list(protocols) {
   return Array.isArray(protocols) ? protocols : [protocols];
 }
 
-module.exports = { connectRelayed, relayedConnect };
+module.exports = { connectRelayed, relayedConnect: publicly(relayedConnect) };

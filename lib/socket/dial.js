@@ -12,6 +12,7 @@ const querystring = require('node:querystring');
 const { proxiesFor, proxyFor } = require('../engine/environment');
 const { deflateOffer, socketLimits } = require('../engine/native-options');
 const { defaultPort, placeOf } = require('../shared/address');
+const { refusal } = require('../shared/caller');
 const { isObject, isToken } = require('../shared/checks');
 const { readSocketOptions } = require('../shared/options');
 const { nameAddress } = require('../shared/redact');
@@ -61,14 +62,13 @@ function prepareRequest(socket, address, protocols, options) {
   if (protocols === undefined) protocols = settings.protocols ?? [];
   if (!Array.isArray(protocols)) protocols = [protocols];
   if (!VERSIONS.includes(settings.protocolVersion)) {
-    throw new RangeError(
-      `Unsupported protocol version: ${settings.protocolVersion} (supported versions: ${VERSIONS.join(', ')})`
-    );
+    const text = `Unsupported protocol version: ${settings.protocolVersion} (supported versions: ${VERSIONS.join(', ')})`;
+    throw refusal(new RangeError(text));
   }
   const url = parseUrl(address);
   socket._url = url.href;
   const complaint = urlComplaint(url);
-  if (complaint !== undefined) throw new SyntaxError(complaint);
+  if (complaint !== undefined) throw refusal(new SyntaxError(complaint));
   return build(url, protocols, settings, { ...settings.headers }, true);
 }
 
@@ -137,7 +137,7 @@ function parseUrl(address) {
     try {
       url = new URL(address);
     } catch {
-      throw new SyntaxError(`Invalid URL: ${nameAddress(`${address}`)}`);
+      throw refusal(new SyntaxError(`Invalid URL: ${nameAddress(`${address}`)}`));
     }
   }
   if (url.protocol !== 'http:' && url.protocol !== 'https:') return url;
@@ -162,8 +162,12 @@ function build(url, protocols, settings, given, home) {
   const headers = new Map();
   const set = (name, value) => headers.set(name.toLowerCase(), { name, value });
   for (const [name, value] of Object.entries(given)) {
-    validateHeaderName(name);
-    for (const one of Array.isArray(value) ? value : [value]) validateHeaderValue(name, one);
+    try {
+      validateHeaderName(name);
+      for (const one of Array.isArray(value) ? value : [value]) validateHeaderValue(name, one);
+    } catch (error) {
+      throw refusal(error);
+    }
     set(name, value);
   }
   if (home) setToken(headers, settings.relay?.token);
@@ -177,7 +181,7 @@ function build(url, protocols, settings, given, home) {
     const seen = new Set();
     for (const protocol of protocols) {
       if (typeof protocol !== 'string' || !isToken(protocol) || seen.has(protocol)) {
-        throw new SyntaxError('An invalid or duplicated subprotocol was specified');
+        throw refusal(new SyntaxError('An invalid or duplicated subprotocol was specified'));
       }
       seen.add(protocol);
     }

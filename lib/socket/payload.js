@@ -4,6 +4,7 @@
 
 const { types } = require('node:util');
 
+const { refusal } = require('../shared/caller');
 const { NO_BYTES } = require('../engine/outbox');
 
 const FastBuffer = Buffer[Symbol.species];
@@ -65,16 +66,16 @@ function isCloseCode(code) {
 function closePayload(code, reason) {
   if (code === undefined) return NO_BYTES;
   if (typeof code !== 'number' || !isCloseCode(code)) {
-    throw new TypeError('First argument must be a valid error code number');
+    throw refusal(new TypeError('First argument must be a valid error code number'));
   }
   const length = reason === undefined || !reason.length ? 0 : Buffer.byteLength(reason);
-  if (length > 123) throw new RangeError('The message must not be greater than 123 bytes');
+  if (length > 123) throw refusal(new RangeError('The message must not be greater than 123 bytes'));
   const payload = Buffer.allocUnsafe(2 + length);
   payload.writeUInt16BE(code, 0);
   if (length === 0) return payload;
   if (typeof reason === 'string') payload.write(reason, 2);
   else if (types.isUint8Array(reason)) payload.set(reason, 2);
-  else throw new TypeError('Second argument must be a string or a Uint8Array');
+  else throw refusal(new TypeError('Second argument must be a string or a Uint8Array'));
   return payload;
 }
 

@@ -226,10 +226,9 @@ class ReceivingSocket extends SendingSocket {
   /** The native side of the connection is gone; `unwritten` bytes of it were never taken by the kernel. */
   _leaveSlot(unwritten) {
     this._slot = -1;
-    if (this._marks & Mark.OPENED) {
-      const { tally, addresses } = this._engine;
-      this._left = { tally: numbersOf(tally), addresses };
-    }
+    const { tally, addresses } = this._engine;
+    this._traits.owner?.carried.add(tally);
+    if (this._marks & Mark.OPENED) this._left = { tally: numbersOf(tally), addresses };
     this._closeFrameSent = (this._marks & Mark.CLOSE_QUEUED) !== 0 && unwritten === 0;
     if (this._isReferenced) this._engine.unref();
   }

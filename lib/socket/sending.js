@@ -7,6 +7,7 @@
 
 const WebSocket = require('ws');
 
+const { atCaller, refusal } = require('../shared/caller');
 const { nextTick } = require('../shared/clock');
 const { Context, bindCallback } = require('../shared/context');
 const { getEngine } = require('../engine/engine');
@@ -146,7 +147,7 @@ class SendingSocket extends WebSocket {
   }
 
   _sendAny(data, options, cb) {
-    if (this._readyState === CONNECTING) throw notOpen(this);
+    if (this._readyState === CONNECTING) throw atCaller(refusal(notOpen(this)), SendingSocket.prototype.send);
     if (typeof options === 'function') {
       cb = options;
       options = undefined;
@@ -286,7 +287,7 @@ class SendingSocket extends WebSocket {
   }
 
   _control(opcode, data, mask, cb) {
-    if (this._readyState === CONNECTING) throw notOpen(this);
+    if (this._readyState === CONNECTING) throw refusal(notOpen(this));
     if (typeof data === 'function') {
       cb = data;
       data = mask = undefined;
@@ -300,7 +301,7 @@ class SendingSocket extends WebSocket {
 
     const payload = typeof data === 'string' || isBlob(data) ? data : toBytes(data || NO_BYTES);
     if (byteLength(payload) > 125) {
-      throw new RangeError('The data size must not be greater than 125 bytes');
+      throw refusal(new RangeError('The data size must not be greater than 125 bytes'));
     }
     const meta = opcode | Frame.FIN | (mask === undefined || mask ? Frame.MASK : 0);
     inTurn(this, payload, (bytes) => this._frame(meta, bytes, cb), cb);

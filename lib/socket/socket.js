@@ -8,6 +8,7 @@
 const WebSocket = require('ws');
 
 const { addAsyncDispose } = require('./abort');
+const { atCaller } = require('../shared/caller');
 const { NativeSocket } = require('./native-socket');
 const { NodeSocket, needsNodeSocket } = require('./node-socket');
 const { nameAddress } = require('../shared/redact');
@@ -26,12 +27,16 @@ class RelayedWebSocket extends NativeSocket {
    * @throws {SyntaxError} for an address or a subprotocol that is not valid
    */
   constructor(address, protocols, options) {
-    if (address !== ACCEPTED && needsNodeSocket(address, protocols, options)) {
-      return Reflect.construct(NodeSocket, [address, protocols, options], new.target);
+    try {
+      if (address !== ACCEPTED && needsNodeSocket(address, protocols, options)) {
+        return Reflect.construct(NodeSocket, [address, protocols, options], new.target);
+      }
+      super();
+      if (address === ACCEPTED) this._adopt(protocols);
+      else this._connect(address, protocols, options);
+    } catch (error) {
+      throw atCaller(error, RelayedWebSocket);
     }
-    super();
-    if (address === ACCEPTED) this._adopt(protocols);
-    else this._connect(address, protocols, options);
   }
 }
 
@@ -53,7 +58,13 @@ for (const name of Object.keys(ofNode)) {
   const choose = {
     // None takes more.
     [name](first, second, third) {
-      if (this._engine !== undefined) return native.call(this, first, second, third);
+      if (this._engine !== undefined) {
+        try {
+          return native.call(this, first, second, third);
+        } catch (error) {
+          throw atCaller(error, choose[name]);
+        }
+      }
       // Looked up for each call: programs patch ws's prototype, too.
       const node = Reflect.get(NodeSocket.prototype, name, this);
       return kind === 'value' ? node.call(this, first, second, third) : node;

@@ -1,6 +1,6 @@
 'use strict';
 
-/** What a socket has carried: `socket.stats()`. */
+/** What a socket has carried: `socket.stats()`; and all of a server's, for `server.stats()`. */
 
 const { Kind } = require('../engine/records');
 const { DEFLATE } = require('./sending');
@@ -33,6 +33,25 @@ function socketStats(socket) {
   };
 }
 
+/** What the sockets of one server have carried that are gone; of those that are there the engine makes the sums. */
+class Carried {
+  #gone = new Float64Array(COUNTS.length);
+
+  /** @param {ArrayLike<number>} tally The last numbers of a socket, whose slot is free now */
+  add(tally) {
+    for (let at = 0; at < COUNTS.length; at++) this.#gone[at] += tally[at];
+  }
+
+  /**
+   * @param {object} stats With the sums of those that are there
+   * @return {object} The same with those of all
+   */
+  within(stats) {
+    COUNTS.forEach((name, at) => (stats[name] = (stats[name] ?? 0) + this.#gone[at]));
+    return stats;
+  }
+}
+
 /** The engine's numbers. */
 function readTally(socket) {
   const { _engine: engine, _slot: slot } = socket;
@@ -51,4 +70,4 @@ function heldBytes(held) {
   return bytes;
 }
 
-module.exports = { socketStats };
+module.exports = { Carried, socketStats };

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
+use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::body_flow::BodyFlow;
@@ -19,11 +20,11 @@ use super::tls::NativeTlsContext;
 use crate::frame::{DeflateOptions, negotiation};
 use crate::listener::{
     BodyOutlet, BodyWaker, HostPolicy, KeepAlive, Listener, ListenerConfig, ListenerEvent, ListenerSink,
-    ReconnectConfig, SasRule, Secret,
+    ListenerStats, ReconnectConfig, SasRule, Secret,
 };
 use crate::protocol::address::Address;
 use crate::socket::delivery::{Batch, Delivery, Kind};
-use crate::socket::{Compression, Opening, SocketOptions};
+use crate::socket::{Carried, Compression, Opening, SocketOptions};
 
 /// Times in milliseconds.
 #[napi(object)]
@@ -71,6 +72,15 @@ pub struct ListenOptions {
     pub limits: SocketLimits,
     /// Whether, and how, those compress.
     pub deflate: Option<DeflateOffer>,
+}
+
+/// What `stats()` tells.
+#[derive(Default, Serialize)]
+struct AllStats {
+    #[serde(flatten)]
+    listener: ListenerStats,
+    #[serde(flatten)]
+    sockets: Carried,
 }
 
 /// Puts a listener's events into the delivery queue.
@@ -241,10 +251,13 @@ impl NativeListener {
         self.with("closeListener", |listener| listener.close(drain));
     }
 
-    /// The listener's counters as JSON.
+    /// The listener's counters as JSON, and the sums of its sockets that are there.
     #[napi(catch_unwind)]
     pub fn stats(&self) -> String {
-        let stats = self.with("listenerStats", Listener::stats);
+        let stats = self.with("listenerStats", |listener| AllStats {
+            listener: listener.stats(),
+            sockets: self.slots.carried(&self.options),
+        });
         // Numbers only: this cannot fail.
         serde_json::to_string(&stats.unwrap_or_default()).unwrap_or_default()
     }

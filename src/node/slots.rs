@@ -7,7 +7,7 @@ use super::guard::guard;
 use super::runtime::IoThread;
 use crate::listener::Listener;
 use crate::socket::delivery::Delivery;
-use crate::socket::{Opening, Socket, SocketOptions, Tuning};
+use crate::socket::{Carried, Opening, Socket, SocketOptions, Tuning};
 use crate::sync::lock;
 
 /// Shared by the engine, its listeners and the environment's cleanup hook.
@@ -55,6 +55,15 @@ impl Slots {
     /// Takes a socket out of its slot, which is free then.
     pub(super) fn take(&self, slot: u32) -> Option<Arc<Socket>> {
         lock(&self.sockets).get_mut(slot as usize).and_then(Option::take)
+    }
+
+    /// What those sockets have carried that are there and have these options in common.
+    pub(super) fn carried(&self, options: &Arc<SocketOptions>) -> Carried {
+        let mut sums = Carried::default();
+        for socket in lock(&self.sockets).iter().flatten().filter(|socket| socket.shares(options)) {
+            sums.add(&socket.stats());
+        }
+        sums
     }
 
     /// Notes a listener, which ends with the environment if not before.

@@ -119,6 +119,11 @@ impl Socket {
         SocketStats::new(&side.sent, side.outgoing.settled(), &self.received, self.credit.inbound())
     }
 
+    /// Whether it is one of those that have these options in common.
+    pub fn shares(&self, options: &Arc<SocketOptions>) -> bool {
+        Arc::ptr_eq(&self.options, options)
+    }
+
     pub(super) fn side(&self) -> MutexGuard<'_, SendSide> {
         lock(&self.side)
     }

@@ -39,4 +39,4 @@ pub use self::options::{SocketOptions, Tuning};
 pub use self::outgoing::{Masking, Outline};
 pub use self::report::CAUSE_CODES;
 pub use self::spin::run as stay_awake;
-pub use self::tally::SocketStats;
+pub use self::tally::{Carried, SocketStats};

@@ -4,6 +4,8 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::outgoing::Outline;
 
 /// No round trip has been measured.
@@ -28,6 +30,30 @@ pub struct SocketStats {
     pub held: usize,
     /// The last round trip of a keep-alive ping.
     pub rtt: Option<Duration>,
+}
+
+/// The sums over sockets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Carried {
+    messages_sent: u64,
+    bytes_sent: u64,
+    wire_bytes_sent: u64,
+    messages_received: u64,
+    bytes_received: u64,
+    wire_bytes_received: u64,
+}
+
+impl Carried {
+    /// Adds what one socket has carried.
+    pub fn add(&mut self, stats: &SocketStats) {
+        self.messages_sent += stats.messages_sent;
+        self.bytes_sent += stats.bytes_sent;
+        self.wire_bytes_sent += stats.wire_bytes_sent;
+        self.messages_received += stats.messages_received;
+        self.bytes_received += stats.bytes_received;
+        self.wire_bytes_received += stats.wire_bytes_received;
+    }
 }
 
 /// The sending side, under the socket's lock.
