@@ -184,13 +184,13 @@ describe.each(files)('%s', (name) => {
   const running = blocks.filter(({ skip }) => skip === undefined);
   const resting = blocks.filter(({ skip }) => skip !== undefined);
 
-  beforeAll(() => {
-    for (const { saved, code } of blocks) {
-      if (saved !== undefined) fs.writeFileSync(path.join(folder, saved), code);
-    }
-  });
-
   if (running.length > 0) {
+    beforeAll(() => {
+      for (const { saved, code } of blocks) {
+        if (saved !== undefined) fs.writeFileSync(path.join(folder, saved), code);
+      }
+    });
+
     test.each(running)(
       'line $line',
       async (block) => {

@@ -315,7 +315,8 @@ test('every example is among the files of the package, and takes nothing from be
   expect(fs.readdirSync(path.join(home, 'examples')).sort()).toEqual(
     expect.arrayContaining(fs.readdirSync(here).sort())
   );
-  for (const name of fs.readdirSync(here)) {
+  const files = fs.readdirSync(here, { withFileTypes: true }).filter((entry) => entry.isFile());
+  for (const { name } of files) {
     const text = fs.readFileSync(path.join(here, name), 'utf8');
     const own = [...text.matchAll(/(?:require\(|from |import\()'(\.[^']*)'/g)].map(([, target]) => target);
     for (const target of own) {

@@ -7,8 +7,8 @@
 
 const path = require('node:path');
 
-/** The folder of this package's code, as it stands in stacks. */
-const HERE = path.join(__dirname, '..', path.sep);
+/** The folder of this package's code, as it stands in stacks; a bundle that is an ES module has none. */
+const HERE = typeof __dirname === 'string' ? path.join(__dirname, '..', path.sep) : '';
 
 /** Errors that are about what the caller gave. */
 const refusals = new WeakSet();

@@ -8,7 +8,8 @@ const path = require('node:path');
 const { explained, withCode } = require('./errors');
 const { napi } = require('../../package.json');
 
-const ROOT = path.join(__dirname, '..', '..');
+/** A bundle that is an ES module has none. */
+const ROOT = typeof __dirname === 'string' ? path.join(__dirname, '..', '..') : undefined;
 /** From Rust's names to those of Node.js, and of the packages. */
 const NAMES = { x86_64: 'x64', aarch64: 'arm64', windows: 'win32' };
 const LIBRARIES = { glibc: 'gnu', musl: 'musl' };
@@ -59,7 +60,7 @@ function remedyOf(cause, { platform, arch, library, root, permission, override }
   if (failure !== undefined) {
     return `One is there, but: ${failure}. Install it, or build it, on the system that runs it.`;
   }
-  if (existsSync(path.join(root, 'Cargo.toml'))) {
+  if (root !== undefined && existsSync(path.join(root, 'Cargo.toml'))) {
     return `This is a clone, and its addon has not been built: "npm run build" in ${root} does it (needs stable Rust).`;
   }
   const abi = platform === 'win32' ? 'msvc' : LIBRARIES[library];
