@@ -147,8 +147,9 @@ class OwnListener {
         continue;
       }
       socket.on('error', () => {});
-      if (await Promise.race([arrival.then(() => true), delay(MEETING_TIME, false, { ref: false })]))
-        {return socket;}
+      if (await Promise.race([arrival.then(() => true), delay(MEETING_TIME, false, { ref: false })])) {
+        return socket;
+      }
       socket.close(1000);
     }
     throw withCode(new Error(`other listeners took all of ${ATTEMPTS} senders`), 'OTHER_LISTENERS');
