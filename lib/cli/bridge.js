@@ -15,8 +15,8 @@ const { createWebSocketStream } = require('../ws/websocket.js');
 async function bridge(socket, stream) {
   const closed = new Promise((done) => socket.once('close', () => done()));
   const duplex = createWebSocketStream(socket);
-  duplex.on('error', () => {});
-  for (const event of ['end', 'close']) duplex.on(event, () => finishOff(stream));
+  // An error is that of a write to a socket that has just closed: after it there is no end.
+  for (const event of ['end', 'error']) duplex.on(event, () => finishOff(stream));
   const over = new Promise((done) => finished(stream, () => done())).then(() => {
     // What comes now has nowhere to go.
     duplex.resume();
