@@ -112,7 +112,6 @@ describe('token', () => {
     [['token'], { SB_HC_KEY: '' }, 'key'],
     [['token'], { SB_HC_NAMESPACE: '' }, '--ns'],
     [['token'], { SB_HC_PATH: '' }, '--path'],
-    [['token', '--uri', 'constructor'], {}, '--uri'],
     [['token', '--seconds', 'x'], {}, '--seconds'],
     [['listen', '--to', 'x:y'], {}, '--to'],
     [['connect', '--local', 'x'], {}, '--local'],
