@@ -82,3 +82,10 @@ test("Azure's need no port", async () => {
     'https://contoso.servicebus.windows.net/hyco?'
   ]);
 });
+
+test.each(['', 'sends', 'constructor'])('--uri %j is wrong usage', async (kind) => {
+  await expect(token(['--uri', kind])).rejects.toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('--uri takes send, listen or http')
+  });
+});

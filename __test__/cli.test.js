@@ -61,7 +61,6 @@ describe('token', () => {
     [['emulator', '--port', ''], {}, '--port'],
     [['listen', '--to', '127.0.0.1:0'], {}, '--to takes host:port, with a port from 1 to 65535'],
     [['listen', '--to', '65536'], {}, '--to'],
-    [['token', '--uri', 'constructor'], {}, '--uri'],
     [['listen', '--to', 'x:y'], {}, '--to'],
     [['connect', '--local', 'x'], {}, '--local'],
     [['connect', '--key', 'k'], {}, '--key'],

@@ -18,11 +18,7 @@ import { once } from 'node:events';
 import * as http from 'node:http';
 import { pipeline } from 'node:stream';
 import https from 'hyco-ws-rs/https';
-import * as emulator from 'hyco-ws-rs/emulator';
-import {
-  RelayEmulator, HybridConnectionOptions, RelayAction, RelayEmulatorOptions, RelayEmulatorStats, SharedAccessRight
-} from 'hyco-ws-rs/emulator';
-declare const uri: string, key: string, keyName: string, token: string, text: string, cert: string;
+declare const uri: string, key: string, keyName: string, token: string, text: string, cert: string, connectionString: string;
 declare const server: RelayedServer, socket: RelayedWebSocket, relay: RelayEmulator, app: http.RequestListener;
 declare function begin(): void;
 declare function isKnown(user: string): boolean;
@@ -59,17 +55,21 @@ test('there are some of each file', () => {
 
 test('all of them compile', () => {
   const file = path.join(root, 'examples-of-types.mts');
-  const names = fs
-    .readFileSync(path.join(root, 'index.d.mts'), 'utf8')
-    .match(/(?<=^export import |^export const )\w+/gm);
+  const exported = (name) =>
+    fs
+      .readFileSync(path.join(root, name), 'utf8')
+      .match(/(?<=^export (?:import|const|interface|type|class) )\w+/gm);
+  const names = exported('index.d.mts');
   expect(names).toEqual(
     expect.arrayContaining(Object.keys(WebSocket).filter((name) => name !== 'WebSocket'))
   );
+  const others = exported('emulator.d.ts').filter((name) => !names.includes(name));
   const bodies = examples.map(([name, code], index) => {
     const hoisted = code.replace(/^import .*$/gm, '');
     return `// ${name}\nasync function example${index}() {\n${hoisted}\n}\nvoid example${index};\n`;
   });
-  const source = `import WebSocket, { ${names.join(', ')} } from 'hyco-ws-rs';${HEAD}${bodies.join('')}`;
+  const source = `import WebSocket, { ${names.join(', ')} } from 'hyco-ws-rs';
+import { ${others.join(', ')} } from 'hyco-ws-rs/emulator';${HEAD}${bodies.join('')}`;
 
   const options = {
     module: ts.ModuleKind.Node16,
