@@ -10,6 +10,7 @@ export import ErrorEvent = WebSocket.ErrorEvent;
 export import Event = WebSocket.Event;
 export import EventListenerOptions = WebSocket.EventListenerOptions;
 export import KeepAliveOptions = WebSocket.KeepAliveOptions;
+export import LatencyHistogram = WebSocket.LatencyHistogram;
 export import MessageEvent = WebSocket.MessageEvent;
 export import PerMessageDeflate = WebSocket.PerMessageDeflate;
 export import PerMessageDeflateOptions = WebSocket.PerMessageDeflateOptions;
@@ -29,19 +30,50 @@ export import RelayedServer = WebSocket.RelayedServer;
 export import RelayedServerEvents = WebSocket.RelayedServerEvents;
 export import RelayedServerOptions = WebSocket.RelayedServerOptions;
 export import RelayedServerStats = WebSocket.RelayedServerStats;
+export import RelayedSocketStats = WebSocket.RelayedSocketStats;
 export import RelayedVerifyClient = WebSocket.RelayedVerifyClient;
 export import RelayedWebSocket = WebSocket.RelayedWebSocket;
 export import Sender = WebSocket.Sender;
+/**
+ * ws's server on a port, under its older name.
+ *
+ * @example
+ * new Server({ port: 8080 }).on('connection', (socket) => socket.send('hello'));
+ */
 export import Server = WebSocket.Server;
+/**
+ * What ws's server takes; the relay's takes `RelayedServerOptions`: ws's own type.
+ *
+ * @example
+ * const options: ServerOptions = { port: 8080 };
+ */
 export import ServerOptions = WebSocket.ServerOptions;
 export import SystemError = WebSocket.SystemError;
 export import TlsOptions = WebSocket.TlsOptions;
 export import TokenCredential = WebSocket.TokenCredential;
 export import TokenSource = WebSocket.TokenSource;
+/**
+ * A `verifyClient` with a callback, of ws's server: ws's own type. The relay's is `RelayedVerifyClient`.
+ *
+ * @example
+ * const verifyClient: VerifyClientCallbackAsync = (info, callback) => callback(true);
+ */
 export import VerifyClientCallbackAsync = WebSocket.VerifyClientCallbackAsync;
+/**
+ * A `verifyClient` that returns its verdict, of ws's server: ws's own type. The relay's is `RelayedVerifyClient`.
+ *
+ * @example
+ * const verifyClient: VerifyClientCallbackSync = ({ secure }) => secure;
+ */
 export import VerifyClientCallbackSync = WebSocket.VerifyClientCallbackSync;
 export import VerifyClientInfo = WebSocket.VerifyClientInfo;
 export import WebSocketEventMap = WebSocket.WebSocketEventMap;
+/**
+ * ws's server on a port.
+ *
+ * @example
+ * new WebSocketServer({ port: 8080 }).on('connection', (socket) => socket.send('hello'));
+ */
 export import WebSocketServer = WebSocket.WebSocketServer;
 export import appendRelayToken = WebSocket.appendRelayToken;
 export import connect = WebSocket.connect;
@@ -60,6 +92,35 @@ export import extension = WebSocket.extension;
 export import parseConnectionString = WebSocket.parseConnectionString;
 export import relayedConnect = WebSocket.relayedConnect;
 export import subprotocol = WebSocket.subprotocol;
+
+/**
+ * `readyState` of a socket whose connection is not open yet.
+ *
+ * @example
+ * socket.readyState === CONNECTING && socket.once('open', begin);
+ */
+export const CONNECTING: 0;
+/**
+ * `readyState` of an open socket.
+ *
+ * @example
+ * if (socket.readyState === OPEN) socket.send('hello');
+ */
+export const OPEN: 1;
+/**
+ * `readyState` of a socket that is being closed.
+ *
+ * @example
+ * const ends = socket.readyState === CLOSING;
+ */
+export const CLOSING: 2;
+/**
+ * `readyState` of a socket that is closed, or could not be opened.
+ *
+ * @example
+ * const over = socket.readyState === CLOSED;
+ */
+export const CLOSED: 3;
 
 export { WebSocket };
 export default WebSocket;

@@ -14,61 +14,211 @@ import { Duplex, DuplexOptions } from 'node:stream';
 import ws = require('ws');
 
 /**
- * ws's `WebSocket` with the relay on it, as hyco-ws has it: an ordinary WebSocket client by itself
- * (`new WebSocket(url)`), and the namespace of everything else.
+ * ws's `WebSocket` with the relay on it, as hyco-ws has it: an ordinary WebSocket client by itself (`new
+ * WebSocket(url)`), and the namespace of everything else.
+ *
+ * @example
+ * const WebSocket = require('hyco-ws-rs');
+ * const server = new WebSocket.RelayedServer({ server: uri, keyName, key }); // through the relay
+ * const socket = new WebSocket('wss://example.com');                        // ws, as ever
  */
 declare class WebSocket extends ws {}
 
 declare namespace WebSocket {
   // ---------------------------------------------------------------- what ws exports
+  // Types of our own for what can be one, so that their comments are shown wherever they are imported.
 
-  export import AddressInfo = ws.AddressInfo;
-  export import CertMeta = ws.CertMeta;
-  export import ClientOptions = ws.ClientOptions;
-  export import CloseEvent = ws.CloseEvent;
-  export import Data = ws.Data;
-  export import ErrorEvent = ws.ErrorEvent;
-  export import Event = ws.Event;
-  export import EventListenerOptions = ws.EventListenerOptions;
-  export import MessageEvent = ws.MessageEvent;
-  export import PerMessageDeflateOptions = ws.PerMessageDeflateOptions;
-  export import RawData = ws.RawData;
+  /**
+   * Where a server of ws listens: ws's own type.
+   *
+   * @example
+   * const { port } = new WebSocketServer({ port: 0 }).address() as AddressInfo;
+   */
+  type AddressInfo = ws.AddressInfo;
+  /**
+   * A certificate or key among ws's options: ws's own type.
+   *
+   * @example
+   * const ca: CertMeta = readFileSync('ca.pem');
+   */
+  type CertMeta = ws.CertMeta;
+  /**
+   * What ws's client takes; `RelayedClientOptions` has more: ws's own type.
+   *
+   * @example
+   * const options: ClientOptions = { handshakeTimeout: 5000 };
+   * new WebSocket('wss://example.com', options);
+   */
+  type ClientOptions = ws.ClientOptions;
+  /**
+   * What `onclose` gets: ws's own type.
+   *
+   * @example
+   * socket.onclose = ({ code, reason }: CloseEvent) => console.log(code, reason);
+   */
+  type CloseEvent = ws.CloseEvent;
+  /**
+   * Whatever a message may be: ws's own type. `RawData` is what arrives.
+   *
+   * @example
+   * const read = (data: Data) => String(data);
+   */
+  type Data = ws.Data;
+  /**
+   * What `onerror` gets: ws's own type.
+   *
+   * @example
+   * socket.onerror = ({ message }: ErrorEvent) => console.log(message);
+   */
+  type ErrorEvent = ws.ErrorEvent;
+  /**
+   * What `onopen` gets: ws's own type.
+   *
+   * @example
+   * socket.onopen = ({ target }: Event) => target.send('hello');
+   */
+  type Event = ws.Event;
+  /**
+   * The third argument of `addEventListener()`: ws's own type.
+   *
+   * @example
+   * const options: EventListenerOptions = { once: true };
+   * socket.addEventListener('message', onFirst, options);
+   */
+  type EventListenerOptions = ws.EventListenerOptions;
+  /**
+   * What `onmessage` gets: ws's own type.
+   *
+   * @example
+   * socket.onmessage = ({ data }: MessageEvent) => console.log(data);
+   */
+  type MessageEvent = ws.MessageEvent;
+  /**
+   * How messages are compressed: ws's own type.
+   *
+   * @example
+   * const perMessageDeflate: PerMessageDeflateOptions = { threshold: 4096 };
+   */
+  type PerMessageDeflateOptions = ws.PerMessageDeflateOptions;
+  /**
+   * What a `message` event brings: ws's own type.
+   *
+   * @example
+   * socket.on('message', (data: RawData, isBinary) => socket.send(data, { binary: isBinary }));
+   */
+  type RawData = ws.RawData;
+  /**
+   * What ws's server takes; the relay's takes `RelayedServerOptions`: ws's own type.
+   *
+   * @example
+   * const options: ServerOptions = { port: 8080 };
+   * new WebSocketServer(options);
+   */
   export import ServerOptions = ws.ServerOptions;
+  /**
+   * A `verifyClient` with a callback, of ws's server: ws's own type. The relay's is `RelayedVerifyClient`.
+   *
+   * @example
+   * const verifyClient: VerifyClientCallbackAsync = (info, callback) => callback(true);
+   */
   export import VerifyClientCallbackAsync = ws.VerifyClientCallbackAsync;
+  /**
+   * A `verifyClient` that returns its verdict, of ws's server: ws's own type. The relay's is `RelayedVerifyClient`.
+   *
+   * @example
+   * const verifyClient: VerifyClientCallbackSync = ({ secure }) => secure;
+   */
   export import VerifyClientCallbackSync = ws.VerifyClientCallbackSync;
-  export import WebSocketEventMap = ws.WebSocketEventMap;
+  /**
+   * The events of `addEventListener()` by name: ws's own type.
+   *
+   * @example
+   * function once<K extends keyof WebSocketEventMap>(name: K, fn: (event: WebSocketEventMap[K]) => void) {}
+   */
+  type WebSocketEventMap = ws.WebSocketEventMap;
+  /**
+   * ws's server on a port, under its older name.
+   *
+   * @example
+   * new WebSocket.Server({ port: 8080 }).on('connection', (socket) => socket.send('hello'));
+   */
   export import Server = ws.Server;
+  /**
+   * ws's server on a port.
+   *
+   * @example
+   * new WebSocketServer({ port: 8080 }).on('connection', (socket) => socket.send('hello'));
+   */
   export import WebSocketServer = ws.WebSocketServer;
 
-  /** Makes a duplex stream of a socket, relayed or not. */
+  /**
+   * Makes a duplex stream of a socket, relayed or not.
+   *
+   * @example
+   * pipeline(createWebSocketStream(socket), process.stdout, () => {});
+   */
   function createWebSocketStream(websocket: ws, options?: DuplexOptions): Duplex;
 
-  /** ws's implementation of RFC 7692, without types of its own. */
+  /**
+   * ws's implementation of RFC 7692, without types of its own.
+   *
+   * @example
+   * const { extensionName } = WebSocket.PerMessageDeflate; // 'permessage-deflate'
+   */
   const PerMessageDeflate: any;
-  /** ws's parser of frames, without types of its own. */
+  /**
+   * ws's parser of frames, without types of its own.
+   *
+   * @example
+   * const receiver = new WebSocket.Receiver({ isServer: true });
+   */
   const Receiver: any;
-  /** ws's writer of frames, without types of its own. */
+  /**
+   * ws's writer of frames, without types of its own.
+   *
+   * @example
+   * const frame = WebSocket.Sender.frame(Buffer.from('hi'), { fin: true, opcode: 1, readOnly: false });
+   */
   const Sender: any;
-  /** Reads and writes `Sec-WebSocket-Extensions`. Absent from ws before 8.20. */
+  /**
+   * Reads and writes `Sec-WebSocket-Extensions`. Absent from ws before 8.20.
+   *
+   * @example
+   * WebSocket.extension.parse('permessage-deflate; client_max_window_bits');
+   */
   const extension: {
     format(extensions: Record<string, object | object[]>): string;
     parse(header: string): Record<string, object[]>;
   };
-  /** Reads `Sec-WebSocket-Protocol`. Absent from ws before 8.20. */
+  /**
+   * Reads `Sec-WebSocket-Protocol`. Absent from ws before 8.20.
+   *
+   * @example
+   * WebSocket.subprotocol.parse('chat, superchat'); // Set { 'chat', 'superchat' }
+   */
   const subprotocol: { parse(header: string): Set<string> };
 
   /**
    * What ws 1.x, the base of hyco-ws 1.0.5, had for `new WebSocket(address)`.
+   *
+   * @example
+   * WebSocket.connect('wss://example.com', () => console.log('open'));
    * @deprecated Use `new WebSocket(address)`.
    */
   function connect(address: string | URL, fn?: (this: WebSocket) => void): WebSocket;
   /**
    * What ws 1.x, the base of hyco-ws 1.0.5, had for `new WebSocket(address)`.
+   *
+   * @example
+   * WebSocket.createConnection('wss://example.com', () => console.log('open'));
    * @deprecated Use `new WebSocket(address)`.
    */
   function createConnection(address: string | URL, fn?: (this: WebSocket) => void): WebSocket;
   /**
    * What ws 1.x, the base of hyco-ws 1.0.5, had for `new WebSocket.Server(options)`.
+   *
+   * @example
+   * WebSocket.createServer({ port: 8080 }, (socket) => socket.send('hello'));
    * @deprecated Use `new WebSocket.Server(options)`.
    */
   function createServer(options: ServerOptions, fn?: (socket: ws) => void): Server;
@@ -81,8 +231,11 @@ declare namespace WebSocket {
    * @param uri What the token is for. Its scheme and its query do not matter; the token is good for everything below.
    * @param keyName The name of the SAS rule, of the hybrid connection or of the namespace.
    * @param key The key of the SAS rule.
-   * @param expirationSeconds How long the token is good for, in seconds. Default 3600.
+   * @param expirationSeconds How long the token is good for, in seconds; whatever is falsy is an hour. Default 3600.
+   * @returns `SharedAccessSignature sr=…&sig=…&se=…&skn=…`, for the header `ServiceBusAuthorization`
    * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`, naming the argument
+   * @example
+   * const token = createRelayToken('http://contoso.servicebus.windows.net/hyco', 'rule', process.env.SB_HC_KEY, 600);
    */
   function createRelayToken(
     uri: string | URL,
@@ -93,6 +246,15 @@ declare namespace WebSocket {
 
   /**
    * Makes a token like `createRelayToken` and returns the URI with the token in its query (`sb-hc-token`).
+   *
+   * @param uri The address of `createRelaySendUri` or another one; its query stays.
+   * @param keyName The name of the SAS rule, of the hybrid connection or of the namespace.
+   * @param key The key of the SAS rule.
+   * @param expirationSeconds How long the token is good for, in seconds; whatever is falsy is an hour. Default 3600.
+   * @throws TypeError `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`, naming the argument
+   * @example
+   * // An address that a page may have for a minute.
+   * const uri = appendRelayToken(createRelaySendUri('contoso.servicebus.windows.net', 'hyco'), 'rule', key, 60);
    */
   function appendRelayToken(
     uri: string | URL,
@@ -101,7 +263,14 @@ declare namespace WebSocket {
     expirationSeconds?: number | string | null
   ): string;
 
-  /** The address of a hybrid connection: `wss://{namespaceName}:443/$hc/{path}`. */
+  /**
+   * The address of a hybrid connection: `wss://{namespaceName}:443/$hc/{path}`.
+   *
+   * @param namespaceName `contoso.servicebus.windows.net`
+   * @param path The name of the hybrid connection.
+   * @example
+   * createRelayBaseUri('contoso.servicebus.windows.net', 'hyco'); // wss://contoso.servicebus.windows.net:443/$hc/hyco
+   */
   function createRelayBaseUri(namespaceName: string, path: string): string;
 
   /**
@@ -111,6 +280,8 @@ declare namespace WebSocket {
    * @param path The name of the hybrid connection.
    * @param token A token to put into the URI. Prefer the `token` option of `RelayedServer`, which can be renewed.
    * @param id An id for tracing from end to end.
+   * @example
+   * new RelayedServer({ server: createRelayListenUri('contoso.servicebus.windows.net', 'hyco'), keyName, key });
    */
   function createRelayListenUri(
     namespaceName: string,
@@ -126,6 +297,8 @@ declare namespace WebSocket {
    * @param path The name of the hybrid connection, with a sub-path and a query if need be.
    * @param token A token to put into the URI, for clients that cannot set headers.
    * @param id An id for tracing from end to end.
+   * @example
+   * relayedConnect(createRelaySendUri('contoso.servicebus.windows.net', 'hyco/orders?id=7'), token);
    */
   function createRelaySendUri(
     namespaceName: string,
@@ -134,7 +307,18 @@ declare namespace WebSocket {
     id?: string | null
   ): string;
 
-  /** The URI for plain HTTPS requests to a hybrid connection, as hyco-https builds it. */
+  /**
+   * The URI for plain HTTPS requests to a hybrid connection, as hyco-https builds it.
+   *
+   * @param namespaceName `contoso.servicebus.windows.net`
+   * @param path The name of the hybrid connection, with a sub-path and a query if need be.
+   * @param token A token to put into the URI, for clients that cannot set headers.
+   * @param id An id for tracing from end to end.
+   * @example
+   * await fetch(createRelayHttpsUri('contoso.servicebus.windows.net', 'web/orders'), {
+   *   headers: { ServiceBusAuthorization: token }
+   * });
+   */
   function createRelayHttpsUri(
     namespaceName: string,
     path: string,
@@ -142,7 +326,12 @@ declare namespace WebSocket {
     id?: string | null
   ): string;
 
-  /** What a connection string says, under the names that @azure/service-bus uses. */
+  /**
+   * What a connection string says, under the names that @azure/service-bus uses.
+   *
+   * @example
+   * const { fullyQualifiedNamespace, entityPath }: ConnectionStringProperties = parseConnectionString(text);
+   */
   interface ConnectionStringProperties {
     /** `sb://contoso.servicebus.windows.net/`, as written. */
     endpoint: string;
@@ -167,13 +356,21 @@ declare namespace WebSocket {
   /**
    * Takes the connection string of a namespace or a hybrid connection apart.
    *
+   * @param connectionString `Endpoint=sb://…;SharedAccessKeyName=…;SharedAccessKey=…;EntityPath=…`
    * @throws TypeError `ERR_INVALID_ARG_VALUE`; the text names the part at fault and quotes nothing
+   * @example
+   * const { fullyQualifiedNamespace, entityPath } = parseConnectionString(process.env.SB_HC_CONNECTION_STRING);
    */
   function parseConnectionString(connectionString: string): ConnectionStringProperties;
 
   // ---------------------------------------------------------------- errors
 
-  /** The stable part of a `RelayError`. */
+  /**
+   * The stable part of a `RelayError`.
+   *
+   * @example
+   * const waits: RelayErrorCode[] = ['ERR_HYCO_BUSY', 'ERR_HYCO_TIMEOUT'];
+   */
   type RelayErrorCode =
     | 'ERR_INVALID_ARG_VALUE'
     | 'ERR_HYCO_INVALID_FORMAT'
@@ -198,19 +395,49 @@ declare namespace WebSocket {
    * A failure of the relay, of the way to it or of the configuration. Match `code`; the text is free to change, and ends
    * with the place in the documentation that explains the code.
    * Failures of the network and of TLS keep Node's own codes (`ECONNREFUSED`) and are plain errors.
+   *
+   * @example
+   * server.on('error', (error) => {
+   *   if (error instanceof RelayError) console.error(error.code, error.statusCode, error.trackingId);
+   * });
    */
   class RelayError extends Error {
     constructor(
       message: string,
       details?: {
+        /**
+         * The stable part.
+         * @default 'ERR_HYCO_REFUSED'
+         */
         code?: RelayErrorCode;
+        /**
+         * HTTP status of the handshake.
+         * @default undefined
+         */
         statusCode?: number;
+        /**
+         * The text that the relay, or the listener behind it, gave.
+         * @default undefined
+         */
         reason?: string;
+        /**
+         * The relay's id of the event.
+         * @default undefined
+         */
         trackingId?: string;
+        /**
+         * Whether the same attempt may succeed later.
+         * @default false
+         */
         transient?: boolean;
+        /**
+         * What led to it.
+         * @default undefined
+         */
         cause?: unknown;
       }
     );
+    /** What went wrong; it stays the same from version to version, whatever the text says. */
     code: RelayErrorCode;
     /** HTTP status of the handshake, if that is what failed. */
     statusCode?: number;
@@ -222,86 +449,188 @@ declare namespace WebSocket {
     transient: boolean;
   }
 
-  /** An error of the network or of TLS, as Node makes it. */
+  /**
+   * An error of the network or of TLS, as Node makes it.
+   *
+   * @example
+   * socket.on('error', (error) => (error as SystemError).syscall === 'connect' && console.error('nobody there'));
+   */
   interface SystemError extends Error {
+    /** `ECONNREFUSED`, `ENOTFOUND`, `CERT_HAS_EXPIRED` and the like. */
     code: string;
+    /** The system's number for it. */
     errno?: number;
+    /** `connect`, `getaddrinfo`, `read`, … */
     syscall?: string;
+    /** The address that was dialled. */
     address?: string;
+    /** The port that was dialled. */
     port?: number;
+    /** The name that was looked up. */
     hostname?: string;
     /** What the relay's own classification is. */
     readonly relayCode: RelayErrorCode;
+    /** True where the same attempt may succeed later without anybody changing anything. */
     readonly transient: boolean;
   }
 
   // ---------------------------------------------------------------- credentials and connections
 
-  /** A token, or what makes one when it is asked for: the latter is renewed before it expires. */
+  /**
+   * A token, or what makes one when it is asked for: the latter is renewed before it expires.
+   *
+   * @example
+   * const token: TokenSource = async () => (await fetch('https://backend/token')).text();
+   * new RelayedServer({ server: uri, token });
+   */
   type TokenSource = string | (() => string | Promise<string>);
 
-  /** What an Azure credential (`@azure/identity`) looks like from here. */
+  /**
+   * What an Azure credential (`@azure/identity`) looks like from here.
+   *
+   * @example
+   * import { DefaultAzureCredential } from '@azure/identity';
+   * new RelayedServer({ server: uri, credential: new DefaultAzureCredential() });
+   */
   interface TokenCredential {
+    /** Called with the scope of Azure Relay whenever a token is needed. */
     getToken(
       scopes: string | string[],
-      options?: { abortSignal?: any }
+      options?: {
+        /**
+         * Aborted when nobody waits for the token any more.
+         * @default undefined
+         */
+        abortSignal?: any;
+      }
     ): Promise<{ token: string; expiresOnTimestamp: number } | null>;
   }
 
-  /** Trust and identity for TLS, under the names of `node:tls`. Any other name of it is a `TypeError`. */
+  /**
+   * Trust and identity for TLS, under the names of `node:tls`. Any other name of it is a `TypeError`.
+   *
+   * @example
+   * new RelayedServer({ server: uri, keyName, key, tls: { ca: readFileSync('company.pem') } });
+   */
   interface TlsOptions {
-    /** Certificates to trust, PEM. Default Node's roots. */
+    /**
+     * Certificates to trust, PEM.
+     * @default Node's roots
+     */
     ca?: string | Buffer | Array<string | Buffer>;
-    /** The client's certificate and its chain, PEM. */
+    /**
+     * The client's certificate and its chain, PEM.
+     * @default undefined
+     */
     cert?: string | Buffer | Array<string | Buffer>;
-    /** The client's private key, PEM. */
+    /**
+     * The client's private key, PEM.
+     * @default undefined
+     */
     key?: string | Buffer | Array<string | Buffer | { pem: string | Buffer; passphrase?: string }>;
-    /** That of an encrypted `key`. */
+    /**
+     * That of an encrypted `key`.
+     * @default undefined
+     */
     passphrase?: string;
-    /** Default true, or what `NODE_TLS_REJECT_UNAUTHORIZED` says. */
+    /**
+     * Whether a certificate that is not trusted ends the attempt.
+     * @default true, or what `NODE_TLS_REJECT_UNAUTHORIZED` says
+     */
     rejectUnauthorized?: boolean;
-    /** The name that the certificate has to carry. Default that of the host. */
+    /**
+     * The name that the certificate has to carry.
+     * @default that of the host
+     */
     servername?: string;
-    /** Default `'TLSv1.2'`. */
+    /**
+     * The oldest version of TLS that is spoken.
+     * @default 'TLSv1.2'
+     */
     minVersion?: 'TLSv1.2' | 'TLSv1.3';
-    /** Default `'TLSv1.3'`. */
+    /**
+     * The newest version of TLS that is spoken.
+     * @default 'TLSv1.3'
+     */
     maxVersion?: 'TLSv1.2' | 'TLSv1.3';
   }
 
-  /** When a connection counts as dead. */
+  /**
+   * When a connection counts as dead.
+   *
+   * @example
+   * new RelayedServer({ server: uri, keyName, key, keepAlive: { interval: 10_000, timeout: 25_000 } });
+   */
   interface KeepAliveOptions {
-    /** Milliseconds between two pings. Default 30,000. */
+    /**
+     * Milliseconds between two pings.
+     * @default 30000
+     */
     interval?: number;
-    /** Milliseconds without any inbound frame after which the connection is given up. Default 60,000. */
+    /**
+     * Milliseconds without any inbound frame after which the connection is given up.
+     * @default 60000
+     */
     timeout?: number;
-    /** Pings, or pongs that nobody asked for. Default `'ping'`. */
+    /**
+     * Pings, or pongs that nobody asked for.
+     * @default 'ping'
+     */
     mode?: 'ping' | 'pong';
   }
 
-  /** When and how the listener connects again. */
+  /**
+   * When and how the listener connects again.
+   *
+   * @example
+   * new RelayedServer({ server: uri, keyName, key, reconnect: { maxDelay: 5000, retryTerminal: true } });
+   */
   interface ReconnectOptions {
-    /** Milliseconds before the second attempt. Default 1,000. */
+    /**
+     * Milliseconds before the second attempt.
+     * @default 1000
+     */
     minDelay?: number;
-    /** Milliseconds between two attempts at most. Default 30,000. */
+    /**
+     * Milliseconds between two attempts at most.
+     * @default 30000
+     */
     maxDelay?: number;
-    /** Milliseconds after which a connection counts as good, so that delays begin anew. Default 30,000. */
+    /**
+     * Milliseconds after which a connection counts as good, so that delays begin anew.
+     * @default 30000
+     */
     stableAfter?: number;
-    /** Whether to go on after a refusal that waiting does not cure (404). Default false. */
+    /**
+     * Whether to go on after a refusal that waiting does not cure (404).
+     * @default false
+     */
     retryTerminal?: boolean;
     /**
-     * Milliseconds after which a control channel is replaced while it is still up, before the service closes it (which it
-     * does after 24 hours). Default 82,800,000 (23 hours); 0: never.
+     * Milliseconds after which a control channel is replaced while it is still up, before the service closes it (which
+     * it does after 24 hours); 0 or `false`: never.
+     * @default 82800000 (23 hours)
      */
     recycleAfter?: number | false;
-    /** Replaces the policy: milliseconds to wait before attempt `attempt`; `undefined` leaves it to the policy. */
+    /**
+     * Replaces the policy: milliseconds to wait before attempt `attempt`; `undefined` leaves it to the policy.
+     * @default undefined
+     */
     delay?: (attempt: number, error: Error) => number | undefined;
   }
 
-  /** The request of a sender, in ws's shape. */
+  /**
+   * The request of a sender, in ws's shape.
+   *
+   * @example
+   * server.on('connection', (socket, request: RelayedRequest) => console.log(request.url, request.socket.remoteAddress));
+   */
   interface RelayedRequest {
     /** The id that the relay gave the connection. */
     readonly id: string;
+    /** A WebSocket begins with a GET. */
     readonly method: 'GET';
+    /** As in `node:http`. */
     readonly httpVersion: string;
     /** Path and query without `/$hc` and without the relay's own parameters. */
     readonly url: string;
@@ -313,11 +642,21 @@ declare namespace WebSocket {
     readonly socket: { readonly remoteAddress?: string; readonly remotePort?: number };
     /** The tracking id again, and the host of the relay that the connection runs through. */
     readonly relay: { readonly id?: string; readonly host?: string };
+    /** `socket` under its older name. */
     readonly connection: { readonly remoteAddress?: string; readonly remotePort?: number };
   }
 
-  /** An HTTP request of a sender: one of `node:http`. */
+  /**
+   * An HTTP request of a sender: one of `node:http`.
+   *
+   * @example
+   * server.on('request', async (req: RelayedHttpRequest, res) => {
+   *   const answer = await fetch('http://127.0.0.1:3000' + req.url, { signal: req.signal });
+   *   res.end(await answer.text());
+   * });
+   */
   interface RelayedHttpRequest extends IncomingMessage {
+    /** As sent. */
     readonly method: string;
     /** Path and query as sent, without the relay's own parameters. */
     url: string;
@@ -332,25 +671,53 @@ declare namespace WebSocket {
     readonly signal: AbortSignal;
   }
 
-  /** The answer to it: one of `node:http`. */
+  /**
+   * The answer to it: one of `node:http`.
+   *
+   * @example
+   * server.on('request', (req, res: RelayedHttpResponse) => res.writeHead(200, { 'Content-Type': 'text/plain' }).end(res.id));
+   */
   interface RelayedHttpResponse extends ServerResponse<RelayedHttpRequest> {
     /** The id that the relay gave the request. */
     readonly id: string;
   }
 
+  /**
+   * What `attach()` takes.
+   *
+   * @example
+   * server.attach(http.createServer(app), { stripPath: false }); // req.url begins with the hybrid connection
+   */
   interface RelayedAttachOptions {
-    /** Whether the path of the hybrid connection is taken off `url`. Default true. */
+    /**
+     * Whether the path of the hybrid connection is taken off `url`.
+     * @default true
+     */
     stripPath?: boolean;
   }
 
-  /** What `verifyClient` is given. */
+  /**
+   * What `verifyClient` is given.
+   *
+   * @example
+   * const verifyClient = ({ origin, req }: VerifyClientInfo) => origin === 'https://example.com' && req.url !== '/';
+   */
   interface VerifyClientInfo {
+    /** The `Origin` of the page that the sender runs in, if it is one. */
     origin: string;
+    /** Whether the relay is reached over TLS. */
     secure: boolean;
+    /** The request of the sender. */
     req: RelayedRequest;
   }
 
-  /** Answers whether a sender may connect: at once, through a promise, or through `callback`. */
+  /**
+   * Answers whether a sender may connect: at once, through a promise, or through `callback`.
+   *
+   * @example
+   * const verifyClient: RelayedVerifyClient = async ({ req }) => isKnown(req.headers.authorization);
+   * new RelayedServer({ server: uri, keyName, key, verifyClient });
+   */
   type RelayedVerifyClient =
     | ((info: VerifyClientInfo) => boolean | Promise<boolean>)
     | ((
@@ -361,95 +728,220 @@ declare namespace WebSocket {
   /**
    * Chooses the subprotocol. JavaScript written for hyco-ws may go on passing `(protocols, callback)`; the two forms
    * together would leave the parameters without a type, so this is ws 8's.
+   *
+   * @example
+   * const handleProtocols: RelayedHandleProtocols = (protocols) => protocols.has('chat.v2') && 'chat.v2';
    */
   type RelayedHandleProtocols = (protocols: Set<string>, request: RelayedRequest) => string | false;
 
-  /** Times in milliseconds, sizes in bytes; `false` or 0 switches a thing off. */
+  /**
+   * What `RelayedServer` takes. Times in milliseconds, sizes in bytes; `false` or 0 switches a thing off.
+   *
+   * @example
+   * const options: RelayedServerOptions = {
+   *   server: createRelayListenUri('contoso.servicebus.windows.net', 'hyco'),
+   *   keyName: 'rule',
+   *   key: process.env.SB_HC_KEY,
+   *   maxPayload: 1024 * 1024
+   * };
+   */
   interface RelayedServerOptions {
     /** The URI on which to listen, from `createRelayListenUri`. It may carry the token. */
     server: string | URL;
-    /** A token, or a function that returns one or a promise of one. */
+    /**
+     * A token, or a function that returns one or a promise of one. This, `keyName` and `key`, or `credential` is
+     * needed, unless `server` has a token in it.
+     * @default undefined
+     */
     token?: TokenSource;
-    /** The name of the SAS rule, with `key`. */
+    /**
+     * The name of the SAS rule, with `key`.
+     * @default undefined
+     */
     keyName?: string;
-    /** The key of the SAS rule: tokens are made and renewed from it. Several are tried in turn. */
+    /**
+     * The key of the SAS rule: tokens are made and renewed from it. Several are tried in turn.
+     * @default undefined
+     */
     key?: string | readonly string[];
-    /** How long such tokens are good for, in seconds. Default 3600. */
+    /**
+     * How long such tokens are good for, in seconds.
+     * @default 3600
+     */
     tokenLifetime?: number;
-    /** An Azure credential, instead of a token or a key. */
+    /**
+     * An Azure credential, instead of a token or a key.
+     * @default undefined
+     */
     credential?: TokenCredential;
-    /** The listener's id for tracing. Default a random UUID. */
+    /**
+     * The listener's id for tracing.
+     * @default a random UUID
+     */
     id?: string;
-    /** What `server.path` shows. Default the path of `server`. */
+    /**
+     * What `server.path` shows.
+     * @default the path of `server`
+     */
     path?: string;
-    /** Answers whether a sender may connect. */
+    /**
+     * Answers whether a sender may connect.
+     * @default undefined: all may
+     */
     verifyClient?: RelayedVerifyClient;
-    /** Chooses the subprotocol. Default the first offered. */
+    /**
+     * Chooses the subprotocol.
+     * @default undefined: the first offered
+     */
     handleProtocols?: RelayedHandleProtocols;
-    /** Whether `clients` is kept. Default true. */
+    /**
+     * Whether `clients` is kept.
+     * @default true
+     */
     clientTracking?: boolean;
-    /** Bytes of the largest message. Default 100 MiB. */
+    /**
+     * Bytes of the largest message; a longer one closes its socket with 1009.
+     * @default 100 MiB
+     */
     maxPayload?: number;
-    /** Pieces of one message at most. Default 16,384. */
+    /**
+     * Pieces of one message at most.
+     * @default 16384
+     */
     maxFragments?: number;
-    /** Answers to pings that may wait to be written. Default 60. */
+    /**
+     * Answers to pings that may wait to be written.
+     * @default 60
+     */
     maxPendingAutoPongs?: number;
-    /** Whether several messages may come in one turn of the event loop. Default true. */
+    /**
+     * Whether several messages may come in one turn of the event loop.
+     * @default true
+     */
     allowSynchronousEvents?: boolean;
-    /** Whether pings are answered. Default true. */
+    /**
+     * Whether pings are answered.
+     * @default true
+     */
     autoPong?: boolean;
-    /** Whether text is taken as it comes. Default false. */
+    /**
+     * Whether text is taken as it comes.
+     * @default false
+     */
     skipUTF8Validation?: boolean;
-    /** Compression as in ws 8. Default false. */
+    /**
+     * Compression as in ws 8, for relays that grant it; Azure's does not.
+     * @default false
+     */
     perMessageDeflate?: boolean | PerMessageDeflateOptions;
-    /** `'string'`: text arrives as a string, as under ws 1.x. Default `'buffer'`. */
+    /**
+     * `'string'`: text arrives as a string, as under ws 1.x.
+     * @default 'buffer'
+     */
     textMessages?: 'buffer' | 'string';
-    /** For the control channel and the accepted sockets. */
+    /**
+     * For the control channel and the accepted sockets.
+     * @default { interval: 30000, timeout: 60000, mode: 'ping' }
+     */
     keepAlive?: boolean | KeepAliveOptions;
+    /**
+     * When and how a lost control channel is opened again; `false`: its loss closes the server.
+     * @default { minDelay: 1000, maxDelay: 30000, stableAfter: 30000, retryTerminal: false, recycleAfter: 82800000 }
+     */
     reconnect?: boolean | ReconnectOptions;
-    /** For opening the control channel. Default 60,000. */
+    /**
+     * For opening the control channel.
+     * @default 60000
+     */
     handshakeTimeout?: number;
-    /** For the verdict and the rendezvous together. Default 20,000. */
+    /**
+     * For the verdict and the rendezvous together; a sender that waits longer gets 504.
+     * @default 20000
+     */
     acceptTimeout?: number;
-    /** For the closing handshake. Default 30,000. */
+    /**
+     * For the closing handshake.
+     * @default 30000
+     */
     closeTimeout?: number;
-    /** Parallel control channels, 1 to 25. Default 1. */
+    /**
+     * Parallel control channels, 1 to 25.
+     * @default 1
+     */
     controlChannels?: number;
-    /** Connections at a time; further senders are refused with 503. Default 0, no limit. */
+    /**
+     * Connections at a time; further senders are refused with 503. 0: no limit.
+     * @default 0
+     */
     maxConnections?: number;
-    /** Verdicts and rendezvous under way at a time. Default 256. */
+    /**
+     * Verdicts and rendezvous under way at a time; further senders are refused with 503.
+     * @default 256
+     */
     maxPendingAccepts?: number;
-    /** HTTP requests in progress at a time; further ones get 503. Default 1024; 0: no limit. */
+    /**
+     * HTTP requests in progress at a time; further ones get 503. 0: no limit.
+     * @default 1024
+     */
     maxPendingRequests?: number;
-    /** Bytes of small HTTP bodies, of requests and answers, that wait in the engine. Default 64 MiB; 0: no limit. */
+    /**
+     * Bytes of small HTTP bodies, of requests and answers, that wait in the engine; beyond it senders get 503. 0: no
+     * limit.
+     * @default 64 MiB
+     */
     maxRequestBytes?: number;
     /**
-     * Whether the rendezvous of each HTTP request is dialled as soon as it has come, for only there does a listener hear
-     * that the sender has left. Default false: with an answer that needs it, or after 20 s.
+     * Whether the rendezvous of each HTTP request is dialled as soon as it has come, for only there does a listener
+     * hear that the sender has left. Without it: with an answer that needs it, or after 20 s.
+     * @default false
      */
     earlyRendezvous?: boolean;
-    /** Bytes that a socket may hold for JavaScript before reading stops. Default 1 MiB. */
+    /**
+     * Bytes that a socket may hold for JavaScript before reading stops.
+     * @default 1 MiB
+     */
     highWaterMark?: number;
-    /** Bytes sent that may wait for a sender that does not read, before it is given up. Default 256 MiB; 0: no limit. */
+    /**
+     * Bytes sent that may wait for a sender that does not read, before it is given up. 0: no limit.
+     * @default 256 MiB
+     */
     maxBufferedAmount?: number;
     /**
      * Bytes that all sockets of the server together may hold of unfinished messages, before the one that holds most is
-     * given up with 1009. Default 256 MiB, and always enough for one message of `maxPayload`; 0: no limit.
+     * given up with 1009; always enough for one message of `maxPayload`. 0: no limit.
+     * @default 256 MiB
      */
     maxAssembling?: number;
     /**
      * To which hosts the relay may send the listener. Asked before each dial of an address that the relay named, after
-     * the verdict; only `true`, or a promise of it within `acceptTimeout`, lets one through. `ws:` from `wss:` is never
-     * dialled. Default: the hosts of the parent domain of `server`.
+     * the verdict; only `true`, or a promise of it within `acceptTimeout`, lets one through. `ws:` from `wss:` is
+     * never dialled.
+     * @default the hosts of the parent domain of `server`
      */
     rendezvousHosts?: (hostname: string) => boolean | PromiseLike<boolean>;
-    /** A proxy's URL, or `false` for none. Default the environment's. */
+    /**
+     * A proxy's URL, or `false` for none.
+     * @default what the environment says: `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`, …
+     */
     proxy?: string | URL | false;
+    /**
+     * Trust and identity for TLS.
+     * @default Node's roots, and no certificate of our own
+     */
     tls?: TlsOptions;
-    /** Aborting it closes the server. */
+    /**
+     * Aborting it closes the server.
+     * @default undefined
+     */
     signal?: AbortSignal;
   }
 
+  /**
+   * The events of a `RelayedServer`, with their arguments.
+   *
+   * @example
+   * server.on('reconnecting', ({ attempt, delay, reason }) => console.log(`attempt ${attempt} in ${delay} ms: ${reason}`));
+   */
   interface RelayedServerEvents {
     /** A control channel is being opened. */
     connecting: [info: { channel: number; attempt: number }];
@@ -475,18 +967,41 @@ declare namespace WebSocket {
     close: [server: RelayedServer];
   }
 
+  /**
+   * How `close()` ends what is still going on.
+   *
+   * @example
+   * await server.close({ drain: true, timeout: 10_000 });
+   */
   interface RelayedCloseOptions {
-    /** Lets clients finish; new senders get 503. Default false. */
+    /**
+     * Lets clients finish; new senders get 503.
+     * @default false
+     */
     drain?: boolean;
-    /** Milliseconds after which what is left is dropped. */
+    /**
+     * Milliseconds after which what is left is dropped.
+     * @default undefined: each socket has its `closeTimeout`, and with `drain` clients take their time
+     */
     timeout?: number;
-    /** Aborting it drops at once what is left. */
+    /**
+     * Aborting it drops at once what is left.
+     * @default undefined
+     */
     signal?: AbortSignal;
   }
 
-  /** How durations are spread, in the form of OpenTelemetry's explicit-bucket histogram; milliseconds. */
+  /**
+   * How durations are spread, in the form of OpenTelemetry's explicit-bucket histogram; milliseconds.
+   *
+   * @example
+   * const { count, sum }: LatencyHistogram = server.stats().acceptLatency;
+   * console.log('mean', sum / count, 'ms');
+   */
   interface LatencyHistogram {
+    /** Durations measured. */
     count: number;
+    /** All of them together. */
     sum: number;
     /** The longest one. */
     max: number;
@@ -496,7 +1011,12 @@ declare namespace WebSocket {
     counts: number[];
   }
 
-  /** Counted since the server was made. */
+  /**
+   * What a server has done since it was made, and what it is doing.
+   *
+   * @example
+   * const { accepted, connections }: RelayedServerStats = server.stats();
+   */
   interface RelayedServerStats {
     /** Control dials. */
     dials?: number;
@@ -569,8 +1089,18 @@ declare namespace WebSocket {
   }
 
   /**
-   * A WebSocket server that listens at a hybrid connection of Azure Relay and not on a port.
-   * As hyco-ws's it can be called without `new`.
+   * A WebSocket server that listens at a hybrid connection of Azure Relay and not on a port. As hyco-ws's it can be
+   * called without `new`.
+   *
+   * @example
+   * const server = new RelayedServer({
+   *   server: createRelayListenUri('contoso.servicebus.windows.net', 'hyco'),
+   *   keyName: 'rule',
+   *   key: process.env.SB_HC_KEY
+   * });
+   * server.on('listening', () => console.log('online'));
+   * server.on('error', (error) => console.error(error.message));
+   * server.on('connection', (socket, request) => socket.send(`hello, ${request.url}`));
    */
   class RelayedServer extends EventEmitter implements AsyncDisposable {
     constructor(
@@ -593,6 +1123,7 @@ declare namespace WebSocket {
     readonly clients: Set<RelayedWebSocket>;
     /** Whether the control channel is up. */
     readonly listening: boolean;
+    /** Where the server is on its way; `listening` is `state === 'online'`. */
     readonly state: 'connecting' | 'online' | 'reconnecting' | 'offline' | 'closing' | 'closed';
     /** Whether `close()` has been called. */
     readonly closeRequested: boolean;
@@ -615,6 +1146,7 @@ declare namespace WebSocket {
     address(): AddressInfo | null;
     /** Brings another token to the control channel, or starts a listener again that went offline. */
     updateToken(token: string): void;
+    /** Counters, limits in use and latencies, as they are now. */
     stats(): RelayedServerStats;
     /** What the server shows of itself, to `util.inspect()` too; no credentials. */
     toJSON(): object;
@@ -625,30 +1157,36 @@ declare namespace WebSocket {
     ref(): this;
     /** Lets the process end while the server listens. */
     unref(): this;
+    /** Closes the server, for `await using`. */
     [Symbol.asyncDispose](): Promise<void>;
     /** The connections as they come. */
     [Symbol.asyncIterator](): AsyncIterableIterator<[RelayedWebSocket, RelayedRequest]>;
 
+    /** Listens for an event. */
     on<K extends keyof RelayedServerEvents>(
       event: K,
       listener: (this: RelayedServer, ...args: RelayedServerEvents[K]) => void
     ): this;
     on(event: string | symbol, listener: (this: RelayedServer, ...args: any[]) => void): this;
+    /** Listens for the next event of a kind. */
     once<K extends keyof RelayedServerEvents>(
       event: K,
       listener: (this: RelayedServer, ...args: RelayedServerEvents[K]) => void
     ): this;
     once(event: string | symbol, listener: (this: RelayedServer, ...args: any[]) => void): this;
+    /** Stops listening. */
     off<K extends keyof RelayedServerEvents>(
       event: K,
       listener: (this: RelayedServer, ...args: RelayedServerEvents[K]) => void
     ): this;
     off(event: string | symbol, listener: (this: RelayedServer, ...args: any[]) => void): this;
+    /** `on()` under its longer name. */
     addListener<K extends keyof RelayedServerEvents>(
       event: K,
       listener: (...args: RelayedServerEvents[K]) => void
     ): this;
     addListener(event: string | symbol, listener: (...args: any[]) => void): this;
+    /** `off()` under its longer name. */
     removeListener<K extends keyof RelayedServerEvents>(
       event: K,
       listener: (...args: RelayedServerEvents[K]) => void
@@ -656,48 +1194,113 @@ declare namespace WebSocket {
     removeListener(event: string | symbol, listener: (...args: any[]) => void): this;
   }
 
-  /** Starts a listener; `fn` is called with each connection. */
+  /**
+   * Starts a listener; `fn` is called with each connection.
+   *
+   * @param options As for `new RelayedServer`.
+   * @param fn Listens for `connection`.
+   * @example
+   * createRelayedServer({ server: uri, token: () => createRelayToken(uri, 'rule', key) }, (socket) => socket.send('hello'));
+   */
   function createRelayedServer(
     options: RelayedServerOptions,
     fn?: (socket: RelayedWebSocket, request: RelayedRequest) => void
   ): RelayedServer;
 
-  /** The name that the documentation of hyco-ws uses for `createRelayedServer`. */
+  /**
+   * The name that the documentation of hyco-ws uses for `createRelayedServer`.
+   *
+   * @example
+   * createRelayedListener({ server: uri, token }, (socket) => socket.send('hello'));
+   */
   const createRelayedListener: typeof createRelayedServer;
 
-  /** The client options of ws under their names, and those of the relay. */
+  /**
+   * What `relayedConnect()` and `RelayedWebSocket` take: the client options of ws under their names, and those of the
+   * relay.
+   *
+   * @example
+   * const options: RelayedClientOptions = { keyName: 'rule', key: process.env.SB_HC_KEY, signal: AbortSignal.timeout(5000) };
+   */
   interface RelayedClientOptions extends ClientOptions {
-    /** Subprotocols to offer. */
+    /**
+     * Subprotocols to offer.
+     * @default []
+     */
     protocols?: string | string[];
-    /** A token, or what makes one; sent in `ServiceBusAuthorization`. */
+    /**
+     * A token, or what makes one; sent in `ServiceBusAuthorization`.
+     * @default undefined
+     */
     token?: TokenSource;
-    /** An Azure credential, instead of a token. */
+    /**
+     * An Azure credential, instead of a token.
+     * @default undefined
+     */
     credential?: TokenCredential;
-    /** The name of a SAS rule: `key` is its key then, and not a TLS key. */
+    /**
+     * The name of a SAS rule: `key` is its key then, and not a TLS key.
+     * @default undefined
+     */
     keyName?: string;
-    /** How long tokens made from `key` are good for, in seconds. Default 3600. */
+    /**
+     * How long tokens made from `key` are good for, in seconds.
+     * @default 3600
+     */
     tokenLifetime?: number;
-    /** The hybrid connection, or a path below it, where the address is a connection string. */
+    /**
+     * The hybrid connection, or a path below it, where the address is a connection string.
+     * @default its `EntityPath`
+     */
     path?: string;
+    /**
+     * The name that the relay's certificate has to carry.
+     * @default that of the host
+     */
     servername?: string;
-    /** A proxy's URL, or `false` for none. Default the environment's. */
+    /**
+     * A proxy's URL, or `false` for none.
+     * @default what the environment says: `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`, …
+     */
     proxy?: string | URL | false;
-    /** `'string'`: text arrives as a string, as under ws 1.x. Default `'buffer'`. */
+    /**
+     * `'string'`: text arrives as a string, as under ws 1.x.
+     * @default 'buffer'
+     */
     textMessages?: 'buffer' | 'string';
-    /** Default off. */
+    /**
+     * Pings the other side, and gives the connection up when nothing comes.
+     * @default false
+     */
     keepAlive?: boolean | KeepAliveOptions;
-    /** Bytes that the socket may hold for JavaScript before reading stops. Default 1 MiB. */
+    /**
+     * Bytes that the socket may hold for JavaScript before reading stops.
+     * @default 1 MiB
+     */
     highWaterMark?: number;
-    /** Bytes sent that may wait for a peer that does not read, before it is given up. Default 0, no limit. */
+    /**
+     * Bytes sent that may wait for a peer that does not read, before it is given up. 0: no limit.
+     * @default 0
+     */
     maxBufferedAmount?: number;
-    /** Milliseconds for the closing handshake. Default 30,000. */
+    /**
+     * Milliseconds for the closing handshake.
+     * @default 30000
+     */
     closeTimeout?: number;
-    /** Aborting it ends the attempt with an `AbortError`, and an open connection with 1001. */
+    /**
+     * Aborting it ends the attempt with an `AbortError`, and an open connection with 1001.
+     * @default undefined
+     */
     signal?: AbortSignal;
   }
 
   /**
-   * What a socket has carried. Where ws's own engine runs the socket, only `bufferedAmount` and `compression` are known.
+   * What a socket has carried. Where ws's own engine runs the socket, only `bufferedAmount` and `compression` are
+   * known.
+   *
+   * @example
+   * const { bytesSent, rtt }: RelayedSocketStats = socket.stats();
    */
   interface RelayedSocketStats {
     /** Whole messages handed over for sending. */
@@ -722,7 +1325,14 @@ declare namespace WebSocket {
     rtt?: number;
   }
 
-  /** A WebSocket whose bytes the native engine handles. In every other way it is a socket of ws. */
+  /**
+   * A WebSocket whose bytes the native engine handles. In every other way it is a socket of ws.
+   *
+   * @example
+   * const socket = new RelayedWebSocket('wss://example.com', { keepAlive: true });
+   * socket.on('open', () => socket.send('hello'));
+   * socket.on('error', (error) => console.error(error.message));
+   */
   class RelayedWebSocket extends WebSocket implements AsyncDisposable {
     constructor(address: string | URL, options?: RelayedClientOptions);
     constructor(address: string | URL, protocols?: string | string[], options?: RelayedClientOptions);
@@ -740,6 +1350,13 @@ declare namespace WebSocket {
    * @param address The URI from `createRelaySendUri`, `sb://namespace/path`, or a connection string.
    * @param token A token, or options.
    * @param fn Called with the socket when it is open.
+   * @example
+   * const socket = relayedConnect(createRelaySendUri('contoso.servicebus.windows.net', 'hyco'), {
+   *   keyName: 'rule',
+   *   key: process.env.SB_HC_KEY
+   * });
+   * socket.on('open', () => socket.send('hello'));
+   * socket.on('error', (error) => console.error(error.message));
    */
   function relayedConnect(
     address: string | URL,
@@ -754,6 +1371,9 @@ declare namespace WebSocket {
    * @param address The URI from `createRelaySendUri`, `sb://namespace/path`, or a connection string.
    * @param token A token, what makes one, or options.
    * @returns Rejected with what would be the `error` event
+   * @example
+   * const socket = await connectRelayed(process.env.SB_HC_CONNECTION_STRING);
+   * socket.send('hello');
    */
   function connectRelayed(
     address: string | URL,

@@ -1,6 +1,10 @@
 import WebSocket from './index.js';
 
 export const {
+  CLOSED,
+  CLOSING,
+  CONNECTING,
+  OPEN,
   PerMessageDeflate,
   Receiver,
   RelayError,

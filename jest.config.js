@@ -11,6 +11,7 @@ module.exports = {
   testTimeout: 240_000,
   testMatch: ['<rootDir>/__test__/**/*.test.js'],
   transform: {},
+  reporters: ['default', '<rootDir>/__test__/helpers/skipped-reporter.js'],
   // A test of its own project, run by reliability/process.test.js.
   testPathIgnorePatterns: ['/node_modules/', '<rootDir>/__test__/fixtures/'],
   // The build's own package.json files would clash with ours.

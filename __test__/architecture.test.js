@@ -18,10 +18,10 @@ const CRATE = {
   uri: ['error'],
   uuid: [],
   protocol: ['error', 'http', 'uri'],
-  connection_string: ['error', 'protocol', 'uri'],
+  connection_string: ['error', 'uri'],
   sas: ['error', 'sync', 'uri'],
   frame: ['buffers', 'http'],
-  transport: ['error', 'http', 'protocol', 'sync'],
+  transport: ['error', 'http', 'sync', 'uri'],
   socket: ['buffers', 'error', 'frame', 'http', 'keep_alive', 'sync', 'transport'],
   listener: [
     'buffers',

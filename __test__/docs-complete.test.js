@@ -72,10 +72,7 @@ describe.each([
     const [value] = table[option];
     const { comment, type } = fields[option];
     expect(type).toMatch(typeof value === 'string' ? /string|'/ : typeof value);
-    // 0 is no limit where it is not said.
-    const said = spellings(value).some((text) =>
-      new RegExp(`Default:? \`?${text}(?![\\d,]*\\d)`).test(comment)
-    );
+    const said = spellings(value).some((text) => new RegExp(`@default ${text}(?![\\d,]*\\d)`).test(comment));
     expect([comment.trim(), said]).toEqual([comment.trim(), true]);
   });
 });

@@ -1,12 +1,15 @@
 'use strict';
 
-// Every JavaScript block of README and docs runs, as it stands, against an emulator that passes for Azure.
+// Every block of JavaScript and TypeScript in README and docs runs, as it stands, against an emulator that passes for
+// Azure.
 
 const { spawn } = require('node:child_process');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const vm = require('node:vm');
+
+const ts = require('typescript');
 
 const { NAMESPACE, startStandIn } = require('./helpers/azure-stand-in.js');
 const { blocksOf } = require('./helpers/markdown.js');
@@ -38,7 +41,7 @@ const GIVEN = {
 };
 
 /** What blocks require besides this package. */
-const INSTALLED = ['ws', 'express', 'fastify'];
+const INSTALLED = ['ws', 'express', 'expect', 'fastify'];
 
 /** Stands for the package of Azure, which is no dependency: its tokens are the emulator's. */
 const IDENTITY = `const { createRelayToken } = require('hyco-ws-rs');
@@ -47,6 +50,21 @@ exports.DefaultAzureCredential = class {
     const token = createRelayToken('http://${NAMESPACE}/', 'rule', process.env.SB_HC_KEY);
     return { token, expiresOnTimestamp: Date.now() + 3_600_000 };
   }
+};`;
+
+/** Stands for vitest, which nothing else here needs, by node:test and jest's `expect`: `test.extend()` is all there is. */
+const VITEST = `import { test as run } from 'node:test';
+import { expect } from 'expect';
+export { expect };
+export const test = {
+  extend: (fixtures) => (name, body) => run(name, async () => {
+    const given = {};
+    const chain = Object.entries(fixtures).reduceRight(
+      (next, [fixture, make]) => () => make(given, (value) => { given[fixture] = value; return next(); }),
+      () => body(given)
+    );
+    await chain();
+  })
 };`;
 
 let standIn;
@@ -71,6 +89,9 @@ beforeAll(async () => {
   const modules = path.join(folder, 'node_modules');
   fs.mkdirSync(path.join(modules, '@azure', 'identity'), { recursive: true });
   fs.writeFileSync(path.join(modules, '@azure', 'identity', 'index.js'), IDENTITY);
+  fs.mkdirSync(path.join(modules, 'vitest'));
+  fs.writeFileSync(path.join(modules, 'vitest', 'package.json'), '{ "exports": "./index.mjs" }');
+  fs.writeFileSync(path.join(modules, 'vitest', 'index.mjs'), VITEST);
   fs.symlinkSync(root, path.join(modules, 'hyco-ws-rs'), 'junction');
   for (const name of INSTALLED) {
     fs.symlinkSync(path.join(root, 'node_modules', name), path.join(modules, name), 'junction');
@@ -86,8 +107,12 @@ afterAll(async () => {
 
 const isModule = (code) => /^import /m.test(code);
 
-function program({ code, given }) {
-  if (isModule(code)) return code;
+function program({ code, given, language, runner, saved }) {
+  if (language === 'ts') {
+    const compilerOptions = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext };
+    return ts.transpileModule(code, { compilerOptions }).outputText;
+  }
+  if (isModule(code) || runner === 'jest' || saved !== undefined) return code;
   const before = given.map((name) => GIVEN[name][0]).join('\n');
   const after = given.map((name) => GIVEN[name][1]).join('\n');
   return `'use strict';
@@ -112,10 +137,19 @@ async function ask({ method, path: target, text }, signal) {
 }
 
 /** Runs a program until it ends, has printed what it is to print, or has answered. */
-function run(file, { prints, answers }) {
+function run(file, { prints, answers, runner }) {
   return new Promise((resolve) => {
     const env = { ...process.env, ...standIn.env };
-    child = spawn(process.execPath, ['--no-deprecation', file], { cwd: folder, env });
+    const jest = [
+      require.resolve('jest/bin/jest'),
+      '--rootDir',
+      folder,
+      '--config',
+      '{}',
+      '--runTestsByPath'
+    ];
+    const args = runner === 'jest' ? [...jest, file] : ['--no-deprecation', file];
+    child = spawn(process.execPath, args, { cwd: folder, env });
     let output = '';
     let seen = false;
     const limit = setTimeout(() => child.kill('SIGKILL'), 200_000);
@@ -150,21 +184,25 @@ describe.each(files)('%s', (name) => {
   const running = blocks.filter(({ skip }) => skip === undefined);
   const resting = blocks.filter(({ skip }) => skip !== undefined);
 
+  beforeAll(() => {
+    for (const { saved, code } of blocks) {
+      if (saved !== undefined) fs.writeFileSync(path.join(folder, saved), code);
+    }
+  });
+
   if (running.length > 0) {
     test.each(running)(
       'line $line',
       async (block) => {
-        const file = path.join(
-          folder,
-          `${path.basename(name, '.md')}-${block.line}.${isModule(block.code) ? 'mjs' : 'js'}`
-        );
+        const ending = block.runner === 'jest' ? 'test.js' : isModule(block.code) ? 'mjs' : 'js';
+        const file = path.join(folder, `${path.basename(name, '.md')}-${block.line}.${ending}`);
         fs.writeFileSync(file, program(block));
         const { ended, output } = await run(file, block);
         // Which of the two is in the way is best seen together.
         const lasts = block.prints !== undefined || block.answers !== undefined;
         expect({ ended, output }).toEqual({ ended: lasts ? true : 0, output });
       },
-      40_000
+      120_000
     );
   }
   if (resting.length > 0) {

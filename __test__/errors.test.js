@@ -1,7 +1,5 @@
 'use strict';
 
-const { execFileSync } = require('node:child_process');
-const path = require('node:path');
 const { inspect } = require('node:util');
 
 const { RelayError } = require('..');
@@ -72,30 +70,4 @@ test('two copies of the package agree on instanceof', () => {
   expect(new RelayError('x')).not.toBeInstanceOf(Special);
   expect(new Error('x')).not.toBeInstanceOf(RelayError);
   expect(null instanceof RelayError).toBe(false);
-});
-
-test('an addon that does not load is explained', () => {
-  const script = `
-    const Module = require('node:module');
-    const resolve = Module._resolveFilename;
-    Module._resolveFilename = function (request, ...rest) {
-      if (request === '../../native.js') throw new Error('dlopen failed');
-      return resolve.call(this, request, ...rest);
-    };
-    try {
-      require('.');
-    } catch ({ code, message, cause }) {
-      console.log(JSON.stringify({ code, message, cause: cause.message }));
-    }`;
-  const output = execFileSync(process.execPath, ['-e', script], {
-    cwd: path.join(__dirname, '..'),
-    encoding: 'utf8'
-  });
-  const { code, message, cause } = JSON.parse(output);
-  expect(code).toBe('ERR_HYCO_NATIVE');
-  expect(cause).toBe('dlopen failed');
-  expect(message).toContain(process.platform);
-  expect(message).toContain(process.arch);
-  if (process.platform === 'linux') expect(message).toMatch(/glibc|musl/);
-  expect(message).toContain('build:release');
 });

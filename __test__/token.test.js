@@ -187,6 +187,17 @@ describe('createRelayToken', () => {
     ).toBe(expected);
   });
 
+  test.each([
+    ['http://ws://127.0.0.1:18090', 'http://127.0.0.1:18090/'],
+    ['http://ws://127.0.0.1:18090/', 'http://127.0.0.1:18090/'],
+    ['HTTP://WSS://Contoso.test/$hc/hyco?a=1', 'http://contoso.test/hyco'],
+    ['https://ws://[::1]:8090/hyco', 'http://[::1]:8090/hyco']
+  ])("names the host of 'http://' + ns where ns has a scheme: %s", (uri, resource) => {
+    const token = createRelayToken(uri, 'rule', KEY);
+    expect(token).toBe(createRelayToken(resource, 'rule', KEY));
+    expect(token).toContain(`sr=${encodeURIComponent(resource)}&`);
+  });
+
   test('takes a scheme that url.parse does not know without a path', () => {
     expect(createRelayToken('sb://h.example', 'r', KEY)).toBe(createRelayToken('sb://h.example/', 'r', KEY));
   });
@@ -206,6 +217,13 @@ describe('appendRelayToken', () => {
     "wss://h?a='b'"
   ])('appends to %j as hyco-ws does', (uri) => {
     expect(appendRelayToken(uri, 'rule', KEY)).toBe(hycoWs.appendRelayToken(uri, 'rule', KEY));
+  });
+
+  test("appends to 'http://' + ns where ns has a scheme, which is the one to dial", () => {
+    const token = encodeURIComponent(createRelayToken('http://127.0.0.1:18090/p', 'rule', KEY));
+    expect(appendRelayToken('http://ws://127.0.0.1:18090/p?a', 'rule', KEY)).toBe(
+      `ws://127.0.0.1:18090/p?a&sb-hc-token=${token}`
+    );
   });
 
   test('begins a query where there is none, unlike hyco-ws', () => {

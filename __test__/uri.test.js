@@ -19,7 +19,19 @@ function httpsUri(ns, path, token, id) {
   return uri;
 }
 
-const name = fc.string({ unit: 'binary', minLength: 1, maxLength: 30 });
+/** What hyco-ws knows: a name. Of a host with a port, or with a scheme, it makes an address that nothing can read. */
+function isName(text) {
+  if (/^wss?:\/\//i.test(text)) return false;
+  const [, host = ':', port] = /^([^\s\x85/\\?#@]+):(\d+)\/?$/.exec(text.replaceAll('\ufeff', 'x')) ?? [];
+  return host.replace(/^.*\]/s, '').includes(':') || !(Number(port) > 0 && Number(port) < 65_536);
+}
+const name = fc
+  .tuple(
+    fc.string({ unit: 'binary', maxLength: 30 }),
+    fc.constantFrom('', '', ':', ':0', ':65536', ':80', ':80/', ':80//', ':80:', 'ws://', '://h', ':８０')
+  )
+  .map((parts) => parts.join(''))
+  .filter((text) => text !== '' && isName(text));
 const path = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 30 }),
   fc.constantFrom('a?b=1', 'a/b/c', '?', 'a#b')
@@ -56,6 +68,59 @@ test('createRelayHttpsUri agrees with the rules of hyco-https for any arguments'
     }),
     { numRuns: 500 }
   );
+});
+
+describe('a namespace with a port or a scheme', () => {
+  test.each([
+    ['127.0.0.1:18090', 'wss://127.0.0.1:18090', 'https://127.0.0.1:18090'],
+    ['contoso.test:443/', 'wss://contoso.test:443', 'https://contoso.test:443'],
+    ['[::1]:8090', 'wss://[::1]:8090', 'https://[::1]:8090'],
+    ['ws://127.0.0.1:18090', 'ws://127.0.0.1:18090', 'http://127.0.0.1:18090'],
+    ['WS://localhost/', 'ws://localhost:80', 'http://localhost'],
+    ['ws://[::1]:8090', 'ws://[::1]:8090', 'http://[::1]:8090'],
+    [`wss://${NS}`, `wss://${NS}:443`, `https://${NS}`],
+    ['WSS://contoso.test:444', 'wss://contoso.test:444', 'https://contoso.test:444']
+  ])('%s keeps them', (ns, webSocket, http) => {
+    expect(createRelayBaseUri(ns, 'hyco')).toBe(`${webSocket}/$hc/hyco`);
+    expect(createRelayListenUri(ns, 'hyco', null, 'i')).toBe(
+      `${webSocket}/$hc/hyco?sb-hc-action=listen&sb-hc-id=i`
+    );
+    expect(createRelaySendUri(ns, 'hyco?a=1', 't')).toBe(
+      `${webSocket}/$hc/hyco?a=1&sb-hc-action=connect&sb-hc-token=t`
+    );
+    expect(createRelayHttpsUri(ns, 'hyco')).toBe(`${http}/hyco`);
+    // Whatever stands there is an address, as hyco-ws's is where there is neither.
+    expect(() => new URL(createRelayListenUri(ns, 'hyco'))).not.toThrow();
+  });
+
+  test.each(['[::1]', '::1', 'contoso:', ':80', 'contoso:0', 'contoso:65536', 'a/b:80', 'u@contoso:80'])(
+    '%j has neither, and stays as with hyco-ws',
+    (ns) => expect(createRelayListenUri(ns, 'hyco')).toBe(hycoWs.createRelayListenUri(ns, 'hyco'))
+  );
+
+  test.each([
+    [`ws://${NS}`, /this machine/],
+    ['ws://10.0.0.1:8090', /this machine/],
+    ['ws://', /host:port/],
+    ['ws://127.0.0.1:0', /host:port/],
+    ['wss://contoso.test/hyco', /host:port/],
+    ['wss://u:secret@contoso.test', /^(?!.*secret).*host:port/]
+  ])('%s is refused', (ns, message) => {
+    for (const create of [
+      createRelayBaseUri,
+      createRelayListenUri,
+      createRelaySendUri,
+      createRelayHttpsUri
+    ]) {
+      expect(() => create(ns, 'hyco')).toThrow(
+        expect.objectContaining({
+          name: 'TypeError',
+          code: 'ERR_INVALID_ARG_VALUE',
+          message: expect.stringMatching(message)
+        })
+      );
+    }
+  });
 });
 
 test('null and undefined leave a part out, an empty string does not', () => {

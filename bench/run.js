@@ -20,6 +20,7 @@ const loadgen = require('./lib/loadgen.js');
 const { machine } = require('./lib/machine.js');
 const { PEERS, Peer, REFERENCE, SUBJECT } = require('./lib/peers.js');
 const { format, markdown } = require('./lib/report.js');
+const { drawn } = require('./speed.js');
 const workloads = require('./workloads/index.js');
 
 const { values: options } = parseArgs({
@@ -163,6 +164,9 @@ async function main() {
     await relay.stop();
   }
   const { table, stem } = write(results, about);
+  if (stem === path.join(__dirname, 'results', 'latest')) {
+    for (const { file, text } of drawn()) fs.writeFileSync(file, text);
+  }
   console.log(`\n${table}\nwritten: ${stem}.md, ${stem}.svg`);
 }
 

@@ -34,15 +34,14 @@ function readSettings(program) {
 }
 
 /**
- * The URI for a namespace that is an emulator: it has a port of its own, and maybe no TLS.
+ * The URI without TLS, where that is asked for. A namespace such as `ws://127.0.0.1:8090` says so by itself.
  *
  * @param {string} uri What `createRelayListenUri()`, `createRelaySendUri()` or `createRelayHttpsUri()` gave
- * @param {{ns: string, insecure: boolean}} settings
+ * @param {{insecure: boolean}} settings
  * @return {string}
  */
-function adapt(uri, { ns, insecure }) {
-  const adapted = /:\d+$/.test(ns) ? uri.replace(`wss://${ns}:443/`, () => `wss://${ns}/`) : uri;
-  return insecure ? adapted.replace(/^(ws|http)s:/, '$1:') : adapted;
+function adapt(uri, { insecure }) {
+  return insecure ? uri.replace(/^(ws|http)s:/, '$1:') : uri;
 }
 
 module.exports = { adapt, readSettings };

@@ -3,14 +3,13 @@
 //! `Endpoint=sb://ns.servicebus.windows.net/;SharedAccessKeyName=…;SharedAccessKey=…;EntityPath=…`
 
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use percent_encoding::percent_decode;
 use zeroize::Zeroizing;
 
 use crate::error::{ErrorKind, RelayError};
-use crate::protocol::address::{bare_host, split_port};
+use crate::uri::authority::{is_loopback, split_port};
 use crate::uri::{RelayAction, with_action};
 
 /// What a connection string says. Its `Debug` shows no secret.
@@ -258,14 +257,6 @@ fn authority_of(endpoint: &str) -> Result<&str, RelayError> {
         return Err(wrong());
     }
     Ok(authority)
-}
-
-fn is_loopback(authority: &str) -> bool {
-    let host = split_port(authority).map_or(authority, |(host, _)| host);
-    let literal = bare_host(host);
-    host.eq_ignore_ascii_case("localhost")
-        || literal.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
-        || literal.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn parse_bool(text: &str) -> Result<bool, RelayError> {

@@ -1,10 +1,13 @@
 //! Relay URIs, byte for byte as hyco-ws and hyco-https build them.
 
+pub mod authority;
 mod escape;
 mod legacy;
+mod namespace;
 
 pub use escape::push_component;
 pub use legacy::{LegacyUrl, decode_component};
+pub use namespace::NamespacePlace;
 
 /// What a WebSocket URI asks the relay for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,17 +37,22 @@ impl RelayAction {
 }
 
 /// `wss://{namespace}:443/$hc/{path}`: the address of a hybrid connection.
-pub fn base_uri(namespace: &str, path: &str) -> String {
-    format!("wss://{namespace}:443/$hc/{path}")
+pub fn base_uri(namespace: NamespacePlace<'_>, path: &str) -> String {
+    format!("{}/$hc/{path}", namespace.web_socket_origin())
 }
 
 /// The URI on which a listener opens its control channel.
-pub fn listen_uri(namespace: &str, path: &str, token: Option<&str>, id: Option<&str>) -> String {
+pub fn listen_uri(
+    namespace: NamespacePlace<'_>,
+    path: &str,
+    token: Option<&str>,
+    id: Option<&str>,
+) -> String {
     with_action(base_uri(namespace, path), RelayAction::Listen, token, id)
 }
 
 /// The URI to which a sender connects.
-pub fn send_uri(namespace: &str, path: &str, token: Option<&str>, id: Option<&str>) -> String {
+pub fn send_uri(namespace: NamespacePlace<'_>, path: &str, token: Option<&str>, id: Option<&str>) -> String {
     with_action(base_uri(namespace, path), RelayAction::Connect, token, id)
 }
 
@@ -63,8 +71,8 @@ pub fn with_action(mut uri: String, action: RelayAction, token: Option<&str>, id
 }
 
 /// The URI of a hybrid connection for plain HTTPS requests, as hyco-https builds it.
-pub fn https_uri(namespace: &str, path: &str, token: Option<&str>, id: Option<&str>) -> String {
-    let mut uri = format!("https://{namespace}/{path}");
+pub fn https_uri(namespace: NamespacePlace<'_>, path: &str, token: Option<&str>, id: Option<&str>) -> String {
+    let mut uri = format!("{}/{path}", namespace.http_origin());
     uri.reserve(room_for(token, id));
     for (name, value) in [("sb-hc-token=", token), ("sb-hc-id=", id)] {
         if let Some(value) = value {

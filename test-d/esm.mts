@@ -1,5 +1,6 @@
 // Compiled, not run: what an ES module sees.
 import WebSocket, {
+  OPEN,
   RelayError,
   RelayedServer,
   WebSocketServer,
@@ -9,10 +10,12 @@ import WebSocket, {
   createWebSocketStream,
   relayedConnect,
   type ConnectionStringProperties,
+  type LatencyHistogram,
   type RawData,
   type RelayedHttpRequest,
   type RelayedHttpResponse,
-  type RelayedServerOptions
+  type RelayedServerOptions,
+  type RelayedSocketStats
 } from 'hyco-ws-rs';
 import https, { Agent, createRelayedServer as createHttps } from 'hyco-ws-rs/https';
 
@@ -30,3 +33,7 @@ export const connected: Promise<WebSocket> = connectRelayed('wss://h/p', { path:
 
 server.on('request', (req: RelayedHttpRequest, res: RelayedHttpResponse) => res.end(req.id));
 createHttps(options).listen(() => https.get('https://h/', { agent: new Agent() }));
+
+export const open: boolean = relayedConnect('wss://h/p').readyState === OPEN;
+export const latency: LatencyHistogram = server.stats().acceptLatency;
+export const carried: RelayedSocketStats = relayedConnect('wss://h/p').stats();

@@ -79,4 +79,4 @@ function chart(results, settings, subject) {
   ].join('\n');
 }
 
-module.exports = { chart };
+module.exports = { chart, escape };

@@ -10,10 +10,11 @@ const ws = require('ws');
 const { nextTick } = require('../shared/clock');
 const { requirePackageFile } = require('../ws/package-file');
 
-// Bun's ws has neither.
-const isBun = process.versions.bun !== undefined;
-const Receiver = isBun ? requirePackageFile('receiver.js') : ws.Receiver;
-const Sender = isBun ? requirePackageFile('sender.js') : ws.Sender;
+// Bun's ws has neither. A program that Bun has compiled may have come without the package: only those who bridge need it.
+const frames =
+  process.versions.bun === undefined
+    ? () => ws
+    : () => ({ Receiver: requirePackageFile('receiver.js'), Sender: requirePackageFile('sender.js') });
 
 const EMPTY = Buffer.alloc(0);
 
@@ -23,6 +24,7 @@ class Bridge {
    * @param {import('../socket/socket').RelayedWebSocket} socket The sender's
    */
   constructor(stream, socket) {
+    const { Receiver, Sender } = frames();
     this.stream = stream;
     this.socket = socket;
     // Frames of a server, which nobody masks. The text is checked by whoever gets it.

@@ -97,12 +97,13 @@ function optional(name, value) {
 }
 
 /**
- * @param {string} namespaceName `contoso.servicebus.windows.net`
+ * @param {string} namespaceName `contoso.servicebus.windows.net`; of an emulator `host:port`, without TLS `ws://host:port`
  * @param {string} path The name of the hybrid connection
  * @return {string} The address of the hybrid connection
  */
 function createRelayBaseUri(namespaceName, path) {
-  return native.createRelayBaseUri(nonEmpty('namespaceName', namespaceName), text('path', path));
+  const parts = [nonEmpty('namespaceName', namespaceName), text('path', path)];
+  return named('namespaceName', () => native.createRelayBaseUri(...parts));
 }
 
 /** The arguments of the functions below, checked. */
@@ -116,36 +117,39 @@ function uriParts(namespaceName, path, token, id) {
 }
 
 /**
- * @param {string} namespaceName `contoso.servicebus.windows.net`
+ * @param {string} namespaceName `contoso.servicebus.windows.net`; of an emulator `host:port`, without TLS `ws://host:port`
  * @param {string} path The name of the hybrid connection, with a query if need be
  * @param {string} [token] A token to put into the URI, where headers cannot be set
  * @param {string} [id] An id for tracing a connection from end to end
  * @return {string} The URI to listen on
  */
 function createRelayListenUri(namespaceName, path, token, id) {
-  return native.createRelayListenUri(...uriParts(namespaceName, path, token, id));
+  const parts = uriParts(namespaceName, path, token, id);
+  return named('namespaceName', () => native.createRelayListenUri(...parts));
 }
 
 /**
- * @param {string} namespaceName `contoso.servicebus.windows.net`
+ * @param {string} namespaceName `contoso.servicebus.windows.net`; of an emulator `host:port`, without TLS `ws://host:port`
  * @param {string} path The name of the hybrid connection, with a sub-path and a query if need be
  * @param {string} [token] A token to put into the URI, where headers cannot be set
  * @param {string} [id] An id for tracing a connection from end to end
  * @return {string} The URI to send to
  */
 function createRelaySendUri(namespaceName, path, token, id) {
-  return native.createRelaySendUri(...uriParts(namespaceName, path, token, id));
+  const parts = uriParts(namespaceName, path, token, id);
+  return named('namespaceName', () => native.createRelaySendUri(...parts));
 }
 
 /**
- * @param {string} namespaceName `contoso.servicebus.windows.net`
+ * @param {string} namespaceName `contoso.servicebus.windows.net`; of an emulator `host:port`, without TLS `ws://host:port`
  * @param {string} path The name of the hybrid connection, with a sub-path and a query if need be
  * @param {string} [token] A token to put into the URI, where headers cannot be set
  * @param {string} [id] An id for tracing a request from end to end
  * @return {string} The URI for plain HTTPS requests, as hyco-https builds it
  */
 function createRelayHttpsUri(namespaceName, path, token, id) {
-  return native.createRelayHttpsUri(...uriParts(namespaceName, path, token, id));
+  const parts = uriParts(namespaceName, path, token, id);
+  return named('namespaceName', () => native.createRelayHttpsUri(...parts));
 }
 
 /** What printing a parsed connection string shows. */

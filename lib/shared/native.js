@@ -2,41 +2,14 @@
 
 // The single place that loads the addon, and where what it throws becomes errors of ours. Everything else asks this file.
 
-const { explained, fromAddon, withCode } = require('./errors');
-
-/**
- * Tells a musl system (Alpine) from a glibc one; only Linux has the question.
- *
- * @return {string} `'glibc'`, `'musl'` or an empty string
- */
-function libc() {
-  if (process.platform !== 'linux') return '';
-  // Without this, a report may look up the names of open connections.
-  if (process.report) process.report.excludeNetwork = true;
-  const report = process.report?.getReport();
-  const { header } = typeof report === 'string' ? JSON.parse(report) : (report ?? {});
-  return header?.glibcVersionRuntime ? 'glibc' : 'musl';
-}
-
-/**
- * @param {unknown} cause What the generated loader threw
- * @return {Error} The same for people, with `code` `ERR_HYCO_NATIVE`
- */
-function loadError(cause) {
-  const system = [process.platform, process.arch, libc()].filter(Boolean).join(' ');
-  const text =
-    `hyco-ws-rs has no native addon that loads on ${system} (Node.js ${process.version}). ` +
-      'Install it without --omit=optional on the system that runs it. Where no addon is made for that, build one ' +
-      'in a clone of the repository with "npm run build:release" (needs stable Rust), and name its file in ' +
-      'NAPI_RS_NATIVE_LIBRARY_PATH';
-  return withCode(new Error(explained(text, 'ERR_HYCO_NATIVE'), { cause }), 'ERR_HYCO_NATIVE');
-}
+const { fromAddon } = require('./errors');
 
 function load() {
   try {
     return require('../../native.js');
   } catch (cause) {
-    throw loadError(cause);
+    // Hardly anybody needs it.
+    throw require('./load-error').loadError(cause);
   }
 }
 

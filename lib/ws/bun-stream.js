@@ -9,15 +9,13 @@ const ws = require('ws');
 
 const { requirePackageFile } = require('./package-file');
 
-const createPackageStream = requirePackageFile('stream.js');
-
 /**
  * @param {import('ws').WebSocket} socket
  * @param {import('node:stream').DuplexOptions} [options]
  * @return {import('node:stream').Duplex}
  */
 function createWebSocketStream(socket, options) {
-  const create = socket._engine === undefined ? ws.createWebSocketStream : createPackageStream;
+  const create = socket._engine === undefined ? ws.createWebSocketStream : requirePackageFile('stream.js');
   return create(socket, options);
 }
 

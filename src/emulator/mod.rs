@@ -45,7 +45,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::error::{ErrorKind, RelayError, SystemError, system_code};
-use crate::protocol::address::{bare_host, bracketed};
+use crate::uri::authority::{bare_host, bracketed};
 use event::{RelayEvent, RelayStats};
 use fault::Fault;
 use namespace::{Namespace, Observer};

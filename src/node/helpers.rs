@@ -15,7 +15,7 @@ use crate::connection_string::{self, ConnectionString};
 use crate::error::RelayError;
 use crate::protocol::relay_uri;
 use crate::sas;
-use crate::uri::{self, RelayAction};
+use crate::uri::{self, NamespacePlace, RelayAction};
 
 /// A token for `uri` that expires at `expires_at`, in Unix seconds.
 #[napi(
@@ -48,7 +48,7 @@ pub fn append_relay_token(uri: Text, key_name: Text, key: Text, expires_at: i64)
 /// The address of a hybrid connection.
 #[napi(ts_args_type = "namespaceName: string, path: string", ts_return_type = "string", catch_unwind)]
 pub fn create_relay_base_uri(namespace: Text, path: Text) -> Result<TextResult> {
-    attempt("createRelayBaseUri", || Ok(TextResult(uri::base_uri(&namespace.0, &path.0))))
+    attempt("createRelayBaseUri", || Ok(TextResult(uri::base_uri(place(&namespace)?, &path.0))))
 }
 
 /// The URI to listen on.
@@ -64,7 +64,7 @@ pub fn create_relay_listen_uri(
     id: Option<Text>,
 ) -> Result<TextResult> {
     attempt("createRelayListenUri", || {
-        Ok(TextResult(uri::listen_uri(&namespace.0, &path.0, text_of(&token), text_of(&id))))
+        Ok(TextResult(uri::listen_uri(place(&namespace)?, &path.0, text_of(&token), text_of(&id))))
     })
 }
 
@@ -81,7 +81,7 @@ pub fn create_relay_send_uri(
     id: Option<Text>,
 ) -> Result<TextResult> {
     attempt("createRelaySendUri", || {
-        Ok(TextResult(uri::send_uri(&namespace.0, &path.0, text_of(&token), text_of(&id))))
+        Ok(TextResult(uri::send_uri(place(&namespace)?, &path.0, text_of(&token), text_of(&id))))
     })
 }
 
@@ -98,8 +98,12 @@ pub fn create_relay_https_uri(
     id: Option<Text>,
 ) -> Result<TextResult> {
     attempt("createRelayHttpsUri", || {
-        Ok(TextResult(uri::https_uri(&namespace.0, &path.0, text_of(&token), text_of(&id))))
+        Ok(TextResult(uri::https_uri(place(&namespace)?, &path.0, text_of(&token), text_of(&id))))
     })
+}
+
+fn place(namespace: &Text) -> Result<NamespacePlace<'_>> {
+    NamespacePlace::read(&namespace.0).map_err(|error| thrown(&error))
 }
 
 fn text_of(text: &Option<Text>) -> Option<&str> {

@@ -1,11 +1,11 @@
 //! The addresses that the relay hands out: taken apart without changing a byte of path and query, and checked
 //! before anything is dialled.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
 use crate::error::{ErrorKind, RelayError};
+use crate::uri::authority::{bare_host, bracketed, default_port, split_port};
 
 /// Longest host name in bytes; no longer one can be looked up, and reports quote it.
 const MAX_HOST: usize = 253;
@@ -106,36 +106,6 @@ impl fmt::Debug for Address {
         let scheme = if self.secure { "wss" } else { "ws" };
         write!(f, "{scheme}://{}{path}?…", self.host_header())
     }
-}
-
-/// The port of a scheme that names none: `wss` and `https`, or `ws` and `http`.
-pub fn default_port(secure: bool) -> u16 {
-    if secure { 443 } else { 80 }
-}
-
-/// A host as it stands in front of a port: an IPv6 address in brackets.
-pub fn bracketed(host: &str) -> Cow<'_, str> {
-    if host.contains(':') { Cow::Owned(format!("[{host}]")) } else { Cow::Borrowed(host) }
-}
-
-/// A host as it is looked up: an IPv6 address without brackets.
-pub fn bare_host(host: &str) -> &str {
-    host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host)
-}
-
-/// Splits `host[:port]`; `None` if the port is not a port.
-pub fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
-    let colon = match authority.rfind(']') {
-        Some(bracket) => authority[bracket..].find(':').map(|at| at + bracket),
-        None => authority.find(':'),
-    };
-    let Some(colon) = colon else { return Some((authority, None)) };
-    let (host, port) = (&authority[..colon], &authority[colon + 1..]);
-    if port.is_empty() {
-        return Some((host, None));
-    }
-    let number = port.bytes().all(|b| b.is_ascii_digit()).then(|| port.parse().ok()).flatten()?;
-    (number != 0).then_some((host, Some(number)))
 }
 
 /// Percent-encodes what may not stand in a request line; everything else stays as it is.

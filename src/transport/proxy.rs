@@ -19,7 +19,7 @@ use super::handshake::read_head;
 use super::tcp;
 use crate::error::{ErrorKind, RelayError, system_code};
 use crate::http::HeaderLines;
-use crate::protocol::address::{bare_host, bracketed};
+use crate::uri::authority::{bare_host, bracketed};
 
 /// More than any proxy's answer to CONNECT needs.
 const MAX_ANSWER: usize = 16 * 1024;

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 
 use super::escape::{ByteSet, push_escaped};
+use super::namespace::split_web_socket_scheme;
 use crate::error::{ErrorKind, RelayError};
 
 /// After the host, `url.parse` escapes these and nothing else.
@@ -44,7 +45,7 @@ impl<'a> LegacyUrl<'a> {
     /// # Errors
     /// `InvalidFormat` where `uri` is relative, has no host or is refused by `url.parse`.
     pub fn parse(uri: &'a str) -> Result<Self, RelayError> {
-        let trimmed = uri.trim_matches(is_trimmed);
+        let trimmed = without_double_scheme(uri.trim_matches(is_trimmed));
         let text = slashed(trimmed);
         let (scheme, after) = split_scheme(&text).ok_or_else(|| invalid("the URI is not absolute"))?;
         // The scheme outlives the text, whose slashes are of no concern to it.
@@ -135,6 +136,15 @@ fn invalid(what: &str) -> RelayError {
 
 fn is_trimmed(c: char) -> bool {
     c <= ' ' || c == '\u{a0}' || c == '\u{feff}'
+}
+
+/// The samples of hyco-ws sign `'http://' + namespace`, and a namespace may have a scheme of its own: that one counts.
+fn without_double_scheme(uri: &str) -> &str {
+    let inner = uri.split_once("://").filter(|(scheme, inner)| {
+        (scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https"))
+            && split_web_socket_scheme(inner).is_some()
+    });
+    inner.map_or(uri, |(_, inner)| inner)
 }
 
 /// Backslashes before the query and the fragment are slashes.
