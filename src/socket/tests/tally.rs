@@ -39,6 +39,28 @@ async fn counts_messages_and_bytes_in_both_directions() {
     }
 }
 
+#[test]
+fn sums_have_each_number_in_its_own_place() {
+    let one = SocketStats {
+        messages_sent: 1,
+        bytes_sent: 2,
+        wire_bytes_sent: 3,
+        messages_received: 4,
+        bytes_received: 5,
+        wire_bytes_received: 6,
+        held: 7,
+        rtt: Some(Duration::from_secs(8)),
+    };
+    let mut sums = Carried::default();
+    sums.add(&one);
+    sums.add(&one);
+    let expected = serde_json::json!({
+        "messagesSent": 2, "bytesSent": 4, "wireBytesSent": 6,
+        "messagesReceived": 8, "bytesReceived": 10, "wireBytesReceived": 12,
+    });
+    assert_eq!(serde_json::to_value(sums).unwrap(), expected);
+}
+
 #[tokio::test]
 async fn knows_what_javascript_has_not_taken() {
     let mut rig = Rig::open(&Setup::default()).await;
