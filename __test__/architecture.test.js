@@ -64,7 +64,8 @@ const SCRIPTS = {
   listener: ['engine', 'http', 'shared', 'socket'],
   https: ['listener', 'shared'],
   'https.js': ['https', 'shared'],
-  emulator: ['shared'],
+  inspector: ['shared'],
+  emulator: ['inspector', 'shared'],
   'emulator.js': ['emulator'],
   cli: ['emulator', 'engine', 'listener', 'shared', 'socket', 'ws'],
   'index.js': ['listener', 'shared', 'socket', 'ws']

@@ -216,6 +216,13 @@ function withCode(error, code) {
   return error;
 }
 
+/** The error that Node's own functions give. */
+function abortError(signal) {
+  const error = new Error('The operation was aborted', { cause: signal.reason });
+  error.name = 'AbortError';
+  return withCode(error, 'ABORT_ERR');
+}
+
 /** Names a value without showing it: it may be a key in the wrong place. */
 function typeName(value) {
   if (value === null || value === undefined) return String(value);
@@ -225,6 +232,7 @@ function typeName(value) {
 
 module.exports = {
   RelayError,
+  abortError,
   blameArgument,
   frameError,
   fromAddon,

@@ -1,0 +1,180 @@
+'use strict';
+
+const { RecordReader } = require('./record-reader.js');
+const { check, listOf, readTable } = require('../shared/checks');
+const { clearTimeout, now, setTimeout } = require('../shared/clock');
+
+/** Records that are read at a time. */
+const BATCH = 256;
+/** Milliseconds between two readings, at least; and so many times what a reading took. */
+const PACE = 20;
+const REST = 19;
+
+const RECORDS = {
+  since: [0, check.integer(0, Number.MAX_SAFE_INTEGER)],
+  kinds: [undefined, listOf(check.word)],
+  signal: [undefined, check.signal]
+};
+const SNAPSHOT = {
+  since: RECORDS.since,
+  kinds: RECORDS.kinds,
+  limit: [1000, check.integer(1, 2 ** 31 - 1)]
+};
+
+/**
+ * Gives the records of a store to whoever wants them. Until somebody asks nothing is read, redacted or brought over from
+ * Rust; then it is done in batches, which have a twentieth of the event loop's time at most.
+ */
+class Recorder {
+  #store;
+  #redact;
+  /** Who has read everything, or has not read for a while, and waits: `{ after, deliver(), end() }`. */
+  #waiting = new Set();
+  #timer;
+  #restUntil = 0;
+  #closed = false;
+  /** The last batch, for the next reader who is at the same place. */
+  #memo = { after: -1, records: [] };
+
+  /**
+   * @param {{last: number, read: function, arm: function, onWake: function}} store See `RecordRing`
+   * @param {function(object): object} redact See `createRedaction()`
+   */
+  constructor(store, redact) {
+    this.#store = store;
+    this.#redact = redact;
+    store.onWake = () => this.#schedule();
+  }
+
+  /** The number of the last record. */
+  get lastSeq() {
+    return this.#store.last;
+  }
+
+  /**
+   * What is kept, then what comes, until the end.
+   *
+   * @param {object} [options]
+   * @param {number} [options.since=0] only what comes behind the record of this number
+   * @param {string[]} [options.kinds] only these
+   * @param {AbortSignal} [options.signal] ends it with an `AbortError`
+   * @return {AsyncIterableIterator<object>}
+   */
+  records(options) {
+    const { since, kinds, signal } = readTable(RECORDS, check.object(options ?? {}, 'options'), 'options.');
+    return new RecordReader({ after: since, kinds, signal, recorder: this });
+  }
+
+  /**
+   * What is kept, at once.
+   *
+   * @param {object} [options] `since` and `kinds` as for `records()`
+   * @param {number} [options.limit=1000] the last so many
+   * @return {{records: object[], last: number}} `last` is where to go on
+   */
+  snapshot(options) {
+    const table = readTable(SNAPSHOT, check.object(options ?? {}, 'options'), 'options.');
+    const wanted = table.kinds && new Set(table.kinds);
+    let kept = [];
+    let last = table.since;
+    for (;;) {
+      const raw = this.#store.read(last, BATCH);
+      if (raw.length === 0) break;
+      last = raw.at(-1).seq;
+      kept.push(...(wanted ? raw.filter(({ kind }) => wanted.has(kind)) : raw));
+      if (kept.length > table.limit) kept = kept.slice(-table.limit);
+    }
+    return { records: kept.map((record) => this.#redact(record)), last };
+  }
+
+  /**
+   * @param {function(object[])} listener Gets what comes from now on, in batches
+   * @return {function()} Stops that
+   */
+  onRecords(listener) {
+    const follower = {
+      after: this.lastSeq,
+      begun: true,
+      deliver: (records) => {
+        this.wait(follower);
+        listener(records);
+      },
+      end() {}
+    };
+    this.wait(follower);
+    return () => this.leave(follower);
+  }
+
+  /** There will be no more records: readers get what is kept, and end. */
+  close() {
+    this.#closed = true;
+    this.#restUntil = 0;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#schedule();
+  }
+
+  /** @private for readers */
+  wait(follower) {
+    this.#waiting.add(follower);
+    this.#schedule();
+  }
+
+  /** @private for readers */
+  leave(follower) {
+    this.#waiting.delete(follower);
+  }
+
+  #schedule() {
+    if (this.#timer !== undefined || this.#waiting.size === 0) return;
+    if (!this.#closed) {
+      let after = Infinity;
+      for (const follower of this.#waiting) after = Math.min(after, follower.after);
+      if (!this.#store.arm(after)) return;
+    }
+    this.#timer = setTimeout(() => this.#serve(), Math.max(0, this.#restUntil - now()));
+    // Records alone are no reason for a process to go on.
+    this.#timer.unref();
+  }
+
+  #serve() {
+    this.#timer = undefined;
+    const began = now();
+    const served = [];
+    for (const follower of [...this.#waiting]) {
+      const records = this.#read(follower);
+      if (records.length > 0 || this.#closed) served.push([follower, records]);
+    }
+    for (const [follower] of served) this.#waiting.delete(follower);
+    try {
+      for (const [follower, records] of served) {
+        if (records.length > 0) follower.deliver(records);
+        else follower.end();
+      }
+    } finally {
+      const end = now();
+      if (!this.#closed) this.#restUntil = end + Math.max(PACE, (end - began) * REST);
+      this.#schedule();
+    }
+  }
+
+  /** The next batch of a follower, who is told how many records came and went before they could be read. */
+  #read(follower) {
+    const { after } = follower;
+    if (this.#memo.after !== after) {
+      const records = this.#store.read(after, BATCH).map((record) => this.#redact(record));
+      if (records.length === 0) return [];
+      this.#memo = { after, records };
+    }
+    const { records } = this.#memo;
+    follower.after = records.at(-1).seq;
+    const lost = follower.after - after - records.length;
+    const begun = follower.begun;
+    follower.begun = true;
+    // What was gone before somebody came is not lost.
+    if (lost === 0 || !begun) return records;
+    return [Object.freeze({ seq: after, time: records[0].time, kind: 'lost', count: lost }), ...records];
+  }
+}
+
+module.exports = { Recorder };
