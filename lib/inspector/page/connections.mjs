@@ -29,7 +29,7 @@ export const view = new View({
   choose: ['No connection is chosen', 'Choose one to see its messages.']
 });
 
-const head = h('div');
+const head = h('div.head');
 const messages = new List({
   label: 'Messages',
   columns: ['kind', 'time', 'type', 'number', 'text'],
