@@ -15,6 +15,10 @@ module.exports = [
     languageOptions: { ecmaVersion: 2023, sourceType: 'module', globals: globals.node }
   },
   {
+    files: ['lib/inspector/page/**'],
+    languageOptions: { globals: globals.browser }
+  },
+  {
     files: ['__test__/**'],
     languageOptions: { globals: globals.jest }
   },
