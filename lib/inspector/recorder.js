@@ -133,8 +133,8 @@ class Recorder {
       if (!this.#store.arm(after)) return;
     }
     this.#timer = setTimeout(() => this.#serve(), Math.max(0, this.#restUntil - now()));
-    // Records alone are no reason for a process to go on.
-    this.#timer.unref();
+    // Records to come are no reason for a process to go on; those that are kept at the end have their readers.
+    if (!this.#closed) this.#timer.unref();
   }
 
   #serve() {

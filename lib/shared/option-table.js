@@ -214,6 +214,7 @@ const OPTIONS = {
   grantExtensions: { emulator: [false, check.boolean] },
   carryCloseCodes: { emulator: [true, check.boolean] },
   inspect: { listener: [false, optionalGroup(INSPECT)], emulator: [false, optionalGroup(INSPECT)] },
+||||||| df2aa69
 
   disableHixie: { ignored: ANY },
   backlog: { ignored: ANY },

@@ -182,7 +182,7 @@ async fn run(
         () = server::serve(Arc::clone(namespace), listener, tls, tasks.clone()) => {}
     }
     // Silence and held accepts must not outlast the relay.
-    namespace.inflict(Fault::Clear);
+    namespace.carry_out(Fault::Clear);
     namespace.end_all();
     tasks.close();
     tokio::select! {

@@ -17,7 +17,7 @@ use super::namespace::Namespace;
 use super::namespace::channel::EndOrder;
 use super::namespace::seats::PipeSeat;
 use super::pipe_leg::{PipeHalf, PipeLeg};
-use super::record::PipeEnd;
+use super::record::{PipeEnd, millis_since};
 use super::stream::{InboundConnection, InboundStream};
 
 use crate::frame::header::Header;
@@ -274,7 +274,7 @@ pub async fn run(
     drop(seat);
     let (sender_code, sender_reason) = sender_leg.goodbye();
     let (listener_code, listener_reason) = listener_leg.goodbye();
-    let (cause, duration) = (outcome.name(), began.elapsed().as_secs_f64() * 1000.0);
+    let (cause, duration) = (outcome.name(), millis_since(began));
     let end = PipeEnd { sender_code, sender_reason, listener_code, listener_reason, cause, duration };
     for tap in [&mut up.tap, &mut down.tap].into_iter().flatten() {
         tap.end();

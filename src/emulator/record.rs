@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -232,6 +233,11 @@ pub struct PassedMessage {
     /// The connection ended before it did.
     #[serde(skip_serializing_if = "is_false")]
     pub incomplete: bool,
+}
+
+/// Milliseconds, to the microsecond.
+pub fn millis_since(start: Instant) -> f64 {
+    (start.elapsed().as_secs_f64() * 1_000_000.0).round() / 1000.0
 }
 
 /// Who came for `action`.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use super::record::{RecordDetail, RecordedBody, RequestResult, RequestTiming};
+use super::record::{RecordDetail, RecordedBody, RequestResult, RequestTiming, millis_since};
 use super::record_preview::{RecordPreview, is_text};
 use super::record_store::RecordStore;
 use crate::http::headers::{HeaderList, joined};
@@ -45,7 +45,7 @@ impl RequestTap {
     }
 
     fn now(&self) -> Option<f64> {
-        Some(self.began.elapsed().as_secs_f64() * 1000.0)
+        Some(millis_since(self.began))
     }
 
     /// It is on its way to that listener.

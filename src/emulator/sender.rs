@@ -14,7 +14,7 @@ use super::namespace::channel::{ChannelHandle, ChannelMessage};
 use super::namespace::offers::{eligible, rendezvous_address};
 use super::namespace::{Namespace, Pending, RendezvousVerdict};
 use super::pipe;
-use super::record::{RecordDetail, RecordedHandshake};
+use super::record::{RecordDetail, RecordedHandshake, millis_since};
 use super::refusal::RelayRefusal;
 use super::stream::InboundConnection;
 use super::token_fate::TokenFate;
@@ -56,7 +56,7 @@ pub async fn run(
             namespace.count(|totals| &mut totals.rejected);
             let (status, reason) = (refusal.status, refusal.text.clone());
             namespace.record(&path, &id, || {
-                let (reason, duration) = (reason.clone(), milliseconds(came));
+                let (reason, duration) = (reason.clone(), millis_since(came));
                 RecordDetail::Rejected { status, reason, duration }
             });
             namespace.emit(&RelayEvent::Rejected { path, id, status, reason });
@@ -189,15 +189,11 @@ async fn join(
     }
     namespace.emit(&RelayEvent::Rendezvous { path: path.clone(), id: id.clone() });
     namespace.record(&path, &id, || RecordDetail::Accepted {
-        duration: milliseconds(came),
+        duration: millis_since(came),
         listener: listener_id,
     });
     let end = pipe::run(namespace, sender, listener, extensions.is_some(), seat, (&path, &id)).await;
     let (sender_code, listener_code) = (end.sender_code, end.listener_code);
     namespace.record(&path, &id, || RecordDetail::Closed(Box::new(end)));
     namespace.emit(&RelayEvent::RendezvousClosed { path, id, sender_code, listener_code });
-}
-
-fn milliseconds(since: Instant) -> f64 {
-    since.elapsed().as_secs_f64() * 1000.0
 }

@@ -79,7 +79,7 @@ impl TokenFate {
                 .to_owned(),
             found: "none".to_owned(),
             remedy: "Give listener or sender the name and the key of a SAS rule (keyName, key), or a token; or let senders \
-                     come without one (requiresClientAuthorization: false, --anonymous).",
+                     come without one (the option requiresClientAuthorization set to false, --anonymous).",
         };
         Self { flaw: Some(Box::new(flaw)), ..Self::of(TokenResult::None) }
     }

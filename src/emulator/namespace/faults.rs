@@ -25,7 +25,8 @@ impl Namespace {
         struck
     }
 
-    fn carry_out(&self, fault: Fault) -> usize {
+    /// The same, unrecorded.
+    pub fn carry_out(&self, fault: Fault) -> usize {
         let signal = |change: fn(&mut Signals)| {
             self.signals.send_modify(change);
             0
