@@ -214,7 +214,6 @@ const OPTIONS = {
   grantExtensions: { emulator: [false, check.boolean] },
   carryCloseCodes: { emulator: [true, check.boolean] },
   inspect: { listener: [false, optionalGroup(INSPECT)], emulator: [false, optionalGroup(INSPECT)] },
-||||||| df2aa69
 
   disableHixie: { ignored: ANY },
   backlog: { ignored: ANY },
