@@ -37,6 +37,8 @@ class Counts {
 /** The source of the page, as `startInspector()` takes it, and the page. */
 class Inspection {
   #server;
+  /** The hybrid connection. */
+  #path;
   #settings;
   #ring;
   #page;
@@ -56,6 +58,7 @@ class Inspection {
   constructor(server, settings) {
     const { maxBytes, maxRecords, port, previewBytes } = settings.inspect;
     this.#server = server;
+    this.#path = server.path.replace(/^\//, '');
     this.#settings = settings;
     this.#ring = new RecordRing({ maxRecords, maxBytes });
     const secrets = [settings.key, settings.token].flat().filter((one) => typeof one === 'string');
@@ -82,7 +85,7 @@ class Inspection {
   }
 
   #push(kind, fields) {
-    this.#ring.push({ kind, path: this.#server.path, ...fields });
+    this.#ring.push({ kind, path: this.#path, ...fields });
   }
 
   /** Channel: what it brings to the records. */
@@ -163,7 +166,8 @@ class Inspection {
   overview() {
     const server = this.#server;
     const { id, uri } = this.#settings;
-    const { path, state } = server;
+    const path = this.#path;
+    const { state } = server;
     const seconds = Math.max((now() - this.#lookedAt) / 1000, 0.001);
     this.#lookedAt = now();
     const stats = server.stats();

@@ -15,7 +15,7 @@ const { Sends } = require('../socket/state');
 
 const OPCODE = 0x0f;
 const CLOSE = 8;
-const TYPES = { 0: undefined, 1: 'text', 2: 'binary', 9: 'ping', 10: 'pong' };
+const TYPES = { 0: 'text', 1: 'text', 2: 'binary', 9: 'ping', 10: 'pong' };
 
 /** Has `before` called with what a method of `object` is about to be called with, and whatever it returns after that. */
 function hook(object, name, before) {
@@ -42,46 +42,48 @@ function hook(object, name, before) {
 function watchSocket(socket, previewBytes, { closed, message }) {
   const openedAt = now();
   const codes = { senderCode: 1006, senderReason: '', listenerCode: 1006, listenerReason: '' };
-  /** The pieces of a message that we send in several. */
-  let pieces;
-  const tell = (direction, type, data) => message({ direction, type, ...shown(type, data, previewBytes) });
+  /** A message that we send in pieces: its beginning, and how long it is so far. */
+  let begun;
+  const tell = (type, data) => message({ direction: 'toListener', ...shown(type, data, previewBytes) });
 
-  // From the second message on a socket goes this way anyway, if its first was not sent whole.
+  // Has `send()` go by `_frame()`, as it does where messages are sent in pieces.
   socket._sends ??= new Sends();
   hook(socket, '_frame', (meta, data) => {
     const opcode = meta & OPCODE;
-    const copy = typeof data === 'string' ? data : Buffer.from(data);
+    if (opcode === CLOSE) {
+      codes.listenerCode = data.length < 2 ? 1005 : data.readUInt16BE(0);
+      codes.listenerReason = data.toString('utf8', 2);
+      return undefined;
+    }
+    const piece = shown(TYPES[opcode], data, previewBytes);
+    // It may not be sent: masks of the program's throw.
     return () => {
-      if (opcode === CLOSE) {
-        codes.listenerCode = copy.length < 2 ? 1005 : copy.readUInt16BE(0);
-        codes.listenerReason = copy.toString('utf8', 2);
-        return;
-      }
-      if (opcode > CLOSE) return tell('toSender', TYPES[opcode], copy);
-      pieces ??= { type: TYPES[opcode], data: [] };
-      pieces.data.push(Buffer.from(copy));
+      if (opcode > CLOSE) return message({ direction: 'toSender', ...piece });
+      if (begun === undefined) begun = { ...piece, fragments: 1 };
+      else begun = { ...begun, size: begun.size + piece.size, fragments: begun.fragments + 1, cut: true };
       if (!(meta & Frame.FIN)) return;
-      const { type, data: all } = pieces;
-      pieces = undefined;
-      tell('toSender', type, all.length === 1 ? copy : Buffer.concat(all));
+      const { fragments, ...whole } = begun;
+      begun = undefined;
+      message({ direction: 'toSender', ...whole, ...(fragments > 1 && { fragments }) });
     };
   });
   hook(socket, '_onMessage', (kind, payload) => {
-    tell('toListener', kind === Kind.BINARY ? 'binary' : 'text', payload);
+    tell(kind === Kind.BINARY ? 'binary' : 'text', payload);
   });
   hook(socket, '_handle', (kind, detail, payload) => {
-    if (kind === Kind.PING) tell('toListener', 'ping', payload);
-    else if (kind === Kind.PONG) tell('toListener', 'pong', payload);
+    if (kind === Kind.PING) tell('ping', payload);
+    else if (kind === Kind.PONG) tell('pong', payload);
     else if (kind === Kind.CLOSE) Object.assign(codes, { senderCode: detail, senderReason: String(payload) });
   });
   hook(socket, 'emitClose', () => closed({ ...codes, duration: now() - openedAt }));
 }
 
-/** A text is shown as one. */
+/** Type, size and beginning of a message. A text is shown as one, whatever it comes in, and nothing else is. */
 function shown(type, data, previewBytes) {
-  if (type !== 'text' || typeof data === 'string') return previewOf(data, previewBytes);
-  const { cut, preview, size } = previewOf(data, previewBytes);
-  return { size, preview: Buffer.from(preview, 'latin1').toString(), cut };
+  if (type !== 'text' && typeof data === 'string') data = Buffer.from(data);
+  const { raw, ...rest } = previewOf(data, previewBytes);
+  if (type !== 'text') return { type, ...rest, raw };
+  return { type, ...rest, preview: raw ? Buffer.from(rest.preview, 'latin1').toString() : rest.preview };
 }
 
 /** A body as it goes by: how long it is, and its beginning. */

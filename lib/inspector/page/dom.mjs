@@ -67,6 +67,14 @@ export function short(id) {
   return line(id?.slice(0, 8));
 }
 
+/** What a sender asks for, without the relay's own part of the address. */
+export function wanted({ path, target = path ?? '' }) {
+  return target
+    .replace(/^\/\$hc/, '')
+    .replace(/sb-hc-[^&]*&?/g, '')
+    .replace(/[?&]$/, '');
+}
+
 /** A word with a colour; the colour says nothing that the word does not. */
 export function badge(text, tone) {
   return h(`span.badge.${tone}`, text);

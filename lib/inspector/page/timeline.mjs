@@ -1,6 +1,6 @@
 /** Everything that happened but messages and requests, the newest first. */
 
-import { badge, clock, exactly, facts, fold, h, line, milliseconds } from './dom.mjs';
+import { badge, clock, exactly, facts, fold, h, line, milliseconds, wanted } from './dom.mjs';
 import { store } from './store.mjs';
 import { headersOf, preview } from './value.mjs';
 import { View } from './view.mjs';
@@ -10,7 +10,7 @@ const KINDS = {
   listener: ['Listener up', 'ok', (one) => `${from(one)}${validity(one.token)}`],
   listenerClosed: ['Listener gone', 'warn', (one) => `${one.code} ${one.reason}`],
   renewed: ['Token renewed', 'ok', (one) => validity(one.token)],
-  sender: ['Sender', 'plain', (one) => `${from(one)}asks for ${one.target ?? one.path}`],
+  sender: ['Sender', 'plain', (one) => `${from(one)}asks for ${wanted(one)}`],
   accepted: ['Accepted', 'ok', (one) => `in ${milliseconds(one.duration)}`],
   rejected: ['Rejected', 'warn', (one) => `by the listener: ${status(one)}`],
   timedOut: ['Timed out', 'bad', () => 'no listener has accepted in time'],
@@ -49,8 +49,8 @@ export const view = new View({
     ['failed', 'Whatever failed'],
     ...Object.entries(KINDS).map(([kind, [name]]) => [kind, name])
   ],
-  isOf: ({ kind }, wanted) =>
-    kind === wanted || (wanted === 'failed' && (kind === 'rejected' || nameOf(kind)[1] === 'bad')),
+  isOf: ({ kind }, chosen) =>
+    kind === chosen || (chosen === 'failed' && (kind === 'rejected' || nameOf(kind)[1] === 'bad')),
   columns: ['time', 'kind', 'path', 'text'],
   cells(record) {
     const [name, tone, text] = nameOf(record.kind);
@@ -78,7 +78,8 @@ function problem({ code = '', message = '' }) {
 }
 
 function status({ reason = '', status = '' }) {
-  return `${status} ${reason}`;
+  // The relay's own words end with ids.
+  return `${status} ${reason.replace(/\.? TrackingId:.*/s, '')}`;
 }
 
 function show(record, detail) {
