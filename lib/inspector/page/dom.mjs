@@ -87,15 +87,19 @@ const SHOWN = {
   expires: (time) => new Date(time).toLocaleString()
 };
 
+/** A name of the program's, as people write it. */
+export function words(name) {
+  return line(name).replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+}
+
 /** Whatever is plain in some records, under its name in words. */
 export function facts(...records) {
   const { kind: _kind, seq: _seq, ...rest } = Object.assign({}, ...records.toReversed());
   const rows = Object.entries(rest)
     .filter(([, value]) => value !== '' && ['string', 'number', 'boolean'].includes(typeof value))
     .map(([name, value]) => {
-      const words = name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
       const text = Object.hasOwn(SHOWN, name) ? SHOWN[name](value) : visible(value);
-      return h('div', h('dt', line(words)), h('dd', text));
+      return h('div', h('dt', words(name)), h('dd', text));
     });
   return h('dl', ...rows);
 }

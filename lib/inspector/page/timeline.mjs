@@ -1,6 +1,6 @@
 /** Everything that happened but messages and requests, the newest first. */
 
-import { badge, clock, exactly, facts, fold, h, line, milliseconds, wanted } from './dom.mjs';
+import { badge, clock, exactly, facts, fold, h, line, milliseconds, wanted, words } from './dom.mjs';
 import { store } from './store.mjs';
 import { headersOf, preview } from './value.mjs';
 import { View } from './view.mjs';
@@ -27,18 +27,6 @@ const KINDS = {
   reconnecting: ['Reconnecting', 'warn', (one) => `in ${milliseconds(one.delay)}: ${one.reason}`],
   offline: ['Offline', 'bad', problem],
   error: ['Error', 'bad', problem]
-};
-
-const FATES = {
-  ok: 'The token is good.',
-  none: 'There was no token.',
-  notNeeded: 'No token was needed.',
-  malformed: 'The token cannot be read.',
-  expired: 'The token has expired.',
-  wrongKey: 'The token is signed with another key.',
-  unknownRule: 'The token names a rule that does not exist.',
-  wrongAudience: 'The token is for something else.',
-  noRight: 'The rule of the token lacks the right.'
 };
 
 export const view = new View({
@@ -100,7 +88,7 @@ function fate({ remedy, result, ...rest }) {
   const isGood = result === 'ok' || result === 'notNeeded';
   return h(
     isGood ? 'div.verdict' : 'div.verdict.bad',
-    h('h3', FATES[result] ?? line(result)),
+    h('h3', `Token: ${words(result)}`),
     facts(rest),
     remedy !== undefined && h('p', h('strong', 'How to mend it: '), line(remedy, 600))
   );
