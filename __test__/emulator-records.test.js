@@ -403,6 +403,11 @@ describe('HTTP', () => {
     await listen(relay, 'open');
     expect(await post(relay, 'open')).toMatchObject([504, expect.anything()]);
     expect(await next(relay, 'requestFailed')).toMatchObject({ status: 504, requestBody: { size: 0 } });
+  });
+
+  test('that nobody waits for', async () => {
+    const relay = await start();
+    await listen(relay, 'open');
     const request = http.get(relay.httpUri('open')).on('error', () => {});
     await next(relay, 'request');
     request.destroy();
@@ -493,6 +498,9 @@ test('recording begins with the first call, also in the middle of a message', as
   sender.send('before');
   sender.send('half', { fin: false });
   await listener.messages.next();
+  // The relay answers once it has passed on what came before.
+  sender.ping();
+  await once(sender, 'pong');
   relay.kept = relay.records();
   sender.send(' and half', { fin: true });
   sender.send('whole');

@@ -145,7 +145,10 @@ class InspectorServer {
       const { faults, replay } = this.#source;
       if (more.length > 0) return end(res, 404);
       if (name === 'replay' && fault === undefined && replay !== undefined) {
-        const { status, reason } = await replay({ ...order, body: Buffer.from(String(order.body), 'base64') });
+        const { status, reason } = await replay({
+          ...order,
+          body: Buffer.from(String(order.body), 'base64')
+        });
         return json(res, 200, { status, reason });
       }
       if (name !== 'faults' || !isMethod(faults, fault)) return end(res, 404);
