@@ -219,7 +219,8 @@ describe('senders', () => {
 describe('messages', () => {
   async function pair(options) {
     const relay = await start(options);
-    const [sender, listener] = await meet(relay, await listen(relay));
+    const legOptions = { skipUTF8Validation: true };
+    const [sender, listener] = await meet(relay, await listen(relay), 'hyco', { legOptions });
     await next(relay, 'accepted');
     return { relay, sender, listener };
   }
@@ -402,6 +403,11 @@ describe('HTTP', () => {
     await listen(relay, 'open');
     expect(await post(relay, 'open')).toMatchObject([504, expect.anything()]);
     expect(await next(relay, 'requestFailed')).toMatchObject({ status: 504, requestBody: { size: 0 } });
+  });
+
+  test('that nobody waits for', async () => {
+    const relay = await start();
+    await listen(relay, 'open');
     const request = http.get(relay.httpUri('open')).on('error', () => {});
     await next(relay, 'request');
     request.destroy();
@@ -451,6 +457,7 @@ describe('bounds', () => {
     for (let i = 0; i < 3000; i++) sender.send(String(i));
     await all;
     const kept = await rest(relay);
+    expect(kept[0]).toMatchObject({ kind: 'lost' });
     const lost = kept.filter(({ kind }) => kind === 'lost').reduce((sum, { count }) => sum + count, 0);
     const messages = kept.filter(({ kind }) => kind === 'message');
     expect(lost + kept.filter(({ kind }) => kind !== 'lost').length).toBeGreaterThanOrEqual(3001);
@@ -491,6 +498,9 @@ test('recording begins with the first call, also in the middle of a message', as
   sender.send('before');
   sender.send('half', { fin: false });
   await listener.messages.next();
+  // The relay answers once it has passed on what came before.
+  sender.ping();
+  await once(sender, 'pong');
   relay.kept = relay.records();
   sender.send(' and half', { fin: true });
   sender.send('whole');

@@ -6,6 +6,7 @@ const { parseArgs } = require('node:util');
 
 const { invalidValue } = require('../shared/errors.js');
 const { stopped } = require('./output.js');
+const { record } = require('./record.js');
 
 const summary = 'runs a relay for development and tests on this machine';
 
@@ -23,6 +24,8 @@ Options:
   --key <key>         its key (default: a random one)
   --tls-cert <file>   certificate chain, PEM: serves wss:// and https://
   --tls-key <file>    its private key, PEM
+  --inspect           serves a page that shows what passes, and prints its address
+  --record <file>     writes what passes into this file, a JSON object a line, without secrets
   --json              prints one JSON object instead
   --help              prints this
 `;
@@ -36,6 +39,8 @@ const OPTIONS = {
   key: { type: 'string' },
   'tls-cert': { type: 'string' },
   'tls-key': { type: 'string' },
+  inspect: { type: 'boolean' },
+  record: { type: 'string' },
   json: { type: 'boolean' }
 };
 
@@ -47,16 +52,22 @@ async function run(args) {
   const { values } = parseArgs({ args, options: OPTIONS, strict: true });
   const { RelayEmulator } = require('../emulator/relay-emulator.js');
   const relay = await RelayEmulator.start(toOptions(values));
+  const recording = values.record === undefined ? undefined : record(relay, values.record);
   // Whoever reads the output may send the signal at once.
   const signal = stopped();
   process.stdout.write(values.json ? asJson(relay) : asText(relay, values['tls-cert']));
-  await signal;
-  await relay.close();
+  try {
+    await Promise.race([signal, recording?.failed ?? signal]);
+  } finally {
+    await relay.close();
+  }
+  await recording?.done;
   return 0;
 }
 
 function toOptions(values) {
-  const options = { sharedAccessPolicies: [{ keyName: values['key-name'], key: values.key }] };
+  const { inspect } = values;
+  const options = { inspect, sharedAccessPolicies: [{ keyName: values['key-name'], key: values.key }] };
   if (values.host !== undefined) options.host = values.host;
   if (values.port !== undefined) options.port = /^\d+$/.test(values.port) ? Number(values.port) : NaN;
   const requiresClientAuthorization = !values.anonymous;
@@ -81,7 +92,9 @@ function asJson(relay) {
     connectionString: relay.connectionString(path)
   }));
   const { host, port, address, secure, keyName, key } = relay;
-  return `${JSON.stringify({ host, port, address, secure, keyName, key, hybridConnections: paths })}\n`;
+  const { inspectorUrl } = relay;
+  const shown = { host, port, address, secure, keyName, key, inspectorUrl, hybridConnections: paths };
+  return `${JSON.stringify(shown)}\n`;
 }
 
 function asText(relay, certificate) {
@@ -103,7 +116,7 @@ ${lines.join('\n')}
 Connection strings:
 ${strings.join('\n')}
 
-Ctrl+C stops it.
+${relay.inspectorUrl === undefined ? '' : `Inspector: ${relay.inspectorUrl}\n\n`}Ctrl+C stops it.
 `;
 }
 

@@ -66,8 +66,8 @@ class RecordReader {
   }
 
   /** @private */
-  end() {
-    this.#end();
+  end(error) {
+    this.#end(error);
   }
 
   #take() {

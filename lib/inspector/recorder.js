@@ -127,10 +127,12 @@ class Recorder {
 
   #schedule() {
     if (this.#timer !== undefined || this.#waiting.size === 0) return;
-    if (!this.#closed) {
-      let after = Infinity;
-      for (const follower of this.#waiting) after = Math.min(after, follower.after);
-      if (!this.#store.arm(after)) return;
+    try {
+      if (!this.#closed && !this.#store.arm(Math.min(...[...this.#waiting].map(({ after }) => after))))
+        return;
+    } catch (error) {
+      this.#fail(error);
+      return;
     }
     this.#timer = setTimeout(() => this.#serve(), Math.max(0, this.#restUntil - now()));
     // Records to come are no reason for a process to go on; those that are kept at the end have their readers.
@@ -141,9 +143,14 @@ class Recorder {
     this.#timer = undefined;
     const began = now();
     const served = [];
-    for (const follower of [...this.#waiting]) {
-      const records = this.#read(follower);
-      if (records.length > 0 || this.#closed) served.push([follower, records]);
+    try {
+      for (const follower of this.#waiting) {
+        const records = this.#read(follower);
+        if (records.length > 0 || this.#closed) served.push([follower, records]);
+      }
+    } catch (error) {
+      this.#fail(error);
+      return;
     }
     for (const [follower] of served) this.#waiting.delete(follower);
     try {
@@ -156,6 +163,13 @@ class Recorder {
       if (!this.#closed) this.#restUntil = end + Math.max(PACE, (end - began) * REST);
       this.#schedule();
     }
+  }
+
+  /** The store is of no more use: whoever waits learns why. */
+  #fail(error) {
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const follower of waiting) follower.end(error);
   }
 
   /** The next batch of a follower, who is told how many records came and went before they could be read. */

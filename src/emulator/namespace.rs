@@ -6,6 +6,7 @@ pub mod channel;
 mod faults;
 mod glance;
 pub mod offers;
+mod pipe_entry;
 mod recording;
 mod refusing;
 pub mod seats;
@@ -36,7 +37,7 @@ use crate::sync::lock;
 use crate::uri::push_component;
 use crate::uuid::random_uuid;
 use channel::{ChannelHandle, EndOrder};
-use seats::PipeEntry;
+use pipe_entry::PipeEntry;
 
 /// Who is told of events.
 pub type Observer = Arc<dyn Fn(&RelayEvent) + Send + Sync>;

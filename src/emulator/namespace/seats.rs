@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use super::channel::{ChannelHandle, ChannelQueue, EndOrder, ListenerOrigin, QueuedMessage};
+use super::pipe_entry::PipeEntry;
 use super::{Namespace, Pending, RequestOutcome};
 use crate::emulator::entity_path::segments;
 use crate::emulator::event::RelayEvent;
@@ -102,17 +103,6 @@ impl Namespace {
         state.pipes.insert(key, entry);
         PipeSeat { namespace: Arc::clone(self), key, figures, endings }
     }
-}
-
-/// What is known of an established rendezvous.
-pub(super) struct PipeEntry {
-    pub(super) kind: &'static str,
-    pub(super) path: String,
-    pub(super) id: String,
-    pub(super) listener: String,
-    pub(super) since: u64,
-    pub(super) orders: mpsc::UnboundedSender<EndOrder>,
-    pub(super) figures: Arc<PipeFigures>,
 }
 
 /// A registered control channel.
