@@ -128,7 +128,7 @@ if (missing) {
     // A word that every script of theirs would leave.
     const hurt = () =>
       page.evaluate(() => ['hurt' in window, 'hurt' in {}, Object.keys(Object.prototype).length]);
-    TEXTS.forEach((text, at) => pushEverywhere(text, at));
+    TEXTS.forEach((text, at) => pushEverywhere(text, String(at)));
     const unfold = () =>
       page.locator('section:not([hidden]) details').evaluateAll((all) => {
         for (const one of all) one.open = true;
@@ -142,17 +142,19 @@ if (missing) {
     ]) {
       await tab(page, name);
       if (list === undefined) await page.waitForTimeout(1200);
-      else
-        {await page
+      else {
+        await page
           .locator('section:not([hidden]) .filter')
           .getByText(String(count), { exact: true })
-          .waitFor();}
+          .waitFor();
+      }
       for (let at = 0; at < (count ?? 0); at++) {
         await page.getByRole('listbox', { name: list }).press(at === 0 ? 'Home' : 'ArrowDown');
         await unfold();
         const messages = page.getByRole('listbox', { name: 'Messages' });
-        for (let one = 0; name === 'Connections' && one < 4; one++)
-          {await messages.press(one === 0 ? 'Home' : 'ArrowDown');}
+        for (let one = 0; name === 'Connections' && one < 4; one++) {
+          await messages.press(one === 0 ? 'Home' : 'ArrowDown');
+        }
         await page.locator('section:not([hidden]) .choice button').evaluateAll((all) => {
           for (const one of all) one.click();
         });
@@ -183,7 +185,7 @@ if (missing) {
 
   test('what hides or turns text around is shown as what it is', async () => {
     const { page } = opened;
-    pushEverywhere(BIDI, 1);
+    pushEverywhere(BIDI, '1');
     await tab(page, 'Connections');
     await page.getByRole('listbox', { name: 'Connections' }).getByRole('option').first().click();
     await page.getByRole('listbox', { name: 'Messages' }).getByRole('option').first().click();

@@ -347,8 +347,9 @@ if (missing) {
       'a-cookie-that-nobody'
     ];
     for (const [place, all] of Object.entries(everything)) {
-      for (const secret of secrets)
-        {expect([place, all.includes(secret), secret]).toEqual([place, false, secret]);}
+      for (const secret of secrets) {
+        expect([place, all.includes(secret), secret]).toEqual([place, false, secret]);
+      }
     }
     expect(opened.seen.problems).toEqual([]);
   });
@@ -503,8 +504,9 @@ if (missing) {
           await session.send('Runtime.evaluate', { expression: fs.readFileSync(axe, 'utf8') });
         }
         const found = await page.evaluate(() => window.axe.run(document));
-        for (const { id, nodes } of found.violations)
-          {violations.push([name, id, nodes.map(({ html }) => html.slice(0, 120))]);}
+        for (const { id, nodes } of found.violations) {
+          violations.push([name, id, nodes.map(({ html }) => html.slice(0, 120))]);
+        }
       }
     });
   });

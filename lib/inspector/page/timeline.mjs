@@ -50,7 +50,7 @@ export const view = new View({
 });
 
 function nameOf(kind) {
-  return KINDS[kind] ?? [kind, 'plain', () => ''];
+  return Object.hasOwn(KINDS, kind) ? KINDS[kind] : [kind, 'plain', () => ''];
 }
 
 function from({ remoteAddress }) {
