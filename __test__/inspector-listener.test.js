@@ -295,7 +295,10 @@ test('a port that is taken costs the page alone', async () => {
     key: relay.key,
     inspect: { port: taken.address().port }
   });
-  const [[error]] = await Promise.all([once(server, 'error'), once(server, 'listening')]);
+  // `once()` would take the error for the end of what it waits for.
+  const listening = new Promise((resolve) => server.once('listening', resolve));
+  const [error] = await new Promise((resolve) => server.once('error', (...args) => resolve(args)));
+  await listening;
   expect(error.code).toBe('EADDRINUSE');
   expect(server.inspectorUrl).toBeUndefined();
   expect(server.state).toBe('online');
@@ -330,8 +333,8 @@ if (missing) {
     server.on('connection', (socket) => socket.on('message', (data) => socket.send(`${data}`)));
     const browser = await launchChromium();
     const { page, seen } = await openPage(browser, url);
-    await page.getByText('State').waitFor();
-    await page.getByText('online').waitFor();
+    await page.getByText('State', { exact: true }).waitFor();
+    await page.getByText('online', { exact: true }).waitFor();
     expect(await page.getByRole('tab').allInnerTexts()).toEqual([
       'Overview',
       'Timeline',

@@ -458,7 +458,7 @@ if (missing) {
       await request('hyco/orders/7');
       for (const method of ['POST', 'PUT']) {
         const headers = { 'content-type': 'application/json' };
-        await request('hyco/orders?notify=yes', { method, body: '{"item":"tea","qty":3}', headers });
+        await request('hyco/report?year=2026', { method, body: '{"item":"tea","qty":3}', headers });
       }
       await request('hyco/missing');
       await request('hyco', { token: world.relay.createToken('hyco', { expirationSeconds: -90 }) });

@@ -3,6 +3,7 @@
 /** What the inspector's tests look at: records made by hand, or a relay with a listener; and pages that look at them. */
 
 const { once } = require('node:events');
+const { setTimeout: sleep } = require('node:timers/promises');
 
 const { RelayedServer } = require('../..');
 const { RelayEmulator } = require('../../emulator.js');
@@ -62,6 +63,11 @@ async function inspectedRelay(options) {
     res.statusCode = path.endsWith('/missing') ? 404 : 200;
     res.setHeader('Content-Type', 'application/json');
     res.setHeader('Set-Cookie', 'session=a-cookie-that-nobody-may-see');
+    if (path.endsWith('/report')) {
+      await sleep(12);
+      res.flushHeaders();
+      await sleep(18);
+    }
     res.end(JSON.stringify({ method: req.method, path, said: Buffer.concat(pieces).toString() }));
   });
   await once(server, 'listening');

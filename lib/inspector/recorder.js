@@ -128,8 +128,9 @@ class Recorder {
   #schedule() {
     if (this.#timer !== undefined || this.#waiting.size === 0) return;
     try {
-      if (!this.#closed && !this.#store.arm(Math.min(...[...this.#waiting].map(({ after }) => after))))
-        {return;}
+      if (!this.#closed && !this.#store.arm(Math.min(...[...this.#waiting].map(({ after }) => after)))) {
+        return;
+      }
     } catch (error) {
       this.#fail(error);
       return;
