@@ -23,6 +23,11 @@ module.exports = [
     languageOptions: { globals: globals.jest }
   },
   {
+    // What it has a page evaluate is here, too.
+    files: ['__test__/inspector-*.test.js'],
+    languageOptions: { globals: globals.browser }
+  },
+  {
     rules: {
       curly: ['error', 'multi-line'],
       eqeqeq: ['error', 'always'],

@@ -445,8 +445,22 @@ declare namespace WebSocket {
     /** A proxy's URL, or `false` for none. Default the environment's. */
     proxy?: string | URL | false;
     tls?: TlsOptions;
+    /** Serves a page on 127.0.0.1 that shows what passes through this process (`inspecting`). Default `false`. */
+    inspect?: boolean | InspectOptions;
     /** Aborting it closes the server. */
     signal?: AbortSignal;
+  }
+
+  /** What an inspector keeps, and where its page is. */
+  interface InspectOptions {
+    /** The page's port on 127.0.0.1. Default 0: a free one. */
+    port?: number;
+    /** Records that are kept. Default 10,000. */
+    maxRecords?: number;
+    /** Their bytes, about. Default 16,777,216. */
+    maxBytes?: number;
+    /** How much of a message or body a record shows. Default 1,024. */
+    previewBytes?: number;
   }
 
   interface RelayedServerEvents {
@@ -470,6 +484,8 @@ declare namespace WebSocket {
     requestError: [error: unknown, req: RelayedHttpRequest, res: RelayedHttpResponse];
     /** What has to be acted on: a final refusal, bad credentials. */
     error: [error: Error];
+    /** The page of `inspect` is there, at this address, whose secret opens it. */
+    inspecting: [url: string];
     /** Everything is closed. */
     close: [server: RelayedServer];
   }
@@ -580,6 +596,8 @@ declare namespace WebSocket {
     readonly clients: Set<RelayedWebSocket>;
     /** Whether the control channel is up. */
     readonly listening: boolean;
+    /** The address of the page of `inspect`, once `inspecting` was emitted. */
+    readonly inspectorUrl: string | undefined;
     readonly state: 'connecting' | 'online' | 'reconnecting' | 'offline' | 'closing' | 'closed';
     /** Whether `close()` has been called. */
     readonly closeRequested: boolean;

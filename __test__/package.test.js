@@ -33,7 +33,7 @@ afterAll(() => fs.rmSync(folder, { recursive: true, force: true }));
 test('it has what it needs and nothing else', () => {
   const names = packed.files.map((file) => file.path);
   const allowed =
-    /^(index|emulator|https|native)\.(m?js|d\.m?ts)$|^(bin|lib)\/[\w/-]+\.js$|^docs\/[\w-]+\.md$|^(package\.json|[A-Z_]+(\.md)?)$/;
+    /^(index|emulator|https|native)\.(m?js|d\.m?ts)$|^(bin|lib)\/[\w/-]+\.js$|^lib\/inspector\/(page\/[\w-]+\.(mjs|css|html|svg)|records\.schema\.json)$|^docs\/[\w-]+\.md$|^(package\.json|[A-Z_]+(\.md)?)$/;
   expect(names.filter((name) => !allowed.test(name))).toEqual([]);
   const sources = fs.readdirSync(path.join(root, 'lib'), { recursive: true, withFileTypes: true });
   for (const entry of sources.filter((file) => file.isFile())) {

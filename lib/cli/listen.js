@@ -18,6 +18,7 @@ forwarded to a TCP port instead. Ctrl+C stops it; so does a refusal that waiting
 Options:
   --to <host:port>   forwards to this port, such as 127.0.0.1:22
   --echo             sends each message back
+  --inspect          serves a page on 127.0.0.1 that shows what passes
   --json             prints one JSON object for each thing that happens
   --help             prints this
 
@@ -26,7 +27,12 @@ ${TARGET_HELP}`;
 /** What somebody has to do something about; the rest is grey. */
 const COLOURS = { error: 'yellow', offline: 'red' };
 
-const OPTIONS = { ...TARGET_OPTIONS, to: { type: 'string' }, echo: { type: 'boolean' } };
+const OPTIONS = {
+  ...TARGET_OPTIONS,
+  to: { type: 'string' },
+  echo: { type: 'boolean' },
+  inspect: { type: 'boolean' }
+};
 
 /**
  * @param {String[]} args
@@ -41,7 +47,8 @@ async function run(args) {
   const tell = values.json
     ? (event, fields = {}) => printJson({ event, ...fields })
     : (event, fields) => note(describe(event, fields), COLOURS[event]);
-  const server = new RelayedServer({ ...options, server: uri });
+  const server = new RelayedServer({ ...options, server: uri, inspect: values.inspect });
+  server.on('inspecting', (url) => tell('inspecting', { url }));
   server.on('listening', () => tell('listening', { path: server.path }));
   server.on('reconnecting', ({ delay, reason }) =>
     tell('reconnecting', { delay: Math.round(delay), reason })
@@ -105,6 +112,8 @@ function describe(event, { id, url, remoteAddress, path, delay, reason, code, er
   switch (event) {
     case 'listening':
       return `listening on ${path}`;
+    case 'inspecting':
+      return `what passes is shown at ${url}`;
     case 'reconnecting':
       return `connecting again in ${delay} ms: ${reason}`;
     case 'connection':

@@ -99,7 +99,8 @@ class Inspection {
       }
     }
     this.#before = { time, connections };
-    return { time, ...seen, capabilities: { replay: true, faults: true } };
+    const address = this.#relay.httpUri('').replace(/\/$/, '');
+    return { time, address, ...seen, capabilities: { replay: true, faults: true } };
   }
 
   /**

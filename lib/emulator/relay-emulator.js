@@ -80,9 +80,12 @@ class RelayEmulator extends EventEmitter {
     if (type === 'closed') {
       this.#isClosed = true;
       this.#inspection?.recorder.close();
-      this.#page?.close();
-      settle();
-      this.emit('close');
+      const end = () => {
+        settle();
+        this.emit('close');
+      };
+      if (this.#page === undefined) end();
+      else this.#page.close().then(end);
     } else {
       this.emit(type, details);
     }

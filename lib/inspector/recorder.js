@@ -129,7 +129,7 @@ class Recorder {
     if (this.#timer !== undefined || this.#waiting.size === 0) return;
     try {
       if (!this.#closed && !this.#store.arm(Math.min(...[...this.#waiting].map(({ after }) => after))))
-        return;
+        {return;}
     } catch (error) {
       this.#fail(error);
       return;

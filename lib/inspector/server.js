@@ -10,9 +10,10 @@ const { createHash, randomBytes, timingSafeEqual } = require('node:crypto');
 const { readFileSync, readdirSync } = require('node:fs');
 const { createServer } = require('node:http');
 const path = require('node:path');
-
 const { clearInterval, setInterval } = require('node:timers');
+
 const { RecordStream } = require('./stream');
+const { now } = require('../shared/clock');
 const { redact } = require('../shared/redact');
 
 const HOST = '127.0.0.1';
@@ -61,6 +62,8 @@ class InspectorServer {
   #streams = new Set();
   #server = createServer((req, res) => this.#answer(req, res));
   #source;
+  /** The last look at what is shown, and when that was. */
+  #look = { at: -Infinity, overview: undefined };
   #hosts;
   #ticker;
 
@@ -106,7 +109,6 @@ class InspectorServer {
     if (name === undefined) return end(res.setHeader('Location', `/${secret}/`), 308);
     if (rest !== undefined) return end(res, 404);
     if (name === 'events') return this.#stream(req, res);
-    if (name === 'overview') return json(res, 200, this.#source.overview());
     const file = this.#files.get(name);
     if (file === undefined) return end(res, 404);
     res.writeHead(200, { 'Content-Type': file.type }).end(file.bytes);
@@ -122,7 +124,7 @@ class InspectorServer {
     res.writeHead(200, { 'Content-Type': 'text/event-stream; charset=utf-8' });
     const stream = new RecordStream(res, this.#source.recorder, req.headers['last-event-id']);
     this.#streams.add(stream);
-    stream.tell('overview', this.#source.overview());
+    stream.tell('overview', this.#overview());
     this.#ticker ??= setInterval(() => this.#tick(), OVERVIEW_INTERVAL).unref();
     res.once('close', () => {
       stream.close();
@@ -134,25 +136,32 @@ class InspectorServer {
   }
 
   #tick() {
-    const overview = this.#source.overview();
+    const overview = this.#overview();
     for (const stream of this.#streams) stream.tell('overview', overview);
+  }
+
+  /** Rates are those of a second, however many pages ask. */
+  #overview() {
+    const at = now();
+    if (at - this.#look.at > 0.9 * OVERVIEW_INTERVAL) this.#look = { at, overview: this.#source.overview() };
+    return this.#look.overview;
   }
 
   /** Replays a request, or presses a fault. */
   async #act(req, res, name, fault, more) {
     try {
       const order = await readOrder(req);
-      const { faults, replay } = this.#source;
+      const source = this.#source;
       if (more.length > 0) return end(res, 404);
-      if (name === 'replay' && fault === undefined && replay !== undefined) {
-        const { status, reason } = await replay({
+      if (name === 'replay' && fault === undefined && source.replay !== undefined) {
+        const { status, reason } = await source.replay({
           ...order,
           body: Buffer.from(String(order.body), 'base64')
         });
         return json(res, 200, { status, reason });
       }
-      if (name !== 'faults' || !isMethod(faults, fault)) return end(res, 404);
-      json(res, 200, { struck: faults[fault](...order.args) });
+      if (name !== 'faults' || !isMethod(source.faults, fault)) return end(res, 404);
+      json(res, 200, { struck: source.faults[fault](...order.args) });
     } catch (error) {
       const status = error instanceof SyntaxError || error instanceof TypeError ? 400 : (error.status ?? 502);
       json(res, status, { error: { code: error.code, message: redact(error.message) } });

@@ -29,7 +29,7 @@ class RecordStream {
 
   /** Anything but records; a page that does not read can do without. */
   tell(event, data) {
-    if (this.#stalled === undefined && !this.#res.destroyed) this.#write(event, data);
+    if (this.#stalled === undefined && this.#res.writable) this.#write(event, data);
   }
 
   close() {
@@ -46,12 +46,13 @@ class RecordStream {
       }
       await this.#stalled;
     }
+    this.#flush();
     this.#res.end();
   }
 
   #flush() {
     this.#isWaiting = false;
-    if (this.#res.destroyed) return;
+    if (this.#batch.length === 0 || !this.#res.writable) return;
     this.#write('records', this.#batch, this.#batch.at(-1).seq);
     this.#batch = [];
   }

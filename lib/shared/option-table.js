@@ -213,7 +213,7 @@ const OPTIONS = {
   recycleAfter: { emulator: [86_400_000, (value, name) => own.wholeTime(value === false ? 0 : value, name)] },
   grantExtensions: { emulator: [false, check.boolean] },
   carryCloseCodes: { emulator: [true, check.boolean] },
-  inspect: { emulator: [false, optionalGroup(INSPECT)] },
+  inspect: { listener: [false, optionalGroup(INSPECT)], emulator: [false, optionalGroup(INSPECT)] },
 
   disableHixie: { ignored: ANY },
   backlog: { ignored: ANY },

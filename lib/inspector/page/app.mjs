@@ -1,7 +1,7 @@
 /** Puts the views together, and brings them what the inspector sends: all of a frame's records in one go. */
 
 import { view as connections } from './connections.mjs';
-import { count, say } from './dom.mjs';
+import { count, line, say } from './dom.mjs';
 import * as faults from './faults.mjs';
 import { view as http } from './http.mjs';
 import * as overview from './overview.mjs';
@@ -82,7 +82,7 @@ events.addEventListener('overview', ({ data }) => {
   takeOverview(JSON.parse(data));
   const { address = '', capabilities } = store.overview;
   mark('live');
-  say(document.getElementById('place'), address);
+  say(document.getElementById('place'), line(address));
   document.getElementById('tab-faults').hidden = !capabilities.faults;
   if (current === 'faults' && !capabilities.faults) open('overview');
   change();

@@ -1,12 +1,19 @@
 /** The relayed WebSockets, and what passes through the one that is chosen. */
 
-import { badge, bytes, count, exactly, facts, h, line, short } from './dom.mjs';
+import { badge, bytes, count, exactly, facts, h, line, short, wanted } from './dom.mjs';
 import { List } from './list.mjs';
 import { store } from './store.mjs';
 import { decode, headersOf, preview } from './value.mjs';
 import { View } from './view.mjs';
 
-const TONES = { offered: 'warn', open: 'ok', closed: 'plain', rejected: 'warn', 'timed out': 'bad' };
+const TONES = {
+  offered: 'warn',
+  open: 'ok',
+  closed: 'plain',
+  rejected: 'warn',
+  refused: 'bad',
+  'timed out': 'bad'
+};
 const WAYS = { toListener: '→ listener', toSender: '← sender' };
 
 export const view = new View({
@@ -18,7 +25,7 @@ export const view = new View({
   columns: ['kind', 'text', 'id', 'number', 'number', 'time'],
   cells: (one) => [
     [one.state, TONES[one.state]],
-    one.sender?.target ?? one.path ?? '',
+    wanted(one.sender ?? one),
     short(one.id),
     `${count(one.toListener + one.toSender)} msg`,
     bytes(one.bytes),
@@ -29,7 +36,7 @@ export const view = new View({
   choose: ['No connection is chosen', 'Choose one to see its messages.']
 });
 
-const head = h('div');
+const head = h('div.head');
 const messages = new List({
   label: 'Messages',
   columns: ['kind', 'time', 'type', 'number', 'text'],
@@ -65,7 +72,7 @@ function drawHead(connection) {
   if (head.dataset.of === now) return void (head.children[1].textContent = sums);
   head.dataset.of = now;
   head.replaceChildren(
-    h('h2', badge(state, TONES[state]), ' ', line(sender?.target ?? path)),
+    h('h2', badge(state, TONES[state]), ' ', line(wanted(sender ?? connection))),
     h('p.muted', sums),
     facts(sender ?? { id, path, time: since }, accepted, end),
     headersOf('Headers of the handshake', sender?.headers)

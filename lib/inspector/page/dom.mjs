@@ -67,6 +67,14 @@ export function short(id) {
   return line(id?.slice(0, 8));
 }
 
+/** What a sender asks for, without the relay's own part of the address. */
+export function wanted({ path, target = path ?? '' }) {
+  return target
+    .replace(/^\/\$hc/, '')
+    .replace(/sb-hc-[^&]*&?/g, '')
+    .replace(/[?&]$/, '');
+}
+
 /** A word with a colour; the colour says nothing that the word does not. */
 export function badge(text, tone) {
   return h(`span.badge.${tone}`, text);
@@ -79,15 +87,19 @@ const SHOWN = {
   expires: (time) => new Date(time).toLocaleString()
 };
 
+/** A name of the program's, as people write it. */
+export function words(name) {
+  return line(name).replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+}
+
 /** Whatever is plain in some records, under its name in words. */
 export function facts(...records) {
   const { kind: _kind, seq: _seq, ...rest } = Object.assign({}, ...records.toReversed());
   const rows = Object.entries(rest)
     .filter(([, value]) => value !== '' && ['string', 'number', 'boolean'].includes(typeof value))
     .map(([name, value]) => {
-      const words = name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
       const text = Object.hasOwn(SHOWN, name) ? SHOWN[name](value) : visible(value);
-      return h('div', h('dt', line(words)), h('dd', text));
+      return h('div', h('dt', words(name)), h('dd', text));
     });
   return h('dl', ...rows);
 }

@@ -6,7 +6,7 @@ import { store } from './store.mjs';
 
 /** What they take: what to begin with, or what to choose from. */
 const FIELDS = {
-  path: [['', 'every path']],
+  path: [['', 'all']],
   reset: false,
   code: 1011,
   reason: 'by order',
@@ -18,7 +18,7 @@ const FIELDS = {
   after: 0,
   times: 1,
   status: 503,
-  action: [['', 'everybody'], ['listen'], ['connect'], ['accept'], ['request'], ['rendezvous']],
+  action: [['', 'all'], ['listen'], ['connect'], ['accept'], ['request'], ['rendezvous']],
   control: true,
   data: true,
   handshakes: false

@@ -1,6 +1,6 @@
 /** Requests and their responses: what they said, how long each part took, and how to send one again. */
 
-import { announce, badge, bytes, exactly, facts, h, line, milliseconds, visible } from './dom.mjs';
+import { announce, badge, bytes, exactly, facts, h, line, milliseconds, visible, wanted } from './dom.mjs';
 import { curl } from './curl.mjs';
 import { openReplay } from './replay.mjs';
 import { store } from './store.mjs';
@@ -22,7 +22,7 @@ export const view = new View({
   cells: (one) => [
     [String(one.status ?? one.state), toneOf(one)],
     one.request?.method ?? '',
-    one.request?.target ?? one.path ?? '',
+    wanted(one.request ?? one),
     milliseconds(one.end?.timing?.end),
     exactly(one.since)
   ],
@@ -47,7 +47,7 @@ function show(exchange, detail) {
       'h2',
       badge(String(status ?? state), toneOf(exchange)),
       ' ',
-      line(`${request.method ?? ''} ${request.target ?? path}`)
+      line(`${request.method ?? ''} ${wanted(exchange.request ?? exchange)}`)
     ),
     h(
       'div.bar',

@@ -78,6 +78,7 @@ const TAKE = {
     connection(record, { state: 'open', accepted: record });
   },
   rejected: (record) => connection(record, { state: 'rejected', end: record }),
+  refused: (record) => connections.has(record.id) && connection(record, { state: 'refused', end: record }),
   timedOut: (record) => connection(record, { state: 'timed out', end: record }),
   closed: (record) => connection(record, { state: 'closed', end: record }),
   message(record) {

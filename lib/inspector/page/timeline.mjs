@@ -1,6 +1,6 @@
 /** Everything that happened but messages and requests, the newest first. */
 
-import { badge, clock, exactly, facts, fold, h, line, milliseconds } from './dom.mjs';
+import { badge, clock, exactly, facts, fold, h, line, milliseconds, wanted, words } from './dom.mjs';
 import { store } from './store.mjs';
 import { headersOf, preview } from './value.mjs';
 import { View } from './view.mjs';
@@ -10,7 +10,7 @@ const KINDS = {
   listener: ['Listener up', 'ok', (one) => `${from(one)}${validity(one.token)}`],
   listenerClosed: ['Listener gone', 'warn', (one) => `${one.code} ${one.reason}`],
   renewed: ['Token renewed', 'ok', (one) => validity(one.token)],
-  sender: ['Sender', 'plain', (one) => `${from(one)}asks for ${one.target ?? one.path}`],
+  sender: ['Sender', 'plain', (one) => `${from(one)}asks for ${wanted(one)}`],
   accepted: ['Accepted', 'ok', (one) => `in ${milliseconds(one.duration)}`],
   rejected: ['Rejected', 'warn', (one) => `by the listener: ${status(one)}`],
   timedOut: ['Timed out', 'bad', () => 'no listener has accepted in time'],
@@ -29,18 +29,6 @@ const KINDS = {
   error: ['Error', 'bad', problem]
 };
 
-const FATES = {
-  ok: 'The token is good.',
-  none: 'There was no token.',
-  notNeeded: 'No token was needed.',
-  malformed: 'The token cannot be read.',
-  expired: 'The token has expired.',
-  wrongKey: 'The token is signed with another key.',
-  unknownRule: 'The token names a rule that does not exist.',
-  wrongAudience: 'The token is for something else.',
-  noRight: 'The rule of the token lacks the right.'
-};
-
 export const view = new View({
   label: 'Timeline',
   items: () => store.timeline,
@@ -49,8 +37,8 @@ export const view = new View({
     ['failed', 'Whatever failed'],
     ...Object.entries(KINDS).map(([kind, [name]]) => [kind, name])
   ],
-  isOf: ({ kind }, wanted) =>
-    kind === wanted || (wanted === 'failed' && (kind === 'rejected' || nameOf(kind)[1] === 'bad')),
+  isOf: ({ kind }, chosen) =>
+    kind === chosen || (chosen === 'failed' && (kind === 'rejected' || nameOf(kind)[1] === 'bad')),
   columns: ['time', 'kind', 'path', 'text'],
   cells(record) {
     const [name, tone, text] = nameOf(record.kind);
@@ -62,7 +50,7 @@ export const view = new View({
 });
 
 function nameOf(kind) {
-  return KINDS[kind] ?? [kind, 'plain', () => ''];
+  return Object.hasOwn(KINDS, kind) ? KINDS[kind] : [kind, 'plain', () => ''];
 }
 
 function from({ remoteAddress }) {
@@ -78,7 +66,8 @@ function problem({ code = '', message = '' }) {
 }
 
 function status({ reason = '', status = '' }) {
-  return `${status} ${reason}`;
+  // The relay's own words end with ids.
+  return `${status} ${reason.replace(/\.? TrackingId:.*/s, '')}`;
 }
 
 function show(record, detail) {
@@ -99,7 +88,7 @@ function fate({ remedy, result, ...rest }) {
   const isGood = result === 'ok' || result === 'notNeeded';
   return h(
     isGood ? 'div.verdict' : 'div.verdict.bad',
-    h('h3', FATES[result] ?? line(result)),
+    h('h3', `Token: ${words(result)}`),
     facts(rest),
     remedy !== undefined && h('p', h('strong', 'How to mend it: '), line(remedy, 600))
   );
