@@ -61,11 +61,7 @@ export interface RelayEmulatorOptions {
   recycleAfter?: number | false;
   /** Passes WebSocket extensions through from end to end, which the service does not do. Default `false`. */
   grantExtensions?: boolean;
-  /**
-   * Serves a page that shows what passes (`relay.inspectorUrl`), and keeps the last records for it.
-   *
-   * @default false
-   */
+  /** Serves a page that shows what passes (`relay.inspectorUrl`), and keeps the last records for it. Default `false`. */
   inspect?: boolean | InspectOptions;
   /** Carries a peer's close code and reason across. Default `true`; `false` gives 1000 and 1001. */
   carryCloseCodes?: boolean;

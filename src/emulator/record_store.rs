@@ -2,6 +2,7 @@
 //! the copy of what a record shows.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -12,6 +13,11 @@ use crate::sync::lock;
 
 /// More than a preview shows is kept, so that a secret which begins at its end is seen whole and taken out.
 const MARGIN: usize = 256;
+
+/// Messages that are recorded at once, and in a second; of a longer flood the others are only counted, for nobody can look
+/// at so many, and recording all of them would slow down the relay.
+const BURST: u32 = 5_000;
+const RATE: u64 = 10_000;
 
 /// How much is kept.
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -32,6 +38,8 @@ pub type RecordWake = Box<dyn Fn() -> bool + Send + Sync>;
 pub struct RecordStore {
     limits: RecordLimits,
     lanes: Mutex<RecordLanes>,
+    /// Messages that may be recorded now. Only the relay's thread changes it.
+    allowance: AtomicU32,
     wake: RecordWake,
 }
 
@@ -43,6 +51,8 @@ struct RecordLanes {
     others: RecordLane,
     last: u64,
     armed: bool,
+    /// When the allowance grew, in microseconds.
+    grew: u64,
 }
 
 #[derive(Default)]
@@ -54,7 +64,7 @@ struct RecordLane {
 impl RecordStore {
     /// An empty one.
     pub fn new(limits: RecordLimits, wake: RecordWake) -> Self {
-        Self { limits, lanes: Mutex::default(), wake }
+        Self { limits, lanes: Mutex::default(), allowance: AtomicU32::new(BURST), wake }
     }
 
     /// How many bytes a preview shows.
@@ -73,14 +83,41 @@ impl RecordStore {
 
     /// Keeps one more.
     pub fn push(&self, path: Arc<str>, id: Arc<str>, detail: RecordDetail) {
-        self.push_all(&path, &id, std::iter::once(detail));
+        self.push_all(&path, &id, std::iter::once(detail), 0);
     }
 
-    /// Keeps some of the same time.
-    pub fn push_all(&self, path: &Arc<str>, id: &Arc<str>, details: impl Iterator<Item = RecordDetail>) {
+    /// Whether one more message may be recorded, and not only counted.
+    pub fn allows_message(&self) -> bool {
+        let left = self.allowance.load(Ordering::Relaxed);
+        self.allowance.store(left.saturating_sub(1), Ordering::Relaxed);
+        left > 0
+    }
+
+    fn grow_allowance(&self, lanes: &mut RecordLanes, time: u64) {
+        let grown = time.saturating_sub(lanes.grew).saturating_mul(RATE) / 1_000_000;
+        if grown > 0 {
+            lanes.grew = time;
+            let left = u64::from(self.allowance.load(Ordering::Relaxed)).saturating_add(grown);
+            let left = u32::try_from(left).unwrap_or(BURST).min(BURST);
+            self.allowance.store(left, Ordering::Relaxed);
+        }
+    }
+
+    /// Keeps some of the same time, besides which so many were only counted.
+    pub fn push_all(
+        &self,
+        path: &Arc<str>,
+        id: &Arc<str>,
+        details: impl Iterator<Item = RecordDetail>,
+        counted: u64,
+    ) {
         let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let time = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let mut lanes = self.lanes();
+        self.grow_allowance(&mut lanes, time);
+        // To a reader they are lost.
+        lanes.last += counted;
+        let before = lanes.last;
         for detail in details {
             lanes.last += 1;
             let is_message = matches!(detail, RecordDetail::Message(_));
@@ -91,7 +128,7 @@ impl RecordStore {
             lane.records.push_back(Arc::new(record));
             lanes.make_room(&self.limits);
         }
-        if std::mem::take(&mut lanes.armed) {
+        if lanes.last > before && std::mem::take(&mut lanes.armed) {
             // Not under the lock, and not forgotten where it could not be told.
             drop(lanes);
             if !(self.wake)() {
@@ -166,7 +203,7 @@ impl RecordLane {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
 
     use super::*;
     use crate::emulator::record::PassedMessage;
@@ -232,6 +269,20 @@ mod tests {
         assert_eq!(seqs(&store, 0, 100), [0; 0]);
         push(&store, message(1));
         assert_eq!(seqs(&store, 0, 100), [102]);
+    }
+
+    #[test]
+    fn of_a_flood_only_so_many_are_recorded() {
+        let (store, _) = store(10, 10_000);
+        push(&store, RecordDetail::TimedOut {});
+        assert_eq!((0..2 * BURST).filter(|_| store.allows_message()).count() as u32, BURST);
+        store.push_all(&"".into(), &"".into(), std::iter::empty(), 7);
+        push(&store, RecordDetail::TimedOut {});
+        assert_eq!(seqs(&store, 0, 10), [1, 9]);
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        push(&store, RecordDetail::TimedOut {});
+        let allowed = (0..2 * BURST).filter(|_| store.allows_message()).count() as u32;
+        assert!((10..=BURST).contains(&allowed), "{allowed}");
     }
 
     #[test]
