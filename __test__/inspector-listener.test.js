@@ -2,14 +2,19 @@
 
 // `inspect` of a RelayedServer: what passes through a listener's own process.
 
+const { spawn } = require('node:child_process');
 const diagnosticsChannel = require('node:diagnostics_channel');
 const { once } = require('node:events');
 const http = require('node:http');
+const path = require('node:path');
+const { createInterface } = require('node:readline');
 
 const { RelayedServer, connectRelayed } = require('..');
 const { launchChromium, missing } = require('./helpers/chromium.js');
 const { openPage, tab } = require('./helpers/inspected.js');
 const { RelayEmulator } = require('../emulator.js');
+
+const bin = path.join(__dirname, '..', 'bin', 'hyco-ws-rs.js');
 
 let relay;
 let server;
@@ -323,6 +328,30 @@ test.each([
   const options = { server: relay.listenUri('hyco'), keyName: 'a', key: 'b', inspect };
   expect(() => new RelayedServer(options)).toThrow(option);
   server = undefined;
+});
+
+test('npx hyco-ws-rs listen --inspect says where the page is', async () => {
+  const child = spawn(process.execPath, [bin, 'listen', '--inspect', '--json'], {
+    env: {
+      ...process.env,
+      SB_HC_NAMESPACE: relay.address,
+      SB_HC_PATH: 'hyco',
+      SB_HC_KEYRULE: relay.keyName,
+      SB_HC_KEY: relay.key,
+      SB_HC_SECURE: 'false'
+    },
+    stdio: ['ignore', 'pipe', 'inherit']
+  });
+  server = undefined;
+  for await (const line of createInterface({ input: child.stdout })) {
+    const { event, url } = JSON.parse(line);
+    if (event !== 'inspecting') continue;
+    expect((await fetch(url)).status).toBe(200);
+    break;
+  }
+  const exited = once(child, 'exit');
+  child.kill('SIGTERM');
+  expect((await exited)[0]).toBe(0);
 });
 
 if (missing) {
