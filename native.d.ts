@@ -23,8 +23,6 @@ export declare class NativeEmulator {
   readRecords(after: number, limit: number): string
   /** True where there are records behind number `after`; otherwise the next one is told. */
   armRecords(after: number): boolean
-  /** The number of the last record. */
-  lastRecord(): number
   /** The relay at a glance, as JSON. */
   overview(): string
   /** Carries out a fault; gives the number of connections struck. */

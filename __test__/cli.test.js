@@ -4,8 +4,10 @@
 
 const { spawn } = require('node:child_process');
 const { once } = require('node:events');
+const fs = require('node:fs');
 const http = require('node:http');
 const net = require('node:net');
+const os = require('node:os');
 const path = require('node:path');
 
 const { startStandIn } = require('./helpers/azure-stand-in.js');
@@ -336,6 +338,31 @@ describe('doctor', () => {
     expect(results(other)).toMatchObject({ port: 'failed' });
     expect(other.text).toContain('ECONNREFUSED');
   });
+});
+
+test('the emulator records what passes, and serves its page', async () => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'hyco-'));
+  closers.push(() => fs.rmSync(folder, { recursive: true }));
+  const file = path.join(folder, 'record.jsonl');
+  const child = command(['emulator', '--json', '--inspect', '--record', file]);
+  await seen(child, child.stdout, '\n');
+  const { address, inspectorUrl, key } = JSON.parse(child.text);
+  expect((await fetch(inspectorUrl)).status).toBe(200);
+  await fetch(`http://${address}/hyco`, { headers: { Cookie: key } });
+  child.kill('SIGTERM');
+  expect(await child.ended).toBe(0);
+  const text = fs.readFileSync(file, 'utf8');
+  expect(text).not.toContain(key);
+  expect(
+    text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+  ).toMatchObject([{ kind: 'refused', status: 401 }]);
+  if (process.platform !== 'win32') expect(fs.statSync(file).mode & 0o777).toBe(0o600);
+  const failing = command(['emulator', '--record', path.join(folder, 'none', 'record.jsonl')]);
+  expect(await failing.ended).toBe(1);
+  expect(failing.errors).toContain('ENOENT');
 });
 
 test('every command has help that names its options', async () => {

@@ -447,6 +447,108 @@ test('faults are recorded with what they struck', async () => {
   expect(fault.details.text).not.toMatch(/sig=[^*]/);
 });
 
+describe('the source of the page', () => {
+  /** As the page has it: over the relay's own options and native side. */
+  async function source(options) {
+    let given;
+    jest.isolateModules(() => {
+      jest.doMock('../lib/inspector/server.js', () => ({
+        startInspector: async (own) => {
+          given = own;
+          return { url: 'http://127.0.0.1/', close: async () => {} };
+        }
+      }));
+      ({ RelayEmulator: given } = require('../emulator.js'));
+    });
+    const relay = await given.start({
+      hybridConnections: ['hyco', { path: 'open', requiresClientAuthorization: false }],
+      inspect: true,
+      ...options
+    });
+    relays.push(relay);
+    return [relay, given];
+  }
+
+  test('has an overview', async () => {
+    const [relay, own] = await source();
+    await listen(relay, 'hyco', { id: 'me' });
+    own.overview();
+    const [sender, listener] = await meet(relay, await listen(relay, 'open'), 'open', { token: null });
+    sender.send('12345');
+    await listener.messages.next();
+    const seen = own.overview();
+    expect(seen.hybridConnections).toEqual([
+      { path: 'hyco', requiresClientAuthorization: true, listeners: 1, senders: 0 },
+      { path: 'open', requiresClientAuthorization: false, listeners: 1, senders: 1 }
+    ]);
+    expect(seen.listeners[0]).toMatchObject({ path: 'hyco', id: 'me', since: expect.any(Number) });
+    expect(Math.abs(seen.listeners[0].tokenExpires - Date.now() - 3600_000)).toBeLessThan(10_000);
+    const way = { messages: 0, bytes: 0, buffered: 0, messagesPerSecond: 0, bytesPerSecond: 0 };
+    expect(seen.connections).toMatchObject([{ path: 'open', kind: 'websocket', toSender: way }]);
+    expect(seen.connections[0].toListener).toMatchObject({ messages: 1, bytes: 5 });
+    expect(seen).toMatchObject({ pending: 0, totals: relay.stats().totals });
+    sender.send('12345');
+    await listener.messages.next();
+    expect(own.overview().connections[0].toListener.messagesPerSecond).toBeGreaterThan(0);
+  });
+
+  test('sends a request again, signed anew', async () => {
+    const [relay, own] = await source();
+    const server = await serve(
+      relay,
+      (req, res) => {
+        const chunks = [];
+        req.on('data', (chunk) => chunks.push(chunk));
+        req.on('end', () => {
+          res.setHeader('X-Url', req.url);
+          res.end(`${req.method} ${req.headers['x-a']} ${req.headers.cookie} ${Buffer.concat(chunks)}`);
+        });
+      },
+      'hyco'
+    );
+    const reply = await own.replay({
+      method: 'PUT',
+      path: '/hyco/a?b=c&sb-hc-token=***&d',
+      headers: [
+        ['X-A', '1'],
+        ['Cookie', '***'],
+        ['Host', 'elsewhere'],
+        ['Content-Length', '9999'],
+        ['ServiceBusAuthorization', 'old']
+      ],
+      body: 'again'
+    });
+    expect(reply).toMatchObject({ status: 200, reason: 'OK', cut: false });
+    expect(reply.headers).toContainEqual(['X-Url', '/hyco/a?b=c&d']);
+    expect(reply.body.toString()).toBe('PUT 1 undefined again');
+    for (const request of [
+      {},
+      { path: 'hyco' },
+      { path: '/$HC/hyco' },
+      { path: '/a b' },
+      { path: '/a\r\nb' }
+    ]) {
+      await expect(own.replay(request)).rejects.toMatchObject({ code: 'ERR_INVALID_ARG_VALUE' });
+    }
+    await expect(own.replay({ path: '/hyco', headers: [['a b', 'c']] })).rejects.toThrow();
+    await server.close();
+    expect(await own.replay({ path: '/hyco' })).toMatchObject({ status: 404 });
+  });
+
+  test('uses a rule that may send there', async () => {
+    const rules = [
+      { keyName: 'l', rights: ['Listen'] },
+      { keyName: 's', rights: ['Send'], path: 'hyco' }
+    ];
+    const [, own] = await source({ sharedAccessPolicies: rules });
+    expect(await own.replay({ path: '/HYCO/x' })).toMatchObject({
+      status: 404,
+      reason: expect.stringContaining('no listeners')
+    });
+    await expect(own.replay({ path: '/open' })).rejects.toMatchObject({ code: 'ERR_INVALID_ARG_VALUE' });
+  });
+});
+
 describe('bounds', () => {
   test('an event loop that is blocked loses records and learns how many', async () => {
     const relay = await start({ inspect: { maxRecords: 100 } });

@@ -33,10 +33,6 @@ class RelayRecords {
     this.#native = native;
   }
 
-  get last() {
-    return this.#native.lastRecord();
-  }
-
   read(after, limit) {
     return JSON.parse(this.#native.readRecords(after, limit));
   }

@@ -23,11 +23,6 @@ class RecordRing {
     this.#maxBytes = maxBytes;
   }
 
-  /** The number of the last record. */
-  get last() {
-    return this.#last;
-  }
-
   /** @param {{kind: string}} details A raw record, but for its number and time */
   push(details) {
     const record = { seq: ++this.#last, time: Date.now(), ...details };

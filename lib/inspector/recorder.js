@@ -15,12 +15,6 @@ const RECORDS = {
   kinds: [undefined, listOf(check.word)],
   signal: [undefined, check.signal]
 };
-const SNAPSHOT = {
-  since: RECORDS.since,
-  kinds: RECORDS.kinds,
-  limit: [1000, check.integer(1, 2 ** 31 - 1)]
-};
-
 /**
  * Gives the records of a store to whoever wants them. Until somebody asks nothing is read, redacted or brought over from
  * Rust; then it is done in batches, which have a twentieth of the event loop's time at most.
@@ -37,18 +31,13 @@ class Recorder {
   #memo = { after: -1, records: [] };
 
   /**
-   * @param {{last: number, read: function, arm: function, onWake: function}} store See `RecordRing`
+   * @param {{read: function, arm: function, onWake: function}} store See `RecordRing`
    * @param {function(object): object} redact See `createRedaction()`
    */
   constructor(store, redact) {
     this.#store = store;
     this.#redact = redact;
     store.onWake = () => this.#schedule();
-  }
-
-  /** The number of the last record. */
-  get lastSeq() {
-    return this.#store.last;
   }
 
   /**
@@ -63,46 +52,6 @@ class Recorder {
   records(options) {
     const { since, kinds, signal } = readTable(RECORDS, check.object(options ?? {}, 'options'), 'options.');
     return new RecordReader({ after: since, kinds, signal, recorder: this });
-  }
-
-  /**
-   * What is kept, at once.
-   *
-   * @param {object} [options] `since` and `kinds` as for `records()`
-   * @param {number} [options.limit=1000] the last so many
-   * @return {{records: object[], last: number}} `last` is where to go on
-   */
-  snapshot(options) {
-    const table = readTable(SNAPSHOT, check.object(options ?? {}, 'options'), 'options.');
-    const wanted = table.kinds && new Set(table.kinds);
-    let kept = [];
-    let last = table.since;
-    for (;;) {
-      const raw = this.#store.read(last, BATCH);
-      if (raw.length === 0) break;
-      last = raw.at(-1).seq;
-      kept.push(...(wanted ? raw.filter(({ kind }) => wanted.has(kind)) : raw));
-      if (kept.length > table.limit) kept = kept.slice(-table.limit);
-    }
-    return { records: kept.map((record) => this.#redact(record)), last };
-  }
-
-  /**
-   * @param {function(object[])} listener Gets what comes from now on, in batches
-   * @return {function()} Stops that
-   */
-  onRecords(listener) {
-    const follower = {
-      after: this.lastSeq,
-      begun: true,
-      deliver: (records) => {
-        this.wait(follower);
-        listener(records);
-      },
-      end() {}
-    };
-    this.wait(follower);
-    return () => this.leave(follower);
   }
 
   /** There will be no more records: readers get what is kept, and end. */
@@ -128,9 +77,8 @@ class Recorder {
   #schedule() {
     if (this.#timer !== undefined || this.#waiting.size === 0) return;
     try {
-      if (!this.#closed && !this.#store.arm(Math.min(...[...this.#waiting].map(({ after }) => after)))) {
-        return;
-      }
+      const after = Math.min(...[...this.#waiting].map((follower) => follower.after));
+      if (!this.#closed && !this.#store.arm(after)) return;
     } catch (error) {
       this.#fail(error);
       return;

@@ -127,13 +127,6 @@ impl NativeEmulator {
         armed.map(Option::unwrap_or_default)
     }
 
-    /// The number of the last record.
-    #[napi(catch_unwind)]
-    pub fn last_record(&self) -> Result<f64> {
-        let last = self.with("lastRecord", |relay| relay.records().map_or(0, |store| store.last()));
-        Ok(last?.unwrap_or_default() as f64)
-    }
-
     /// The relay at a glance, as JSON.
     #[napi(catch_unwind)]
     pub fn overview(&self) -> Result<String> {
