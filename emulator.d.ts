@@ -161,12 +161,191 @@ export interface RelayEmulatorOptions {
    * @default false
    */
   grantExtensions?: boolean;
+  /** Serves a page that shows what passes (`relay.inspectorUrl`), and keeps the last records for it. Default `false`. */
+  inspect?: boolean | InspectOptions;
   /**
    * Carries a peer's close code and reason across; `false` gives 1000 and 1001.
    * @default true
    */
   carryCloseCodes?: boolean;
 }
+
+/** What the inspector keeps, and where its page is. */
+export interface InspectOptions {
+  /**
+   * The page's port on 127.0.0.1; 0 takes a free one.
+   *
+   * @default 0
+   */
+  port?: number;
+  /**
+   * Records that are kept; the oldest go, and messages before the rest.
+   *
+   * @default 10000
+   */
+  maxRecords?: number;
+  /**
+   * Their bytes, about.
+   *
+   * @default 16777216
+   */
+  maxBytes?: number;
+  /**
+   * How much of a message or body a record shows.
+   *
+   * @default 1024
+   */
+  previewBytes?: number;
+}
+
+/** Options of `relay.records()`. */
+export interface RecordsOptions {
+  /**
+   * Only what comes behind the record of this number.
+   *
+   * @default 0
+   */
+  since?: number;
+  /** Only records of these kinds. */
+  kinds?: Array<RelayRecord['kind']>;
+  /** Ends the iterator, with an `AbortError`. */
+  signal?: AbortSignal;
+}
+
+/** What became of a token: which part was wrong, what was expected, what was found, and how to mend it. */
+export interface TokenFate {
+  result:
+    | 'ok'
+    | 'none'
+    | 'notNeeded'
+    | 'malformed'
+    | 'expired'
+    | 'wrongKey'
+    | 'unknownRule'
+    | 'wrongAudience'
+    | 'noRight';
+  carriedBy?: 'sb-hc-token' | 'ServiceBusAuthorization' | 'Authorization' | 'renewToken';
+  /** The name of its SAS rule. */
+  rule?: string;
+  /** Milliseconds since 1970. */
+  expires?: number;
+  part?: string;
+  expected?: string;
+  found?: string;
+  remedy?: string;
+}
+
+/** Names and values, as they came; `***` stands for what is secret. */
+export type RecordedHeaders = ReadonlyArray<readonly [name: string, value: string]>;
+
+/** The beginning of a body: text, or base64 where `text` is false. */
+export interface RecordedBody {
+  size: number;
+  preview: string;
+  text: boolean;
+  cut: boolean;
+  /** Its `Content-Encoding`; then there is no preview. */
+  encoding?: string;
+}
+
+/** Milliseconds since the request came; `null` for what did not happen. */
+export interface RequestTiming {
+  queued: number | null;
+  accepted: number | null;
+  firstByte: number | null;
+  end: number | null;
+}
+
+interface RecordBase<Kind extends string> {
+  /** Ascending. */
+  readonly seq: number;
+  /** Milliseconds since 1970, with a fraction. */
+  readonly time: number;
+  readonly kind: Kind;
+}
+
+interface RecordOf<Kind extends string> extends RecordBase<Kind> {
+  /** The hybrid connection. */
+  readonly path: string;
+  /** The tracking id of the listener, sender or request. */
+  readonly id: string;
+}
+
+interface RecordedHandshake {
+  readonly remoteAddress: string;
+  readonly target: string;
+  readonly headers: RecordedHeaders;
+  readonly token: TokenFate;
+}
+
+interface RecordedResult {
+  readonly status: number | null;
+  readonly by?: 'channel' | 'rendezvous';
+  readonly requestBody: RecordedBody;
+  readonly responseBody: RecordedBody;
+  readonly timing: RequestTiming;
+}
+
+/** What `relay.records()` gives; the package's `lib/inspector/records.schema.json` says the same as a JSON schema. */
+export type RelayRecord =
+  | (RecordOf<'listener'> & RecordedHandshake & { readonly listeners: number })
+  | (RecordOf<'listenerClosed'> & {
+      readonly code: number;
+      readonly reason: string;
+      readonly by: 'relay' | 'listener' | 'none';
+    })
+  | (RecordOf<'renewed'> & { readonly token: TokenFate })
+  | (RecordOf<'sender'> & RecordedHandshake)
+  | (RecordOf<'accepted'> & { readonly duration: number; readonly listener: string })
+  | (RecordOf<'rejected'> & { readonly status: number; readonly reason: string; readonly duration: number })
+  | RecordOf<'timedOut'>
+  | (RecordBase<'refused'> & {
+      readonly path?: string;
+      readonly id?: string;
+      readonly role: 'listener' | 'sender' | 'rendezvous' | 'request' | 'renewal' | 'unknown';
+      readonly remoteAddress?: string;
+      readonly target: string;
+      readonly headers: RecordedHeaders;
+      readonly status: number;
+      readonly reason: string;
+      readonly token?: TokenFate;
+    })
+  | (RecordOf<'message'> & {
+      readonly direction: 'toListener' | 'toSender';
+      readonly type: 'text' | 'binary' | 'ping' | 'pong';
+      readonly size: number;
+      /** A text as text, anything else in base64. */
+      readonly preview: string;
+      readonly cut: boolean;
+      readonly fragments?: number;
+      readonly compressed?: true;
+      readonly incomplete?: true;
+    })
+  | (RecordOf<'closed'> & {
+      readonly senderCode: number;
+      readonly senderReason: string;
+      readonly listenerCode: number;
+      readonly listenerReason: string;
+      readonly cause: 'closed' | 'senderLost' | 'listenerLost' | 'violation' | 'ordered';
+      readonly duration: number;
+    })
+  | (RecordOf<'request'> & RecordedHandshake & { readonly method: string; readonly length: number | null })
+  | (RecordOf<'response'> & {
+      readonly status: number;
+      readonly reason: string;
+      readonly headers: RecordedHeaders;
+      readonly by: 'channel' | 'rendezvous';
+      readonly listener?: string;
+    })
+  | (RecordOf<'requestDone'> & RecordedResult)
+  | (RecordOf<'requestFailed'> & RecordedResult & { readonly reason: string })
+  | (RecordBase<'fault'> & {
+      readonly path?: string;
+      readonly fault: string;
+      readonly details: Readonly<Record<string, unknown>>;
+      readonly struck: number;
+    })
+  | (RecordBase<'lost'> & { readonly count: number });
 
 /**
  * What `listenUri()` and `sendUri()` take.
@@ -528,6 +707,8 @@ export class RelayEmulator extends EventEmitter {
   readonly paths: string[];
   /** Faults on demand. */
   readonly faults: RelayEmulatorFaults;
+  /** The address of the inspector's page, with the secret that opens it; `undefined` without the option `inspect`. */
+  readonly inspectorUrl: string | undefined;
 
   /**
    * The address for a listener.
@@ -606,6 +787,16 @@ export class RelayEmulator extends EventEmitter {
    * relay.stats().listeners; // 1
    */
   stats(): RelayEmulatorStats;
+  /**
+   * Everything that passes: what is kept, then what comes, until the relay has closed. Without the option `inspect`
+   * recording begins with the first call.
+   *
+   * @example
+   * for await (const record of relay.records({ kinds: ['refused'] })) {
+   *   console.log(record.reason, record.token?.remedy);
+   * }
+   */
+  records(options?: RecordsOptions): AsyncIterableIterator<RelayRecord>;
   /**
    * Keeps the process alive while the relay runs; the default.
    *

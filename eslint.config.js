@@ -19,8 +19,17 @@ module.exports = [
     languageOptions: { sourceType: 'script', globals: globals.browser }
   },
   {
+    files: ['lib/inspector/page/**'],
+    languageOptions: { globals: globals.browser }
+  },
+  {
     files: ['__test__/**'],
     languageOptions: { globals: globals.jest }
+  },
+  {
+    // What it has a page evaluate is here, too.
+    files: ['__test__/inspector-*.test.js'],
+    languageOptions: { globals: globals.browser }
   },
   {
     rules: {

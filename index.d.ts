@@ -929,6 +929,8 @@ declare namespace WebSocket {
      * @default Node's roots, and no certificate of our own
      */
     tls?: TlsOptions;
+    /** Serves a page on 127.0.0.1 that shows what passes through this process (`inspecting`). Default `false`. */
+    inspect?: boolean | InspectOptions;
     /**
      * Aborting it closes the server.
      * @default undefined
@@ -936,6 +938,17 @@ declare namespace WebSocket {
     signal?: AbortSignal;
   }
 
+  /** What an inspector keeps, and where its page is. */
+  interface InspectOptions {
+    /** The page's port on 127.0.0.1. Default 0: a free one. */
+    port?: number;
+    /** Records that are kept. Default 10,000. */
+    maxRecords?: number;
+    /** Their bytes, about. Default 16,777,216. */
+    maxBytes?: number;
+    /** How much of a message or body a record shows. Default 1,024. */
+    previewBytes?: number;
+  }
   /**
    * The events of a `RelayedServer`, with their arguments.
    *
@@ -963,6 +976,8 @@ declare namespace WebSocket {
     requestError: [error: unknown, req: RelayedHttpRequest, res: RelayedHttpResponse];
     /** What has to be acted on: a final refusal, bad credentials. */
     error: [error: Error];
+    /** The page of `inspect` is there, at this address, whose secret opens it. */
+    inspecting: [url: string];
     /** Everything is closed. */
     close: [server: RelayedServer];
   }
@@ -1123,6 +1138,8 @@ declare namespace WebSocket {
     readonly clients: Set<RelayedWebSocket>;
     /** Whether the control channel is up. */
     readonly listening: boolean;
+    /** The address of the page of `inspect`, once `inspecting` was emitted. */
+    readonly inspectorUrl: string | undefined;
     /** Where the server is on its way; `listening` is `state === 'online'`. */
     readonly state: 'connecting' | 'online' | 'reconnecting' | 'offline' | 'closing' | 'closed';
     /** Whether `close()` has been called. */

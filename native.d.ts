@@ -11,12 +11,20 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
 
 export declare class NativeEmulator {
   constructor()
-  /** Starts. `onEvent` gets each event as JSON, the last one of type `closed`. */
+  /** Starts. `onEvent` gets each event as JSON, the last one of type `closed`; an empty text says that there are records. */
   start(options: string, onEvent: (event: string) => void): Place
   /** Begins to stop; the event `closed` tells the end. */
   close(force: boolean): void
   /** Turns the delivery of events on. */
   observe(on: boolean): void
+  /** Records what passes from now on; false where that has begun already. */
+  record(limits: string): boolean
+  /** At most `limit` records behind number `after`, as a JSON array. */
+  readRecords(after: number, limit: number): string
+  /** True where there are records behind number `after`; otherwise the next one is told. */
+  armRecords(after: number): boolean
+  /** The relay at a glance, as JSON. */
+  overview(): string
   /** Carries out a fault; gives the number of connections struck. */
   inflict(fault: string): number
   add(hybridConnection: string): void

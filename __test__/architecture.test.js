@@ -61,10 +61,11 @@ const SCRIPTS = {
   engine: ['shared'],
   socket: ['engine', 'shared'],
   http: ['engine', 'shared', 'ws'],
-  listener: ['engine', 'http', 'shared', 'socket'],
+  inspector: ['shared'],
+  listener: ['engine', 'http', 'inspector', 'shared', 'socket'],
   https: ['listener', 'shared'],
   'https.js': ['https', 'shared'],
-  emulator: ['shared'],
+  emulator: ['inspector', 'shared'],
   'emulator.js': ['emulator'],
   cli: ['emulator', 'engine', 'listener', 'shared', 'socket', 'ws'],
   'index.js': ['listener', 'shared', 'socket', 'ws']

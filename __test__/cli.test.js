@@ -3,8 +3,9 @@
 // The commands in processes of their own, against the emulator.
 
 const { once } = require('node:events');
-const { readFileSync } = require('node:fs');
+const fs = require('node:fs');
 const net = require('node:net');
+const os = require('node:os');
 const path = require('node:path');
 
 const { Commands, json, seen } = require('./helpers/commands.js');
@@ -323,7 +324,7 @@ test('no TLS where there is some, and TLS where there is none, have a remedy', a
   const tls = Object.fromEntries(
     ['cert', 'key'].map((part) => [
       part,
-      readFileSync(path.join(__dirname, 'fixtures', `loopback-${part}.pem`), 'utf8')
+      fs.readFileSync(path.join(__dirname, 'fixtures', `loopback-${part}.pem`), 'utf8')
     ])
   );
   await commands.start({ tls });
@@ -349,6 +350,31 @@ test('help about a command is its help', async () => {
     expect(child.errors).toContain('Usage: hyco-ws-rs <command>');
     expect(child.text).toBe('');
   }
+});
+
+test('the emulator records what passes, and serves its page', async () => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'hyco-'));
+  commands.closers.push(() => fs.rmSync(folder, { recursive: true }));
+  const file = path.join(folder, 'record.jsonl');
+  const child = commands.run(['emulator', '--json', '--inspect', '--record', file]);
+  await seen(child, child.stdout, '\n');
+  const { address, inspectorUrl, key } = JSON.parse(child.text);
+  expect((await fetch(inspectorUrl)).status).toBe(200);
+  await fetch(`http://${address}/hyco`, { headers: { Cookie: key } });
+  child.kill('SIGTERM');
+  expect(await child.ended).toBe(0);
+  const text = fs.readFileSync(file, 'utf8');
+  expect(text).not.toContain(key);
+  expect(
+    text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+  ).toMatchObject([{ kind: 'refused', status: 401 }]);
+  if (process.platform !== 'win32') expect(fs.statSync(file).mode & 0o777).toBe(0o600);
+  const failing = commands.run(['emulator', '--record', path.join(folder, 'none', 'record.jsonl')]);
+  expect(await failing.ended).toBe(1);
+  expect(failing.errors).toContain('ENOENT');
 });
 
 test('every command has help that names its options', async () => {

@@ -169,6 +169,8 @@ server.on('requestError', (failure, req, res) => {
   expectType<WebSocket.RelayedHttpRequest>(req);
   expectType<WebSocket.RelayedHttpResponse>(res);
 });
+expectType<string | undefined>(server.inspectorUrl);
+server.on('inspecting', (url) => expectType<string>(url));
 expectType<WebSocket.RelayedServer>(server.attach(http.createServer()));
 expectType<WebSocket.RelayedServer>(server.attach(nodeHttps.createServer({}), { stripPath: false }));
 expectError(server.attach(http2.createServer()));
@@ -179,6 +181,7 @@ new WebSocket.RelayedServer({
   server: 'wss://h/p',
   token: 't',
   maxPendingRequests: 5,
+  inspect: { port: 0, previewBytes: 0 },
   maxRequestBytes: 0,
   earlyRendezvous: true
 });

@@ -7,5 +7,6 @@ module.exports = [
   ...require('./connections.js'),
   ...require('./http.js'),
   ...require('./event-loop.js'),
-  ...require('./process.js')
+  ...require('./process.js'),
+  ...require('./recorder.js')
 ];

@@ -9,7 +9,8 @@ const { invalidValue } = require('../shared/errors.js');
 const { createRelayBaseUri } = require('../shared/helpers.js');
 const { checkEnvFile, writeEnvFile } = require('./env-file.js');
 const { readNumber } = require('./flags.js');
-const { note, stopped } = require('./output.js');
+const { log, stopped } = require('./output.js');
+const { record } = require('./record.js');
 
 const summary = 'runs a relay for development and tests on this machine';
 
@@ -30,6 +31,8 @@ Options:
   --tls-key <file>    its private key, PEM
   --write-env <file>  writes the variables into a file for "node --env-file" and shells; --env-file does
                       the same where the file exists
+  --inspect           serves a page that shows what passes, and prints its address
+  --record <file>     writes what passes into this file, a JSON object a line, without secrets
   --json              prints one JSON object instead
   --quiet             tells no events
   --help              prints this
@@ -47,6 +50,8 @@ const OPTIONS = {
   'write-env': { type: 'string' },
   // Node.js looks at this one wherever it stands, and ends where the file is not there yet.
   'env-file': { type: 'string' },
+  inspect: { type: 'boolean' },
+  record: { type: 'string' },
   json: { type: 'boolean' },
   quiet: { type: 'boolean' }
 };
@@ -84,7 +89,9 @@ async function run(args) {
   const file = values['write-env'] ?? values['env-file'];
   if (file !== undefined) checkEnvFile(file);
   const relay = await RelayEmulator.start(toOptions(values));
+  let recording;
   try {
+    if (values.record !== undefined) recording = record(relay, values.record);
     // Whoever reads the output may send the signal at once.
     const signal = stopped();
     if (!values.quiet) tell(relay);
@@ -92,16 +99,18 @@ async function run(args) {
       writeEnvFile(file, { ...variablesOf(relay, values), ...addressesOf(relay, values) });
     }
     process.stdout.write(values.json ? asJson(relay) : asText(relay, values));
-    await signal;
+    await Promise.race([signal, recording?.failed ?? signal]);
   } finally {
     await relay.close();
   }
+  await recording?.done;
   return 0;
 }
 
 function toOptions(values) {
+  const { inspect } = values;
   const key = values.key ?? (isPrivate(values.host) ? DEVELOPMENT_KEY : undefined);
-  const options = { sharedAccessPolicies: [{ keyName: values['key-name'], key }] };
+  const options = { inspect, sharedAccessPolicies: [{ keyName: values['key-name'], key }] };
   if (values.host !== undefined) options.host = values.host;
   options.port = readNumber(values, 'port', { least: 0, most: 65_535 });
   const requiresClientAuthorization = !values.anonymous;
@@ -133,7 +142,7 @@ function isPrivate(host = '127.0.0.1') {
 function tell(relay) {
   for (const [name, text] of Object.entries(EVENTS)) {
     relay.on(name, (event) => {
-      note(`${new Date().toISOString()} ${text(event)}`, UNWELCOME.has(name) ? 'yellow' : 'grey');
+      log(text(event), UNWELCOME.has(name) ? 'yellow' : 'grey');
     });
   }
 }
@@ -179,9 +188,20 @@ function asJson(relay) {
     connectionString: relay.connectionString(path)
   }));
   const { host, port, address, secure, keyName, key } = relay;
+  const { inspectorUrl } = relay;
   const developmentOnly = key === DEVELOPMENT_KEY;
-  const info = { host, port, address, secure, keyName, key, developmentOnly, hybridConnections: paths };
-  return `${JSON.stringify(info)}\n`;
+  const shown = {
+    host,
+    port,
+    address,
+    secure,
+    keyName,
+    key,
+    developmentOnly,
+    inspectorUrl,
+    hybridConnections: paths
+  };
+  return `${JSON.stringify(shown)}\n`;
 }
 
 function asText(relay, values) {
@@ -198,7 +218,7 @@ ${relay.key === DEVELOPMENT_KEY ? known : ''}
 Connection strings:
 ${strings.join('\n')}
 
-Ctrl+C stops it.
+${relay.inspectorUrl === undefined ? '' : `Inspector: ${relay.inspectorUrl}\n\n`}Ctrl+C stops it.
 `;
 }
 

@@ -19,6 +19,7 @@ forwarded to a TCP port instead. Ctrl+C stops it; so does a refusal that waiting
 Options:
   --to <host:port>   forwards to this port, such as 127.0.0.1:22
   --echo             sends each message back
+  --inspect          serves a page on 127.0.0.1 that shows what passes
   --json             prints one JSON object for each thing that happens
   --help             prints this
 
@@ -27,7 +28,12 @@ ${TARGET_HELP}`;
 /** What somebody has to do something about; the rest is grey. */
 const COLOURS = { error: 'yellow', offline: 'red' };
 
-const OPTIONS = { ...TARGET_OPTIONS, to: { type: 'string' }, echo: { type: 'boolean' } };
+const OPTIONS = {
+  ...TARGET_OPTIONS,
+  to: { type: 'string' },
+  echo: { type: 'boolean' },
+  inspect: { type: 'boolean' }
+};
 
 /**
  * @param {String[]} args
@@ -45,9 +51,10 @@ async function run(args) {
         log(describe(event, fields), COLOURS[event]);
         if (fields.remedy !== undefined) note(fields.remedy);
       };
-  const server = new RelayedServer({ ...options, server: uri });
+  const server = new RelayedServer({ ...options, server: uri, inspect: values.inspect });
   const { host } = new URL(uri);
   const advise = advice();
+  server.on('inspecting', (url) => tell('inspecting', { url }));
   server.on('listening', () => tell('listening', { host, path: server.path, to: values.to }));
   server.on('reconnecting', ({ delay, reason, error }) =>
     tell('reconnecting', { delay: Math.round(delay), reason, remedy: advise(error) })
@@ -131,6 +138,8 @@ function describe(event, fields) {
   switch (event) {
     case 'listening':
       return `listening on ${host}${path}${onwards}`;
+    case 'inspecting':
+      return `what passes is shown at ${url}`;
     case 'reconnecting':
       return `connecting again in ${delay} ms: ${reason}`;
     case 'connection':

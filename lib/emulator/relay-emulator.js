@@ -4,6 +4,8 @@ const { randomBytes } = require('node:crypto');
 const { EventEmitter } = require('node:events');
 
 const { Faults } = require('./faults.js');
+const { Inspection } = require('./inspection.js');
+const { startInspector } = require('../inspector/server.js');
 const { atCaller, publishMethods, refusal } = require('../shared/caller.js');
 const { check, readTable } = require('../shared/checks.js');
 const { invalidArgValue } = require('../shared/errors.js');
@@ -25,6 +27,8 @@ class RelayEmulator extends EventEmitter {
   #authority;
   #closed;
   #isClosed = false;
+  #inspection;
+  #page;
 
   /**
    * Starts a relay.
@@ -36,7 +40,15 @@ class RelayEmulator extends EventEmitter {
   static async start(options) {
     const settings = readOptions(options);
     for (const policy of settings.sharedAccessPolicies) policy.key ??= randomBytes(32).toString('base64');
-    return new RelayEmulator(settings);
+    const relay = new RelayEmulator(settings);
+    if (settings.inspect === null) return relay;
+    try {
+      await relay.#openInspector(settings.inspect);
+    } catch (error) {
+      await relay.close({ force: true });
+      throw error;
+    }
+    return relay;
   }
 
   /** @private use `RelayEmulator.start` */
@@ -50,9 +62,10 @@ class RelayEmulator extends EventEmitter {
     this.#closed = new Promise((resolve) => {
       settle = resolve;
     });
-    const { authority, port } = this.#native.start(JSON.stringify(options), (text) =>
-      this.#onEvent(JSON.parse(text), settle)
-    );
+    const { authority, port } = this.#native.start(JSON.stringify(options), (text) => {
+      if (text === '') this.#inspection?.wake();
+      else this.#onEvent(JSON.parse(text), settle);
+    });
     this.#authority = authority;
     /** The bound port. */
     this.port = port;
@@ -67,11 +80,47 @@ class RelayEmulator extends EventEmitter {
     const { type, ...details } = event;
     if (type === 'closed') {
       this.#isClosed = true;
-      settle();
-      this.emit('close');
+      this.#inspection?.recorder.close();
+      const end = () => {
+        settle();
+        this.emit('close');
+      };
+      if (this.#page === undefined) end();
+      else this.#page.close().then(end);
     } else {
       this.emit(type, details);
     }
+  }
+
+  async #openInspector({ port }) {
+    this.#page = await startInspector(this.#inspect(), { port });
+  }
+
+  /** Records from the first time that somebody asks. */
+  #inspect() {
+    const limits = this.#options.inspect ?? readEmulatorOptions({ inspect: true }).inspect;
+    this.#inspection ??= new Inspection(this, this.#native, this.#options, limits);
+    return this.#inspection;
+  }
+
+  /** The address of the inspector's page, with the secret that opens it; undefined without the option `inspect`. */
+  get inspectorUrl() {
+    return this.#page?.url;
+  }
+
+  /**
+   * Everything that passes, as it passes: handshakes, messages, requests, ends, faults. See docs/emulator.md.
+   *
+   * Without the option `inspect` recording begins with the first call.
+   *
+   * @param {object} [options]
+   * @param {number} [options.since=0] only what comes behind the record of this number
+   * @param {string[]} [options.kinds] only records of these kinds
+   * @param {AbortSignal} [options.signal] ends it with an `AbortError`
+   * @returns {AsyncIterableIterator<object>} it ends when the relay has closed
+   */
+  records(options) {
+    return this.#inspect().recorder.records(options);
   }
 
   /** The host by which the relay is reached. */

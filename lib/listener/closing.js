@@ -72,11 +72,13 @@ function checkClosed(server, inner) {
   if (server.clients !== undefined && acceptor.sockets.size > 0) return;
   inner.phase = Phase.CLOSED;
   clearTimeout(inner.timer);
-  nextTick(() => {
+  const finish = () => {
     diagnostics.publish('server:close', { server });
     inner.resolve();
     inner.context.runInAsyncScope(server.emit, server, 'close', server);
-  });
+  };
+  if (inner.inspection === undefined) nextTick(finish);
+  else inner.inspection.close().then(finish);
 }
 
 module.exports = { Phase, checkClosed, closeNow, dropOn, readCloseOptions, setTimer };

@@ -77,6 +77,7 @@ function prepare(server, options, onConnection) {
     acceptor: undefined,
     requests: undefined,
     control: IDLE,
+    inspection: undefined,
     closing: undefined,
     timer: undefined,
     onAbort: () => server.close()
@@ -99,11 +100,33 @@ function start(server) {
   const inner = server[kInner];
   const { acceptor, onAbort, phase, requests, settings } = inner;
   if (phase !== Phase.RUNNING || inner.control !== IDLE) return;
+  if (settings.inspect !== null) inspect(server, inner);
   inner.control = new Control(server, settings, acceptor, requests, () => checkClosed(server, inner));
 
   const { signal } = settings;
   if (signal?.aborted) nextTick(onAbort);
   else signal?.addEventListener('abort', onAbort, { once: true });
+}
+
+/** Opens the page that shows what passes through the server. Loaded by those who ask for it alone. */
+function inspect(server, inner) {
+  const { Inspection } = require('./inspection');
+  inner.inspection = new Inspection(server, inner.settings);
+  inner.inspection.opened.then(
+    (url) => {
+      inner.inspectorUrl = url;
+      if (inner.phase === Phase.RUNNING) {
+        inner.context.runInAsyncScope(server.emit, server, 'inspecting', url);
+      }
+    },
+    (error) => {
+      if (server.listenerCount('error') > 0) {
+        inner.context.runInAsyncScope(server.emit, server, 'error', error);
+      } else {
+        process.emitWarning(`There is no inspector: ${error.message}`, { code: 'HYCO_WS_RS_NO_INSPECTOR' });
+      }
+    }
+  );
 }
 
 /** The methods, written as a class; its constructor is never called. */
@@ -129,6 +152,11 @@ class Methods extends EventEmitter {
   /** hyco-ws's name for "`close()` has been called". */
   get closeRequested() {
     return this[kInner].phase !== Phase.RUNNING;
+  }
+
+  /** The address of the inspector's page, with the secret that opens it, once `inspecting` was emitted. */
+  get inspectorUrl() {
+    return this[kInner].inspectorUrl;
   }
 
   /**

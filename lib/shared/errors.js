@@ -233,6 +233,13 @@ function explained(message, code) {
   return `${`${message}`.replace(SEE, '')} (see hyco-ws-rs/docs/errors.md#${code.toLowerCase()})`;
 }
 
+/** The error that Node's own functions give. */
+function abortError(signal) {
+  const error = new Error('The operation was aborted', { cause: signal.reason });
+  error.name = 'AbortError';
+  return withCode(error, 'ABORT_ERR');
+}
+
 /** Names a value without showing it: it may be a key in the wrong place. */
 function typeName(value) {
   if (value === null || value === undefined) return String(value);
@@ -242,6 +249,7 @@ function typeName(value) {
 
 module.exports = {
   RelayError,
+  abortError,
   blameArgument,
   explained,
   frameError,

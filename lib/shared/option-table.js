@@ -77,6 +77,14 @@ const POLICY = {
   path: [undefined, check.word]
 };
 
+/** What the inspector keeps, and where its page is. */
+const INSPECT = {
+  port: [0, check.integer(0, 65_535)],
+  maxRecords: [10_000, check.integer(1, 1_000_000)],
+  maxBytes: [16 * MIB, check.integer(1024, 2 ** 31 - 1)],
+  previewBytes: [1024, check.integer(0, MIB)]
+};
+
 const PEM_PAIR = { cert: [REQUIRED, own.pemText], key: [REQUIRED, own.pemText] };
 
 /**
@@ -205,6 +213,7 @@ const OPTIONS = {
   recycleAfter: { emulator: [86_400_000, (value, name) => own.wholeTime(value === false ? 0 : value, name)] },
   grantExtensions: { emulator: [false, check.boolean] },
   carryCloseCodes: { emulator: [true, check.boolean] },
+  inspect: { listener: [false, optionalGroup(INSPECT)], emulator: [false, optionalGroup(INSPECT)] },
 
   disableHixie: { ignored: ANY },
   backlog: { ignored: ANY },

@@ -135,10 +135,19 @@ const SECRET_HEADER = /authorization|cookie|token|secret|password|(?:api|subscri
 function redactHeaders(headers) {
   const result = {};
   for (const [name, value] of Object.entries(headers)) {
-    if (SECRET_HEADER.test(name)) result[name] = MASK;
-    else result[name] = Array.isArray(value) ? value.map((one) => redact(one)) : redact(value);
+    const isList = Array.isArray(value) && !SECRET_HEADER.test(name);
+    result[name] = isList ? value.map((one) => redactHeader(name, one)) : redactHeader(name, value);
   }
   return result;
+}
+
+/**
+ * @param {string} name
+ * @param {string} value
+ * @return {string} The value of a header, for printing
+ */
+function redactHeader(name, value) {
+  return SECRET_HEADER.test(name) ? MASK : redact(value);
 }
 
 /**
@@ -164,4 +173,4 @@ function redactError(error) {
   return error;
 }
 
-module.exports = { nameAddress, redact, redactError, redactHeaders };
+module.exports = { nameAddress, redact, redactError, redactHeader, redactHeaders };

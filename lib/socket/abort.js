@@ -2,14 +2,7 @@
 
 /** `AbortSignal`s and `await using`, for sockets. */
 
-const { withCode } = require('../shared/errors');
-
-/** The error that Node's own functions give. */
-function abortError(signal) {
-  const error = new Error('The operation was aborted', { cause: signal.reason });
-  error.name = 'AbortError';
-  return withCode(error, 'ABORT_ERR');
-}
+const { abortError } = require('../shared/errors');
 
 /**
  * Ends a socket when `signal` is aborted: with an `AbortError` while it connects, by closing it later.

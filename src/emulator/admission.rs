@@ -5,6 +5,7 @@ use super::http::Upgrade;
 use super::namespace::{Namespace, Pending};
 use super::options::Right;
 use super::refusal::RelayRefusal;
+use super::token_fate::{TokenFate, TokenResult};
 use crate::http::HttpRequestHead;
 use crate::http::headers::joined;
 use crate::protocol::target::RequestTarget;
@@ -20,6 +21,8 @@ pub enum AdmittedAs {
         path: String,
         /// `Authorization` was used up as the relay's token.
         consumed: bool,
+        /// What became of its token.
+        token: TokenFate,
     },
     /// A WebSocket, which takes the connection over.
     WebSocket(AdmittedSocket),
@@ -27,12 +30,12 @@ pub enum AdmittedAs {
 
 /// What a WebSocket was admitted as.
 pub enum AdmittedSocket {
-    /// A listener's control channel; the token's expiry in Unix seconds.
+    /// A listener's control channel.
     Listen {
         /// The hybrid connection.
         path: String,
-        /// When its token expires.
-        expires_at: i64,
+        /// What became of its token.
+        token: TokenFate,
         /// Its handshake.
         upgrade: Upgrade,
     },
@@ -40,6 +43,8 @@ pub enum AdmittedSocket {
     Connect {
         /// The hybrid connection.
         path: String,
+        /// What became of its token.
+        token: TokenFate,
         /// Its handshake.
         upgrade: Upgrade,
     },
@@ -89,15 +94,12 @@ pub fn admit(
     let upgrade = Upgrade::of(head).map_err(|(status, text)| RelayRefusal::new(status, text))?;
     let socket = match action_of(target) {
         Some(RequestedAction::Listen) => {
-            let token = token(head, target);
-            let entity = authorize(namespace, target, host, token.as_deref(), Right::Listen)?;
-            let expires_at = entity.expires_at.unwrap_or(i64::MAX);
-            AdmittedSocket::Listen { path: entity.path, expires_at, upgrade }
+            let (path, token) = authorize(namespace, target, host, token(head, target), Right::Listen)?;
+            AdmittedSocket::Listen { path, token, upgrade }
         }
         Some(RequestedAction::Connect) => {
-            let token = token(head, target);
-            let entity = authorize(namespace, target, host, token.as_deref(), Right::Send)?;
-            AdmittedSocket::Connect { path: entity.path, upgrade }
+            let (path, token) = authorize(namespace, target, host, token(head, target), Right::Send)?;
+            AdmittedSocket::Connect { path, token, upgrade }
         }
         Some(action) => admit_rendezvous(namespace, target, action, upgrade)?,
         None => return Err(RelayRefusal::new(400, "The action in the request is not known.")),
@@ -105,38 +107,45 @@ pub fn admit(
     Ok(AdmittedAs::WebSocket(socket))
 }
 
-struct Authorized {
-    path: String,
-    expires_at: Option<i64>,
-}
+/// A token and the parameter or header that it came in.
+type CarriedToken = (String, &'static str);
 
+/// The hybrid connection, and what became of the token.
 fn authorize(
     namespace: &Namespace,
     target: &RequestTarget<'_>,
     host: &str,
-    token: Option<&str>,
+    token: Option<CarriedToken>,
     right: Right,
-) -> Result<Authorized, RelayRefusal> {
+) -> Result<(String, TokenFate), RelayRefusal> {
     // Only senders may address what lies below a hybrid connection.
     let entity = namespace.entity(target.path, right == Right::Listen);
     if right == Right::Send && entity.as_ref().is_some_and(|(_, required)| !required) {
         return entity
-            .map(|(path, _)| Authorized { path, expires_at: None })
+            .map(|(path, _)| (path, TokenFate::of(TokenResult::NotNeeded)))
             .ok_or_else(RelayRefusal::no_endpoint);
     }
-    let expires_at = match token {
-        Some(token) => Some(namespace.verify(token, host, target.path, right)?),
+    let fate = match token {
+        Some((token, place)) => {
+            let fate = namespace.verify(&token, host, target.path, right).map_err(|mut refusal| {
+                refusal.token = refusal.token.map(|fate| Box::new(fate.in_place(Some(place))));
+                refusal
+            })?;
+            Some(fate.in_place(Some(place)))
+        }
         None => None,
     };
     let (path, _) = entity.ok_or_else(RelayRefusal::no_endpoint)?;
-    if expires_at.is_none() {
-        return Err(RelayRefusal::new(401, "MissingToken: Relay security token is required."));
-    }
-    Ok(Authorized { path, expires_at })
+    let fate = fate.ok_or_else(|| {
+        let refusal = RelayRefusal::new(401, "MissingToken: Relay security token is required.");
+        refusal.because(TokenFate::missing())
+    })?;
+    Ok((path, fate))
 }
 
-fn token(head: &HttpRequestHead, target: &RequestTarget<'_>) -> Option<String> {
-    target.parameter("token").or_else(|| joined(&head.headers, TOKEN_HEADER))
+fn token(head: &HttpRequestHead, target: &RequestTarget<'_>) -> Option<CarriedToken> {
+    let in_query = target.parameter("token").map(|token| (token, "sb-hc-token"));
+    in_query.or_else(|| joined(&head.headers, TOKEN_HEADER).map(|token| (token, TOKEN_HEADER)))
 }
 
 fn admit_rendezvous(
@@ -178,9 +187,9 @@ fn admit_request(
     let mut token = token(head, target);
     let mut consumed = false;
     if token.is_none() && namespace.entity(target.path, false).is_some_and(|(_, required)| required) {
-        token = joined(&head.headers, "Authorization");
+        token = joined(&head.headers, "Authorization").map(|token| (token, "Authorization"));
         consumed = token.is_some();
     }
-    let entity = authorize(namespace, target, host, token.as_deref(), Right::Send)?;
-    Ok(AdmittedAs::Request { path: entity.path, consumed })
+    let (path, token) = authorize(namespace, target, host, token, Right::Send)?;
+    Ok(AdmittedAs::Request { path, consumed, token })
 }

@@ -2,6 +2,7 @@
 //! is as old as the service lets one become.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
@@ -11,10 +12,11 @@ use tokio::time::Instant;
 use super::event::RelayEvent;
 use super::fault::Signals;
 use super::frames::{close_payload, put_fragments, put_frame};
-use super::namespace::channel::{ChannelMessage, EndOrder, QueuedMessage};
+use super::namespace::channel::{ChannelMessage, EndOrder, ListenerOrigin, QueuedMessage};
 use super::namespace::seats::ListenerSeat;
 use super::namespace::{Namespace, RequestOutcome};
 use super::options::Right;
+use super::record::{RecordDetail, RecordedRefusal};
 use super::refusal::unix_now;
 use super::stream::{self, InboundConnection, InboundStream};
 use crate::frame::{Decoder, DecoderOptions, NO_STATUS, OpCode, Payload, Role, Sink};
@@ -22,6 +24,9 @@ use crate::protocol::control::{MAX_MESSAGE, Response, parse_listener_message};
 
 /// Pongs that wait for a client which does not read; beyond it the newest are dropped.
 const MAX_PONGS: usize = 64;
+
+/// What a renewed token comes in.
+const RENEWAL: Option<&str> = Some("renewToken");
 
 enum ChannelReply {
     Pong(Vec<u8>),
@@ -47,6 +52,9 @@ struct ControlSession<'a> {
     /// Our close frame was queued before the bytes at hand were read: a close frame in them answers it.
     asked: bool,
     answered: bool,
+    origin: Arc<ListenerOrigin>,
+    /// The first close frame, for the record: who sent it, and what it says.
+    goodbye: Option<(&'static str, u16, String)>,
 }
 
 /// Runs the channel to its end; `target` is the path that it was dialled with.
@@ -73,6 +81,8 @@ pub async fn run(
         closing: None,
         asked: false,
         answered: false,
+        origin: Arc::clone(&seat.origin),
+        goodbye: None,
     };
     session.expires(expires_at);
     namespace.emit(&RelayEvent::Listener { path: seat.path.clone(), id: seat.id.clone() });
@@ -85,6 +95,10 @@ pub async fn run(
             () = &mut writing => ControlEnd::Gone,
         }
     };
+    namespace.record(&session.path, &session.id, || {
+        let (by, code, reason) = session.goodbye.take().unwrap_or(("none", 1006, String::new()));
+        RecordDetail::ListenerClosed { code, reason, by }
+    });
     drop(seat);
     match end {
         ControlEnd::Cut { reset } => stream::cut(reader, writer, reset),
@@ -110,7 +124,12 @@ impl ControlSession<'_> {
     }
 
     fn end(&mut self, code: u16, reason: &str) {
+        self.note_goodbye("relay", code, reason);
         self.say_goodbye(close_payload(code, reason), false);
+    }
+
+    fn note_goodbye(&mut self, by: &'static str, code: u16, reason: &str) {
+        self.goodbye.get_or_insert_with(|| (by, code, reason.to_owned()));
     }
 
     fn say_goodbye(&mut self, payload: Vec<u8>, answer: bool) {
@@ -187,6 +206,7 @@ impl ControlSession<'_> {
     fn feed(&mut self, bytes: &mut [u8], decoder: &mut Decoder) -> bool {
         self.asked = self.closing.is_some();
         if let Err(error) = decoder.decode(bytes, self) {
+            self.note_goodbye("relay", error.status, &error.message);
             // No close frame is expected from a client that breaks the rules: the session ends once ours is out.
             self.say_goodbye(close_payload(error.status, &error.message), true);
         }
@@ -222,13 +242,27 @@ impl ControlSession<'_> {
 
     fn renew(&mut self, token: &str) {
         match self.namespace.verify(token, self.authority, self.target, Right::Listen) {
-            Ok(expires_at) => {
+            Ok(fate) => {
+                let expires_at = fate.expires_at.unwrap_or(i64::MAX);
                 self.expires(expires_at);
+                self.origin.expires_at.store(expires_at, Ordering::Relaxed);
                 self.namespace.count(|totals| &mut totals.renewals);
                 self.namespace.emit(&RelayEvent::Renewed { path: self.path.clone(), id: self.id.clone() });
+                self.namespace.record(&self.path, &self.id, || RecordDetail::Renewed {
+                    token: Box::new(fate.in_place(RENEWAL)),
+                });
             }
             Err(refusal) => {
                 let reason = self.namespace.close_reason(&refusal.text);
+                self.namespace.record(&self.path, &self.id, || {
+                    let token = refusal.token.map(|fate| fate.in_place(RENEWAL));
+                    RecordDetail::Refused(Box::new(RecordedRefusal::of_renewal(
+                        self.target,
+                        refusal.status,
+                        &reason,
+                        token,
+                    )))
+                });
                 self.end(1008, &reason);
             }
         }
@@ -259,6 +293,7 @@ impl Sink for ControlSession<'_> {
 
     fn close(&mut self, code: u16, reason: &[u8]) {
         self.answered = self.asked;
+        self.note_goodbye("listener", code, &String::from_utf8_lossy(reason));
         let payload = match str::from_utf8(reason) {
             Ok("") if code == NO_STATUS => Vec::new(),
             Ok(reason) => close_payload(code, reason),

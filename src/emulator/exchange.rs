@@ -11,6 +11,8 @@ use super::http;
 use super::namespace::Namespace;
 use super::namespace::channel::EndOrder;
 use super::refusal::RelayRefusal;
+use super::request_tap::RequestTap;
+use super::token_fate::TokenFate;
 use super::written_target::as_passed_on;
 use crate::http::headers::{HOP_BY_HOP, HeaderList, has_member, joined, members, merged};
 use crate::http::{BodyLength, BodyReader, HttpRequestHead};
@@ -37,6 +39,30 @@ pub enum ExchangeEnd {
     Ordered(EndOrder),
 }
 
+impl ExchangeEnd {
+    /// What a record says of it: the status of the relay's own answer, and why there is no whole response.
+    pub fn told(&self) -> (Option<u16>, Option<String>) {
+        let failure = match self {
+            ExchangeEnd::Next | ExchangeEnd::Done => return (None, None),
+            ExchangeEnd::Refused(refusal) => return (Some(refusal.status), Some(refusal.text.clone())),
+            ExchangeEnd::SenderGone => "The sender is gone, or does not read.",
+            ExchangeEnd::Cut { .. } => "The response ended before its end.",
+            ExchangeEnd::Ordered(_) => "The relay was told to end the connection.",
+        };
+        (None, Some(failure.to_owned()))
+    }
+}
+
+/// What a request was admitted as.
+pub struct AdmittedRequest {
+    /// The hybrid connection.
+    pub path: String,
+    /// `Authorization` was used up as the relay's token.
+    pub consumed: bool,
+    /// What became of its token.
+    pub token: TokenFate,
+}
+
 /// A request that was admitted.
 pub struct HttpExchange<'a> {
     /// Where it came in.
@@ -55,13 +81,15 @@ pub struct HttpExchange<'a> {
     pub upload: BodyReader,
     /// What the listener may take at each step.
     pub time: Duration,
+    /// There while somebody records.
+    pub tap: Option<RequestTap>,
     headers: HeaderList,
     remote_endpoint: (String, u16),
     authority: String,
 }
 
 impl<'a> HttpExchange<'a> {
-    /// `consumed` where `Authorization` was the relay's token; `authority` is the relay's name for the sender.
+    /// `path` is the hybrid connection, `consumed` where `Authorization` was the relay's token; `authority` is the relay's name for the sender.
     ///
     /// # Errors
     /// The sender's head cannot be passed on.
@@ -69,7 +97,8 @@ impl<'a> HttpExchange<'a> {
         namespace: &'a Arc<Namespace>,
         head: &'a HttpRequestHead,
         target: &'a RequestTarget<'a>,
-        (path, consumed): (String, bool),
+        path: String,
+        consumed: bool,
         remote_endpoint: (String, u16),
         authority: &str,
     ) -> Result<Self, RelayRefusal> {
@@ -83,12 +112,16 @@ impl<'a> HttpExchange<'a> {
         if size_of(&headers) > MAX_METADATA {
             return Err(RelayRefusal::new(431, "The headers of the request are longer than 32 kB."));
         }
+        let id = namespace.tracking_id();
+        let store = namespace.recorder().cloned();
+        let tap = store.map(|store| RequestTap::new(store, &path, &id, &head.headers));
         Ok(Self {
             namespace,
             head,
             target,
             path,
-            id: namespace.tracking_id(),
+            id,
+            tap,
             length,
             upload: BodyReader::new(length),
             time: Duration::from_millis(namespace.options.response_timeout),
@@ -96,6 +129,13 @@ impl<'a> HttpExchange<'a> {
             remote_endpoint,
             authority: authority.to_owned(),
         })
+    }
+
+    /// Tells whoever records.
+    pub fn seen(&self, act: impl FnOnce(&RequestTap)) {
+        if let Some(tap) = &self.tap {
+            act(tap);
+        }
     }
 
     /// What counts of the head towards what fits on a control channel.
@@ -118,6 +158,15 @@ impl<'a> HttpExchange<'a> {
             body,
         };
         control::request(Request { id: self.id.clone(), address, head: Some(head) })
+    }
+
+    /// The length of the sender's body, where it says so.
+    pub fn known_length(&self) -> Option<u64> {
+        match self.length {
+            BodyLength::None => Some(0),
+            BodyLength::Known(length) => Some(length),
+            BodyLength::Chunked | BodyLength::UntilClose => None,
+        }
     }
 
     /// Whether the sender's connection may outlive this, as far as the sender is concerned.

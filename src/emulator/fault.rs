@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::refusal::RelayRefusal;
 
 /// What a connection comes for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum RequestedAction {
     /// A listener's control channel.
@@ -23,7 +23,7 @@ pub enum RequestedAction {
 }
 
 /// Which body of an HTTP exchange.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum BodySide {
     /// The sender's; on a rendezvous, for on a control channel bodies are whole.
@@ -33,7 +33,7 @@ pub enum BodySide {
 }
 
 /// One order to misbehave; each names the hybrid connection it is meant for, or means all of them.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(tag = "fault", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Fault {
     /// Cuts control channels, by FIN or by RST, without a close frame.
@@ -123,7 +123,7 @@ pub enum Fault {
 }
 
 /// See [`Fault::Refuse`].
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Refuse {
     /// The HTTP status.
@@ -140,7 +140,7 @@ pub struct Refuse {
 }
 
 /// See [`Fault::CutBodies`].
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CutBodies {
     /// Whose.
@@ -152,7 +152,7 @@ pub struct CutBodies {
 }
 
 /// See [`Fault::GoSilent`].
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Silence {
     /// Control channels.
@@ -219,7 +219,8 @@ impl Plans {
     pub fn take_refusal(&mut self, action: RequestedAction) -> Option<RelayRefusal> {
         let at = self.refusals.iter().position(|plan| plan.action.is_none_or(|own| own == action))?;
         let plan = self.refusals.get_mut(at)?;
-        let refusal = RelayRefusal { status: plan.status, text: plan.reason.clone(), tracked: plan.tracked };
+        let refusal =
+            RelayRefusal { tracked: plan.tracked, ..RelayRefusal::new(plan.status, plan.reason.as_str()) };
         if last_of(&mut plan.times) {
             self.refusals.remove(at);
         }

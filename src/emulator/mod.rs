@@ -8,6 +8,8 @@
 //!     sender    a sender: offered to a listener, joined by pipe
 //!     request   an HTTP request and its response: exchange, and by a rendezvous request_leg and request_pump
 //!  namespace    what all of them share; fault: planned misbehaviour; event: what is told and counted
+//!  record      what whoever looks on gets to know; record_store keeps it, message_tap and request_tap see what passes,
+//!              token_fate and overview are parts of it
 //!  entity_path, frames, http, leg_parts, outflow, refusal, stream, written_target    the formats
 //! ```
 //!
@@ -24,17 +26,25 @@ pub mod fault;
 pub mod frames;
 pub mod http;
 pub mod leg_parts;
+pub mod message_tap;
 pub mod namespace;
 pub mod options;
 pub mod outflow;
+pub mod overview;
 pub mod pipe;
+pub mod pipe_leg;
+pub mod record;
+pub mod record_preview;
+pub mod record_store;
 pub mod refusal;
 pub mod request;
 pub mod request_leg;
 pub mod request_pump;
+pub mod request_tap;
 pub mod sender;
 pub mod server;
 pub mod stream;
+pub mod token_fate;
 pub mod written_target;
 
 use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
@@ -50,6 +60,8 @@ use event::{RelayEvent, RelayStats};
 use fault::Fault;
 use namespace::{Namespace, Observer};
 use options::{EmulatorOptions, HybridConnectionOptions};
+use overview::RelayOverview;
+use record_store::{RecordLimits, RecordStore, RecordWake};
 use refusal::unix_now;
 
 /// How long established connections get to say goodbye.
@@ -122,6 +134,21 @@ impl RelayEmulator {
         self.namespace.inflict(fault)
     }
 
+    /// Records what passes from now on; false where that has begun already.
+    pub fn record(&self, limits: RecordLimits, wake: RecordWake) -> bool {
+        self.namespace.start_recording(RecordStore::new(limits, wake))
+    }
+
+    /// What was recorded, once that has begun.
+    pub fn records(&self) -> Option<&Arc<RecordStore>> {
+        self.namespace.recorder()
+    }
+
+    /// The relay at a glance.
+    pub fn overview(&self) -> RelayOverview {
+        self.namespace.overview()
+    }
+
     /// A snapshot.
     pub fn stats(&self) -> RelayStats {
         self.namespace.stats()
@@ -155,7 +182,7 @@ async fn run(
         () = server::serve(Arc::clone(namespace), listener, tls, tasks.clone()) => {}
     }
     // Silence and held accepts must not outlast the relay.
-    namespace.inflict(Fault::Clear);
+    namespace.carry_out(Fault::Clear);
     namespace.end_all();
     tasks.close();
     tokio::select! {

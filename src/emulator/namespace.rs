@@ -4,26 +4,32 @@
 
 pub mod channel;
 mod faults;
+mod glance;
 pub mod offers;
+mod pipe_entry;
+mod recording;
+mod refusing;
 pub mod seats;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::auth;
 use super::entity_path::segments;
 use super::event::{RelayEvent, RelayStats, Totals};
 use super::fault::{BodySide, Plans, RequestedAction, Signals};
-use super::http::{self, Upgrade};
+use super::http::Upgrade;
 use super::options::{EmulatorOptions, HybridConnectionOptions, Right};
+use super::record_store::RecordStore;
 use super::refusal::{RelayRefusal, unix_now};
 use super::stream::InboundConnection;
+use super::token_fate::TokenFate;
 
 use crate::protocol::control::Response;
 use crate::sas;
@@ -31,6 +37,7 @@ use crate::sync::lock;
 use crate::uri::push_component;
 use crate::uuid::random_uuid;
 use channel::{ChannelHandle, EndOrder};
+use pipe_entry::PipeEntry;
 
 /// Who is told of events.
 pub type Observer = Arc<dyn Fn(&RelayEvent) + Send + Sync>;
@@ -81,7 +88,7 @@ struct NamespaceState {
     pending: HashMap<String, Pending>,
     /// Where they came in, and who waits for what becomes of them.
     requests: HashMap<String, (String, oneshot::Sender<RequestOutcome>)>,
-    pipes: HashMap<u64, (String, mpsc::UnboundedSender<EndOrder>)>,
+    pipes: HashMap<u64, PipeEntry>,
     plans: Plans,
     totals: Totals,
     random: StdRng,
@@ -104,6 +111,7 @@ pub struct Namespace {
     roster: watch::Sender<()>,
     state: Mutex<NamespaceState>,
     observer: Observer,
+    records: OnceLock<Arc<RecordStore>>,
 }
 
 impl Namespace {
@@ -128,6 +136,7 @@ impl Namespace {
             roster: watch::Sender::new(()),
             state: Mutex::new(state),
             observer,
+            records: OnceLock::new(),
             options,
         };
         for entity in namespace.options.hybrid_connections.clone() {
@@ -158,26 +167,6 @@ impl Namespace {
     /// `text` with a tracking id, short enough for a close reason.
     pub fn close_reason(&self, text: &str) -> String {
         format!("{text} TrackingId:{}", self.tracking_id())
-    }
-
-    /// Answers with a refusal and ends the connection.
-    pub async fn refuse(&self, mut connection: InboundConnection, path: &str, refusal: &RelayRefusal) {
-        let resource = format!("{}{path}", connection.authority);
-        let reason = refusal.reason(self.front_end, &resource);
-        if refusal.tracked {
-            self.count(|totals| &mut totals.refused);
-        }
-        self.emit(&RelayEvent::Refused {
-            target: path.to_owned(),
-            status: refusal.status,
-            reason: reason.clone(),
-        });
-        let mut headers = Vec::new();
-        if refusal.status == 426 {
-            headers.push(("Sec-WebSocket-Version".to_owned(), "13".to_owned()));
-        }
-        let _ = http::respond(&mut connection.stream, refusal.status, &reason, &headers).await;
-        connection.finish().await;
     }
 
     /// Adds or replaces a hybrid connection.
@@ -221,7 +210,13 @@ impl Namespace {
     ///
     /// # Errors
     /// The token does not admit.
-    pub fn verify(&self, token: &str, host: &str, path: &str, right: Right) -> Result<i64, RelayRefusal> {
+    pub fn verify(
+        &self,
+        token: &str,
+        host: &str,
+        path: &str,
+        right: Right,
+    ) -> Result<TokenFate, RelayRefusal> {
         let host = auth::host_name(host);
         let mut hosts = vec![host, self.authority.as_str()];
         hosts.extend(self.options.public_host.as_deref());
@@ -330,8 +325,8 @@ impl NamespaceState {
 
     fn end_pipes(&self, path: Option<&str>, ending: &EndOrder) -> usize {
         let meant = meant_by(path);
-        let pipes = self.pipes.values().filter(|(own, _)| meant(own));
-        pipes.filter(|(_, orders)| orders.send(ending.clone()).is_ok()).count()
+        let pipes = self.pipes.values().filter(|own| meant(&own.path));
+        pipes.filter(|own| own.orders.send(ending.clone()).is_ok()).count()
     }
 }
 

@@ -3,19 +3,22 @@
 //! One buffer a direction is read only after the last one was written out, so a peer that does not read slows
 //! down the other one and nothing piles up here. Pings are answered on the leg that they came in on.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use super::fault::Signals;
-use super::frames::{close_code, close_payload, put_frame};
+use super::frames::{close_payload, put_frame};
+use super::message_tap::{MessageTap, TappedPipe};
 use super::namespace::Namespace;
 use super::namespace::channel::EndOrder;
 use super::namespace::seats::PipeSeat;
-use super::stream::{self, InboundConnection, InboundStream};
+use super::pipe_leg::{PipeHalf, PipeLeg};
+use super::record::{PipeEnd, millis_since};
+use super::stream::{InboundConnection, InboundStream};
 
 use crate::frame::header::Header;
 use crate::frame::{self, FrameError, FramePiece, FrameReader, OpCode, Role};
@@ -23,37 +26,9 @@ use crate::sync::lock;
 
 const CHUNK: usize = 64 * 1024;
 
-/// What both directions know about one leg.
-#[derive(Default)]
-struct PipeLeg {
-    /// The latest ping that is to be answered.
-    ping: Mutex<Option<Vec<u8>>>,
-    pinged: Notify,
-    /// The payload of the close frame that came in here.
-    received_close: Mutex<Option<Vec<u8>>>,
-    sent_close: AtomicBool,
-    /// What was written last ended in the middle of a frame.
-    mid_frame: AtomicBool,
-}
-
-impl PipeLeg {
-    fn take_ping(&self) -> Option<Vec<u8>> {
-        lock(&self.ping).take()
-    }
-
-    fn received_close(&self) -> Option<Vec<u8>> {
-        lock(&self.received_close).clone()
-    }
-
-    fn close_code(&self) -> u16 {
-        self.received_close().map_or(1006, |payload| close_code(&payload))
-    }
-
-    /// True while a frame of ours may be put in.
-    fn open(&self) -> bool {
-        !self.sent_close.load(Ordering::Relaxed) && !self.mid_frame.load(Ordering::Relaxed)
-    }
-}
+/// The documented close codes, where codes are not carried across.
+const TO_LISTENER: u16 = 1001;
+const TO_SENDER: u16 = 1000;
 
 /// How a direction ended.
 enum DirectionEnd {
@@ -77,6 +52,11 @@ struct PipeDirection<'a> {
     /// What is to be sent on.
     out: Vec<u8>,
     signals: watch::Receiver<Signals>,
+    namespace: &'a Namespace,
+    pipe: &'a TappedPipe,
+    to_listener: bool,
+    /// There once somebody records.
+    tap: Option<MessageTap>,
 }
 
 impl PipeDirection<'_> {
@@ -124,20 +104,45 @@ impl PipeDirection<'_> {
         writer: &mut WriteHalf<InboundStream>,
     ) -> Option<DirectionEnd> {
         let _ = self.signals.wait_for(|signals| !signals.silence.data).await;
+        if self.tap.is_none()
+            && let Some(store) = self.namespace.recorder()
+        {
+            self.tap = Some(MessageTap::new(Arc::clone(store), self.pipe.clone(), self.to_listener));
+        }
         let (mut rest, mut ping, mut close) = (bytes, None, None);
         let broken = loop {
             match self.frames.next(&mut rest) {
-                Ok(Some(FramePiece::Head(Header { opcode, fin, rsv1, len, .. }))) => {
+                Ok(Some(FramePiece::Head(header))) => {
+                    let Header { opcode, fin, rsv1, len, .. } = header;
                     frame::encode_head(&mut self.out, opcode, fin, rsv1, None, len as usize);
+                    if let Some(tap) = &mut self.tap {
+                        tap.head(&header);
+                    }
                 }
-                Ok(Some(FramePiece::Payload(bytes))) => self.out.extend_from_slice(bytes),
-                Ok(Some(FramePiece::Control(OpCode::Ping, payload))) => ping = Some(payload),
-                Ok(Some(FramePiece::Control(OpCode::Close, payload))) => close = Some(payload),
-                Ok(Some(FramePiece::Control(..))) => {}
+                Ok(Some(FramePiece::Payload(bytes))) => {
+                    self.out.extend_from_slice(bytes);
+                    if let Some(tap) = &mut self.tap {
+                        tap.payload(bytes, !self.frames.in_payload());
+                    }
+                }
+                Ok(Some(FramePiece::Control(opcode, payload))) => {
+                    if let Some(tap) = &mut self.tap {
+                        tap.control(opcode, &payload);
+                    }
+                    match opcode {
+                        OpCode::Ping => ping = Some(payload),
+                        OpCode::Close => close = Some(payload),
+                        _ => {}
+                    }
+                }
                 Ok(None) => break None,
                 Err(error) => break Some(error),
             }
         };
+        if let Some(tap) = &mut self.tap {
+            tap.flush();
+            tap.figures().buffered.store(self.out.len() as u64, Ordering::Relaxed);
+        }
         if let Some(payload) = ping
             && !self.signals.borrow().swallow_pongs
         {
@@ -173,6 +178,9 @@ impl PipeDirection<'_> {
         writer.flush().await?;
         self.target.mid_frame.store(self.frames.in_payload(), Ordering::Relaxed);
         self.out.clear();
+        if let Some(tap) = &self.tap {
+            tap.figures().buffered.store(0, Ordering::Relaxed);
+        }
         Ok(())
     }
 }
@@ -196,14 +204,17 @@ enum PipeOutcome {
     Ordered(EndOrder),
 }
 
-/// Pipes until the end; gives the close codes that the sender and the listener sent, 1006 for none.
+/// Pipes until the end, under the names by which `path` and `id` are known; tells how that came.
 pub async fn run(
     namespace: &Arc<Namespace>,
     sender: InboundConnection,
     listener: InboundConnection,
     extended: bool,
     mut seat: PipeSeat,
-) -> (u16, u16) {
+    (path, id): (&str, &str),
+) -> PipeEnd {
+    let began = Instant::now();
+    let pipe = TappedPipe { path: path.into(), id: id.into(), figures: Arc::clone(&seat.figures) };
     let (sender_leg, listener_leg) = (PipeLeg::default(), PipeLeg::default());
     let direction = |source, target, documented_code| PipeDirection {
         source,
@@ -213,9 +224,13 @@ pub async fn run(
         frames: FrameReader::new(Role::Server, extended),
         out: Vec::with_capacity(CHUNK + 64),
         signals: namespace.signals.subscribe(),
+        namespace: namespace.as_ref(),
+        pipe: &pipe,
+        to_listener: documented_code == TO_LISTENER,
+        tap: None,
     };
-    let mut up = direction(&sender_leg, &listener_leg, 1001);
-    let mut down = direction(&listener_leg, &sender_leg, 1000);
+    let mut up = direction(&sender_leg, &listener_leg, TO_LISTENER);
+    let mut down = direction(&listener_leg, &sender_leg, TO_SENDER);
     let (mut sender_reader, mut sender_writer) = tokio::io::split(sender.stream);
     let (mut listener_reader, mut listener_writer) = tokio::io::split(listener.stream);
 
@@ -257,7 +272,13 @@ pub async fn run(
     };
 
     drop(seat);
-    let codes = (sender_leg.close_code(), listener_leg.close_code());
+    let (sender_code, sender_reason) = sender_leg.goodbye();
+    let (listener_code, listener_reason) = listener_leg.goodbye();
+    let (cause, duration) = (outcome.name(), millis_since(began));
+    let end = PipeEnd { sender_code, sender_reason, listener_code, listener_reason, cause, duration };
+    for tap in [&mut up.tap, &mut down.tap].into_iter().flatten() {
+        tap.end();
+    }
     let sender = PipeHalf { leg: &sender_leg, reader: sender_reader, writer: sender_writer };
     let listener = PipeHalf { leg: &listener_leg, reader: listener_reader, writer: listener_writer };
     match outcome {
@@ -289,7 +310,19 @@ pub async fn run(
             tokio::join!(sender.cut(mid_frame, reset), listener.cut(mid_frame, reset));
         }
     }
-    codes
+    end
+}
+
+impl PipeOutcome {
+    fn name(&self) -> &'static str {
+        match self {
+            PipeOutcome::Closed => "closed",
+            PipeOutcome::Lost(PipeSide::Sender) => "senderLost",
+            PipeOutcome::Lost(PipeSide::Listener) => "listenerLost",
+            PipeOutcome::Violation(..) => "violation",
+            PipeOutcome::Ordered(_) => "ordered",
+        }
+    }
 }
 
 impl PipeSide {
@@ -298,55 +331,5 @@ impl PipeSide {
             PipeSide::Sender => PipeSide::Listener,
             PipeSide::Listener => PipeSide::Sender,
         }
-    }
-}
-
-struct PipeHalf<'a> {
-    leg: &'a PipeLeg,
-    reader: ReadHalf<InboundStream>,
-    writer: WriteHalf<InboundStream>,
-}
-
-impl PipeHalf<'_> {
-    /// Says goodbye where that is still possible, leaves time for an answer, and ends the connection.
-    async fn finish(mut self, close: Option<Vec<u8>>) {
-        if let Some(payload) = close.filter(|_| self.leg.open()) {
-            let mut out = Vec::new();
-            put_frame(&mut out, OpCode::Close, &payload);
-            let goodbye = async {
-                self.writer.write_all(&out).await?;
-                self.writer.flush().await?;
-                if self.leg.received_close().is_none() {
-                    let mut sink = vec![0; 4096];
-                    let mut frames = FrameReader::new(Role::Server, true);
-                    while !frames.is_finished() {
-                        let count = self.reader.read(&mut sink).await?;
-                        let mut bytes = sink.get_mut(..count).unwrap_or_default();
-                        if count == 0 {
-                            break;
-                        }
-                        while let Ok(Some(_)) = frames.next(&mut bytes) {}
-                    }
-                }
-                std::io::Result::Ok(())
-            };
-            let _ = tokio::time::timeout(Duration::from_secs(1), goodbye).await;
-        }
-        stream::finish(self.reader, self.writer).await;
-    }
-
-    /// Cuts the leg, after the beginning of a frame that will never be complete if so ordered.
-    async fn cut(mut self, mid_frame: bool, reset: bool) {
-        if mid_frame && self.leg.open() {
-            let mut out = Vec::new();
-            frame::encode_head(&mut out, OpCode::Binary, true, false, None, 1000);
-            out.extend_from_slice(&[0; 10]);
-            let write = async {
-                self.writer.write_all(&out).await?;
-                self.writer.flush().await
-            };
-            let _ = tokio::time::timeout(Duration::from_millis(100), write).await;
-        }
-        stream::cut(self.reader, self.writer, reset);
     }
 }

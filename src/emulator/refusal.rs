@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::token_fate::TokenFate;
 use crate::uuid::random_uuid;
 
 /// A handshake or a request that is not admitted.
@@ -13,12 +14,20 @@ pub struct RelayRefusal {
     pub text: String,
     /// False sends the text alone, as for the verdict of a listener.
     pub tracked: bool,
+    /// What was wrong with the token, where it was that.
+    pub token: Option<Box<TokenFate>>,
 }
 
 impl RelayRefusal {
     /// A refusal of the service's own.
     pub fn new(status: u16, text: impl Into<String>) -> Self {
-        Self { status, text: text.into(), tracked: true }
+        Self { status, text: text.into(), tracked: true, token: None }
+    }
+
+    /// The same, for what became of the token.
+    pub fn because(mut self, token: TokenFate) -> Self {
+        self.token = Some(Box::new(token));
+        self
     }
 
     /// There is no such hybrid connection.
@@ -28,7 +37,7 @@ impl RelayRefusal {
 
     /// The verdict of a listener, which the sender gets word for word.
     pub fn verbatim(status: u16, text: impl Into<String>) -> Self {
-        Self { status, text: text.into(), tracked: false }
+        Self { status, text: text.into(), tracked: false, token: None }
     }
 
     /// The reason phrase; `resource` is `host/path` of what was asked for.
@@ -55,6 +64,12 @@ pub fn header_safe(text: &str) -> String {
 pub fn unix_now() -> i64 {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Milliseconds since 1970.
+pub fn unix_millis() -> u64 {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// `2025-01-31T08:15:00` in UTC, up to the end of the year 9999.

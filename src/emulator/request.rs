@@ -13,14 +13,16 @@ use tokio::sync::oneshot::{self, error::RecvError};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::event::RelayEvent;
-use super::exchange::{ExchangeEnd, HttpExchange, late, shutting_down};
+use super::exchange::{AdmittedRequest, ExchangeEnd, HttpExchange, late, shutting_down};
 use super::fault::{BodySide, RequestedAction};
 use super::namespace::channel::{ChannelHandle, ChannelMessage};
 use super::namespace::offers::{eligible, rendezvous_address};
 use super::namespace::{Namespace, Pending, RendezvousVerdict, RequestOutcome};
+use super::record::{RecordDetail, RecordedHandshake, RecordedRequest};
 use super::refusal::RelayRefusal;
 use super::request_leg::RequestLeg;
 use super::request_pump;
+use super::request_tap::RequestTap;
 use super::stream::InboundConnection;
 use crate::http::{BodyLength, HttpRequestHead};
 use crate::protocol::control::{MAX_INLINE, Response};
@@ -44,17 +46,36 @@ pub async fn run(
     leg: &mut Option<Box<RequestLeg>>,
     head: &HttpRequestHead,
     target: &RequestTarget<'_>,
-    (path, consumed): (String, bool),
+    admitted: AdmittedRequest,
 ) -> ExchangeEnd {
     namespace.count(|totals| &mut totals.requests);
     let peer = (sender.peer.ip().to_string(), sender.peer.port());
-    let admitted = (path.clone(), consumed);
-    let mut exchange = match HttpExchange::new(namespace, head, target, admitted, peer, &sender.authority) {
-        Ok(exchange) => exchange,
-        Err(refusal) => return ExchangeEnd::Refused(refusal),
-    };
-    let id = exchange.id.clone();
-    namespace.emit(&RelayEvent::Request { path: path.clone(), id: id.clone(), method: head.method.clone() });
+    let AdmittedRequest { path, consumed, token } = admitted;
+    let mut exchange =
+        match HttpExchange::new(namespace, head, target, path, consumed, peer, &sender.authority) {
+            Ok(exchange) => exchange,
+            Err(refusal) => return ExchangeEnd::Refused(refusal),
+        };
+    let (path, id) = (exchange.path.clone(), exchange.id.clone());
+    namespace.record(&path, &id, || {
+        let handshake = RecordedHandshake::of(sender.peer, head, token);
+        let length = exchange.known_length();
+        RecordDetail::Request(Box::new(RecordedRequest { method: head.method.clone(), handshake, length }))
+    });
+    namespace.emit(&RelayEvent::Request { path, id, method: head.method.clone() });
+    let end = carry_out(&mut exchange, sender, leg).await;
+    let (status, failure) = end.told();
+    exchange.seen(|tap| tap.end(status, failure));
+    end
+}
+
+async fn carry_out(
+    exchange: &mut HttpExchange<'_>,
+    sender: &mut InboundConnection,
+    leg: &mut Option<Box<RequestLeg>>,
+) -> ExchangeEnd {
+    let (namespace, head) = (exchange.namespace, exchange.head);
+    let (path, id) = (exchange.path.clone(), exchange.id.clone());
 
     // Another hybrid connection, or a request that is not for this listener, has to find a rendezvous of its own.
     if let Some(other) = leg.take_if(|own| own.path != path || !eligible(head)(&own.listener)) {
@@ -72,11 +93,11 @@ pub async fn run(
     let (seat, mut outcome) = namespace.await_response(&path, &id);
     let mut told = false;
     if leg.is_none() {
-        match meet(&mut exchange, sender, &mut outcome).await {
+        match meet(exchange, sender, &mut outcome).await {
             Err(end) => return end,
             Ok(RequestMet::Answered(response, body)) => {
                 drop(seat);
-                return answer(&exchange, sender, &response, &body).await;
+                return answer(exchange, sender, &response, &body).await;
             }
             Ok(RequestMet::Opened { leg: opened, told: by_offer }) => {
                 *leg = Some(opened);
@@ -85,7 +106,7 @@ pub async fn run(
         }
     }
     match leg {
-        Some(leg) => request_pump::run(&mut exchange, sender, leg, told, outcome).await,
+        Some(leg) => request_pump::run(exchange, sender, leg, told, outcome).await,
         None => ExchangeEnd::SenderGone,
     }
 }
@@ -131,6 +152,7 @@ async fn read_at_once(
             // Of a body whose length is known nothing can be malformed.
             let rest = exchange.upload.push(&early, &mut body).unwrap_or_default();
             sender.early = rest.to_vec();
+            exchange.seen(|tap| tap.upload(&body));
             Ok(Some(body))
         }
     }
@@ -197,6 +219,7 @@ async fn bring(
         if let Some(left) = told
             && left.await.is_ok()
         {
+            exchange.seen(|tap| tap.queued(&listener));
             return Ok(listener);
         }
     }
@@ -208,10 +231,12 @@ async fn open(
     verdict: Result<RendezvousVerdict, RecvError>,
     listener: String,
 ) -> Result<RequestLeg, RelayRefusal> {
-    let HttpExchange { namespace, path, .. } = exchange;
+    let HttpExchange { namespace, path, id, .. } = exchange;
     match verdict {
         Ok(RendezvousVerdict::Accepted { connection, upgrade }) => {
-            let (seat, signals) = (namespace.enter_pipe(path), namespace.signals.subscribe());
+            let seat = namespace.enter_pipe("http", path, id, &listener);
+            let signals = namespace.signals.subscribe();
+            exchange.seen(RequestTap::accepted);
             let opened =
                 RequestLeg::open(*connection, &upgrade, (path.clone(), listener), seat, signals).await;
             opened.map_err(|_| RelayRefusal::new(502, "The listener closed the rendezvous."))
@@ -245,15 +270,19 @@ async fn answer(
     // What is unread of the request would be taken for the next one.
     let keep_alive = exchange.keep_alive() && exchange.upload.is_done();
     let framing = if body.is_empty() { BodyLength::None } else { BodyLength::Known(body.len() as u64) };
+    exchange.seen(RequestTap::accepted);
     let mut bytes = match exchange.response_head(response, framing, keep_alive) {
         Ok(head) => head,
         Err(refusal) => return ExchangeEnd::Refused(refusal),
     };
+    exchange.seen(|tap| tap.responded(response, "channel"));
     let left = if body.is_empty() { None } else { exchange.namespace.planned_cut(BodySide::Response) };
     let whole = left.is_none();
     let passed =
         left.map_or(body.len(), |left| usize::try_from(left).unwrap_or(usize::MAX).min(body.len() - 1));
-    bytes.extend_from_slice(body.get(..passed).unwrap_or_default());
+    let passed = body.get(..passed).unwrap_or_default();
+    bytes.extend_from_slice(passed);
+    exchange.seen(|tap| tap.download(passed));
     let write = async {
         sender.stream.write_all(&bytes).await?;
         sender.stream.flush().await

@@ -60,6 +60,7 @@ pub async fn run(
         leg.put_text(&exchange.full_form(None, has_body));
     }
     let uploading = !told && has_body;
+    exchange.seen(|tap| tap.on_rendezvous(&leg.listener));
     let cut = |side| exchange.namespace.planned_cut(side);
     let mut pump = Pump {
         upload_left: uploading.then(|| cut(BodySide::Request)).flatten(),
@@ -157,6 +158,7 @@ impl Pump<'_, '_> {
             return Ok(());
         }
         self.moved();
+        self.exchange.seen(|tap| tap.upload(&piece));
         if let Some(left) = &mut self.upload_left
             && take(left, &mut piece, last)
         {
@@ -209,6 +211,7 @@ impl Pump<'_, '_> {
             return Ok(());
         }
         let cut = self.response_left.as_mut().is_some_and(|left| take(left, data, last));
+        self.exchange.seen(|tap| tap.download(data));
         let out = self.to_sender.end();
         match (self.chunked, data.is_empty()) {
             (true, false) => put_chunk(out, data),
@@ -243,6 +246,7 @@ impl Pump<'_, '_> {
             Ok(head) => self.to_sender.end().extend_from_slice(&head),
             Err(refusal) => return Err(self.failed(refusal)),
         }
+        self.exchange.seen(|tap| tap.responded(&response, "rendezvous"));
         self.moved();
         self.stage = match (streams, response.body) {
             (true, _) => ResponseStage::Body,

@@ -14,8 +14,10 @@ use super::namespace::channel::{ChannelHandle, ChannelMessage};
 use super::namespace::offers::{eligible, rendezvous_address};
 use super::namespace::{Namespace, Pending, RendezvousVerdict};
 use super::pipe;
+use super::record::{RecordDetail, RecordedHandshake, millis_since};
 use super::refusal::RelayRefusal;
 use super::stream::InboundConnection;
+use super::token_fate::TokenFate;
 use crate::http::HttpRequestHead;
 use crate::http::headers::merged;
 use crate::protocol::control::{self, Accept};
@@ -27,35 +29,58 @@ pub async fn run(
     mut connection: InboundConnection,
     head: &HttpRequestHead,
     target: &RequestTarget<'_>,
-    path: String,
+    (path, token): (String, TokenFate),
     upgrade: Upgrade,
 ) {
+    let came = Instant::now();
     namespace.count(|totals| &mut totals.senders);
     let id = match target.parameter("id") {
         Some(own) => format!("{own}_G{}", namespace.front_end),
         None => namespace.tracking_id(),
     };
     namespace.emit(&RelayEvent::Sender { path: path.clone(), id: id.clone() });
-
     let peer = connection.peer;
+    namespace.record(&path, &id, || RecordDetail::Sender(Box::new(RecordedHandshake::of(peer, head, token))));
+
     let met = tokio::select! {
         met = meet(namespace, peer, head, target, &path, &id, &upgrade) => met,
         () = connection.gone() => return,
         () = namespace.closing.cancelled() => Err(RelayRefusal::new(503, "The relay is shutting down.")),
     };
     match met {
-        Ok((listener, listener_upgrade)) => {
-            join(namespace, connection, upgrade, *listener, listener_upgrade, path, id).await;
+        Ok(met) => {
+            let meeting = Meeting { path, id, listener: met.id, came };
+            join(namespace, connection, upgrade, *met.connection, met.upgrade, meeting).await;
         }
-        Err(refusal) => {
-            if !refusal.tracked {
-                namespace.count(|totals| &mut totals.rejected);
-                let (status, reason) = (refusal.status, refusal.text.clone());
-                namespace.emit(&RelayEvent::Rejected { path, id, status, reason });
-            }
-            namespace.refuse(connection, target.path, &refusal).await;
+        Err(refusal) if !refusal.tracked => {
+            namespace.count(|totals| &mut totals.rejected);
+            let (status, reason) = (refusal.status, refusal.text.clone());
+            namespace.record(&path, &id, || {
+                let (reason, duration) = (reason.clone(), millis_since(came));
+                RecordDetail::Rejected { status, reason, duration }
+            });
+            namespace.emit(&RelayEvent::Rejected { path, id, status, reason });
+            namespace.pass_on_rejection(connection, target.path, &refusal).await;
         }
+        Err(refusal) => namespace.refuse(connection, target.path, Some(head), &refusal).await,
     }
+}
+
+/// A listener that has dialled the rendezvous.
+struct ListenerMet {
+    id: String,
+    connection: Box<InboundConnection>,
+    upgrade: Upgrade,
+}
+
+/// What a rendezvous is known by.
+struct Meeting {
+    path: String,
+    id: String,
+    /// The listener that it was offered to last.
+    listener: String,
+    /// When the sender came.
+    came: Instant,
 }
 
 /// Offers the sender to a listener and waits for the verdict.
@@ -67,7 +92,7 @@ async fn meet(
     path: &str,
     id: &str,
     upgrade: &Upgrade,
-) -> Result<(Box<InboundConnection>, Upgrade), RelayRefusal> {
+) -> Result<ListenerMet, RelayRefusal> {
     let options = &namespace.options;
     let timeout = Duration::from_millis(options.accept_timeout);
     let none = || {
@@ -78,6 +103,7 @@ async fn meet(
     };
     // Without a listener the answer comes at once, even while accepts are held back.
     namespace.listeners(path, eligible(head))?;
+    let mut offered_to = String::new();
     let meeting = async {
         held(namespace).await;
         let lifetime = Duration::from_millis(options.rendezvous_lifetime);
@@ -97,6 +123,7 @@ async fn meet(
         loop {
             let mut told = None;
             let offer = |listener: &ChannelHandle| {
+                offered_to.clone_from(&listener.id);
                 accept.address =
                     rendezvous_address(namespace, listener, target, "accept", id, &waiting.secret);
                 let (sent, left) = oneshot::channel();
@@ -114,12 +141,15 @@ async fn meet(
         }
     };
     match tokio::time::timeout(timeout, meeting).await {
-        Ok(Ok(RendezvousVerdict::Accepted { connection, upgrade })) => Ok((connection, upgrade)),
+        Ok(Ok(RendezvousVerdict::Accepted { connection, upgrade })) => {
+            Ok(ListenerMet { id: offered_to, connection, upgrade })
+        }
         Ok(Ok(RendezvousVerdict::Rejected(refusal))) => Err(refusal),
         Ok(Err(refusal)) => Err(refusal),
         Err(_) => {
             namespace.count(|totals| &mut totals.timed_out);
             namespace.emit(&RelayEvent::TimedOut { path: path.to_owned(), id: id.to_owned() });
+            namespace.record(path, id, || RecordDetail::TimedOut {});
             Err(none())
         }
     }
@@ -143,22 +173,27 @@ async fn join(
     sender_upgrade: Upgrade,
     mut listener: InboundConnection,
     listener_upgrade: Upgrade,
-    path: String,
-    id: String,
+    meeting: Meeting,
 ) {
+    let Meeting { path, id, listener: listener_id, came } = meeting;
     let protocol = listener_upgrade.protocols.first().map(String::as_str);
     let offered = sender_upgrade.extensions.is_some() && namespace.options.grant_extensions;
     let extensions = listener_upgrade.extensions.as_deref().filter(|_| offered);
-    let seat = namespace.enter_pipe(&path);
+    let seat = namespace.enter_pipe("websocket", &path, &id, &listener_id);
     if sender_upgrade.accept(&mut sender.stream, protocol, extensions).await.is_err() {
         let refusal = RelayRefusal::new(403, "The sender is gone.");
-        return namespace.refuse(listener, &path, &refusal).await;
+        return namespace.refuse(listener, &path, None, &refusal).await;
     }
     if listener_upgrade.accept(&mut listener.stream, protocol, extensions).await.is_err() {
         return;
     }
     namespace.emit(&RelayEvent::Rendezvous { path: path.clone(), id: id.clone() });
-    let (sender_code, listener_code) =
-        pipe::run(namespace, sender, listener, extensions.is_some(), seat).await;
+    namespace.record(&path, &id, || RecordDetail::Accepted {
+        duration: millis_since(came),
+        listener: listener_id,
+    });
+    let end = pipe::run(namespace, sender, listener, extensions.is_some(), seat, (&path, &id)).await;
+    let (sender_code, listener_code) = (end.sender_code, end.listener_code);
+    namespace.record(&path, &id, || RecordDetail::Closed(Box::new(end)));
     namespace.emit(&RelayEvent::RendezvousClosed { path, id, sender_code, listener_code });
 }

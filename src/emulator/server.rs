@@ -9,7 +9,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
 use super::admission::{self, AdmittedAs, AdmittedSocket};
-use super::exchange::ExchangeEnd;
+use super::exchange::{AdmittedRequest, ExchangeEnd};
 use super::fault::RequestedAction;
 use super::http::{self, HeadError};
 use super::namespace::channel::EndOrder;
@@ -110,8 +110,9 @@ async fn serve_one(
         admitted = admit(namespace, head, &target, &connection.authority) => admitted,
     };
     match admitted {
-        Ok(AdmittedAs::Request { path, consumed }) => {
-            match request::run(namespace, connection, leg, head, &target, (path, consumed)).await {
+        Ok(AdmittedAs::Request { path, consumed, token }) => {
+            let admitted = AdmittedRequest { path, consumed, token };
+            match request::run(namespace, connection, leg, head, &target, admitted).await {
                 ExchangeEnd::Next => HeadOutcome::Next,
                 end => HeadOutcome::Ended(end),
             }
@@ -177,7 +178,8 @@ async fn finish(
             ExchangeEnd::Next | ExchangeEnd::Done => connection.finish().await,
             ExchangeEnd::Refused(refusal) => {
                 let target = RequestTarget::parse(&head.target);
-                namespace.refuse(connection, target.map_or("", |target| target.path), &refusal).await;
+                let path = target.map_or("", |target| target.path);
+                namespace.refuse(connection, path, Some(head), &refusal).await;
             }
             ExchangeEnd::SenderGone | ExchangeEnd::Ordered(EndOrder::Close(..)) => connection.cut(false),
             ExchangeEnd::Cut { reset } | ExchangeEnd::Ordered(EndOrder::Cut { reset, .. }) => {
@@ -218,7 +220,7 @@ async fn open(
         Ok(Err(HeadError::Bad(status, text))) => RelayRefusal::verbatim(status, text),
         Err(_) => RelayRefusal::verbatim(408, "Request Timeout"),
     };
-    namespace.refuse(connection, "", &refusal).await;
+    namespace.refuse(connection, "", None, &refusal).await;
     None
 }
 
@@ -259,25 +261,28 @@ async fn hand_over(
     socket: AdmittedSocket,
 ) {
     match socket {
-        AdmittedSocket::Listen { path, expires_at, upgrade } => {
+        AdmittedSocket::Listen { path, token, upgrade } => {
             let id = target.parameter("id").unwrap_or_else(random_uuid);
-            match namespace.register(&path, id, connection.authority.clone()) {
+            let expires_at = token.expires_at.unwrap_or(i64::MAX);
+            let origin = (connection.peer.to_string(), expires_at);
+            match namespace.register(&path, id, connection.authority.clone(), origin) {
                 Ok(seat) => {
                     if upgrade.accept(&mut connection.stream, None, None).await.is_ok() {
+                        namespace.record_listener(&seat, &connection, head, token);
                         control::run(namespace, connection, target.path, seat, expires_at).await;
                     }
                 }
-                Err(refusal) => namespace.refuse(connection, target.path, &refusal).await,
+                Err(refusal) => namespace.refuse(connection, target.path, Some(head), &refusal).await,
             }
         }
-        AdmittedSocket::Connect { path, upgrade } => {
-            sender::run(namespace, connection, head, target, path, upgrade).await;
+        AdmittedSocket::Connect { path, token, upgrade } => {
+            sender::run(namespace, connection, head, target, (path, token), upgrade).await;
         }
         AdmittedSocket::Accept { pending, upgrade } => {
             let verdict = RendezvousVerdict::Accepted { connection: Box::new(connection), upgrade };
             if let Err(RendezvousVerdict::Accepted { connection, .. }) = pending.verdict.send(verdict) {
                 let refusal = RelayRefusal::new(403, "The sender is gone.");
-                namespace.refuse(*connection, target.path, &refusal).await;
+                namespace.refuse(*connection, target.path, Some(head), &refusal).await;
             }
         }
         AdmittedSocket::Reject { pending, verdict } => {

@@ -43,7 +43,7 @@ impl NativeEmulator {
         attempt("newEmulator", || Ok(Self::default()))
     }
 
-    /// Starts. `onEvent` gets each event as JSON, the last one of type `closed`.
+    /// Starts. `onEvent` gets each event as JSON, the last one of type `closed`; an empty text says that there are records.
     #[napi(catch_unwind)]
     pub fn start(
         &mut self,
@@ -95,6 +95,44 @@ impl NativeEmulator {
             self.observed.store(on, Ordering::Relaxed);
             Ok(())
         })
+    }
+
+    /// Records what passes from now on; false where that has begun already.
+    #[napi(catch_unwind)]
+    pub fn record(&self, limits: String) -> Result<bool> {
+        let limits = parse(&limits)?;
+        let slot = Arc::clone(&self.callback);
+        let wake = move || {
+            let mode = ThreadsafeFunctionCallMode::NonBlocking;
+            let told = lock(&slot).as_ref().map(|call| call.call(String::new(), mode));
+            told.is_some_and(|status| status == Status::Ok)
+        };
+        self.with("record", |relay| relay.record(limits, Box::new(wake))).map(Option::unwrap_or_default)
+    }
+
+    /// At most `limit` records behind number `after`, as a JSON array.
+    #[napi(catch_unwind)]
+    pub fn read_records(&self, after: f64, limit: u32) -> Result<String> {
+        let records = self.with("readRecords", |relay| {
+            relay.records().map(|store| store.read(after as u64, limit as usize))
+        });
+        Ok(records?.flatten().unwrap_or_else(|| "[]".to_owned()))
+    }
+
+    /// True where there are records behind number `after`; otherwise the next one is told.
+    #[napi(catch_unwind)]
+    pub fn arm_records(&self, after: f64) -> Result<bool> {
+        let armed =
+            self.with("armRecords", |relay| relay.records().is_some_and(|store| store.arm(after as u64)));
+        armed.map(Option::unwrap_or_default)
+    }
+
+    /// The relay at a glance, as JSON.
+    #[napi(catch_unwind)]
+    pub fn overview(&self) -> Result<String> {
+        let overview = self.with("overview", RelayEmulator::overview)?.unwrap_or_default();
+        // Texts and numbers only: this cannot fail.
+        Ok(serde_json::to_string(&overview).unwrap_or_default())
     }
 
     /// Carries out a fault; gives the number of connections struck.

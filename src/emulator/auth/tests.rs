@@ -18,7 +18,10 @@ fn policy(name: &str, rights: &[Right], path: Option<&str>) -> PolicyOptions {
 
 fn check(policies: &[PolicyOptions], token: &str, path: &str, right: Right) -> Result<i64, u16> {
     let demand = Demand { hosts: &[HOST], path, right, now: NOW };
-    verify(policies, token, &demand).map_err(|refusal| {
+    let verified = verify(policies, token, &demand).map(|fate| fate.expires_at.unwrap_or_default());
+    verified.map_err(|refusal| {
+        let told = format!("{:?}", refusal.token);
+        assert!(!told.contains(KEY), "a token leaked into {told}");
         assert!(!refusal.text.contains("SharedAccessSignature"), "a token leaked into {:?}", refusal.text);
         refusal.status
     })
@@ -117,6 +120,35 @@ fn a_rule_of_one_hybrid_connection_does_not_reach_others() {
         assert_eq!(check(&policies, &token(wider), "/hyco", Right::Send), Err(401));
         assert_eq!(check(&policies, &token(wider), "/other", Right::Send), Err(401));
     }
+}
+
+#[test]
+fn a_refusal_says_which_part_was_wrong() {
+    let good = token("http://contoso.servicebus.windows.net/hyco");
+    let expired = sas::sign_resource("http://contoso.servicebus.windows.net/hyco", "root", KEY, NOW);
+    let policies = [policy("root", &[Right::Listen], None), policy("other", &[Right::Send], Some("b"))];
+    let fate = |text: &str| {
+        let demand = Demand { hosts: &[HOST], path: "/hyco", right: Right::Send, now: NOW };
+        *verify(&policies, text, &demand).unwrap_err().token.expect("it says why")
+    };
+    for (text, result, part) in [
+        (good.clone(), TokenResult::NoRight, "rights of its rule"),
+        (good.replace("hyco", "hyc0"), TokenResult::WrongKey, "signature (sig)"),
+        (good.replace("skn=root", "skn=nobody"), TokenResult::UnknownRule, "rule (skn)"),
+        (good.replace("skn=root", "skn=other"), TokenResult::UnknownRule, "rule (skn)"),
+        (expired, TokenResult::Expired, "expiry (se)"),
+        (token("http://fabrikam/hyco"), TokenResult::WrongAudience, "resource (sr)"),
+        (good.replace("&se=", "&x="), TokenResult::Malformed, "token"),
+        ("Bearer eyJ.eyJ.x".to_owned(), TokenResult::Malformed, "token"),
+    ] {
+        let fate = fate(&text);
+        let flaw = fate.flaw.as_ref().expect("a flaw");
+        assert_eq!((fate.result, flaw.part), (result, part), "{text}");
+        assert!(!flaw.expected.is_empty() && !flaw.found.is_empty() && !flaw.remedy.is_empty());
+    }
+    let json = serde_json::to_value(fate(&good)).unwrap();
+    assert_eq!((&json["result"], &json["expires"]), (&"noRight".into(), &((NOW + 60) * 1000).into()));
+    assert_eq!((&json["expected"], &json["found"]), (&"Send".into(), &"Listen".into()));
 }
 
 #[test]

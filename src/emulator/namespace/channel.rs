@@ -1,7 +1,7 @@
 //! The way to one control channel: what it is sent, and how it is ended.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
@@ -73,6 +73,16 @@ impl ChannelQueue {
     }
 }
 
+/// Who listens there, since when and until when.
+pub struct ListenerOrigin {
+    /// Where it comes from.
+    pub remote_address: String,
+    /// Milliseconds since 1970.
+    pub since: u64,
+    /// When its token expires, in Unix seconds.
+    pub expires_at: AtomicI64,
+}
+
 /// A control channel, as those who offer it something see it.
 #[derive(Clone)]
 pub struct ChannelHandle {
@@ -81,6 +91,8 @@ pub struct ChannelHandle {
     pub id: String,
     /// The name by which it knows the relay.
     pub authority: String,
+    /// Who listens there.
+    pub origin: Arc<ListenerOrigin>,
     pub(super) queue: ChannelQueue,
     pub(super) endings: mpsc::UnboundedSender<EndOrder>,
     /// Set once the relay has decided to end it, which is before its task hears of it.

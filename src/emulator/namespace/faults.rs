@@ -2,13 +2,31 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use super::Namespace;
 use super::channel::{ChannelMessage, EndOrder};
 use crate::emulator::fault::{Fault, Hold, Plans, Signals, Silence};
+use crate::emulator::record::RecordDetail;
 
 impl Namespace {
     /// Carries out a fault and says how many connections it struck.
     pub fn inflict(&self, fault: Fault) -> usize {
+        // What is struck may have been recorded before this.
+        let order = self.recorder().and_then(|_| serde_json::to_value(&fault).ok());
+        let struck = self.carry_out(fault);
+        if let Some(Value::Object(mut details)) = order {
+            let fault = details.remove("fault").and_then(|name| name.as_str().map(str::to_owned));
+            let path = details.get("path").and_then(Value::as_str).unwrap_or_default().to_owned();
+            details.retain(|_, value| !value.is_null());
+            let fault = fault.unwrap_or_default();
+            self.record(&path, "", || RecordDetail::Fault { fault, details, struck });
+        }
+        struck
+    }
+
+    /// The same, unrecorded.
+    pub fn carry_out(&self, fault: Fault) -> usize {
         let signal = |change: fn(&mut Signals)| {
             self.signals.send_modify(change);
             0

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::channel::{ChannelHandle, ChannelQueue, EndOrder, QueuedMessage};
+use super::channel::{ChannelHandle, ChannelQueue, EndOrder, ListenerOrigin, QueuedMessage};
+use super::pipe_entry::PipeEntry;
 use super::{Namespace, Pending, RequestOutcome};
 use crate::emulator::entity_path::segments;
 use crate::emulator::event::RelayEvent;
-use crate::emulator::refusal::RelayRefusal;
+use crate::emulator::message_tap::PipeFigures;
+use crate::emulator::refusal::{RelayRefusal, unix_millis};
 use crate::uuid::random_uuid;
 
 impl Namespace {
@@ -21,6 +23,7 @@ impl Namespace {
         path: &str,
         id: String,
         authority: String,
+        (remote_address, expires_at): (String, i64),
     ) -> Result<ListenerSeat, RelayRefusal> {
         let max = self.options.max_listeners;
         let (queue, inbox) = ChannelQueue::new();
@@ -39,17 +42,21 @@ impl Namespace {
         state.next_key += 1;
         state.totals.listeners += 1;
         let path = entity.path.clone();
+        let since = unix_millis();
+        let origin = Arc::new(ListenerOrigin { remote_address, since, expires_at: expires_at.into() });
         entity.listeners.push(ChannelHandle {
             key,
             id: id.clone(),
             authority,
+            origin: Arc::clone(&origin),
             queue,
             endings,
             ending: Arc::default(),
         });
         drop(guard);
         self.roster.send_replace(());
-        Ok(ListenerSeat { namespace: Arc::clone(self), key, path, id, messages: inbox, endings: ends })
+        let namespace = Arc::clone(self);
+        Ok(ListenerSeat { namespace, key, path, id, origin, messages: inbox, endings: ends })
     }
 
     /// Opens a rendezvous address; its secret goes into the address, the guard closes it.
@@ -71,14 +78,30 @@ impl Namespace {
     }
 
     /// Enters an established rendezvous until the guard is dropped.
-    pub fn enter_pipe(self: &Arc<Self>, path: &str) -> PipeSeat {
+    pub fn enter_pipe(
+        self: &Arc<Self>,
+        kind: &'static str,
+        path: &str,
+        id: &str,
+        listener: &str,
+    ) -> PipeSeat {
         let (orders, endings) = mpsc::unbounded_channel();
         let mut state = self.state();
         let key = state.next_key;
         state.next_key += 1;
         state.totals.rendezvous += 1;
-        state.pipes.insert(key, (path.to_owned(), orders));
-        PipeSeat { namespace: Arc::clone(self), key, endings }
+        let figures = Arc::<PipeFigures>::default();
+        let entry = PipeEntry {
+            kind,
+            path: path.to_owned(),
+            id: id.to_owned(),
+            listener: listener.to_owned(),
+            since: unix_millis(),
+            orders,
+            figures: Arc::clone(&figures),
+        };
+        state.pipes.insert(key, entry);
+        PipeSeat { namespace: Arc::clone(self), key, figures, endings }
     }
 }
 
@@ -90,6 +113,8 @@ pub struct ListenerSeat {
     pub path: String,
     /// The id under which it registered.
     pub id: String,
+    /// Who listens there.
+    pub origin: Arc<ListenerOrigin>,
     /// What to send.
     pub messages: mpsc::Receiver<QueuedMessage>,
     /// How to end.
@@ -137,6 +162,8 @@ impl Drop for RequestSeat {
 pub struct PipeSeat {
     namespace: Arc<Namespace>,
     key: u64,
+    /// What passes, as long as somebody records.
+    pub figures: Arc<PipeFigures>,
     /// How to end.
     pub endings: mpsc::UnboundedReceiver<EndOrder>,
 }

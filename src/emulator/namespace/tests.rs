@@ -25,6 +25,10 @@ fn admit(_: &Pending) -> Result<(), RelayRefusal> {
     Ok(())
 }
 
+fn origin() -> (String, i64) {
+    ("127.0.0.1:1".to_owned(), 0)
+}
+
 #[test]
 fn the_longest_path_serves_what_lies_below_it() {
     let (namespace, _) = namespace(with_paths(&["a", "a/b/", "Über mich"]));
@@ -40,23 +44,30 @@ fn the_longest_path_serves_what_lies_below_it() {
 #[test]
 fn a_seat_counts_until_it_is_left() {
     let (namespace, events) = namespace(EmulatorOptions { max_listeners: 1, ..EmulatorOptions::default() });
-    let seat = namespace.register("hyco", "id".into(), "h".into()).expect("the first is admitted");
-    assert_eq!(namespace.register("hyco", "id".into(), "h".into()).err().map(|no| no.status), Some(403));
+    let seat = namespace.register("hyco", "id".into(), "h".into(), origin()).expect("the first is admitted");
+    assert_eq!(
+        namespace.register("hyco", "id".into(), "h".into(), origin()).err().map(|no| no.status),
+        Some(403)
+    );
     assert_eq!(namespace.stats().listeners, 1);
     drop(seat);
     assert_eq!(namespace.stats().listeners, 0);
     let left = RelayEvent::ListenerClosed { path: "hyco".into(), id: "id".into() };
     assert_eq!(*events.lock().unwrap(), [left]);
-    assert!(namespace.register("hyco", "id".into(), "h".into()).is_ok());
-    assert_eq!(namespace.register("nope", "id".into(), "h".into()).err().map(|no| no.status), Some(404));
+    assert!(namespace.register("hyco", "id".into(), "h".into(), origin()).is_ok());
+    assert_eq!(
+        namespace.register("nope", "id".into(), "h".into(), origin()).err().map(|no| no.status),
+        Some(404)
+    );
 }
 
 #[test]
 fn listeners_come_in_random_order_that_a_seed_repeats() {
     let order = |seed| {
         let (namespace, _) = namespace(EmulatorOptions { seed: Some(seed), ..EmulatorOptions::default() });
-        let seats: Vec<_> =
-            (0..5).filter_map(|n| namespace.register("hyco", n.to_string(), "h".into()).ok()).collect();
+        let seats: Vec<_> = (0..5)
+            .filter_map(|n| namespace.register("hyco", n.to_string(), "h".into(), origin()).ok())
+            .collect();
         assert_eq!(seats.len(), 5);
         let ids = |_| namespace.listeners("hyco", |_| true).unwrap().into_iter().map(|own| own.id);
         (0..20).map(ids).map(Iterator::collect::<String>).collect::<Vec<_>>()
@@ -115,8 +126,8 @@ fn a_response_finds_its_request_once() {
 #[test]
 fn faults_strike_the_hybrid_connection_that_they_name() {
     let (namespace, _) = namespace(with_paths(&["a", "b"]));
-    let mut a = namespace.register("a", "1".into(), "h".into()).ok().unwrap();
-    let mut b = namespace.register("b", "2".into(), "h".into()).ok().unwrap();
+    let mut a = namespace.register("a", "1".into(), "h".into(), origin()).ok().unwrap();
+    let mut b = namespace.register("b", "2".into(), "h".into(), origin()).ok().unwrap();
     let text = |path: Option<&str>| Fault::SendControl { path: path.map(str::to_owned), text: "x".into() };
     assert_eq!(namespace.inflict(text(None)), 2);
     assert_eq!(namespace.inflict(text(Some("/A"))), 1);
@@ -129,7 +140,7 @@ fn faults_strike_the_hybrid_connection_that_they_name() {
     assert!(namespace.remove("b"));
     let ending = b.endings.try_recv();
     assert!(matches!(ending, Ok(EndOrder::Close(1001, _))), "{ending:?}");
-    let pipe = namespace.enter_pipe("a");
+    let pipe = namespace.enter_pipe("websocket", "a", "id", "listener");
     assert_eq!(namespace.inflict(Fault::CutRendezvous { path: None, mid_frame: true, reset: false }), 1);
     drop(pipe);
     assert_eq!(namespace.stats().senders, 0);
@@ -139,7 +150,7 @@ fn faults_strike_the_hybrid_connection_that_they_name() {
 fn what_waits_for_a_listener_that_does_not_read_is_bounded() {
     for (length, count) in [(1, 1024), (1 << 20, 16), (64 << 20, 1)] {
         let (namespace, _) = namespace(EmulatorOptions::default());
-        let mut seat = namespace.register("hyco", "id".into(), "h".into()).ok().unwrap();
+        let mut seat = namespace.register("hyco", "id".into(), "h".into(), origin()).ok().unwrap();
         let text = || Fault::SendControl { path: None, text: "x".repeat(length) };
         for _ in 0..count {
             assert_eq!(namespace.inflict(text()), 1);
