@@ -8,6 +8,7 @@ const net = require('node:net');
 const path = require('node:path');
 const { setTimeout: sleep } = require('node:timers/promises');
 
+const { circlesOf, readScripts } = require('./helpers/circles');
 const { inspectByHand } = require('./helpers/inspected.js');
 
 const folder = path.join(__dirname, '..', 'lib', 'inspector', 'page');
@@ -90,6 +91,15 @@ describe('the page', () => {
         text.match(/innerHTML|outerHTML|insertAdjacent|document\.write|\beval\b|srcdoc/g)
       ]).toEqual([name, null]);
     }
+  });
+
+  test('has no modules that use each other', () => {
+    const names = readdirSync(folder).filter((name) => name.endsWith('.mjs'));
+    const arrows = readScripts(
+      Object.fromEntries(names.map((name) => [name, readFileSync(path.join(folder, name), 'utf8')]))
+    );
+    expect(arrows.get('app.mjs').size).toBeGreaterThan(5);
+    expect(circlesOf(arrows)).toEqual([]);
   });
 
   test('is served with each of its files, and nothing else', async () => {
