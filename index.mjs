@@ -23,6 +23,8 @@ export const {
   createServer,
   createWebSocketStream,
   extension,
+  forward,
+  forwardLocal,
   parseConnectionString,
   relayedConnect,
   subprotocol
