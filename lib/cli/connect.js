@@ -3,12 +3,22 @@
 const { once } = require('node:events');
 const { createServer } = require('node:net');
 const { createInterface } = require('node:readline');
-const { pipeline } = require('node:stream/promises');
 const { parseArgs } = require('node:util');
 
 const { bridge } = require('./bridge.js');
-const { invalidValue } = require('../shared/errors.js');
-const { note, plain, printJson, stopped, waiting } = require('./output.js');
+const { entityPath } = require('../shared/address.js');
+const { redact } = require('../shared/redact.js');
+const { readNumber } = require('./flags.js');
+const {
+  describeClose,
+  describeTraffic,
+  log,
+  note,
+  plain,
+  printJson,
+  stopped,
+  waiting
+} = require('./output.js');
 const { TARGET_HELP, TARGET_OPTIONS, readEndpoint, readTarget } = require('./target.js');
 
 const summary = 'connects to a listener; stdin and stdout, or a local port';
@@ -40,47 +50,49 @@ const OPTIONS = {
  */
 async function run(args) {
   const { values } = parseArgs({ args, options: OPTIONS, strict: true });
-  const wait = Number(values.wait ?? 1) * 1000;
-  if (!(wait >= 0 && wait < 2 ** 31)) throw invalidValue('--wait takes a number of seconds');
-  const local = values.local === undefined ? undefined : readEndpoint(values.local, 'local');
+  const wait = readNumber(values, 'wait', { least: 0, most: 2_147_483, whole: false, unit: 'seconds' }) ?? 1;
+  const local = values.local === undefined ? undefined : readEndpoint(values.local, 'local', 0);
   const { uri, options } = await readTarget(values, 'connect');
   const { connectRelayed } = require('../socket/connect.js');
   const dial = () => connectRelayed(uri, { ...options, keepAlive: true });
 
-  if (local !== undefined) return forward(local, dial, values.json);
+  if (local !== undefined) return forward(local, uri, dial, values.json);
   const socket = await waiting('connecting', dial());
-  if (values.raw) {
-    await carry(socket);
-    return 0;
-  }
-  return converse(socket, wait, values.json);
+  return values.raw ? carry(socket) : converse(socket, wait * 1000, values.json);
 }
 
 /** Bytes out, bytes in; the listener's end is the end. */
 async function carry(socket) {
   const { createWebSocketStream } = require('../ws/websocket.js');
   const duplex = createWebSocketStream(socket);
-  // Cut off when the listener has closed; that is told below, if it is a failure.
-  pipeline(process.stdin, duplex).catch(() => {});
-  await pipeline(duplex, process.stdout, { end: false });
+  // It is the socket's error, which is thrown below.
+  duplex.on('error', () => {});
+  process.stdin.pipe(duplex).pipe(process.stdout, { end: false });
+  stopped().then(() => {
+    duplex.end();
+    // Nobody reads it any more, perhaps.
+    duplex.resume();
+  });
+  const [code, reason] = await once(socket, 'close');
+  if (!duplex.readableEnded) await once(duplex, 'end');
   process.stdin.destroy();
+  return judge(code, reason);
 }
 
 /** Lines out, messages in. */
 async function converse(socket, wait, json) {
   let timer;
   let ended = false;
+  const close = () => socket.close(1000);
   const linger = () => {
     clearTimeout(timer);
-    if (ended) timer = setTimeout(() => socket.close(1000), wait);
+    if (ended) timer = setTimeout(close, wait);
   };
   socket.on('message', (data, isBinary) => {
     if (json) printJson(isBinary ? { base64: data.toString('base64') } : { text: data.toString() });
     else process.stdout.write(isBinary ? data : `${data}\n`);
     linger();
   });
-  const failed = new Promise((resolve) => socket.once('error', resolve));
-  const closed = new Promise((resolve) => socket.once('close', (code, reason) => resolve({ code, reason })));
   const lines = createInterface({ input: process.stdin });
   lines.on('line', (line) => {
     if (socket.readyState === socket.OPEN) socket.send(line);
@@ -89,44 +101,74 @@ async function converse(socket, wait, json) {
     ended = true;
     linger();
   });
-  stopped().then(() => socket.close(1000));
-  const end = await Promise.race([closed, failed]);
-  clearTimeout(timer);
-  process.stdin.destroy();
-  if (end instanceof Error) throw end;
-  if (end.code === 1000 || end.code === 1005) return 0;
-  note(`closed by the listener: ${end.code} ${end.reason}`);
+  stopped().then(close);
+  try {
+    const [code, reason] = await once(socket, 'close');
+    return judge(code, reason);
+  } finally {
+    clearTimeout(timer);
+    process.stdin.destroy();
+  }
+}
+
+/** @return {Number} the exit code */
+function judge(code, reason) {
+  const text = describeClose(code, reason);
+  if (text === 'closed') return 0;
+  note(`the connection ${text}`, 'red');
   return 1;
 }
 
 /** Each connection to the local port gets one of its own through the relay. */
-async function forward({ host, port }, dial, json) {
-  const tell = (event, fields) => (json ? printJson({ event, ...fields }) : note(textOf(event, fields)));
+async function forward({ host, port }, uri, dial, json) {
+  const tell = json
+    ? (event, fields) => printJson({ event, time: new Date().toISOString(), ...fields })
+    : (event, fields) => log(describe(event, fields), event === 'error' ? 'yellow' : undefined);
   const clients = new Set();
   const server = createServer({ noDelay: true, pauseOnConnect: true }, async (client) => {
+    const from = `${client.remoteAddress}:${client.remotePort}`;
     clients.add(client);
     client.on('error', () => client.destroy());
     client.on('close', () => clients.delete(client));
     try {
       const socket = await dial();
+      tell('connection', { from });
+      socket.on('error', (error) => tell('error', { from, error: plain(error) }));
+      socket.on('close', (code, reason) => {
+        const { bytesReceived, bytesSent } = socket.stats();
+        tell('close', { from, code, reason: redact(String(reason)), bytesReceived, bytesSent });
+      });
       client.resume();
       await bridge(socket, client);
     } catch (error) {
       client.destroy();
-      tell('error', { error: plain(error) });
+      tell('error', { from, error: plain(error) });
     }
   });
   server.listen(port, host);
   await once(server, 'listening');
-  tell('listening', { host, port: server.address().port });
-  await stopped();
+  const url = new URL(uri);
+  tell('listening', { host, port: server.address().port, to: url.host + entityPath(url) });
+  tell('stopping', { signal: await stopped() });
   server.close();
   for (const client of clients) client.destroy();
   return 0;
 }
 
-function textOf(event, { host, port, error }) {
-  return event === 'listening' ? `forwarding ${host}:${port}` : `${error.code ?? 'error'}: ${error.message}`;
+function describe(event, fields) {
+  const { host, port, to, from, code, reason, signal, error } = fields;
+  switch (event) {
+    case 'listening':
+      return `forwarding ${host}:${port} to ${to}`;
+    case 'connection':
+      return `${from} connected`;
+    case 'close':
+      return `${from} ${describeClose(code, reason)}: ${describeTraffic(fields)}`;
+    case 'stopping':
+      return `stopping: ${signal}`;
+    default:
+      return `${from}: ${error.code ?? 'error'}: ${error.message}`;
+  }
 }
 
 module.exports = { summary, help, run };

@@ -5,6 +5,7 @@ const { resolve } = require('node:path');
 const { parseArgs } = require('node:util');
 
 const { invalidValue } = require('../shared/errors.js');
+const { readNumber } = require('./flags.js');
 const { stopped } = require('./output.js');
 
 const summary = 'runs a relay for development and tests on this machine';
@@ -58,7 +59,7 @@ async function run(args) {
 function toOptions(values) {
   const options = { sharedAccessPolicies: [{ keyName: values['key-name'], key: values.key }] };
   if (values.host !== undefined) options.host = values.host;
-  if (values.port !== undefined) options.port = /^\d+$/.test(values.port) ? Number(values.port) : NaN;
+  options.port = readNumber(values, 'port', { least: 0, most: 65_535 });
   const requiresClientAuthorization = !values.anonymous;
   options.hybridConnections = (values.path ?? ['hyco']).map((path) => ({
     path,

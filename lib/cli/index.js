@@ -1,6 +1,8 @@
 'use strict';
 
-const { redact } = require('../shared/redact.js');
+const { remedyFor } = require('../shared/remedy.js');
+const { inFlags } = require('./flags.js');
+const { endWithReader, note } = require('./output.js');
 
 /** One module a subcommand: `{ summary, help, run(args) }`, where `run` resolves to the exit code. */
 const COMMANDS = {
@@ -11,6 +13,8 @@ const COMMANDS = {
   emulator: () => require('./emulator.js')
 };
 
+const HELP = ['--help', '-h', 'help'];
+
 /**
  * Runs the command line.
  *
@@ -18,31 +22,51 @@ const COMMANDS = {
  * @returns {Promise<Number>} the exit code: 0, 1 for a failure, 2 for wrong usage
  */
 async function main(args) {
+  endWithReader();
   const [name, ...rest] = args;
-  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
-    const asked = name !== undefined;
-    (asked ? process.stdout : process.stderr).write(overview());
-    return asked ? 0 : 2;
+  if (name === undefined) {
+    process.stderr.write(overview());
+    return 2;
   }
   if (name === '--version' || name === '-v') {
     process.stdout.write(`${require('../../package.json').version}\n`);
     return 0;
   }
+  if (!HELP.includes(name)) return dispatch(name, rest);
+  const [about] = rest;
+  if (about !== undefined && !HELP.includes(about)) return dispatch(about, ['--help']);
+  process.stdout.write(overview());
+  return 0;
+}
+
+async function dispatch(name, args) {
   if (!Object.hasOwn(COMMANDS, name)) {
-    process.stderr.write(`hyco-ws-rs: there is no command '${redact(name)}'\n\n${overview()}`);
+    note(`hyco-ws-rs: there is no command '${name}'`, 'red');
+    process.stderr.write(`\n${overview()}`);
     return 2;
   }
   const command = COMMANDS[name]();
-  if (rest.includes('--help') || rest.includes('-h')) {
+  if (args.includes('--help') || args.includes('-h')) {
     process.stdout.write(command.help);
     return 0;
   }
   try {
-    return await command.run(rest);
+    return await command.run(args);
   } catch (error) {
-    process.stderr.write(`hyco-ws-rs ${name}: ${redact(error.message)}\n`);
-    return isUsage(error) ? 2 : 1;
+    return complain(name, error);
   }
+}
+
+/** @return {Number} the exit code */
+function complain(name, error) {
+  note(`hyco-ws-rs ${name}: ${inFlags(error).message}`, 'red');
+  if (isUsage(error)) {
+    note(`hyco-ws-rs ${name} --help tells more.`);
+    return 2;
+  }
+  const remedy = remedyFor(error);
+  if (remedy !== undefined) note(remedy);
+  return 1;
 }
 
 function isUsage({ code = '' }) {

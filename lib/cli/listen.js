@@ -5,7 +5,7 @@ const { parseArgs } = require('node:util');
 
 const { bridge } = require('./bridge.js');
 const { redact } = require('../shared/redact.js');
-const { note, plain, printJson, stopped } = require('./output.js');
+const { describeClose, describeTraffic, log, plain, printJson, stopped } = require('./output.js');
 const { TARGET_HELP, TARGET_OPTIONS, readEndpoint, readTarget } = require('./target.js');
 
 const summary = 'listens; prints messages or forwards connections to a local port';
@@ -39,19 +39,24 @@ async function run(args) {
   const { RelayedServer } = require('../listener/server.js');
 
   const tell = values.json
-    ? (event, fields = {}) => printJson({ event, ...fields })
-    : (event, fields) => note(describe(event, fields), COLOURS[event]);
+    ? (event, fields) => printJson({ event, time: new Date().toISOString(), ...fields })
+    : (event, fields) => log(describe(event, fields), COLOURS[event]);
   const server = new RelayedServer({ ...options, server: uri });
-  server.on('listening', () => tell('listening', { path: server.path }));
+  const { host } = new URL(uri);
+  server.on('listening', () => tell('listening', { host, path: server.path, to: values.to }));
   server.on('reconnecting', ({ delay, reason }) =>
     tell('reconnecting', { delay: Math.round(delay), reason })
   );
-  server.on('rendezvousError', (error) => tell('rendezvousError', { error: plain(error) }));
+  server.on('rendezvousError', (error, { id }) => tell('rendezvousError', { id, error: plain(error) }));
   server.on('connection', (socket, request) => {
     const { id } = request;
-    tell('connection', { id, url: redact(request.url), remoteAddress: request.socket.remoteAddress });
+    const { remoteAddress } = request.socket;
+    tell('connection', { id, url: redact(request.url), remoteAddress, to: values.to });
     socket.on('error', (error) => tell('error', { id, error: plain(error) }));
-    socket.on('close', (code) => tell('close', { id, code }));
+    socket.on('close', (code, reason) => {
+      const { bytesReceived, bytesSent } = socket.stats();
+      tell('close', { id, code, reason: redact(String(reason)), bytesReceived, bytesSent });
+    });
     if (to !== undefined) forward(socket, to, (error) => tell('error', { id, error: plain(error) }));
     else socket.on('message', (data, isBinary) => onMessage(values, socket, id, data, isBinary));
   });
@@ -62,12 +67,13 @@ async function run(args) {
     tell('error', { error: plain(error) });
   });
   const ended = new Promise((resolve) => {
-    server.once('offline', (error) => resolve(error ?? last));
+    server.once('offline', (error) => resolve({ error: error ?? last }));
     // Where it is given up without having been told to.
-    server.once('close', () => resolve(last));
+    server.once('close', () => resolve({ error: last }));
   });
-  const error = await Promise.race([ended, stopped().then(() => undefined)]);
+  const { error, signal } = await Promise.race([ended, stopped().then((signal) => ({ signal }))]);
   if (error !== undefined) tell('offline', { error: plain(error) });
+  else tell('stopping', { signal });
   await server.close({ timeout: 2_000 });
   return error === undefined ? 0 : 1;
 }
@@ -92,25 +98,31 @@ function forward(socket, { host, port }, onError) {
     socket.close(1011, 'The target cannot be reached');
     socket.resume();
   };
+  const giveUp = () => target.destroy();
   target.once('error', refuse);
+  socket.once('close', giveUp);
   target.once('connect', () => {
     target.off('error', refuse);
+    socket.off('close', giveUp);
     bridge(socket, target);
     socket.resume();
   });
-  socket.once('close', () => target.destroy());
 }
 
-function describe(event, { id, url, remoteAddress, path, delay, reason, code, error } = {}) {
+function describe(event, fields) {
+  const { id, host, url, remoteAddress, path, to, delay, reason, code, signal, error } = fields;
+  const onwards = to === undefined ? '' : `, forwarded to ${to}`;
   switch (event) {
     case 'listening':
-      return `listening on ${path}`;
+      return `listening on ${host}${path}${onwards}`;
     case 'reconnecting':
       return `connecting again in ${delay} ms: ${reason}`;
     case 'connection':
-      return `${id ?? '-'} connected from ${remoteAddress ?? 'unknown'}, ${url}`;
+      return `${id ?? '-'} connected from ${remoteAddress ?? 'unknown'} to ${url}${onwards}`;
     case 'close':
-      return `${id ?? '-'} closed (${code})`;
+      return `${id ?? '-'} ${describeClose(code, reason)}: ${describeTraffic(fields)}`;
+    case 'stopping':
+      return `stopping: ${signal}`;
     case 'offline':
       return `offline for good: ${error.code ?? 'error'}: ${error.message}`;
     default:

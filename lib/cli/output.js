@@ -25,6 +25,44 @@ function note(text, colour = 'grey') {
 }
 
 /**
+ * A line of the log of a command that goes on, on stderr: when, and what.
+ *
+ * @param {string} text
+ * @param {string} [colour]
+ */
+function log(text, colour) {
+  note(`${new Date().toISOString()} ${text}`, colour);
+}
+
+/**
+ * @param {number} code Of a socket's `close`
+ * @param {string|Buffer} [reason]
+ * @return {string} What that says: `closed`, or how else it ended
+ */
+function describeClose(code, reason = '') {
+  // 1005: a close frame without a code, as of `close()` without arguments.
+  if (code === 1000 || code === 1005) return 'closed';
+  if (code === 1006) return 'broke off without a closing handshake (1006)';
+  return `closed with ${code}${reason.length > 0 ? `, ${reason}` : ''}`;
+}
+
+/** @return {string} `1.5 kB` */
+function describeBytes(bytes) {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  let at = 0;
+  while (bytes >= 1000 && at < units.length - 1) {
+    bytes /= 1000;
+    at++;
+  }
+  return `${at === 0 || bytes >= 100 ? Math.round(bytes) : bytes.toFixed(1)} ${units[at]}`;
+}
+
+/** @param {{bytesReceived: number, bytesSent: number}} stats Of a socket */
+function describeTraffic({ bytesReceived, bytesSent }) {
+  return `${describeBytes(bytesReceived)} received, ${describeBytes(bytesSent)} sent`;
+}
+
+/**
  * Says what is being waited for, once the wait is a noticeable one and somebody watches; the text goes when it is over.
  *
  * @template T
@@ -60,11 +98,37 @@ function plain({ code, message, statusCode, reason, trackingId }) {
   };
 }
 
-/** Fulfilled with the first signal that asks the process to end. */
+/** Who waits for the end of the command. */
+const enders = new Set();
+
+/** Fulfilled with the first signal that asks the process to end, or when nobody reads what it says any more. */
 function stopped() {
   return new Promise((settle) => {
+    enders.add(settle);
     for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, settle);
   });
 }
 
-module.exports = { note, paint, plain, printJson, stopped, waiting };
+/** As programs do in a pipe: when its reader is gone, as `head` soon is, the command ends, and without a word. */
+function endWithReader() {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error) => {
+      if (error.code !== 'EPIPE') throw error;
+      if (enders.size === 0) process.exit(0);
+      for (const end of enders) end(error.code);
+    });
+  }
+}
+
+module.exports = {
+  describeClose,
+  describeTraffic,
+  endWithReader,
+  log,
+  note,
+  paint,
+  plain,
+  printJson,
+  stopped,
+  waiting
+};

@@ -4,6 +4,8 @@
 
 const { readConnectionString } = require('../shared/address.js');
 const { invalidValue } = require('../shared/errors.js');
+const { parseConnectionString } = require('../shared/helpers.js');
+const { readCredential } = require('./credential.js');
 
 /** For `parseArgs`. There is no option for the key: argument lists are for everybody to read. */
 const TARGET_OPTIONS = {
@@ -11,6 +13,7 @@ const TARGET_OPTIONS = {
   path: { type: 'string' },
   keyrule: { type: 'string' },
   'key-stdin': { type: 'boolean' },
+  credential: { type: 'string' },
   insecure: { type: 'boolean' },
   json: { type: 'boolean' }
 };
@@ -23,6 +26,7 @@ const TARGET_HELP = `Where to, and with which credentials:
   SB_HC_KEY                 its key; or
   --key-stdin               reads the key from the first line of stdin
   SB_HC_TOKEN               a token instead of a rule and its key
+  --credential default      Entra ID instead of all these, by DefaultAzureCredential of @azure/identity
   --insecure                ws:// to an emulator on this machine (SB_HC_SECURE=false)
 `;
 
@@ -45,41 +49,93 @@ async function readKey(stdin = process.stdin) {
 /**
  * @param {object} values Of `parseArgs`
  * @param {'listen'|'connect'} action
- * @returns {Promise<{uri: string, options: object}>} the address without a token, and options with credentials
+ * @returns {Promise<{uri: string, options: object}>} the address without a token, and options with credentials; senders
+ *     may have none
  */
 async function readTarget(values, action) {
   const { env } = process;
-  const credentials = {};
-  if (env.SB_HC_TOKEN) credentials.token = env.SB_HC_TOKEN;
-  else if (values['key-stdin']) credentials.key = await readKey();
-  else if (env.SB_HC_KEY) credentials.key = env.SB_HC_KEY;
-  const keyName = values.keyrule ?? (env.SB_HC_KEYRULE || undefined);
-
-  if (values.ns === undefined && env.SB_HC_CONNECTION_STRING) {
-    const given = { path: values.path };
-    if (credentials.token !== undefined) given.token = credentials.token;
-    else if (values['key-stdin']) {
-      Object.assign(given, { keyName: need(keyName, 'keyrule', 'SB_HC_KEYRULE'), ...credentials });
-    }
-    return readConnectionString(env.SB_HC_CONNECTION_STRING, action, given);
+  const string = values.ns === undefined ? env.SB_HC_CONNECTION_STRING : undefined;
+  const said = string ? parseConnectionString(string) : {};
+  const path = values.path ?? (said.entityPath === undefined ? env.SB_HC_PATH || undefined : undefined);
+  const credentials = await readCredentials(values, said);
+  const given = { path, ...credentials };
+  const target = string ? readConnectionString(string, action, given) : readNames(values, action, given);
+  const { token, credential, key } = target.options;
+  if (action === 'listen' && (token ?? credential ?? key) === undefined) {
+    throw invalidValue(
+      'a listener needs SB_HC_CONNECTION_STRING, SB_HC_KEYRULE and SB_HC_KEY, SB_HC_TOKEN, or --credential default'
+    );
   }
-  const ns = need(values.ns ?? env.SB_HC_NAMESPACE, 'ns', 'SB_HC_NAMESPACE or SB_HC_CONNECTION_STRING');
-  if (credentials.key !== undefined) credentials.keyName = need(keyName, 'keyrule', 'SB_HC_KEYRULE');
-  const path = need(values.path ?? env.SB_HC_PATH, 'path', 'SB_HC_PATH');
+  return target;
+}
+
+/** @param {object} said By the connection string: credentials in it come before those of other variables */
+async function readCredentials(values, said) {
+  const { env } = process;
+  const { keyrule, credential } = values;
+  const keyOnStdin = values['key-stdin'];
+  if (credential !== undefined) {
+    if (keyrule !== undefined || keyOnStdin) {
+      throw invalidValue('--credential takes the place of --keyrule and --key-stdin');
+    }
+    return { credential: readCredential(credential) };
+  }
+  if (env.SB_HC_TOKEN) return { token: env.SB_HC_TOKEN };
+  const hasOwn = said.sharedAccessKeyName ?? said.sharedAccessSignature ?? said.authentication;
+  if (hasOwn !== undefined && keyrule === undefined && !keyOnStdin) return {};
+  const keyName = keyrule ?? (env.SB_HC_KEYRULE || undefined);
+  const key = keyOnStdin ? await readKey() : env.SB_HC_KEY || undefined;
+  if (keyName === undefined && key === undefined) return {};
+  need(keyName, 'a key needs its rule: --keyrule or SB_HC_KEYRULE');
+  need(key, 'a rule needs its key: SB_HC_KEY or --key-stdin');
+  return { keyName, key };
+}
+
+function readNames(values, action, given) {
+  const { env } = process;
+  const ns = values.ns ?? env.SB_HC_NAMESPACE;
+  need(ns, '--ns, SB_HC_NAMESPACE or SB_HC_CONNECTION_STRING is needed');
+  need(given.path, '--path or SB_HC_PATH is needed');
+  const endpoint = `Endpoint=sb://${ns}/`;
+  // It may have brought more than a name along.
+  if (parsed(endpoint)?.fullyQualifiedNamespace !== ns) {
+    throw invalidValue(
+      '--ns (SB_HC_NAMESPACE) takes the name of a host; a connection string goes into SB_HC_CONNECTION_STRING'
+    );
+  }
   const insecure = values.insecure === true || env.SB_HC_SECURE === 'false';
-  const text = `Endpoint=sb://${ns}/${insecure ? ';UseDevelopmentEmulator=true' : ''}`;
-  return readConnectionString(text, action, { path, ...credentials });
+  const text = insecure ? `${endpoint};UseDevelopmentEmulator=true` : endpoint;
+  if (parsed(text) === undefined) {
+    throw invalidValue('--insecure (SB_HC_SECURE=false) is for an emulator on this machine');
+  }
+  return readConnectionString(text, action, given);
 }
 
-function need(value, option, variable) {
+function parsed(text) {
+  try {
+    return parseConnectionString(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function need(value, complaint) {
   if (value) return value;
-  throw invalidValue(`--${option} or ${variable} is needed`);
+  throw invalidValue(complaint);
 }
 
-/** Host and port of `host:port`, `[::1]:port` or `port`. */
-function readEndpoint(text, option) {
+/**
+ * Host and port of `host:port`, `[::1]:port` or `port`.
+ *
+ * @param {string} text
+ * @param {string} option Its name without the dashes
+ * @param {number} [least=1] 0 for a port that is bound, where it means any
+ */
+function readEndpoint(text, option, least = 1) {
   const [, bracketed, host, port] = /^(?:(?:\[([^\]]+)\]|([^:]*)):)?(\d+)$/.exec(text) ?? [];
-  if (port === undefined || Number(port) > 65_535) throw invalidValue(`--${option} takes host:port`);
+  if (port === undefined || Number(port) < least || Number(port) > 65_535) {
+    throw invalidValue(`--${option} takes host:port, with a port from ${least} to 65535`);
+  }
   return { host: bracketed || host || '127.0.0.1', port: Number(port) };
 }
 

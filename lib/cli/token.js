@@ -3,6 +3,7 @@
 const { parseArgs } = require('node:util');
 
 const { invalidValue } = require('../shared/errors.js');
+const { readNumber } = require('./flags.js');
 const { printJson } = require('./output.js');
 const { TARGET_HELP, TARGET_OPTIONS, readTarget, tokenFields } = require('./target.js');
 
@@ -29,8 +30,7 @@ async function run(args) {
     options: { ...TARGET_OPTIONS, seconds: { type: 'string' } },
     strict: true
   });
-  const seconds = Number(values.seconds ?? 3600);
-  if (!(Number.isInteger(seconds) && seconds > 0)) throw invalidValue('--seconds takes a number of seconds');
+  const seconds = readNumber(values, 'seconds', { least: 1, most: 2 ** 31 - 1, unit: 'seconds' }) ?? 3600;
   const { uri, options } = await readTarget(values, 'connect');
   if (options.key === undefined) {
     throw invalidValue('A token needs a SAS rule and its key: SB_HC_KEYRULE, SB_HC_KEY');
