@@ -113,7 +113,7 @@ const REMOTE = { RelayName: read.text, ConnectionString: read.text, Bindings: re
  * @return {{settings: object, locals: object[], remotes: object[]}} Settings by azbridge's names, and rules
  * @throws {TypeError} that names the key, and shows no value of one
  */
-function readBridgeFile(text, name, load = require) {
+function readBridgeFile(text, name, load = loadHere) {
   const { LocalForward, RemoteForward, ...rest } = plainObject(parse(text, name, load) ?? {}, name);
   return {
     settings: readKeys(SETTINGS, rest, name),
@@ -151,6 +151,11 @@ function parse(text, name, load) {
 function placeIn({ message }) {
   const [, position] = /position (\d+)/.exec(message) ?? [];
   return position === undefined ? '' : `: look at character ${position}`;
+}
+
+/** Where the user works, or beside this package: that may be a global installation. */
+function loadHere(name) {
+  return require(require.resolve(name, { paths: [process.cwd(), __dirname] }));
 }
 
 function yamlParser(load) {

@@ -8,6 +8,7 @@ const { join } = require('node:path');
 
 const { readConnectionString } = require('../shared/address.js');
 const { invalidValue } = require('../shared/errors.js');
+const { readCredential } = require('./credential.js');
 const { readBridgeFile, readSetting } = require('./bridge-file.js');
 const { readHttpRule, readLocalRule, readRemoteRule } = require('./bridge-rules.js');
 const { readTarget } = require('./target.js');
@@ -20,6 +21,8 @@ const FILES =
         join(process.env.APPDATA ?? '', 'azbridge', 'azbridge_config.yml')
       ]
     : ['/etc/azbridge/azbridge_config.machine.yml', join(homedir(), '.azbridge', 'azbridge_config.yml')];
+
+const CREDENTIALS = ['token', 'keyName', 'key', 'credential'];
 
 /**
  * One end of a tunnel, to be opened.
@@ -183,11 +186,14 @@ async function readRelay(relay, action, { connectionString, anonymous }, setting
   const text = connectionString ?? namespaceOf(settings);
   const read =
     text === undefined
-      ? await readTarget({ path: relay, insecure: values.insecure }, action)
+      ? await readTarget({ path: relay, insecure: values.insecure, credential: values.credential }, action)
       : readConnectionString(text, action, { path: relay, ...credentialsOf(settings, connectionString) });
   const { ConnectTimeout, KeepAliveInterval } = settings;
   const { options } = read;
-  if (anonymous) for (const name of ['token', 'keyName', 'key', 'credential']) delete options[name];
+  if (anonymous) for (const name of CREDENTIALS) delete options[name];
+  else if (CREDENTIALS.every((name) => options[name] === undefined)) {
+    options.credential = readCredential('default');
+  }
   if (ConnectTimeout) options.handshakeTimeout = ConnectTimeout * 1000;
   if (KeepAliveInterval) {
     options.keepAlive = { interval: KeepAliveInterval * 1000, timeout: KeepAliveInterval * 2000 };

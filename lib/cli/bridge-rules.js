@@ -98,8 +98,9 @@ function httpUrl({ scheme, host = 'localhost', path = '', port }, complain) {
 function readPort(text, flag, rule) {
   if (/u$/i.test(text)) throw unsupportedUdp(text);
   const port = Number(text);
-  if (port < (flag === '-L' ? 0 : 1) || port > 65_535)
-    {throw invalidValue(`${flag} ${rule}: there is no port ${port}`);}
+  if (port < (flag === '-L' ? 0 : 1) || port > 65_535) {
+    throw invalidValue(`${flag} ${rule}: there is no port ${port}`);
+  }
   return port;
 }
 

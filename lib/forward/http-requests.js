@@ -26,16 +26,16 @@ class HttpRequests {
    * @param {object} settings
    * @param {string} [settings.hostHeader]
    * @param {number} settings.targetTimeout
-   * @param {object} [settings.targetTls]
+   * @param {object} settings.connection What Node's client takes about its connections
    * @param {import('node:events').EventEmitter} tunnel Where `answered` is emitted
    */
-  constructor(url, { hostHeader, targetTimeout, targetTls }, tunnel) {
+  constructor(url, { connection, hostHeader, targetTimeout }, tunnel) {
     this.url = url;
     this.hostHeader = hostHeader;
     this.timeout = targetTimeout;
     this.tunnel = tunnel;
     this.client = url.protocol === 'https:' ? https : http;
-    this.agent = new this.client.Agent({ ...targetTls, keepAlive: true });
+    this.agent = new this.client.Agent({ ...connection, keepAlive: true });
     this.requests = 0;
     this.failed = 0;
     /** Those that have no answer yet, or not all of it. */

@@ -64,7 +64,7 @@ class HttpUpgrades {
 
   dial(req, stream) {
     const { client, settings, url } = this;
-    const { hostHeader, targetTimeout, targetTls } = settings;
+    const { connection, hostHeader, targetTimeout } = settings;
     const path = proxiedPath(url.pathname, req.url);
     if (path === undefined) {
       return this.refuse(req, stream, 400, undefined, refusal('The path leads out of the target'));
@@ -73,7 +73,7 @@ class HttpUpgrades {
     headers.push('Connection', 'Upgrade', 'Upgrade', 'websocket');
     const timeout = Math.min(targetTimeout || MOST_PATIENCE, MOST_PATIENCE);
     const { hostname, port } = url;
-    const where = { ...targetTls, agent: false, hostname: bareHost(hostname), port };
+    const where = { ...connection, agent: false, hostname: bareHost(hostname), port };
     let outgoing;
     try {
       outgoing = client.request({ ...where, method: 'GET', path, headers, timeout });

@@ -13,7 +13,9 @@ const { HttpUpgrades } = require('./http-upgrades');
 
 /** Beside those of `RelayedServer`. */
 const OPTIONS = {
+  family: [undefined, check.oneOf(4, 6)],
   hostHeader: [undefined, hostName],
+  localAddress: [undefined, check.word],
   raw: [false, check.boolean],
   // The relay gives a sender 504 after 60 seconds, and nothing of ours could reach it any more.
   targetTimeout: [undefined, check.time],
@@ -35,12 +37,16 @@ class Tunnel extends RelayedServer {
   constructor(target, options) {
     const own = readTable(OPTIONS, options, 'options.');
     super(withoutOwn(options));
+    const { kind } = target;
     /** The address for senders: of a web server its own, and for streams what `relayedConnect()` takes. */
-    this.url = addressFor(target.kind === 'stream' ? 'wss' : 'https', this.listenUri);
-    if (target.kind === 'stream') this.#forwarded = forwardStreams(this, target, own);
-    else if (target.kind === 'http')
-      {this.#forwarded = forwardHttp(this, target.url, own, options.verifyClient);}
-    else this.#forwarded = forwardToServer(this, target.server);
+    this.url = addressFor(kind === 'stream' ? 'wss' : 'https', this.listenUri);
+    try {
+      this.#forwarded = FORWARDS[kind](this, target, own, options);
+    } catch (error) {
+      // It would listen on, and nobody could close it.
+      this.close();
+      throw error;
+    }
   }
 
   /** Those of the listener, and under `forwarded` those of what goes to the target. */
@@ -49,10 +55,11 @@ class Tunnel extends RelayedServer {
   }
 }
 
-function forwardStreams(tunnel, { targets, ...target }, { raw, targetTimeout }) {
-  const { RemoteStreams } = require('./remote-streams');
+function forwardStreams(tunnel, target, own) {
+  const { RemoteStreams } = require('./remote-streams.js');
+  const { raw, targetTimeout } = own;
   const streams = new RemoteStreams(tunnel, {
-    ...(targets === undefined ? { target: placeOf(target) } : { targets }),
+    ...streamTargets(target, own),
     preamble: raw ? 'none' : 'azbridge',
     ...(targetTimeout === undefined ? {} : { connectTimeout: targetTimeout })
   });
@@ -62,13 +69,24 @@ function forwardStreams(tunnel, { targets, ...target }, { raw, targetTimeout }) 
   return () => ({ streams: streams.stats() });
 }
 
-function placeOf({ host, path, port }) {
-  return path === undefined ? { host, port } : { path };
+/** By the names that azbridge's senders ask for; a single one takes the number of any port, too. */
+function streamTargets({ host, path, port, targets = {} }, { family, localAddress, raw }) {
+  const from = ({ host, path, port }) =>
+    path === undefined ? { host, port, family, localAddress } : { path };
+  const named = Object.entries(targets).map(([name, place]) => [name, from(place)]);
+  const single = path ?? port;
+  if (single !== undefined && named.length === 0) named.push([String(single), from({ host, path, port })]);
+  const target = named.length === 1 ? named[0][1] : undefined;
+  if (!raw) return { targets: Object.fromEntries(named), target };
+  if (target !== undefined) return { target };
+  throw invalidArgValue('options.raw', 'without names there can be one target only');
 }
 
 /** A web server that is reached over the network gets what an attached one would get, from a proxy. */
-function forwardHttp(tunnel, url, { hostHeader, targetTimeout = HTTP_TIMEOUT, targetTls }, verify) {
-  const settings = { hostHeader, targetTimeout, targetTls, verifyClient: verify };
+function forwardHttp(tunnel, { url }, own, { verifyClient }) {
+  const { family, hostHeader, localAddress, targetTimeout = HTTP_TIMEOUT, targetTls } = own;
+  const connection = { ...targetTls, family, localAddress };
+  const settings = { hostHeader, targetTimeout, connection, verifyClient };
   const requests = new HttpRequests(url, settings, tunnel);
   const upgrades = new HttpUpgrades(url, settings, tunnel);
   const proxy = http.createServer((req, res) => requests.handle(req, res));
@@ -78,10 +96,13 @@ function forwardHttp(tunnel, url, { hostHeader, targetTimeout = HTTP_TIMEOUT, ta
   return () => ({ requests: requests.stats(), webSockets: upgrades.stats() });
 }
 
-function forwardToServer(tunnel, server) {
+function forwardToServer(tunnel, { server }) {
   tunnel.attach(server);
   return () => ({});
 }
+
+/** How each kind of target is served; the result tells the numbers. */
+const FORWARDS = { http: forwardHttp, server: forwardToServer, stream: forwardStreams };
 
 /** What can stand in a `Host` header. */
 function hostName(value, name) {
