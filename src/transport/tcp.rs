@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -107,20 +108,37 @@ where
 }
 
 fn connect_error(address: SocketAddr, error: &io::Error) -> RelayError {
+    place_error("connect", &address.ip().to_string(), address.port(), error)
+}
+
+/// An error of a place that was to be reached or bound, in Node's shape: `connect ECONNREFUSED 127.0.0.1:22`.
+pub fn place_error(syscall: &'static str, host: &str, port: u16, error: &io::Error) -> RelayError {
     let code = code_of(error);
-    let (ip, port) = (address.ip().to_string(), address.port());
-    RelayError::new(ErrorKind::Network, format!("connect {code} {ip}:{port}")).with_system(SystemError {
+    RelayError::new(ErrorKind::Network, format!("{syscall} {code} {host}:{port}")).with_system(SystemError {
         code: Cow::Borrowed(code),
         errno: errno_of(error),
-        syscall: Some("connect"),
-        address: Some(ip),
+        syscall: Some(syscall),
+        address: Some(host.to_owned()),
         port: Some(port),
         hostname: None,
     })
 }
 
+/// The same for a unix socket: `connect ENOENT /run/x.sock`.
+pub fn path_error(syscall: &'static str, path: &Path, error: &io::Error) -> RelayError {
+    let (code, path) = (code_of(error), path.display().to_string());
+    RelayError::new(ErrorKind::Network, format!("{syscall} {code} {path}")).with_system(SystemError {
+        code: Cow::Borrowed(code),
+        errno: errno_of(error),
+        syscall: Some(syscall),
+        address: Some(path),
+        port: None,
+        hostname: None,
+    })
+}
+
 /// An IO error after the connection was made, in Node's shape (`read ECONNRESET`).
-pub(super) fn io_error(syscall: &'static str, error: &io::Error) -> RelayError {
+pub fn io_error(syscall: &'static str, error: &io::Error) -> RelayError {
     let code = code_of(error);
     RelayError::new(ErrorKind::Network, format!("{syscall} {code}")).with_system(SystemError {
         code: Cow::Borrowed(code),
@@ -198,6 +216,7 @@ fn windows_errno(code: &str) -> Option<i32> {
         "EINVAL" => -4071,
         "EIO" => -4070,
         "EMFILE" => -4066,
+        "ENOENT" => -4058,
         "ENETDOWN" => -4063,
         "ENETUNREACH" => -4062,
         "ENOTCONN" => -4053,
