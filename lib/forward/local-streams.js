@@ -17,7 +17,7 @@ const { RelayError, fromReport, lostByFault } = require('../shared/errors');
 const native = require('../shared/native');
 
 /**
- * Events: `open(info)`, `close(info)`, `refused(error, info)`, `error(error)` where a fault ends it.
+ * Events: `connect(info)`, `disconnect(info)`, `refused(error, info)`, `error(error)` where a fault ends it, `close()`.
  */
 class LocalStreams extends EventEmitter {
   #sender;
@@ -97,7 +97,7 @@ class LocalStreams extends EventEmitter {
    * @return {Promise<void>} Fulfilled when nothing is left
    */
   close({ drain = false, timeout } = {}) {
-    this.#closed ??= new Promise((resolve) => this.once('closed', resolve));
+    this.#closed ??= new Promise((resolve) => this.once('close', resolve));
     this.#asking.abort();
     this.#handle.native.close(drain);
     if (drain && timeout > 0) {
@@ -132,12 +132,12 @@ class LocalStreams extends EventEmitter {
     const stream = this.#streams.get(event.stream);
     if (stream === undefined) return;
     const { info, startedAt } = stream;
-    if (event.type === 'open') return this.emit('open', info);
+    if (event.type === 'open') return this.emit('connect', info);
     this.#streams.delete(event.stream);
     if (event.type === 'refused') return this.emit('refused', fromReport(event.error), info);
     const { received: bytesReceived, sent: bytesSent } = event;
     const error = event.error && fromReport(event.error);
-    this.emit('close', { ...info, bytesReceived, bytesSent, duration: now() - startedAt, error });
+    this.emit('disconnect', { ...info, bytesReceived, bytesSent, duration: now() - startedAt, error });
   }
 
   #bind({ address, port }) {
@@ -180,9 +180,19 @@ class LocalStreams extends EventEmitter {
     clearTimeout(this.#timer);
     const asked = this.#closed !== undefined;
     this.#closed ??= Promise.resolve();
-    this.emit('closed');
+    this.emit('close');
     if (!asked) this.emit('error', lostByFault('local port'));
   }
+}
+
+if (Symbol.asyncDispose !== undefined) {
+  Object.defineProperty(LocalStreams.prototype, Symbol.asyncDispose, {
+    value() {
+      return this.close();
+    },
+    configurable: true,
+    writable: true
+  });
 }
 
 module.exports = { LocalStreams };

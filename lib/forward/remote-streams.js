@@ -45,7 +45,7 @@ class RemoteStream {
 }
 
 /**
- * Events: `open(info)`, `close(info)`, `refused(error, info)`.
+ * Events: `connect(info)`, `disconnect(info)`, `refused(error, info)`.
  */
 class RemoteStreams extends EventEmitter {
   #handle;
@@ -145,7 +145,7 @@ class RemoteStreams extends EventEmitter {
         this.#acceptor.opened(offer, stream);
         break;
       case 'open':
-        this.emit('open', info);
+        this.emit('connect', info);
         break;
       case 'refused':
         this.#leave(stream, fromReport(event.error), event.status);
@@ -156,7 +156,7 @@ class RemoteStreams extends EventEmitter {
         this.#streams.delete(info.id);
         this.#acceptor.closed(stream);
         const duration = now() - stream.startedAt;
-        this.emit('close', { ...info, request: info.request, bytesReceived, bytesSent, duration, error });
+        this.emit('disconnect', { ...info, request: info.request, bytesReceived, bytesSent, duration, error });
       }
     }
   }
