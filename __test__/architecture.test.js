@@ -62,12 +62,13 @@ const SCRIPTS = {
   socket: ['engine', 'shared'],
   http: ['engine', 'shared', 'ws'],
   listener: ['engine', 'http', 'shared', 'socket'],
+  forward: ['engine', 'listener', 'shared', 'socket'],
   https: ['listener', 'shared'],
   'https.js': ['https', 'shared'],
   emulator: ['shared'],
   'emulator.js': ['emulator'],
-  cli: ['emulator', 'engine', 'listener', 'shared', 'socket', 'ws'],
-  'index.js': ['listener', 'shared', 'socket', 'ws']
+  cli: ['emulator', 'engine', 'forward', 'listener', 'shared', 'socket', 'ws'],
+  'index.js': ['forward', 'listener', 'shared', 'socket', 'ws']
 };
 
 /** Type names that stand twice in the crate, each with its reason. */

@@ -204,7 +204,7 @@ describe('listen and connect', () => {
     const listener = await listening(['--to', `127.0.0.1:${port}`]);
     const sender = command(['connect']);
     expect(await sender.ended).toBe(1);
-    expect(sender.errors).toContain('1011');
+    expect(sender.errors).toContain('502');
     await seen(listener, listener.stderr, 'ECONNREFUSED');
   });
 

@@ -5,6 +5,7 @@
 const { readConnectionString } = require('../shared/address');
 const { check } = require('../shared/checks');
 const { invalidArgValue } = require('../shared/errors');
+const { LocalStreams } = require('./local-streams');
 const { readForwardTarget, readPlace } = require('./target');
 const { Tunnel } = require('./tunnel');
 
@@ -88,7 +89,6 @@ function abortError({ options: { signal } }) {
  * @return {Promise<import('./local-streams').LocalStreams>} Fulfilled once clients can come
  */
 async function forwardLocal(place, options) {
-  const { LocalStreams } = require('./local-streams');
   const bind = readPlace(place, 'place');
   const { address, connectionString, name, raw, ...rest } = check.object(options, 'options');
   const relay = connectionString ?? address;

@@ -156,7 +156,14 @@ class RemoteStreams extends EventEmitter {
         this.#streams.delete(info.id);
         this.#acceptor.closed(stream);
         const duration = now() - stream.startedAt;
-        this.emit('disconnect', { ...info, request: info.request, bytesReceived, bytesSent, duration, error });
+        this.emit('disconnect', {
+          ...info,
+          request: info.request,
+          bytesReceived,
+          bytesSent,
+          duration,
+          error
+        });
       }
     }
   }

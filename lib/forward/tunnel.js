@@ -10,6 +10,7 @@ const { invalidArgValue } = require('../shared/errors');
 const { RelayedServer } = require('../listener/server');
 const { HttpRequests } = require('./http-requests');
 const { HttpUpgrades } = require('./http-upgrades');
+const { RemoteStreams } = require('./remote-streams');
 
 /** Beside those of `RelayedServer`. */
 const OPTIONS = {
@@ -56,7 +57,6 @@ class Tunnel extends RelayedServer {
 }
 
 function forwardStreams(tunnel, target, own) {
-  const { RemoteStreams } = require('./remote-streams.js');
   const { raw, targetTimeout } = own;
   const streams = new RemoteStreams(tunnel, {
     ...streamTargets(target, own),
