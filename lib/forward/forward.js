@@ -44,30 +44,28 @@ function openTunnel(target, options) {
  */
 async function forward(target, options) {
   const tunnel = openTunnel(target, options);
-  try {
-    await firstOutcome(tunnel);
-    return tunnel;
-  } catch (error) {
-    tunnel.on('error', () => {});
-    tunnel.close();
-    throw error;
-  }
+  await firstOutcome(tunnel);
+  return tunnel;
 }
 
 /** Whoever waits for a tunnel wants to hear of a key that is wrong, and not that it is tried again. */
 function firstOutcome(tunnel) {
   return new Promise((resolve, reject) => {
-    const settle = (done) => (value) => {
-      tunnel.off('listening', onListening).off('error', onError);
-      tunnel.off('reconnecting', onReconnecting).off('close', onClose);
-      done(value);
+    const listeners = {
+      listening: () => {
+        for (const [name, listener] of Object.entries(listeners)) tunnel.off(name, listener);
+        resolve();
+      },
+      error: (error) => giveUp(error),
+      reconnecting: ({ error }) => giveUp(error),
+      close: () => reject(abortError(tunnel))
     };
-    const onListening = settle(() => resolve());
-    const onError = settle(reject);
-    const onReconnecting = settle(({ error }) => reject(error));
-    const onClose = settle(() => reject(abortError(tunnel)));
-    tunnel.on('listening', onListening).on('error', onError);
-    tunnel.on('reconnecting', onReconnecting).on('close', onClose);
+    // They stay: nobody else can listen to it.
+    const giveUp = (error) => {
+      reject(error);
+      tunnel.close();
+    };
+    for (const [name, listener] of Object.entries(listeners)) tunnel.on(name, listener);
   });
 }
 
