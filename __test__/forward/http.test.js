@@ -243,12 +243,16 @@ describe('an answer', () => {
   });
 
   test('that breaks off is no whole one for the sender', async () => {
+    let breakOff;
     await open((req, res) => {
       res.writeHead(200, { 'Content-Length': 1_000_000 });
       res.write(Buffer.alloc(200_000));
-      setImmediate(() => res.destroy());
+      breakOff = () => res.destroy();
     });
-    await expect(ask()).rejects.toThrow();
+    const [response] = await once(http.get(`${tunnel.url}/`, { agent: false }), 'response');
+    breakOff();
+    response.resume();
+    await expect(once(response, 'end')).rejects.toMatchObject({ code: 'ECONNRESET' });
     const [info, error] = await tunnel.answers.next();
     expect(info.statusCode).toBe(200);
     expect(error).toBeInstanceOf(Error);

@@ -93,8 +93,13 @@ async function forwardLocal(place, options) {
   if (relay === undefined) throw invalidArgValue('options', "it needs a 'connectionString' or an 'address'");
   const preamble = check.boolean(raw ?? false, 'options.raw') ? 'none' : 'azbridge';
   const local = new LocalStreams(relay, rest, { bind, preamble, name });
-  await local.listen();
-  return local;
+  try {
+    await local.listen();
+    return local;
+  } catch (error) {
+    local.close();
+    throw error;
+  }
 }
 
 module.exports = { forward, forwardLocal, openTunnel };
