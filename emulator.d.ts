@@ -53,8 +53,10 @@ export interface RelayEmulatorOptions {
   responseTimeout?: number;
   /** How long a client may take over TLS and its request head. Default 15,000. */
   handshakeTimeout?: number;
-  /** How long a closing handshake may take. Default 10,000. */
+  /** How long the closing handshake of a control channel may take. Default 10,000. */
   closeTimeout?: number;
+  /** How long a sender or a listener may go on sending when the other one has closed. Default 60,000. */
+  halfCloseTimeout?: number;
   /** How long a control channel outlives its token. Default 300,000. */
   tokenGrace?: number;
   /** The age at which a control channel is recycled with 1011; `false` never. Default 86,400,000. */

@@ -230,7 +230,7 @@ pub async fn run(
         };
         match end {
             Ok(DirectionEnd::Closed) => {
-                // The other side may still finish what it is sending before it answers.
+                // The other side may go on sending before it answers: a forwarded stream is half closed then.
                 let answer = async {
                     match source {
                         PipeSide::Sender => down.await,
@@ -244,7 +244,7 @@ pub async fn run(
                         (first, DirectionEnd::SourceLost) => PipeOutcome::Lost(first.other()),
                         (first, DirectionEnd::TargetLost) => PipeOutcome::Lost(first),
                     },
-                    () = tokio::time::sleep(namespace.options.close_time()) => PipeOutcome::Closed,
+                    () = tokio::time::sleep(namespace.options.half_close_time()) => PipeOutcome::Closed,
                     Some(ending) = seat.endings.recv() => PipeOutcome::Ordered(ending),
                 }
             }

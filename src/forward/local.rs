@@ -168,7 +168,9 @@ async fn ask(wire: &mut RelayedWire, early: &mut Vec<u8>, name: &str) -> Result<
             let mut rest = Vec::new();
             let more = wire.read_until(&mut rest, |bytes| Ok((bytes.len() > ANSWER).then_some(())));
             let told = tokio::time::timeout(FAREWELL, more).await;
-            if let Ok(Err(error)) = told && error.kind == ErrorKind::Refused {
+            if let Ok(Err(error)) = told
+                && wire.close.as_ref().is_some_and(|close| close.code == 1008)
+            {
                 return Err(error);
             }
             "The listener does not know the preamble's version, or the port"

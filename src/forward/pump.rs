@@ -274,7 +274,7 @@ impl Pump {
             }
             self.moved = false;
             if self.half_open.is_some_and(|limit| limit <= now) {
-                return Err(StreamFailure { error: silent(), close: Some((1001, "Half open for too long")) });
+                return Err(StreamFailure { error: silent(), close: Some((1011, "Half open for too long")) });
             }
             let doubt = self.doubt.filter(|_| self.pending.is_empty());
             let mut due = [self.half_open, doubt].into_iter().flatten().min();

@@ -147,7 +147,7 @@ impl Streams {
         let mut pump = Box::new(Pump::new(wire, local, early, &self.options, tally));
         let moved = tokio::select! {
             biased;
-            () = ending.cancelled() => Err(StreamFailure { error: aborted(), close: Some((1001, "The stream was ended")) }),
+            () = ending.cancelled() => Err(StreamFailure { error: aborted(), close: Some((1011, "The stream was ended")) }),
             moved = std::future::poll_fn(|cx| pump.poll(cx)) => moved,
         };
         let (mut wire, local) = pump.into_ends();
