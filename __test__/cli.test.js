@@ -2,107 +2,37 @@
 
 // The commands in processes of their own, against the emulator.
 
-const { spawn } = require('node:child_process');
 const { once } = require('node:events');
-const http = require('node:http');
+const { readFileSync } = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
 
-const { startStandIn } = require('./helpers/azure-stand-in.js');
-const { RelayEmulator } = require('../emulator.js');
+const { Commands, json, seen } = require('./helpers/commands.js');
 
-const bin = path.join(__dirname, '..', 'bin', 'hyco-ws-rs.js');
-const children = new Set();
-const closers = [];
-let relay;
-let env;
-
-beforeEach(async () => {
-  relay = await RelayEmulator.start();
-  env = {
-    SB_HC_NAMESPACE: relay.address,
-    SB_HC_PATH: 'hyco',
-    SB_HC_KEYRULE: relay.keyName,
-    SB_HC_KEY: relay.key,
-    SB_HC_SECURE: 'false'
-  };
-});
-afterEach(async () => {
-  for (const child of children) child.kill('SIGKILL');
-  children.clear();
-  for (const close of closers.splice(0)) await close();
-  await relay.close({ force: true });
-});
-
-/** A command with nothing in its environment but what is given. */
-function command(args, variables = env) {
-  const { PATH, SystemRoot, NODE_EXTRA_CA_CERTS: _, ...rest } = process.env;
-  const clean = Object.fromEntries(Object.entries(rest).filter(([name]) => !/proxy|^SB_HC_/i.test(name)));
-  const child = spawn(process.execPath, [bin, ...args], {
-    env: { ...clean, PATH, SystemRoot, ...variables }
-  });
-  children.add(child);
-  child.text = '';
-  child.errors = '';
-  child.stdout.setEncoding('utf8').on('data', (data) => (child.text += data));
-  child.stderr.setEncoding('utf8').on('data', (data) => (child.errors += data));
-  child.ended = once(child, 'close').then(([code]) => code);
-  return child;
-}
-
-async function seen(child, stream, text) {
-  const name = stream === child.stdout ? 'text' : 'errors';
-  while (!child[name].includes(text)) await once(stream, 'data');
-}
-
-async function listening(args = [], variables = env) {
-  const child = command(['listen', ...args], variables);
-  await (args.includes('--json')
-    ? seen(child, child.stdout, '"listening"')
-    : seen(child, child.stderr, 'listening on'));
-  return child;
-}
-
-async function tcpServer(onConnection) {
-  const sockets = new Set();
-  const server = net.createServer((socket) => {
-    sockets.add(socket);
-    socket.on('error', () => {});
-    onConnection(socket);
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  closers.push(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return server.address().port;
-}
-
-const json = (child) =>
-  child.text
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line));
+const commands = new Commands();
 
 describe('token', () => {
   test('makes one that the relay takes', async () => {
-    const child = command(['token', '--seconds', '60']);
+    const child = commands.run(['token', '--seconds', '60']);
     expect(await child.ended).toBe(0);
-    const sender = command(['connect'], { ...env, SB_HC_TOKEN: child.text.trim(), SB_HC_KEY: '' });
+    const sender = commands.run(['connect'], {
+      ...commands.env,
+      SB_HC_TOKEN: child.text.trim(),
+      SB_HC_KEY: ''
+    });
     expect(await sender.ended).toBe(1);
     expect(sender.errors).toMatch(/no listeners/i);
   });
 
   test('with --json, and with the key from stdin', async () => {
-    const { SB_HC_KEY: key, ...rest } = env;
-    const child = command(['token', '--json', '--key-stdin', '--path', 'other'], rest);
+    const { SB_HC_KEY: key, ...rest } = commands.env;
+    const child = commands.run(['token', '--json', '--key-stdin', '--path', 'other'], rest);
     child.stdin.end(`${key}\n`);
     expect(await child.ended).toBe(0);
     expect(json(child)).toEqual([
       {
         token: expect.stringContaining('&skn='),
-        resource: `http://${relay.address}/other`,
+        resource: `http://${commands.relay.address}/other`,
         expiresAt: expect.any(String)
       }
     ]);
@@ -112,16 +42,36 @@ describe('token', () => {
     [['token'], { SB_HC_KEY: '' }, 'key'],
     [['token'], { SB_HC_NAMESPACE: '' }, '--ns'],
     [['token'], { SB_HC_PATH: '' }, '--path'],
-    [['token', '--seconds', 'x'], {}, '--seconds'],
+    [['token'], { SB_HC_KEYRULE: '' }, 'a key needs its rule: --keyrule or SB_HC_KEYRULE'],
+    [['connect', '--keyrule', 'rule'], { SB_HC_KEY: '' }, 'a rule needs its key: SB_HC_KEY or --key-stdin'],
+    [['listen'], { SB_HC_KEY: '', SB_HC_KEYRULE: '' }, 'a listener needs SB_HC_CONNECTION_STRING'],
+    [['listen', '--path', 'a/../../b'], {}, '--path (SB_HC_PATH) leads away'],
+    [['listen', '--ns', 'a/b'], {}, '--ns (SB_HC_NAMESPACE)'],
+    [['listen'], { SB_HC_NAMESPACE: '', SB_HC_CONNECTION_STRING: 'x' }, 'SB_HC_CONNECTION_STRING is invalid'],
+    [['listen'], { HTTP_PROXY: 'https://proxy.test' }, 'HTTP_PROXY is invalid'],
+    [['listen', '--nonsense'], {}, '--nonsense'],
+    [['token', '--seconds', 'x'], {}, '--seconds takes a whole number of seconds from 1 to'],
+    [['token', '--seconds', '0'], {}, '--seconds'],
+    [['token', '--seconds', '1.5'], {}, '--seconds'],
+    [['token', '--seconds', '2147483648'], {}, '--seconds'],
+    [['connect', '--wait', ''], {}, '--wait takes a number of seconds from 0 to'],
+    [['connect', '--wait', '1e3'], {}, '--wait'],
+    [['connect', '--wait', '2147484'], {}, '--wait'],
+    [['emulator', '--port', '65536'], {}, '--port takes a whole number from 0 to 65535'],
+    [['emulator', '--port', ''], {}, '--port'],
+    [['listen', '--to', '127.0.0.1:0'], {}, '--to takes host:port, with a port from 1 to 65535'],
+    [['listen', '--to', '65536'], {}, '--to'],
     [['listen', '--to', 'x:y'], {}, '--to'],
     [['connect', '--local', 'x'], {}, '--local'],
     [['connect', '--key', 'k'], {}, '--key'],
     [['listen', '--insecure', '--ns', 'contoso.servicebus.windows.net'], {}, 'this machine']
   ])('%j with %j is wrong usage', async (args, variables, text) => {
-    const child = command(args, { ...env, ...variables });
+    const child = commands.run(args, { ...commands.env, ...variables });
     expect(await child.ended).toBe(2);
     expect(child.errors).toContain(text);
-    expect(child.errors).not.toContain(relay.key);
+    expect(child.errors).toContain(`hyco-ws-rs ${args[0]} --help`);
+    expect(child.errors).not.toMatch(/options\.|connectionString/);
+    expect(child.errors).not.toContain(commands.relay.key);
   });
 });
 
@@ -131,15 +81,15 @@ describe('what a command complains about', () => {
   test.each([
     [[string], {}, 'SharedAccessKey=***'],
     [['listen', string], {}, 'SharedAccessKey=***'],
-    [['connect', `--ns=${string}`, '--path', 'a'], {}, 'connectionString'],
+    [['connect', `--ns=${string}`, '--path', 'a'], {}, '--ns (SB_HC_NAMESPACE) takes the name of a host'],
     [
       ['token', '--path', 'hyco/../other'],
       { SB_HC_NAMESPACE: '', SB_HC_CONNECTION_STRING: string },
       'EntityPath'
     ],
-    [['listen', '--ns', 'wss://u:SECRET@ns.test', '--path', 'a'], {}, 'connectionString']
+    [['listen', '--ns', 'wss://u:SECRET@ns.test', '--path', 'a'], {}, '--ns (SB_HC_NAMESPACE)']
   ])('%j is told without a secret', async (args, variables, text) => {
-    const child = command(args, variables);
+    const child = commands.run(args, variables);
     expect(await child.ended).toBe(2);
     expect(child.errors).toContain(text);
     expect(child.errors + child.text).not.toContain('SECRET');
@@ -148,8 +98,8 @@ describe('what a command complains about', () => {
 
 describe('listen and connect', () => {
   test('talk in lines', async () => {
-    const listener = await listening(['--echo']);
-    const sender = command(['connect', '--wait', '0.3']);
+    const listener = await commands.listening(['--echo']);
+    const sender = commands.run(['connect', '--wait', '0.3']);
     sender.stdin.end('one\ntwo\n');
     expect(await sender.ended).toBe(0);
     expect(sender.text).toBe('one\ntwo\n');
@@ -159,8 +109,8 @@ describe('listen and connect', () => {
   });
 
   test('talk in JSON', async () => {
-    const listener = await listening(['--json', '--echo']);
-    const sender = command(['connect', '--json', '--wait', '0.3']);
+    const listener = await commands.listening(['--json', '--echo']);
+    const sender = commands.run(['connect', '--json', '--wait', '0.3']);
     sender.stdin.end('one\n');
     expect(await sender.ended).toBe(0);
     expect(json(sender)).toEqual([{ text: 'one' }]);
@@ -169,9 +119,9 @@ describe('listen and connect', () => {
   });
 
   test('carry a TCP connection', async () => {
-    const port = await tcpServer((socket) => socket.pipe(socket));
-    await listening(['--to', `127.0.0.1:${port}`]);
-    const sender = command(['connect', '--local', '0', '--json']);
+    const port = await commands.tcpServer((socket) => socket.pipe(socket));
+    await commands.listening(['--to', `127.0.0.1:${port}`]);
+    const sender = commands.run(['connect', '--local', '0', '--json']);
     await seen(sender, sender.stdout, '"listening"');
     const [{ port: local }] = json(sender);
     const payload = Buffer.alloc(300_000, 'abc');
@@ -189,62 +139,136 @@ describe('listen and connect', () => {
     expect(await sender.ended).toBe(0);
   });
 
+  test('tell when, how much and where to, and of an orderly end as one', async () => {
+    const port = await commands.tcpServer((socket) => socket.once('data', () => socket.end('four')));
+    const listener = await commands.listening(['--to', `127.0.0.1:${port}`]);
+    const sender = commands.run(['connect', '--local', '0']);
+    await seen(sender, sender.stderr, 'forwarding');
+    const [, local] = /forwarding 127\.0\.0\.1:(\d+) to 127\.0\.0\.1:\d+\/hyco/.exec(sender.errors);
+    const client = net.connect(Number(local), '127.0.0.1');
+    client.write('1234567');
+    client.resume();
+    await once(client, 'close');
+    await seen(listener, listener.stderr, 'sent');
+    await seen(sender, sender.stderr, 'sent');
+    const time = '\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z';
+    const to = `, forwarded to 127\\.0\\.0\\.1:${port}`;
+    expect(listener.errors).toMatch(
+      new RegExp(
+        `^${time} listening on 127\\.0\\.0\\.1:\\d+/hyco${to}\n` +
+          `${time} \\S+ connected from 127\\.0\\.0\\.1 to /hyco${to}\n` +
+          `${time} \\S+ closed: 7 B received, 4 B sent\n$`
+      )
+    );
+    expect(sender.errors).toMatch(
+      new RegExp(`\n${time} 127\\.0\\.0\\.1:\\d+ connected\n${time} \\S+ closed: 4 B received, 7 B sent\n$`)
+    );
+    sender.kill('SIGINT');
+    expect(await sender.ended).toBe(0);
+    expect(sender.errors).toMatch(/Z stopping: SIGINT\n$/);
+  });
+
+  test('a client that resets, and bytes that its target has not read yet', async () => {
+    const received = [];
+    const port = await commands.tcpServer((socket) => {
+      received.push(socket);
+      socket.pause();
+    });
+    const listener = await commands.listening(['--to', `127.0.0.1:${port}`, '--json']);
+    const sender = commands.run(['connect', '--local', '0', '--json']);
+    await seen(sender, sender.stdout, '"listening"');
+    const [{ port: local }] = json(sender);
+    const client = net.connect(local, '127.0.0.1');
+    client.on('error', () => {});
+    client.end(Buffer.alloc(1_000_000, 'x'));
+    await seen(listener, listener.stdout, '"connection"');
+    while (received.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    let length = 0;
+    for await (const part of received[0]) length += part.length;
+    expect(length).toBe(1_000_000);
+    await seen(listener, listener.stdout, '"close"');
+    expect(json(listener).find(({ event }) => event === 'close')).toMatchObject({
+      code: 1005,
+      bytesReceived: 1_000_000,
+      bytesSent: 0
+    });
+
+    const other = net.connect(local, '127.0.0.1');
+    other.on('error', () => {});
+    other.write('x');
+    while (received.length === 1) await new Promise((resolve) => setTimeout(resolve, 5));
+    other.resetAndDestroy();
+    await seen(listener, listener.stdout, '1011');
+  });
+
   test('carry bytes from stdin to stdout', async () => {
-    const port = await tcpServer((socket) => socket.once('data', (data) => socket.end(`got ${data}`)));
-    await listening(['--to', `127.0.0.1:${port}`]);
-    const sender = command(['connect', '--raw']);
+    const port = await commands.tcpServer((socket) =>
+      socket.once('data', (data) => socket.end(`got ${data}`))
+    );
+    await commands.listening(['--to', `127.0.0.1:${port}`]);
+    const sender = commands.run(['connect', '--raw']);
     sender.stdin.write('bytes');
     expect(await sender.ended).toBe(0);
     expect(sender.text).toBe('got bytes');
   });
 
   test('a target that is away ends the connection', async () => {
-    const port = await tcpServer(() => {});
-    await closers.pop()();
-    const listener = await listening(['--to', `127.0.0.1:${port}`]);
-    const sender = command(['connect']);
+    const port = await commands.tcpServer(() => {});
+    await commands.closers.pop()();
+    const listener = await commands.listening(['--to', `127.0.0.1:${port}`]);
+    const sender = commands.run(['connect']);
     expect(await sender.ended).toBe(1);
     expect(sender.errors).toContain('502');
     await seen(listener, listener.stderr, 'ECONNREFUSED');
   });
 
   test('a refusal that waiting does not cure ends listen', async () => {
-    const child = command(['listen', '--path', 'nowhere']);
+    const child = commands.run(['listen', '--path', 'nowhere']);
     expect(await child.ended).toBe(1);
-    expect(child.errors).toMatch(/^offline for good: ERR_HYCO_NOT_FOUND: /m);
+    expect(child.errors).toMatch(/^\S+Z offline for good: ERR_HYCO_NOT_FOUND: /m);
+    // What to do is said once.
+    expect(child.errors.match(/^There is no such hybrid connection/gm)).toHaveLength(1);
     expect(child.errors).not.toContain('\u001b');
-    const other = command(['listen', '--path', 'nowhere', '--json']);
+    const other = commands.run(['listen', '--path', 'nowhere', '--json']);
     expect(await other.ended).toBe(1);
     const error = expect.objectContaining({ code: 'ERR_HYCO_NOT_FOUND', statusCode: 404 });
+    const time = expect.stringMatching(/Z$/);
     expect(json(other)).toEqual([
-      { event: 'error', error },
-      { event: 'offline', error }
+      { event: 'error', time, error, remedy: expect.stringContaining('hybrid connection') },
+      { event: 'offline', time, error }
     ]);
   });
 
-  test('that end is red on a terminal, unless NO_COLOR is set', async () => {
+  test.each([
+    [['listen', '--path', 'nowhere'], 'offline for good: '],
+    [['connect', '--path', 'nowhere'], 'hyco-ws-rs connect: '],
+    [['connect', '--wait', 'x'], 'hyco-ws-rs connect: '],
+    [['nonsense'], "hyco-ws-rs: there is no command 'nonsense'"]
+  ])('the end of %j is red on a terminal, unless NO_COLOR is set', async (args, text) => {
     const terminal = path.join(__dirname, 'fixtures', 'terminal.js');
-    for (const [variables, text] of [
-      [{}, '\u001b[31moffline for good: '],
-      [{ NO_COLOR: '1' }, '\noffline for good: ']
+    for (const [variables, isRed] of [
+      [{}, true],
+      [{ NO_COLOR: '1' }, false]
     ]) {
-      const child = command(['listen', '--path', 'nowhere'], {
-        ...env,
+      const child = commands.run(args, {
+        ...commands.env,
         ...variables,
         NODE_OPTIONS: `--require ${JSON.stringify(terminal)}`
       });
-      expect(await child.ended).toBe(1);
-      expect(child.errors).toContain(text);
+      expect(await child.ended).toBeGreaterThan(0);
+      const line = child.errors.split('\n').find((one) => one.includes(text));
+      // eslint-disable-next-line no-control-regex
+      expect(/^\u001b\[31m.*\u001b\[39m$/.test(line)).toBe(isRed);
     }
   });
 
   test('a 401 that passes does not end listen', async () => {
-    relay.faults.refuse({ status: 401, reason: 'InvalidToken', times: 2, action: 'listen' });
-    const child = command(['listen', '--echo']);
+    commands.relay.faults.refuse({ status: 401, reason: 'InvalidToken', times: 2, action: 'listen' });
+    const child = commands.run(['listen', '--echo']);
     // The first one is followed by a fresh token at once, the second one is an error.
     await seen(child, child.stderr, 'listener: ERR_HYCO_UNAUTHORIZED: ');
     await seen(child, child.stderr, 'listening on');
-    const sender = command(['connect', '--wait', '0.3']);
+    const sender = commands.run(['connect', '--wait', '0.3']);
     sender.stdin.end('one\n');
     expect(await sender.ended).toBe(0);
     expect(sender.text).toBe('one\n');
@@ -254,96 +278,92 @@ describe('listen and connect', () => {
   });
 });
 
-describe('doctor', () => {
-  const results = (child) =>
-    Object.fromEntries(json(child)[0].checks.map(({ name, result }) => [name, result]));
+describe('who reads what a command says may go', () => {
+  /** Whatever is written to `stream` from now on meets a pipe that nobody reads. */
+  const hangUp = (stream) => stream.destroy();
 
-  test('finds nothing wrong', async () => {
-    await listening();
-    const child = command(['doctor']);
-    expect(await child.ended).toBe(0);
-    expect(child.text).toContain('a listener has accepted a connection');
-    expect(child.text).not.toContain('\u001b');
+  test.each([[[]], [['--json']], [['--raw']]])('connect %j ends quietly', async (args) => {
+    const listener = await commands.listening(['--echo', '--json']);
+    const sender = commands.run(['connect', ...args]);
+    sender.stdin.write('one\n');
+    await seen(sender, sender.stdout, 'one');
+    hangUp(sender.stdout);
+    const feed = setInterval(() => sender.stdin.write('more\n'), 20);
+    sender.stdin.on('error', () => {});
+    expect([await sender.ended, sender.errors]).toEqual([0, '']);
+    clearInterval(feed);
+    await seen(listener, listener.stdout, '"close"');
+    const { code } = json(listener).find(({ event }) => event === 'close');
+    expect([1000, 1005]).toContain(code);
   });
 
-  test('goes through a proxy and TLS, and listens if asked to', async () => {
-    const standIn = await startStandIn();
-    closers.push(standIn.close);
-    const child = command(['doctor', '--json', '--listen'], standIn.env);
-    expect([await child.ended, child.text]).toEqual([0, expect.anything()]);
-    expect(results(child)).toEqual({ proxy: 'ok', tls: 'ok', clock: 'skipped', token: 'ok', relay: 'ok' });
-
-    const { NODE_EXTRA_CA_CERTS: _, ...distrusting } = standIn.env;
-    const other = command(['doctor', '--json'], distrusting);
-    expect(await other.ended).toBe(1);
-    expect(results(other)).toMatchObject({ proxy: 'ok', tls: 'failed' });
-    expect(other.text).toContain('NODE_EXTRA_CA_CERTS');
+  test('listen does, on stdout and on stderr', async () => {
+    for (const name of ['stdout', 'stderr']) {
+      const listener = await commands.listening(['--echo']);
+      hangUp(listener[name]);
+      const sender = commands.run(['connect']);
+      sender.stdin.write('one\n');
+      expect(await listener.ended).toBe(0);
+      expect(listener.errors).not.toContain('EPIPE');
+      sender.stdin.end();
+      await sender.ended;
+    }
   });
 
-  test.each([
-    ['a wrong key', { SB_HC_KEY: 'wrong' }, { relay: 'failed' }, 'Compare rule and key'],
-    ['a wrong path', { SB_HC_PATH: 'nowhere' }, { relay: 'failed' }, 'no such hybrid connection'],
-    ['a name that is none', { SB_HC_NAMESPACE: 'nowhere.invalid', SB_HC_SECURE: '' }, { name: 'failed' }, ''],
-    [
-      'a token for another path',
-      { SB_HC_TOKEN: `SharedAccessSignature sr=http%3A%2F%2F127.0.0.1%2Fother&sig=a&se=${2 ** 33}&skn=r` },
-      { token: 'failed' },
-      'not for'
-    ]
-  ])('finds %s', async (_, variables, expected, text) => {
-    const child = command(['doctor', '--json'], { ...env, ...variables });
-    expect([await child.ended, child.text]).toEqual([1, expect.stringContaining(text)]);
-    expect(results(child)).toMatchObject(expected);
-    expect(child.text).not.toContain(relay.key);
-  });
-
-  test('finds an expired token', async () => {
-    const token = relay.createToken('hyco', { expirationSeconds: -10 });
-    const child = command(['doctor', '--json'], { ...env, SB_HC_TOKEN: token });
-    expect(await child.ended).toBe(1);
-    expect(results(child)).toMatchObject({ token: 'failed' });
-    expect(child.text).toMatch(/expired 1\d s ago/);
-  });
-
-  test('finds a proxy that wants credentials', async () => {
-    const port = await tcpServer((socket) =>
-      socket.once('data', () => socket.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n'))
-    );
-    const proxy = `http://user:hunter2@127.0.0.1:${port}`;
-    const child = command(['doctor', '--json'], { ...env, HTTP_PROXY: proxy });
-    expect(await child.ended).toBe(1);
-    expect(results(child)).toMatchObject({ proxy: 'failed' });
-    expect(child.text).toContain('wants credentials');
-    expect(child.text).not.toContain('hunter2');
-  });
-
-  test('finds a clock that is wrong, and a port that is closed', async () => {
-    const server = http.createServer((_, response) => {
-      response.setHeader('Date', new Date(Date.now() - 600_000).toUTCString());
-      response.end();
-    });
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const variables = { ...env, SB_HC_NAMESPACE: `127.0.0.1:${server.address().port}` };
-    const child = command(['doctor', '--json'], variables);
-    expect(await child.ended).toBe(1);
-    expect(results(child)).toMatchObject({ port: 'ok', clock: 'failed' });
-    expect(child.text).toMatch(/60\d s ahead/);
-    server.close();
-    server.closeAllConnections();
-    const other = command(['doctor', '--json'], variables);
-    expect(await other.ended).toBe(1);
-    expect(results(other)).toMatchObject({ port: 'failed' });
-    expect(other.text).toContain('ECONNREFUSED');
+  test.each([[['help']], [['token']], [['doctor']]])('%j does', async (args) => {
+    const child = commands.run(args);
+    hangUp(child.stdout);
+    expect([await child.ended, child.errors]).toEqual([0, '']);
   });
 });
 
+test('no TLS where there is some, and TLS where there is none, have a remedy', async () => {
+  const { SB_HC_SECURE: _, ...secure } = commands.env;
+  const sender = commands.run(['connect'], secure);
+  expect(await sender.ended).toBe(1);
+  expect(sender.errors).toContain('--insecure');
+  const listener = commands.run(['listen'], secure);
+  await seen(listener, listener.stderr, '--insecure');
+  listener.kill('SIGTERM');
+  expect(await listener.ended).toBe(0);
+
+  const tls = Object.fromEntries(
+    ['cert', 'key'].map((part) => [
+      part,
+      readFileSync(path.join(__dirname, 'fixtures', `loopback-${part}.pem`), 'utf8')
+    ])
+  );
+  await commands.start({ tls });
+  const other = commands.run(['connect']);
+  expect(await other.ended).toBe(1);
+  expect(other.errors).toContain('leave --insecure');
+});
+
+test('help about a command is its help', async () => {
+  for (const args of [
+    ['help', 'connect'],
+    ['--help', 'connect'],
+    ['-h', 'connect']
+  ]) {
+    const child = commands.run(args);
+    expect(await child.ended).toBe(0);
+    expect(child.text).toMatch(/^Usage: hyco-ws-rs connect /);
+  }
+  for (const args of [['help', 'nonsense'], ['nonsense'], ['toString'], ['nonsense', '--help']]) {
+    const child = commands.run(args);
+    expect(await child.ended).toBe(2);
+    expect(child.errors).toContain(`there is no command '${args.find((word) => !/help/.test(word))}'`);
+    expect(child.errors).toContain('Usage: hyco-ws-rs <command>');
+    expect(child.text).toBe('');
+  }
+});
+
 test('every command has help that names its options', async () => {
-  const overview = command(['--help']);
+  const overview = commands.run(['--help']);
   expect(await overview.ended).toBe(0);
   for (const name of ['listen', 'connect', 'token', 'doctor', 'emulator']) {
     expect(overview.text).toContain(name);
-    const child = command([name, '--help']);
+    const child = commands.run([name, '--help']);
     expect(await child.ended).toBe(0);
     expect(child.text).toContain(`hyco-ws-rs ${name}`);
     expect(child.text).toContain('--json');

@@ -74,7 +74,7 @@ async function local(options, address = relay.sendUri('hyco')) {
 /** The events so far, as names with the codes of errors; `next(name)` waits for one. */
 function record(streams) {
   const seen = [];
-  for (const name of ['open', 'close', 'refused']) {
+  for (const name of ['connect', 'disconnect', 'refused']) {
     streams.on(name, (...args) => {
       const error = name === 'refused' ? args[0] : args[0].error;
       seen.push({ name, code: error?.code, error, info: args.at(-1) });
@@ -194,7 +194,7 @@ describe.each(['none', 'azbridge'])('with the preamble %s', (kind) => {
       sender.shutdown();
       expect(await sender.ended).toEqual([1000, 'Shutdown']);
       expect(sender.text).toBe('70004 bytes');
-      const { info } = await streams.events.next('close');
+      const { info } = await streams.events.next('disconnect');
       expect(info).toMatchObject({ bytesReceived: 70_004, bytesSent: 11, error: undefined });
       expect(info.name).toBe(named ? '3306' : undefined);
     });
@@ -238,7 +238,7 @@ describe.each(['none', 'azbridge'])('with the preamble %s', (kind) => {
     });
     await Promise.all([once(socket, 'end'), sending]);
     expect([count, came.digest('hex')]).toEqual([size, sent.digest('hex')]);
-    await Promise.all([far.events.next('close'), near.events.next('close')]);
+    await Promise.all([far.events.next('disconnect'), near.events.next('disconnect')]);
     const stats = { open: 0, opened: 1, refused: 0, cut: 0, bytesReceived: size, bytesSent: size };
     expect([far.stats(), near.stats()]).toEqual([stats, stats]);
   });
@@ -276,8 +276,8 @@ describe('ends that are none', () => {
     const socket = client(near.place);
     socket.write('x');
     expect(await cutOf(socket)).toEqual(CUT);
-    expect(await far.events.next('close')).toMatchObject({ code: 'ECONNRESET' });
-    const { error } = await near.events.next('close');
+    expect(await far.events.next('disconnect')).toMatchObject({ code: 'ECONNRESET' });
+    const { error } = await near.events.next('disconnect');
     expect(error).toMatchObject({ code: 'ERR_HYCO_REFUSED', message: expect.stringContaining('1011') });
     expect([far.stats().cut, near.stats().cut]).toEqual([1, 1]);
   });
@@ -291,10 +291,10 @@ describe('ends that are none', () => {
     const near = await local({});
     const socket = client(near.place);
     socket.write('x');
-    await far.events.next('open');
+    await far.events.next('connect');
     socket.resetAndDestroy();
-    expect(await near.events.next('close')).toMatchObject({ code: 'ECONNRESET' });
-    expect(await far.events.next('close')).toMatchObject({ code: 'ERR_HYCO_REFUSED' });
+    expect(await near.events.next('disconnect')).toMatchObject({ code: 'ECONNRESET' });
+    expect(await far.events.next('disconnect')).toMatchObject({ code: 'ERR_HYCO_REFUSED' });
     expect(await failed).toEqual(CUT);
   });
 
@@ -307,13 +307,13 @@ describe('ends that are none', () => {
     const near = await local({});
     const socket = client(near.place);
     socket.write('x');
-    await far.events.next('open');
+    await far.events.next('connect');
     const broken = cutOf(socket);
     relay.faults.cutRendezvous();
     expect(await broken).toEqual(CUT);
     expect(await failed).toEqual(CUT);
-    expect(await far.events.next('close')).toMatchObject({ code: 'ERR_HYCO_DISCONNECTED' });
-    expect(await near.events.next('close')).toMatchObject({ code: 'ERR_HYCO_DISCONNECTED' });
+    expect(await far.events.next('disconnect')).toMatchObject({ code: 'ERR_HYCO_DISCONNECTED' });
+    expect(await near.events.next('disconnect')).toMatchObject({ code: 'ERR_HYCO_DISCONNECTED' });
   });
 
   test('a sender that is gone resets the target, which 1001 alone does not', async () => {
@@ -324,10 +324,10 @@ describe('ends that are none', () => {
     const far = await remote({ target: { port } });
     const sender = await bridgeSender(relay);
     sender.send('half of it');
-    await far.events.next('open');
+    await far.events.next('connect');
     sender.destroy();
     expect(await failed).toEqual(CUT);
-    expect(await far.events.next('close')).toMatchObject({ code: 'ERR_HYCO_DISCONNECTED' });
+    expect(await far.events.next('disconnect')).toMatchObject({ code: 'ERR_HYCO_DISCONNECTED' });
   });
 
   test('where the relay names codes of its own, an end is still one', async () => {
@@ -511,7 +511,7 @@ describe('refusals', () => {
     const first = await bridgeSender(relay);
     await expect(bridgeSender(relay)).rejects.toMatchObject({ status: 503 });
     first.destroy();
-    await far.events.next('close');
+    await far.events.next('disconnect');
     await bridgeSender(relay);
   });
 });
@@ -523,11 +523,11 @@ describe('closing', () => {
     const near = await local({});
     const sockets = [client(near.place), client(near.place)];
     const failed = sockets.map(cutOf);
-    while (far.stats().open < 2) await once(far, 'open');
+    while (far.stats().open < 2) await once(far, 'connect');
     await far.close();
     expect(await Promise.all(failed)).toEqual([CUT, CUT]);
-    while (far.events.filter(({ name }) => name === 'close').length < 2) await once(far, 'close');
-    expect(far.events.filter(({ name }) => name === 'close').map(({ code }) => code)).toEqual([
+    while (far.events.filter(({ name }) => name === 'disconnect').length < 2) await once(far, 'disconnect');
+    expect(far.events.filter(({ name }) => name === 'disconnect').map(({ code }) => code)).toEqual([
       'ERR_HYCO_ABORTED',
       'ERR_HYCO_ABORTED'
     ]);
@@ -542,7 +542,7 @@ describe('closing', () => {
     const near = await local({});
     const socket = client(near.place);
     socket.write('before ');
-    await far.events.next('open');
+    await far.events.next('connect');
     const closing = Promise.all([far.close({ drain: true }), near.close({ drain: true })]);
     await sleep(50);
     socket.end('after');
@@ -556,10 +556,10 @@ describe('closing', () => {
     const far = await remote({ target: { port } });
     const near = await local({});
     const failed = cutOf(client(near.place));
-    await far.events.next('open');
+    await far.events.next('connect');
     await near.close({ drain: true, timeout: 100 });
     expect(await failed).toEqual(CUT);
-    expect(near.events.at(-1)).toMatchObject({ name: 'close', code: 'ERR_HYCO_ABORTED' });
+    expect(near.events.at(-1)).toMatchObject({ name: 'disconnect', code: 'ERR_HYCO_ABORTED' });
     await far.close({ drain: true, timeout: 100 });
   });
 
@@ -630,7 +630,7 @@ describe('many, and slow ones', () => {
     const block = Buffer.alloc(1 << 20);
     let written = 0;
     socket.on('drain', () => {});
-    await far.events.next('open');
+    await far.events.next('connect');
     // As much as kernels and the relay hold.
     while (written < 400e6 && (socket.write(block) || (await settled(socket)))) written += block.length;
     expect(written).toBeLessThan(200e6);

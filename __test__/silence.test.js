@@ -43,14 +43,14 @@ test.each(['lose', 'complain'])('the first failure is a warning, once for each s
     const { server, ...does } = start();
     server.on('listening', () => {});
     server.on('connection', () => {});
-    does[kind]({ message: 'Unexpected server response: 401 (InvalidSignature)' });
+    does[kind]({ statusCode: 401, message: 'Unexpected server response: 401 (InvalidSignature)' });
     does.lose();
     does.complain();
     expect(warn).toHaveBeenCalledTimes(servers);
     expect(warn).toHaveBeenLastCalledWith(
       'Cannot listen at ns.test/hyco: Unexpected server response: 401 (InvalidSignature). Compare rule and key with ' +
-        'the portal; the key ends in "=". Check the IP rules of the namespace. It is tried again; listen for ' +
-        "'error' and 'reconnecting' to hear of it.",
+        'the portal: there may be another rule of that name, or a key that was renewed or lost characters in copying; ' +
+        "it ends in \"=\". It is tried again; listen for 'error' and 'reconnecting' to hear of it.",
       { code: 'HYCO_WS_RS_NOT_LISTENING' }
     );
   }

@@ -3,11 +3,13 @@
 const { parseArgs } = require('node:util');
 
 const { redact } = require('../shared/redact.js');
+const { remedyFor } = require('../shared/remedy.js');
 const {
   describeClose,
   describeEnd,
   describeTraffic,
   log,
+  note,
   plain,
   printJson,
   stopped
@@ -46,12 +48,16 @@ async function run(args) {
 
   const tell = values.json
     ? (event, fields) => printJson({ event, time: new Date().toISOString(), ...fields })
-    : (event, fields) => log(describe(event, fields), COLOURS[event]);
+    : (event, fields) => {
+        log(describe(event, fields), COLOURS[event]);
+        if (fields.remedy !== undefined) note(fields.remedy);
+      };
   const server = new RelayedServer({ ...options, server: uri });
   const { host } = new URL(uri);
+  const advise = advice();
   server.on('listening', () => tell('listening', { host, path: server.path, to: values.to }));
-  server.on('reconnecting', ({ delay, reason }) =>
-    tell('reconnecting', { delay: Math.round(delay), reason })
+  server.on('reconnecting', ({ delay, reason, error }) =>
+    tell('reconnecting', { delay: Math.round(delay), reason, remedy: advise(error) })
   );
   server.on('rendezvousError', (error, { id }) => tell('rendezvousError', { id, error: plain(error) }));
   server.on('connection', (socket, request) => {
@@ -70,7 +76,7 @@ async function run(args) {
   let last;
   server.on('error', (error) => {
     last = error;
-    tell('error', { error: plain(error) });
+    tell('error', { error: plain(error), remedy: advise(error) });
   });
   const ended = new Promise((resolve) => {
     server.once('offline', (error) => resolve({ error: error ?? last }));
@@ -78,10 +84,21 @@ async function run(args) {
     server.once('close', () => resolve({ error: last }));
   });
   const { error, signal } = await Promise.race([ended, stopped().then((signal) => ({ signal }))]);
-  if (error !== undefined) tell('offline', { error: plain(error) });
+  if (error !== undefined) tell('offline', { error: plain(error), remedy: advise(error) });
   else tell('stopping', { signal });
   await server.close({ timeout: 2_000 });
   return error === undefined ? 0 : 1;
+}
+
+/** @return {function(Error): string|undefined} What to do about an error, unless that has been said already */
+function advice() {
+  const told = new Set();
+  return (error) => {
+    const remedy = remedyFor(error, 'listen');
+    if (told.has(remedy)) return undefined;
+    told.add(remedy);
+    return remedy;
+  };
 }
 
 function onMessage({ json, echo }, socket, id, data, isBinary) {

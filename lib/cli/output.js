@@ -106,7 +106,7 @@ function plain({ code, message, statusCode, reason, trackingId }) {
 /** Who waits for the end of the command. */
 const enders = new Set();
 
-/** Fulfilled with the first signal that asks the process to end, or when nobody reads what it says any more. */
+/** Fulfilled with the first signal that asks the process to end, or with words when nobody reads it any more. */
 function stopped() {
   return new Promise((settle) => {
     enders.add(settle);
@@ -120,7 +120,7 @@ function endWithReader() {
     stream.on('error', (error) => {
       if (error.code !== 'EPIPE') throw error;
       if (enders.size === 0) process.exit(0);
-      for (const end of enders) end(error.code);
+      for (const end of enders) end('nobody reads its output any more');
     });
   }
 }

@@ -8,7 +8,7 @@ const http = require('node:http');
 const net = require('node:net');
 const tls = require('node:tls');
 
-const { bareHost } = require('../shared/address.js');
+const { bareHost, placeOf } = require('../shared/address.js');
 const { withCode } = require('../shared/errors.js');
 
 const TIMEOUT = 10_000;
@@ -26,7 +26,7 @@ async function openTcp(host, port) {
 
 /** Asks an HTTP proxy for a tunnel. @returns {Promise<net.Socket>} */
 async function openTunnel(proxyUrl, host, port) {
-  const proxy = new URL(proxyUrl);
+  const proxy = new URL(/:\/\//.test(proxyUrl) ? proxyUrl : `http://${proxyUrl}`);
   const authority = `${net.isIPv6(host) ? `[${host}]` : host}:${port}`;
   const headers = { Host: authority };
   if (proxy.username || proxy.password) {
@@ -57,21 +57,46 @@ async function openTls(socket, host) {
   return ready(secure, 'secureConnect', 'no answer to the TLS handshake');
 }
 
-/** Asks for the time by a plain request. @returns {Promise<Number|undefined>} seconds that our clock is ahead */
-async function askClock(socket, host) {
-  const started = Date.now();
+/**
+ * The whole way at once.
+ *
+ * @param {URL} url
+ * @param {string} [proxy] Its URL; not one of SOCKS
+ * @returns {Promise<net.Socket>}
+ */
+async function openWay(url, proxy) {
+  const { secure, host, port } = placeOf(url);
+  const plain = await (proxy === undefined ? openTcp(host, port) : openTunnel(proxy, host, port));
+  return secure ? openTls(plain, host) : plain;
+}
+
+/**
+ * @param {net.Socket} socket Connected
+ * @param {URL} url
+ * @param {object} [headers]
+ * @returns {Promise<{status: number, date: string|undefined, body: string}>}
+ */
+async function askHttp(socket, url, headers) {
   const request = http.request({
     createConnection: () => socket,
-    host,
-    path: '/',
-    method: 'GET',
+    host: bareHost(url.hostname),
+    path: url.pathname,
+    headers: { Host: url.host, ...headers },
     timeout: TIMEOUT
   });
   request.on('timeout', () => request.destroy(timeoutError('no answer to a request')));
   request.end();
   const [response] = await once(request, 'response');
-  response.resume();
-  const theirs = Date.parse(response.headers.date ?? '');
+  let body = '';
+  for await (const chunk of response.setEncoding('utf8')) body += chunk;
+  return { status: response.statusCode, date: response.headers.date, body };
+}
+
+/** Asks for the time by a plain request. @returns {Promise<Number|undefined>} seconds that our clock is ahead */
+async function askClock(socket, url) {
+  const started = Date.now();
+  const { date } = await askHttp(socket, new URL('/', url));
+  const theirs = Date.parse(date ?? '');
   return Number.isNaN(theirs) ? undefined : ((started + Date.now()) / 2 - theirs) / 1000;
 }
 
@@ -92,4 +117,4 @@ function timeoutError(message) {
   return withCode(new Error(message), 'ETIMEDOUT');
 }
 
-module.exports = { askClock, openTcp, openTls, openTunnel, resolveName };
+module.exports = { askClock, askHttp, openTcp, openTls, openTunnel, openWay, resolveName };

@@ -27,7 +27,7 @@ const TARGET_HELP = `Where to, and with which credentials:
   --key-stdin               reads the key from the first line of stdin
   SB_HC_TOKEN               a token instead of a rule and its key
   --credential default      Entra ID instead of all these, by DefaultAzureCredential of @azure/identity
-  --insecure                ws:// to an emulator on this machine (SB_HC_SECURE=false)
+  --insecure                no TLS to an emulator on this machine (SB_HC_SECURE=false; --ns ws://127.0.0.1:8090)
 `;
 
 /** The first line of stdin; the rest stays for whoever reads on. */
@@ -93,20 +93,23 @@ async function readCredentials(values, said) {
 
 function readNames(values, action, given) {
   const { env } = process;
-  const ns = values.ns ?? env.SB_HC_NAMESPACE;
-  need(ns, '--ns, SB_HC_NAMESPACE or SB_HC_CONNECTION_STRING is needed');
+  const ns = need(
+    values.ns ?? env.SB_HC_NAMESPACE,
+    '--ns, SB_HC_NAMESPACE or SB_HC_CONNECTION_STRING is needed'
+  );
   need(given.path, '--path or SB_HC_PATH is needed');
-  const endpoint = `Endpoint=sb://${ns}/`;
+  const [, scheme, name] = /^(?:(wss?):\/\/)?([^]*)$/i.exec(ns);
+  const endpoint = `Endpoint=sb://${name}/`;
   // It may have brought more than a name along.
-  if (parsed(endpoint)?.fullyQualifiedNamespace !== ns) {
+  if (parsed(endpoint)?.fullyQualifiedNamespace !== name) {
     throw invalidValue(
       '--ns (SB_HC_NAMESPACE) takes the name of a host; a connection string goes into SB_HC_CONNECTION_STRING'
     );
   }
-  const insecure = values.insecure === true || env.SB_HC_SECURE === 'false';
-  const text = insecure ? `${endpoint};UseDevelopmentEmulator=true` : endpoint;
+  const isPlain = values.insecure === true || env.SB_HC_SECURE === 'false' || /^ws$/i.test(scheme);
+  const text = isPlain ? `${endpoint};UseDevelopmentEmulator=true` : endpoint;
   if (parsed(text) === undefined) {
-    throw invalidValue('--insecure (SB_HC_SECURE=false) is for an emulator on this machine');
+    throw invalidValue('--insecure (SB_HC_SECURE=false, ws://) is for an emulator on this machine');
   }
   return readConnectionString(text, action, given);
 }

@@ -39,6 +39,10 @@ pub fn host_name(authority: &str) -> &str {
 /// # Errors
 /// 401 for a token that is not good here, 403 for a good one whose rule lacks the right.
 pub fn verify(policies: &[PolicyOptions], text: &str, demand: &Demand<'_>) -> Result<i64, RelayRefusal> {
+    if is_of_entra_id(text) {
+        let reason = "UnsupportedToken: The emulator takes SAS tokens, and none of Entra ID.";
+        return Err(RelayRefusal::new(401, reason));
+    }
     let malformed = || RelayRefusal::new(401, "MalformedToken: The token is malformed.");
     let token = sas::parse(text).map_err(|_| malformed())?;
     let (host, scope) = audience(&token.resource).ok_or_else(malformed)?;
@@ -70,6 +74,11 @@ pub fn verify(policies: &[PolicyOptions], text: &str, demand: &Demand<'_>) -> Re
         ));
     }
     Ok(token.expires_at)
+}
+
+/// Whether it has the looks of a JWT, whose signature only Entra ID's keys could check.
+fn is_of_entra_id(text: &str) -> bool {
+    text.starts_with("eyJ") && text.split('.').count() == 3
 }
 
 #[cfg(test)]

@@ -138,6 +138,16 @@ fn malformed_tokens_are_refused() {
 }
 
 #[test]
+fn tokens_of_entra_id_are_refused_by_name() {
+    let demand = Demand { hosts: &[HOST], path: "/hyco", right: Right::Send, now: NOW };
+    for (token, name) in [("eyJhbGciOi.eyJhdWQi.c2ln", "Entra ID"), ("eyJhbGciOi.eyJhdWQi", "malformed")] {
+        let refusal = verify(&root(), token, &demand).unwrap_err();
+        assert_eq!(refusal.status, 401);
+        assert!(refusal.text.contains(name), "{}", refusal.text);
+    }
+}
+
+#[test]
 fn hosts_lose_their_ports() {
     assert_eq!(host_name("[::1]:80"), "[::1]");
     assert_eq!(host_name("[::1]"), "[::1]");
