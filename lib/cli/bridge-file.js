@@ -124,6 +124,8 @@ function readBridgeFile(text, name, load = loadHere) {
 
 function parse(text, name, load) {
   const plain = text.replace(/^\ufeff/, '');
+  // An empty file, of which not every library makes the same.
+  if (!/^[ \t]*[^\s#]/m.test(plain)) return undefined;
   // JSON is YAML, too, and the one that needs no library.
   if (plain.trim().startsWith('{')) {
     try {

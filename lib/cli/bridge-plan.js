@@ -11,6 +11,7 @@ const { invalidValue } = require('../shared/errors.js');
 const { readCredential } = require('./credential.js');
 const { readBridgeFile, readSetting } = require('./bridge-file.js');
 const { readHttpRule, readLocalRule, readRemoteRule } = require('./bridge-rules.js');
+const { inFlags } = require('./flags.js');
 const { readTarget } = require('./target.js');
 
 /** Where azbridge looks for its files; what is not there is left out. */
@@ -187,7 +188,7 @@ async function readRelay(relay, action, { connectionString, anonymous }, setting
   const read =
     text === undefined
       ? await readTarget({ path: relay, insecure: values.insecure, credential: values.credential }, action)
-      : readConnectionString(text, action, { path: relay, ...credentialsOf(settings, connectionString) });
+      : readNamespace(text, action, { path: relay, ...credentialsOf(settings, connectionString) });
   const { ConnectTimeout, KeepAliveInterval } = settings;
   const { options } = read;
   if (anonymous) for (const name of CREDENTIALS) delete options[name];
@@ -199,6 +200,18 @@ async function readRelay(relay, action, { connectionString, anonymous }, setting
     options.keepAlive = { interval: KeepAliveInterval * 1000, timeout: KeepAliveInterval * 2000 };
   }
   return read;
+}
+
+function readNamespace(text, action, given) {
+  try {
+    return readConnectionString(text, action, given);
+  } catch (error) {
+    throw inFlags(error, {
+      connectionString: 'the connection string (-x, -e)',
+      'options.path': `the relay ${given.path}`,
+      'options.credential': 'a key or a token'
+    });
+  }
 }
 
 function namespaceOf({ AzureRelayConnectionString: text, AzureRelayEndpoint: endpoint }) {

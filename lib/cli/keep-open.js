@@ -28,7 +28,7 @@ function readRunOptions(values) {
   const given = values['health-port'];
   const drain = readNumber(values, 'drain', { least: 0, most: 86_400, whole: false, unit: 'seconds' }) ?? 10;
   return {
-    health: given === undefined ? undefined : readEndpoint(given, 'health-port'),
+    health: given === undefined ? undefined : readEndpoint(given, 'health-port', 0),
     drain: drain * 1000
   };
 }
@@ -88,10 +88,10 @@ async function keepOpen(forwards, { drain, ended, health }) {
     lost,
     stopped().then((signal) => ({ reason: signal, code: 0 }))
   ]);
-  tell('stopping', { reason });
   const drains = reason === 'SIGTERM' && drain > 0;
-  const closing = forwards.close(drains ? { drain: true, timeout: drain } : { timeout: GOODBYE });
   if (drains) stopped().then(() => forwards.close({ timeout: 0 }));
+  tell('stopping', { reason });
+  const closing = forwards.close(drains ? { drain: true, timeout: drain } : { timeout: GOODBYE });
   await closing;
   server?.close();
   server?.closeAllConnections();
