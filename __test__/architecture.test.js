@@ -35,12 +35,14 @@ const CRATE = {
     'transport',
     'uuid'
   ],
+  forward: ['error', 'frame', 'keep_alive', 'listener', 'socket', 'sync', 'transport'],
   emulator: ['error', 'frame', 'http', 'protocol', 'sas', 'sync', 'uri', 'uuid'],
   node: [
     'buffers',
     'connection_string',
     'emulator',
     'error',
+    'forward',
     'frame',
     'http',
     'keep_alive',
@@ -62,6 +64,7 @@ const SCRIPTS = {
   socket: ['engine', 'shared'],
   http: ['engine', 'shared', 'ws'],
   listener: ['engine', 'http', 'shared', 'socket'],
+  forward: ['engine', 'listener', 'shared', 'socket'],
   https: ['listener', 'shared'],
   'https.js': ['https', 'shared'],
   emulator: ['shared'],

@@ -44,7 +44,7 @@ pub(super) struct StreamFailure {
 }
 
 /// The two ends, and how far they are.
-pub(super) struct Pump {
+pub(super) struct StreamPump {
     wire: RelayedWire,
     local: LocalStream,
     /// What the local side has not taken; `taken` bytes of it are done with.
@@ -64,7 +64,7 @@ pub(super) struct Pump {
     tally: Arc<StreamTally>,
 }
 
-impl Pump {
+impl StreamPump {
     /// `early`: what came before the stream was open.
     pub(super) fn new(
         wire: RelayedWire,
@@ -104,6 +104,12 @@ impl Pump {
     /// Both ends, for whoever has to part with them.
     pub(super) fn into_ends(self) -> (RelayedWire, LocalStream) {
         (self.wire, self.local)
+    }
+
+    /// Bytes that the local side has not taken.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.pending.len() - self.taken
     }
 
     fn is_done(&self) -> bool {
