@@ -29,7 +29,7 @@ const TURN: usize = 256 * 1024;
 /// Payloads from this size on go to the target from where they were read; smaller ones are gathered first.
 const LARGE_PIECE: usize = 4 * 1024;
 /// How long a stream of which one direction has ended may be silent in the other.
-pub(super) const HALF_OPEN: Duration = Duration::from_secs(60);
+const HALF_OPEN_SECONDS: u64 = 60;
 /// A close frame that may mean that the sender is gone: its end follows within this time, or it is none.
 const DOUBT: Duration = Duration::from_secs(2);
 /// Room that is kept for what the local side does not take at once.
@@ -276,7 +276,7 @@ impl StreamPump {
             let now = Instant::now();
             let closing = self.wire.close_sent || self.wire.close.is_some();
             if closing && (self.half_open.is_none() || self.moved) {
-                self.half_open = Some(now + HALF_OPEN);
+                self.half_open = Some(now + Duration::from_secs(HALF_OPEN_SECONDS));
             }
             self.moved = false;
             if self.half_open.is_some_and(|limit| limit <= now) {
