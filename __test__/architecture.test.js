@@ -35,12 +35,14 @@ const CRATE = {
     'transport',
     'uuid'
   ],
+  forward: ['error', 'frame', 'keep_alive', 'listener', 'socket', 'sync', 'transport'],
   emulator: ['error', 'frame', 'http', 'protocol', 'sas', 'sync', 'uri', 'uuid'],
   node: [
     'buffers',
     'connection_string',
     'emulator',
     'error',
+    'forward',
     'frame',
     'http',
     'keep_alive',

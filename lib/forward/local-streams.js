@@ -27,7 +27,9 @@ class LocalStreams extends EventEmitter {
   /** Gives up asking for tokens. */
   #asking = new AbortController();
   #bound;
-  #closed;
+  /** The end, once it is asked for or there. */
+  #closing;
+  #resolve;
   #timer;
   /** @type {Map<number, {info: object, startedAt: number}>} */
   #streams = new Map();
@@ -97,14 +99,14 @@ class LocalStreams extends EventEmitter {
    * @return {Promise<void>} Fulfilled when nothing is left
    */
   close({ drain = false, timeout } = {}) {
-    this.#closed ??= new Promise((resolve) => this.once('close', resolve));
+    this.#closing ??= new Promise((resolve) => (this.#resolve = resolve));
     this.#asking.abort();
     this.#handle.native.close(drain);
     if (drain && timeout > 0) {
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => this.#handle.native.close(false), timeout);
     }
-    return this.#closed;
+    return this.#closing;
   }
 
   /** Keeps the process alive until it is closed, which it does from the start. */
@@ -178,10 +180,13 @@ class LocalStreams extends EventEmitter {
 
   #over() {
     clearTimeout(this.#timer);
-    const asked = this.#closed !== undefined;
-    this.#closed ??= Promise.resolve();
+    const asked = this.#closing !== undefined;
+    this.#closing ??= Promise.resolve();
+    this.#resolve?.();
     this.emit('close');
-    if (!asked) this.emit('error', lostByFault('local port'));
+    if (asked) return;
+    this.#asking.abort();
+    this.emit('error', lostByFault('local port'));
   }
 }
 

@@ -91,11 +91,6 @@ impl LocalForwarder {
         }
     }
 
-    /// Ends a stream, if it is there.
-    pub fn cut(&self, stream: u64) {
-        self.streams.cut(stream);
-    }
-
     /// Lets nobody in any more, and unless those who are here may finish, ends them.
     pub fn close(&self, drain: bool) {
         self.closed.cancel();

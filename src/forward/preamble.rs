@@ -15,7 +15,7 @@ const HEAD: usize = 4;
 /// Bytes of a listener's answer.
 pub const ANSWER: usize = 3;
 /// Bytes of the longest request.
-pub const LONGEST: usize = HEAD + 255;
+pub const LONGEST: usize = 4 + 255;
 
 /// What a sender asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]

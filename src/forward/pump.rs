@@ -29,7 +29,7 @@ const TURN: usize = 256 * 1024;
 /// Payloads from this size on go to the target from where they were read; smaller ones are gathered first.
 const LARGE_PIECE: usize = 4 * 1024;
 /// How long a stream of which one direction has ended may be silent in the other.
-pub(super) const HALF_OPEN: Duration = Duration::from_secs(60);
+const HALF_OPEN_SECONDS: u64 = 60;
 /// A close frame that may mean that the sender is gone: its end follows within this time, or it is none.
 const DOUBT: Duration = Duration::from_secs(2);
 /// Room that is kept for what the local side does not take at once.
@@ -44,7 +44,7 @@ pub(super) struct StreamFailure {
 }
 
 /// The two ends, and how far they are.
-pub(super) struct Pump {
+pub(super) struct StreamPump {
     wire: RelayedWire,
     local: LocalStream,
     /// What the local side has not taken; `taken` bytes of it are done with.
@@ -64,7 +64,7 @@ pub(super) struct Pump {
     tally: Arc<StreamTally>,
 }
 
-impl Pump {
+impl StreamPump {
     /// `early`: what came before the stream was open.
     pub(super) fn new(
         wire: RelayedWire,
@@ -104,6 +104,12 @@ impl Pump {
     /// Both ends, for whoever has to part with them.
     pub(super) fn into_ends(self) -> (RelayedWire, LocalStream) {
         (self.wire, self.local)
+    }
+
+    /// Bytes that the local side has not taken.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.pending.len() - self.taken
     }
 
     fn is_done(&self) -> bool {
@@ -270,7 +276,7 @@ impl Pump {
             let now = Instant::now();
             let closing = self.wire.close_sent || self.wire.close.is_some();
             if closing && (self.half_open.is_none() || self.moved) {
-                self.half_open = Some(now + HALF_OPEN);
+                self.half_open = Some(now + Duration::from_secs(HALF_OPEN_SECONDS));
             }
             self.moved = false;
             if self.half_open.is_some_and(|limit| limit <= now) {

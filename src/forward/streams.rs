@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::events::{ForwardEvent, ForwardSink};
 use super::options::ForwardOptions;
-use super::pump::{Pump, StreamFailure};
+use super::pump::{StreamFailure, StreamPump};
 use super::tally::{ForwardStats, StreamTally};
 use super::target::LocalStream;
 use super::wire::{RelayedWire, drop_buffers, with_buffers};
@@ -144,7 +144,7 @@ impl Streams {
             seat.open = true;
         }
         self.tell(ForwardEvent::Open { stream, name });
-        let mut pump = Box::new(Pump::new(wire, local, early, &self.options, tally));
+        let mut pump = Box::new(StreamPump::new(wire, local, early, &self.options, tally));
         let moved = tokio::select! {
             biased;
             () = ending.cancelled() => Err(StreamFailure { error: aborted(), close: Some((1011, "The stream was ended")) }),

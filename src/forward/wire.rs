@@ -169,6 +169,12 @@ impl RelayedWire {
         self.out.append(control(OpCode::Close), Some(keys.next_key()), &payload);
     }
 
+    /// Bytes that the relay has not taken.
+    #[cfg(test)]
+    pub(super) fn unwritten(&self) -> usize {
+        self.out.ready()
+    }
+
     /// Whether the kernel has all that was queued.
     pub(super) fn is_flushed(&self) -> bool {
         self.out.is_empty()

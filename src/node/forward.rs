@@ -159,12 +159,6 @@ impl NativeLocalStreams {
         self.with("refuseClient", |forwarder| forwarder.refuse(client as u64));
     }
 
-    /// Ends a stream.
-    #[napi(catch_unwind)]
-    pub fn cut(&self, stream: f64) {
-        self.with("cutLocalStream", |forwarder| forwarder.cut(stream as u64));
-    }
-
     /// Lets nobody in any more; unless they may finish, ends the streams that are here.
     #[napi(catch_unwind)]
     pub fn close(&self, drain: bool) {
