@@ -123,6 +123,22 @@ test('with connection strings', async () => {
   expect(await ask(end.address(), 'four')).toBe('got 4');
 });
 
+test('targets are dialled from an address of this machine, of one family', async () => {
+  const peers = [];
+  const server = net.createServer((socket) => {
+    peers.push(socket.remoteAddress);
+    socket.end('hello');
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  closers.push(() => new Promise((resolve) => server.close(resolve)));
+  const { port } = server.address();
+  // Of the whole network 127.0.0.0/8 only Linux has every address from the start.
+  const localAddress = process.platform === 'linux' ? '127.0.0.9' : '127.0.0.1';
+  await remote(`localhost:${port}`, { localAddress, family: 4 });
+  expect(await ask((await local(0)).address(), '')).toBe('hello');
+  expect(peers).toEqual([localAddress]);
+});
+
 describe('what is wrong', () => {
   test.each([
     ['no target', [], {}],
@@ -132,6 +148,8 @@ describe('what is wrong', () => {
     ['something else for a server', [{ listen() {} }], {}],
     ['a server of another kind', [new (class Koa {})()], {}],
     ['a header for a host', [3000], { hostHeader: 'a\r\nX: y' }],
+    ['an address that is none', ['127.0.0.1:1'], { localAddress: 'localhost' }],
+    ['a family that is none', [3000], { family: 5 }],
     ['names without a preamble', [{ a: 1, b: 2 }], { raw: true }]
   ])('%s', async (_name, [target], options) => {
     const given =

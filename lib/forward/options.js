@@ -2,6 +2,8 @@
 
 /** What both ends of a forwarded stream are told. */
 
+const { isIP } = require('node:net');
+
 const { check, group } = require('../shared/checks');
 const { invalidArgValue } = require('../shared/errors');
 
@@ -11,10 +13,17 @@ const LONGEST_NAME = 255;
 /** The longest delay of a timer. */
 const MAX_TIME = 2 ** 31 - 1;
 
+/** Of this machine: from where a target is dialled. */
+function address(value, name) {
+  if (isIP(check.string(value, name)) > 0) return value;
+  throw invalidArgValue(name, 'it must be an IP address');
+}
+
 const readPlace = group({
   host: ['127.0.0.1', check.word],
   port: [undefined, check.integer(0, 65_535)],
-  path: [undefined, check.word]
+  path: [undefined, check.word],
+  localAddress: [undefined, address]
 });
 
 /**
@@ -23,11 +32,11 @@ const readPlace = group({
  * @return {{host: string, port: number}|{path: string}}
  */
 function place(value, name) {
-  const { host, port, path } = readPlace(value, name);
+  const { host, port, path, localAddress } = readPlace(value, name);
   if ((port === undefined) === (path === undefined)) {
     throw invalidArgValue(name, 'it must have either a port or a path');
   }
-  return path === undefined ? { host, port } : { path };
+  return path === undefined ? { host, port, localAddress } : { path };
 }
 
 /** A place that can be dialled. */

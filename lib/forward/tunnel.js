@@ -71,8 +71,10 @@ function forwardStreams(tunnel, target, own) {
 
 /** By the names that azbridge's senders ask for; a single one takes the number of any port, too. */
 function streamTargets({ host, path, port, targets = {} }, { family, localAddress, raw }) {
+  // An address of a family that is nobody's in particular leaves the other family out.
+  const any = { 4: '0.0.0.0', 6: '::' }[family];
   const from = ({ host, path, port }) =>
-    path === undefined ? { host, port, family, localAddress } : { path };
+    path === undefined ? { host, port, localAddress: localAddress ?? any } : { path };
   const named = Object.entries(targets).map(([name, place]) => [name, from(place)]);
   const single = path ?? port;
   if (single !== undefined && named.length === 0) named.push([String(single), from({ host, path, port })]);

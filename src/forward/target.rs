@@ -1,7 +1,7 @@
 //! The end of a stream that is on this machine, or near it: a TCP connection or a unix socket.
 
 use std::io::{self, IoSlice};
-use std::net::Shutdown;
+use std::net::{IpAddr, Shutdown};
 #[cfg(unix)]
 use std::path::PathBuf;
 use std::task::{Context, Poll};
@@ -22,6 +22,8 @@ use crate::transport::tcp;
 pub enum StreamTarget {
     /// Name, or IP literal without brackets, and port.
     Tcp(String, u16),
+    /// The same, to be reached from this address.
+    TcpFrom(IpAddr, String, u16),
     /// A unix socket.
     #[cfg(unix)]
     Unix(PathBuf),
@@ -36,6 +38,9 @@ impl StreamTarget {
         let dial = async {
             match self {
                 StreamTarget::Tcp(host, port) => tcp::connect(host, *port).await.map(LocalStream::Tcp),
+                StreamTarget::TcpFrom(from, host, port) => {
+                    tcp::connect_from(*from, host, *port).await.map(LocalStream::Tcp)
+                }
                 #[cfg(unix)]
                 StreamTarget::Unix(path) => UnixStream::connect(path)
                     .await

@@ -22,6 +22,8 @@ pub struct StreamPlace {
     pub host: Option<String>,
     pub port: Option<u32>,
     pub path: Option<String>,
+    /// The address of this machine from which it is dialled.
+    pub local_address: Option<String>,
 }
 
 /// What streams have in common; times in milliseconds.
@@ -207,9 +209,12 @@ fn stream_routes(routes: RouteOptions) -> Result<StreamRoutes> {
 
 fn stream_place(place: StreamPlace) -> Result<StreamTarget> {
     match place {
-        StreamPlace { path: None, host, port: Some(port) } => {
+        StreamPlace { path: None, host, port: Some(port), local_address } => {
             let port = u16::try_from(port).map_err(|_| invalid("The port is out of range"))?;
-            Ok(StreamTarget::Tcp(host.unwrap_or_else(|| "127.0.0.1".to_owned()), port))
+            let host = host.unwrap_or_else(|| "127.0.0.1".to_owned());
+            let Some(from) = local_address else { return Ok(StreamTarget::Tcp(host, port)) };
+            let from = from.parse().map_err(|_| invalid("The local address is no IP address"))?;
+            Ok(StreamTarget::TcpFrom(from, host, port))
         }
         #[cfg(unix)]
         StreamPlace { path: Some(path), .. } => Ok(StreamTarget::Unix(path.into())),

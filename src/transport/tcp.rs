@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::error::{ErrorKind, RelayError, SystemError, system_code};
 
@@ -23,16 +23,39 @@ const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// # Errors
 /// [`ErrorKind::Network`], with the system's error in Node's shape.
 pub async fn connect(host: &str, port: u16) -> Result<TcpStream, RelayError> {
-    let addresses = resolve(host, port).await?;
+    connect_any(None, resolve(host, port).await?).await
+}
+
+/// The same from an address of this machine. It decides about the family, too: those of the other one are left out.
+///
+/// # Errors
+/// As [`connect`]; `ENOTFOUND` where the host has no address of that family.
+pub async fn connect_from(local: IpAddr, host: &str, port: u16) -> Result<TcpStream, RelayError> {
+    let mut addresses = resolve(host, port).await?;
+    addresses.retain(|address| address.is_ipv4() == local.is_ipv4());
+    if addresses.is_empty() {
+        return Err(lookup_error(host, &io::Error::other("no address of the family")));
+    }
+    connect_any(Some(local), addresses).await
+}
+
+async fn connect_any(local: Option<IpAddr>, addresses: Vec<SocketAddr>) -> Result<TcpStream, RelayError> {
     let stream = match addresses[..] {
         // Nothing to race with: most gateways have one address.
-        [address] => TcpStream::connect(address).await.map_err(|error| connect_error(address, &error))?,
-        _ => race(interleave(addresses), TcpStream::connect).await?,
+        [address] => dial(local, address).await.map_err(|error| connect_error(address, &error))?,
+        _ => race(interleave(addresses), |address| dial(local, address)).await?,
     };
     // A socket that cannot be tuned still works: these two are not worth failing for.
     let _ = stream.set_nodelay(true);
     let _ = SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE));
     Ok(stream)
+}
+
+async fn dial(local: Option<IpAddr>, address: SocketAddr) -> io::Result<TcpStream> {
+    let Some(local) = local else { return TcpStream::connect(address).await };
+    let socket = if local.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.bind(SocketAddr::new(local, 0))?;
+    socket.connect(address).await
 }
 
 async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, RelayError> {
