@@ -137,8 +137,6 @@ export declare class NativeLocalStreams {
   dial(client: number, options: DialOptions, name?: string | undefined | null): boolean
   /** Turns a client away. */
   refuse(client: number): void
-  /** Ends a stream. */
-  cut(stream: number): void
   /** Lets nobody in any more; unless they may finish, ends the streams that are here. */
   close(drain: boolean): void
   /** The counters as JSON. */
