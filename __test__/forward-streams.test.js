@@ -4,7 +4,7 @@
 
 const { createHash, randomBytes } = require('node:crypto');
 const { once } = require('node:events');
-const { mkdtempSync, existsSync, rmSync } = require('node:fs');
+const { existsSync, mkdtempSync, readFileSync, rmSync } = require('node:fs');
 const net = require('node:net');
 const os = require('node:os');
 const path = require('node:path');
@@ -63,8 +63,8 @@ async function remote(options, serverOptions) {
   return streams;
 }
 
-async function local(options, address = relay.sendUri('hyco')) {
-  const streams = new LocalStreams(address, relay.createToken('hyco'), options);
+async function local(options, address = relay.sendUri('hyco'), rest = {}) {
+  const streams = new LocalStreams(address, { token: relay.createToken('hyco'), ...rest }, options);
   streams.events = record(streams);
   streams.place = await streams.listen();
   opened.push(() => streams.close());
@@ -241,6 +241,23 @@ describe.each(['none', 'azbridge'])('with the preamble %s', (kind) => {
     await Promise.all([far.events.next('disconnect'), near.events.next('disconnect')]);
     const stats = { open: 0, opened: 1, refused: 0, cut: 0, bytesReceived: size, bytesSent: size };
     expect([far.stats(), near.stats()]).toEqual([stats, stats]);
+  });
+
+  test('under TLS', async () => {
+    const [cert, key] = ['cert', 'key'].map((name) =>
+      readFileSync(path.join(__dirname, 'fixtures', `loopback-${name}.pem`), 'utf8')
+    );
+    await relay.close();
+    relay = await RelayEmulator.start({ tls: { cert, key } });
+    const { port } = await target((socket) => socket.pipe(socket));
+    const far = await remote({ target: { port }, preamble: kind }, { tls: { ca: cert } });
+    const near = await local({ preamble: kind }, relay.sendUri('hyco'), { ca: cert });
+    const socket = client(near.place);
+    const bytes = randomBytes(3_000_000);
+    socket.end(bytes);
+    expect((await all(socket)).equals(bytes)).toBe(true);
+    await far.events.next('close');
+    expect(far.stats()).toMatchObject({ bytesReceived: bytes.length, bytesSent: bytes.length, cut: 0 });
   });
 
   onUnix('unix sockets at both ends, and their files', async () => {

@@ -26,6 +26,7 @@ class LocalStreams extends EventEmitter {
   #handle;
   /** Gives up asking for tokens. */
   #asking = new AbortController();
+  #listening;
   #bound;
   /** The end, once it is asked for or there. */
   #closing;
@@ -70,10 +71,11 @@ class LocalStreams extends EventEmitter {
    * @return {Promise<{host: string, port: number}|{path: string}>}
    */
   listen() {
-    return new Promise((resolve, reject) => {
+    this.#listening ??= new Promise((resolve, reject) => {
       this.#bound = { resolve, reject };
       this.#handle.native.listen(this.#place);
     });
+    return this.#listening;
   }
 
   /** @return {?{host: string, port: number}|{path: string}} What is bound */
@@ -125,7 +127,8 @@ class LocalStreams extends EventEmitter {
       case 'bound':
         return this.#bind(event);
       case 'unbound':
-        return this.#bound.reject(fromReport(event.error));
+        this.#bound.reject(fromReport(event.error));
+        return void this.close();
       case 'client':
         return void this.#dial(event);
       case 'closed':
@@ -139,7 +142,10 @@ class LocalStreams extends EventEmitter {
     if (event.type === 'refused') return this.emit('refused', fromReport(event.error), info);
     const { received: bytesReceived, sent: bytesSent } = event;
     const error = event.error && fromReport(event.error);
-    this.emit('disconnect', { ...info, bytesReceived, bytesSent, duration: now() - startedAt, error });
+    this.emit(
+      'disconnect',
+      Object.assign(info, { bytesReceived, bytesSent, duration: now() - startedAt, error })
+    );
   }
 
   #bind({ address, port }) {

@@ -156,14 +156,7 @@ class RemoteStreams extends EventEmitter {
         this.#streams.delete(info.id);
         this.#acceptor.closed(stream);
         const duration = now() - stream.startedAt;
-        this.emit('disconnect', {
-          ...info,
-          request: info.request,
-          bytesReceived,
-          bytesSent,
-          duration,
-          error
-        });
+        this.emit('disconnect', Object.assign(info, { bytesReceived, bytesSent, duration, error }));
       }
     }
   }

@@ -69,7 +69,7 @@ impl LocalForwarder {
                         () = closed.cancelled() => {}
                     }
                     // Whoever still waits for the owner's word does so in vain.
-                    lock(&waiting).drain().for_each(|(_, client)| client.local.reset());
+                    lock(&waiting).clear();
                     port.remove(&place);
                 }
                 Err(error) => own.tell(ForwardEvent::Unbound { error }),
@@ -86,9 +86,7 @@ impl LocalForwarder {
 
     /// Turns a client away, for the owner cannot say how to dial.
     pub fn refuse(&self, stream: u64) {
-        if let Some(client) = lock(&self.waiting).remove(&stream) {
-            client.local.reset();
-        }
+        lock(&self.waiting).remove(&stream);
     }
 
     /// Lets nobody in any more, and unless those who are here may finish, ends them.
@@ -118,11 +116,7 @@ async fn join(
 ) -> Result<JoinedEnds, StreamRefusal> {
     match reach(streams, &mut request, name.as_deref()).await {
         Ok((wire, early)) => Ok(JoinedEnds { wire, local, early, name }),
-        Err(error) => {
-            // An end in order would be taken for an answer without a byte.
-            local.reset();
-            Err(StreamRefusal { status: None, name, error })
-        }
+        Err(error) => Err(StreamRefusal { status: None, name, error }),
     }
 }
 
@@ -243,12 +237,12 @@ impl LocalPort {
             LocalPort::Tcp(listener) => {
                 let (tcp, peer) = listener.accept().await?;
                 let _ = tcp.set_nodelay(true);
-                Ok((LocalStream::Tcp(tcp), peer.ip().to_string(), peer.port()))
+                Ok((tcp.into(), peer.ip().to_string(), peer.port()))
             }
             #[cfg(unix)]
             LocalPort::Unix(listener) => {
                 let (unix, _) = listener.accept().await?;
-                Ok((LocalStream::Unix(unix), String::new(), 0))
+                Ok((unix.into(), String::new(), 0))
             }
         }
     }

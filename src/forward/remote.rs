@@ -102,13 +102,7 @@ async fn join(
                 Ok(local) => local,
                 Err(error) => return Err(turn_away(listener, stream, error)),
             };
-            let wire = match meet(streams, listener, sender).await {
-                Ok(wire) => wire,
-                Err(refusal) => {
-                    local.reset();
-                    return Err(refusal);
-                }
-            };
+            let wire = meet(streams, listener, sender).await?;
             streams.tell(ForwardEvent::Accepted { stream });
             Ok(JoinedEnds { wire, local, early: Vec::new(), name: None })
         }

@@ -37,14 +37,14 @@ impl StreamTarget {
     pub async fn connect(&self, limit: Duration) -> Result<LocalStream, RelayError> {
         let dial = async {
             match self {
-                StreamTarget::Tcp(host, port) => tcp::connect(host, *port).await.map(LocalStream::Tcp),
+                StreamTarget::Tcp(host, port) => tcp::connect(host, *port).await.map(LocalStream::from),
                 StreamTarget::TcpFrom(from, host, port) => {
-                    tcp::connect_from(*from, host, *port).await.map(LocalStream::Tcp)
+                    tcp::connect_from(*from, host, *port).await.map(LocalStream::from)
                 }
                 #[cfg(unix)]
                 StreamTarget::Unix(path) => UnixStream::connect(path)
                     .await
-                    .map(LocalStream::Unix)
+                    .map(LocalStream::from)
                     .map_err(|error| tcp::path_error("connect", path, &error)),
             }
         };
@@ -54,12 +54,16 @@ impl StreamTarget {
     }
 }
 
-/// A connection on this side.
+/// A connection on this side. Dropped before it was ended it is reset, so that nobody takes what came for all of it.
 #[derive(Debug)]
-pub enum LocalStream {
-    /// Over TCP.
+pub struct LocalStream {
+    io: LocalIo,
+    ended: bool,
+}
+
+#[derive(Debug)]
+enum LocalIo {
     Tcp(TcpStream),
-    /// Through a unix socket.
     #[cfg(unix)]
     Unix(UnixStream),
 }
@@ -67,10 +71,10 @@ pub enum LocalStream {
 /// Does the same to whichever of them it is.
 macro_rules! each {
     ($stream:expr, $name:ident => $act:expr) => {
-        match $stream {
-            LocalStream::Tcp($name) => $act,
+        match &$stream.io {
+            LocalIo::Tcp($name) => $act,
             #[cfg(unix)]
-            LocalStream::Unix($name) => $act,
+            LocalIo::Unix($name) => $act,
         }
     };
 }
@@ -109,14 +113,36 @@ impl LocalStream {
     }
 
     /// Ends our side: what was written arrives, and the end of it.
-    pub(super) fn end(&self) -> io::Result<()> {
+    pub(super) fn end(&mut self) -> io::Result<()> {
+        self.ended = true;
         each!(self, stream => SockRef::from(stream).shutdown(Shutdown::Write))
     }
 
     /// Ends it so that it cannot be taken for a complete one: a reset. Of unix sockets there is none.
-    pub(super) fn reset(self) {
-        if let LocalStream::Tcp(tcp) = &self {
+    pub(super) fn reset(mut self) {
+        self.ended = false;
+    }
+}
+
+impl Drop for LocalStream {
+    fn drop(&mut self) {
+        if let LocalIo::Tcp(tcp) = &self.io
+            && !self.ended
+        {
             let _ = tcp.set_zero_linger();
         }
+    }
+}
+
+impl From<TcpStream> for LocalStream {
+    fn from(tcp: TcpStream) -> Self {
+        Self { io: LocalIo::Tcp(tcp), ended: false }
+    }
+}
+
+#[cfg(unix)]
+impl From<UnixStream> for LocalStream {
+    fn from(unix: UnixStream) -> Self {
+        Self { io: LocalIo::Unix(unix), ended: false }
     }
 }

@@ -10,7 +10,6 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::pump::{StreamFailure, StreamPump};
 use super::tally::StreamTally;
-use super::target::LocalStream;
 use super::wire::{READ, RelayedWire};
 use super::*;
 use crate::error::ErrorKind;
@@ -114,7 +113,7 @@ async fn stream(keep_alive: Option<KeepAlive>) -> (StreamPump, RelaySide, TcpStr
     let (wire, relay) = wire(&[]).await;
     let (local, target) = tcp_pair().await;
     let tally = Arc::new(StreamTally::default());
-    (StreamPump::new(wire, LocalStream::Tcp(local), Vec::new(), &options(keep_alive), tally), relay, target)
+    (StreamPump::new(wire, local.into(), Vec::new(), &options(keep_alive), tally), relay, target)
 }
 
 async fn run(pump: &mut StreamPump) -> Result<(), StreamFailure> {
@@ -170,7 +169,7 @@ fn what_came_with_the_handshake_is_not_lost() {
         let (local, mut target) = tcp_pair().await;
         let tally = Arc::new(StreamTally::default());
         let mut pump =
-            StreamPump::new(wire, LocalStream::Tcp(local), b"even ".to_vec(), &options(None), Arc::clone(&tally));
+            StreamPump::new(wire, local.into(), b"even ".to_vec(), &options(None), Arc::clone(&tally));
         let mut got = [0; 10];
         tokio::select! {
             _ = run(&mut pump) => panic!("it has ended"),

@@ -135,7 +135,7 @@ impl RelayedWire {
             decoded = found.decode(frames, &mut bytes, &mut take);
             Ok(if link.ended() { ReadStep::End } else { ReadStep::Bytes(bytes.len()) })
         };
-        if let Some(payload) = found.ping.filter(|_| !*close_sent) {
+        if let Some(payload) = found.ping.filter(|_| !*close_sent && out.ready() < READ) {
             out.append(control(OpCode::Pong), Some(keys.next_key()), &payload);
         }
         decoded.map_err(WireFailure::Broken)?;
@@ -240,7 +240,7 @@ impl RelayedWire {
 struct Found<'a> {
     close: &'a mut Option<PeerClose>,
     ponged: &'a mut bool,
-    /// The last one: as each pong answers all before it, the others need none.
+    /// The last one: as each pong answers all before it, the others need none. Of a peer that does not read none is answered.
     ping: Option<Vec<u8>>,
 }
 
