@@ -256,7 +256,7 @@ describe.each(['none', 'azbridge'])('with the preamble %s', (kind) => {
     const bytes = randomBytes(3_000_000);
     socket.end(bytes);
     expect((await all(socket)).equals(bytes)).toBe(true);
-    await far.events.next('close');
+    await far.events.next('disconnect');
     expect(far.stats()).toMatchObject({ bytesReceived: bytes.length, bytesSent: bytes.length, cut: 0 });
   });
 

@@ -114,8 +114,9 @@ const hashOf = async (stream) => {
 async function writeLarge(file, bytes) {
   const piece = randomBytes(MIB + 13);
   function* pieces() {
-    for (let left = bytes; left > 0; left -= piece.length)
-      {yield piece.subarray(0, Math.min(left, piece.length));}
+    for (let left = bytes; left > 0; left -= piece.length) {
+      yield piece.subarray(0, Math.min(left, piece.length));
+    }
   }
   await pipeline(pieces, createWriteStream(file));
   return hashOf(createReadStream(file));
