@@ -2,6 +2,7 @@
 
 const { once } = require('node:events');
 const { createInterface } = require('node:readline');
+const { finished } = require('node:stream');
 const { parseArgs } = require('node:util');
 
 const { entityPath } = require('../shared/address.js');
@@ -61,16 +62,18 @@ async function run(args) {
 async function carry(socket) {
   const { createWebSocketStream } = require('../ws/websocket.js');
   const duplex = createWebSocketStream(socket);
-  // It is the socket's error, which is thrown below.
-  duplex.on('error', () => {});
+  // An error is the socket's, which is thrown below, or that of a write to one that has just closed.
+  const read = new Promise((done) => finished(duplex, { writable: false }, () => done()));
   process.stdin.pipe(duplex).pipe(process.stdout, { end: false });
   stopped().then(() => {
+    // What came behind the end would be an error, and keep it from ending.
+    process.stdin.unpipe(duplex);
     duplex.end();
     // Nobody reads it any more, perhaps.
     duplex.resume();
   });
   const [code, reason] = await once(socket, 'close');
-  if (!duplex.readableEnded) await once(duplex, 'end');
+  await read;
   process.stdin.destroy();
   return judge(code, reason);
 }

@@ -18,7 +18,7 @@ const { OwnListener, callListener } = require('./relay-probe.js');
 
 /**
  * @param {Trial} trial
- * @param {import('./doctor.js').Steps} steps
+ * @param {import('./doctor-steps.js').Steps} steps
  */
 async function examineRelay(trial, steps) {
   const found = trial.listens ? 'unknown' : await steps.take('sender', () => send(trial));

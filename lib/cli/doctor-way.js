@@ -18,7 +18,7 @@ const SKEW = 60;
  *
  * @param {string} uri
  * @param {object} options Credentials
- * @param {import('./doctor.js').Steps} steps
+ * @param {import('./doctor-steps.js').Steps} steps
  * @return {Promise<{isUseful: boolean, proxy: string|undefined}>} Whether to go on to the relay, which is tried where
  *     only the way is in doubt: the engine may find another
  */

@@ -2,11 +2,10 @@
 
 const { parseArgs } = require('node:util');
 
-const { redact } = require('../shared/redact.js');
-const { kindOf, remedyFor } = require('../shared/remedy.js');
-const { examineWay } = require('./doctor-way.js');
 const { examineRelay } = require('./doctor-relay.js');
-const { paint, printJson, waiting } = require('./output.js');
+const { Steps } = require('./doctor-steps.js');
+const { examineWay } = require('./doctor-way.js');
+const { paint, printJson } = require('./output.js');
 const { TARGET_HELP, TARGET_OPTIONS, readTarget } = require('./target.js');
 
 const summary = 'goes the way to the relay step by step and says what is wrong';
@@ -51,44 +50,6 @@ async function examine({ uri, options }, listens, steps) {
   const way = await examineWay(uri, options, steps);
   if (way.isUseful) await examineRelay({ uri, options, proxy: way.proxy, listens }, steps);
 }
-
-/** Does one step after the other, and reports each. */
-class Steps {
-  #report;
-
-  /** @param {function(object): void} report Gets `{ name, result, text, code, remedy }` */
-  constructor(report) {
-    this.#report = report;
-  }
-
-  /**
-   * @template T
-   * @param {string} name
-   * @param {function(): Promise<{text: string, result?: string, error?: Error, value?: T}>} work `error` is what a
-   *     step that has not failed stumbled over
-   * @return {Promise<T|undefined>} `value`; `undefined` if it has failed
-   */
-  async take(name, work) {
-    try {
-      const { text, result = 'ok', error, value } = await waiting(`   ${name}`, work());
-      const details = error && { code: kindOf(error), remedy: remedyFor(error, name) };
-      this.#report({ name, result, text, ...details });
-      return value;
-    } catch (error) {
-      const code = kindOf(error);
-      const text = redact(`${textOf(error)}${code && !textOf(error).includes(code) ? ` (${code})` : ''}`);
-      this.#report({ name, result: 'failed', text, code, remedy: remedyFor(error, name) });
-      return undefined;
-    }
-  }
-
-  /** @param {string} text Why it is not taken */
-  skip(name, text) {
-    this.#report({ name, result: 'skipped', text });
-  }
-}
-
-const textOf = (error) => error.errors?.map(({ message }) => message).join(', ') || error.message.trim();
 
 const MARKS = {
   ok: ['green', 'ok'],

@@ -81,15 +81,18 @@ async function askHttp(socket, url, headers) {
     createConnection: () => socket,
     host: bareHost(url.hostname),
     path: url.pathname,
-    headers: { Host: url.host, ...headers },
-    timeout: TIMEOUT
+    headers: { Host: url.host, ...headers }
   });
-  request.on('timeout', () => request.destroy(timeoutError('no answer to a request')));
-  request.end();
-  const [response] = await once(request, 'response');
-  let body = '';
-  for await (const chunk of response.setEncoding('utf8')) body += chunk;
-  return { status: response.statusCode, date: response.headers.date, body };
+  const timer = setTimeout(() => request.destroy(timeoutError('no answer to a request')), TIMEOUT);
+  try {
+    request.end();
+    const [response] = await once(request, 'response');
+    let body = '';
+    for await (const chunk of response.setEncoding('utf8')) body += chunk;
+    return { status: response.statusCode, date: response.headers.date, body };
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Asks for the time by a plain request. @returns {Promise<Number|undefined>} seconds that our clock is ahead */

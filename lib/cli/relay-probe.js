@@ -16,6 +16,7 @@ const ACCEPT_TIME = 40_000;
 /** How long a sender that is through waits for our listener to say that it has it. */
 const MEETING_TIME = 1_000;
 const ATTEMPTS = 5;
+const ANSWER_TIME = 10_000;
 
 /** Has the service choose among the listeners: a feature of its .NET library that is nowhere documented. */
 const CHOSEN = 'Microsoft-Relay-AllowedListeners';
@@ -146,7 +147,9 @@ class OwnListener {
         continue;
       }
       socket.on('error', () => {});
-      if (await Promise.race([arrival.then(() => true), delay(MEETING_TIME, false, { ref: false })])) return socket;
+      if (await Promise.race([arrival.then(() => true), delay(MEETING_TIME, false, { ref: false })])) {
+        return socket;
+      }
       socket.close(1000);
     }
     throw withCode(new Error(`other listeners took all of ${ATTEMPTS} senders`), 'OTHER_LISTENERS');
@@ -156,7 +159,9 @@ class OwnListener {
   async exchange(socket) {
     const started = performance.now();
     socket.send(this.#mark);
-    const [data] = await once(socket, 'message', { signal: AbortSignal.timeout(ACCEPT_TIME) });
+    const [data] = await once(socket, 'message', { signal: AbortSignal.timeout(ANSWER_TIME) }).catch(() => {
+      throw withCode(new Error('a message was sent, and none came back'), 'ETIMEDOUT');
+    });
     if (data.toString() !== this.#mark) throw new Error('another message came back than was sent');
     return performance.now() - started;
   }
