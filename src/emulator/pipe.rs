@@ -3,6 +3,7 @@
 //! One buffer a direction is read only after the last one was written out, so a peer that does not read slows
 //! down the other one and nothing piles up here. Pings are answered on the leg that they came in on.
 
+use std::io::IoSlice;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -22,6 +23,11 @@ use crate::frame::{self, FrameError, FramePiece, FrameReader, OpCode, Role};
 use crate::sync::lock;
 
 const CHUNK: usize = 64 * 1024;
+/// Payloads from this size on are sent on from where they were read; smaller ones are gathered with their headers.
+const LARGE_PIECE: usize = 4 * 1024;
+
+/// Where in what is to be sent on a payload belongs that stayed where it was read.
+type Inserted<'a> = (usize, &'a [u8]);
 
 /// What both directions know about one leg.
 #[derive(Default)]
@@ -74,7 +80,7 @@ struct PipeDirection<'a> {
     documented_code: u16,
     carry_close_codes: bool,
     frames: FrameReader,
-    /// What is to be sent on.
+    /// What is to be sent on, but for large payloads.
     out: Vec<u8>,
     signals: watch::Receiver<Signals>,
 }
@@ -98,7 +104,7 @@ impl PipeDirection<'_> {
                 && let Some(payload) = self.target.take_ping()
             {
                 put_frame(&mut self.out, OpCode::Pong, &payload);
-                if self.write(writer).await.is_err() {
+                if self.write(writer, &[]).await.is_err() {
                     return DirectionEnd::TargetLost;
                 }
             }
@@ -125,10 +131,14 @@ impl PipeDirection<'_> {
     ) -> Option<DirectionEnd> {
         let _ = self.signals.wait_for(|signals| !signals.silence.data).await;
         let (mut rest, mut ping, mut close) = (bytes, None, None);
+        let mut inserted: Vec<Inserted<'_>> = Vec::new();
         let broken = loop {
             match self.frames.next(&mut rest) {
                 Ok(Some(FramePiece::Head(Header { opcode, fin, rsv1, len, .. }))) => {
                     frame::encode_head(&mut self.out, opcode, fin, rsv1, None, len as usize);
+                }
+                Ok(Some(FramePiece::Payload(bytes))) if bytes.len() >= LARGE_PIECE => {
+                    inserted.push((self.out.len(), bytes));
                 }
                 Ok(Some(FramePiece::Payload(bytes))) => self.out.extend_from_slice(bytes),
                 Ok(Some(FramePiece::Control(OpCode::Ping, payload))) => ping = Some(payload),
@@ -155,7 +165,7 @@ impl PipeDirection<'_> {
             let mut received = lock(&self.source.received_close);
             *received = Some(payload.clone());
         }
-        if self.write(writer).await.is_err() {
+        if self.write(writer, &inserted).await.is_err() {
             return Some(DirectionEnd::TargetLost);
         }
         if close.is_some() {
@@ -165,11 +175,30 @@ impl PipeDirection<'_> {
         broken.map(DirectionEnd::Violation)
     }
 
-    async fn write(&mut self, writer: &mut WriteHalf<InboundStream>) -> std::io::Result<()> {
+    async fn write(
+        &mut self,
+        writer: &mut WriteHalf<InboundStream>,
+        inserted: &[Inserted<'_>],
+    ) -> std::io::Result<()> {
         let _ = self.signals.wait_for(|signals| !signals.silence.data).await;
         // Whoever drops this future halfway finds the leg marked as unusable.
         self.target.mid_frame.store(true, Ordering::Relaxed);
-        writer.write_all(&self.out).await?;
+        let mut slices = Vec::with_capacity(2 * inserted.len() + 1);
+        let mut from = 0;
+        for (at, bytes) in inserted {
+            slices.extend([&self.out[from..*at], *bytes].map(IoSlice::new));
+            from = *at;
+        }
+        slices.push(IoSlice::new(&self.out[from..]));
+        let mut left = &mut slices[..];
+        // Those in front that are empty or written.
+        IoSlice::advance_slices(&mut left, 0);
+        while !left.is_empty() {
+            match writer.write_vectored(left).await? {
+                0 => return Err(std::io::ErrorKind::WriteZero.into()),
+                count => IoSlice::advance_slices(&mut left, count),
+            }
+        }
         writer.flush().await?;
         self.target.mid_frame.store(self.frames.in_payload(), Ordering::Relaxed);
         self.out.clear();
@@ -211,7 +240,7 @@ pub async fn run(
         documented_code,
         carry_close_codes: namespace.options.carry_close_codes,
         frames: FrameReader::new(Role::Server, extended),
-        out: Vec::with_capacity(CHUNK + 64),
+        out: Vec::new(),
         signals: namespace.signals.subscribe(),
     };
     let mut up = direction(&sender_leg, &listener_leg, 1001);

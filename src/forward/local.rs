@@ -130,8 +130,10 @@ async fn reach(
     let mut early = Vec::new();
     let Some(name) = name else { return Ok((wire, early)) };
     let asked = ask(&mut wire, &mut early, name);
-    let late = || RelayError::new(ErrorKind::Timeout, "The listener did not answer azbridge's preamble in time");
-    let answered = tokio::time::timeout(options.preamble_timeout, asked).await.unwrap_or_else(|_| Err(late()));
+    let late =
+        || RelayError::new(ErrorKind::Timeout, "The listener did not answer azbridge's preamble in time");
+    let answered =
+        tokio::time::timeout(options.preamble_timeout, asked).await.unwrap_or_else(|_| Err(late()));
     if let Err(error) = answered {
         with_buffers(|buffers| wire.send_close(&mut buffers.keys, 1000, ""));
         wire.finish(FAREWELL).await;
@@ -145,12 +147,15 @@ async fn ask(wire: &mut RelayedWire, early: &mut Vec<u8>, name: &str) -> Result<
     let asking = preamble::request(name)
         .ok_or_else(|| RelayError::new(ErrorKind::InvalidArgument, "The name has more than 255 bytes"))?;
     with_buffers(|buffers| wire.send(&mut buffers.keys, &asking));
-    let foreign = |_| RelayError::new(ErrorKind::Protocol, "The listener's answer is not azbridge's preamble");
+    let foreign =
+        |_| RelayError::new(ErrorKind::Protocol, "The listener's answer is not azbridge's preamble");
     let answer = wire.read_until(early, |bytes| preamble::read_answer(bytes).map_err(foreign)).await?;
     early.drain(..ANSWER);
     let why = match answer {
         PortAnswer::Stream => return Ok(()),
-        PortAnswer::Datagrams | PortAnswer::DatagramsOnly => "The listener forwards datagrams to that port, and no streams",
+        PortAnswer::Datagrams | PortAnswer::DatagramsOnly => {
+            "The listener forwards datagrams to that port, and no streams"
+        }
         PortAnswer::StreamsOnly => "The listener forwards streams only",
         PortAnswer::Unknown => {
             // Ours says more in its close frame, which is on its way.

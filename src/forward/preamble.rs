@@ -140,7 +140,8 @@ mod tests {
 
     #[test]
     fn what_is_no_preamble_is_known_by_its_first_bytes() {
-        for bytes in [&b"S"[..], b"\x00", b"\x02", b"\x01\x01", b"\x01\x00\x02", b"SSH-2.0", b"\x16\x03\x01"] {
+        for bytes in [&b"S"[..], b"\x00", b"\x02", b"\x01\x01", b"\x01\x00\x02", b"SSH-2.0", b"\x16\x03\x01"]
+        {
             assert_eq!(read_request(bytes), Err(ForeignPreamble), "{bytes:?}");
         }
         assert_eq!(read_request(b"\x01\x00\x00\x02\xff\xfe"), Err(ForeignPreamble));

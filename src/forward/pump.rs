@@ -15,9 +15,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::options::ForwardOptions;
 use super::tally::StreamTally;
 use super::target::LocalStream;
-use super::wire::{
-    FRAME, ForwardBuffers, READ, RelayedWire, WireFailure, closed_early, lost, with_buffers,
-};
+use super::wire::{FRAME, ForwardBuffers, READ, RelayedWire, WireFailure, closed_early, lost, with_buffers};
 use crate::error::{ErrorKind, RelayError};
 use crate::frame::OpCode;
 use crate::keep_alive::{KeepAlive, KeepAliveMode};

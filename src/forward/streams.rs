@@ -109,7 +109,8 @@ impl Streams {
         drop(inner);
         let own = Arc::clone(self);
         let life = async move {
-            let event = AssertUnwindSafe(own.live(stream, Box::pin(join), tally, ending)).catch_unwind().await;
+            let event =
+                AssertUnwindSafe(own.live(stream, Box::pin(join), tally, ending)).catch_unwind().await;
             let event = event.unwrap_or_else(|_| {
                 drop_buffers();
                 own.end(stream, Some(RelayError::fault("stream")), None)
@@ -156,7 +157,9 @@ impl Streams {
             // Never an end that could be taken for the peer's.
             local.reset();
             match close {
-                Some((code, reason)) => with_buffers(|buffers| wire.send_close(&mut buffers.keys, *code, reason)),
+                Some((code, reason)) => {
+                    with_buffers(|buffers| wire.send_close(&mut buffers.keys, *code, reason))
+                }
                 None => wire.ended = true,
             }
         }
@@ -170,7 +173,12 @@ impl Streams {
     }
 
     /// Takes a stream out, and gives its last event.
-    fn end(&self, stream: u64, error: Option<RelayError>, refused: Option<(Option<u16>, Option<String>)>) -> ForwardEvent {
+    fn end(
+        &self,
+        stream: u64,
+        error: Option<RelayError>,
+        refused: Option<(Option<u16>, Option<String>)>,
+    ) -> ForwardEvent {
         let mut inner = lock(&self.inner);
         let seat = inner.here.remove(&stream);
         let (received, sent) = seat.as_ref().map(|seat| seat.tally.read()).unwrap_or_default();

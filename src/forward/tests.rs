@@ -96,7 +96,8 @@ async fn wire(early: &[u8]) -> (RelayedWire, RelaySide) {
             tcp.read_buf(&mut head).await.unwrap();
         }
         let text = String::from_utf8(head).unwrap();
-        let key = text.split("Sec-WebSocket-Key: ").nth(1).and_then(|rest| rest.split("\r\n").next()).unwrap();
+        let key =
+            text.split("Sec-WebSocket-Key: ").nth(1).and_then(|rest| rest.split("\r\n").next()).unwrap();
         let accept = derive_accept_key(key.as_bytes());
         let head = format!(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
@@ -339,7 +340,10 @@ fn a_target_that_resets_is_told_from_one_that_ends() {
         drop(target);
         let failure = run(&mut pump).await.expect_err("it should fail");
         assert_eq!(failure.close.map(|(code, _)| code), Some(1011));
-        assert_eq!(failure.error.system.map(|system| system.code.into_owned()).as_deref(), Some("ECONNRESET"));
+        assert_eq!(
+            failure.error.system.map(|system| system.code.into_owned()).as_deref(),
+            Some("ECONNRESET")
+        );
     });
 }
 

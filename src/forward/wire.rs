@@ -172,17 +172,18 @@ impl RelayedWire {
     /// Bytes that the relay has not taken.
     #[cfg(test)]
     pub(super) fn unwritten(&self) -> usize {
-        self.out.ready()
+        self.out.len()
     }
 
     /// Whether the kernel has all that was queued.
     pub(super) fn is_flushed(&self) -> bool {
-        self.out.is_empty()
+        // Of what TLS has taken, too.
+        self.out.len() == 0
     }
 
     /// Writes what is queued; pending where the kernel takes no more for now.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.out.is_empty() {
+        while !self.is_flushed() {
             if !self.link.write(&mut self.out, false)? {
                 std::task::ready!(self.link.poll_writable(cx))?;
             }
@@ -291,7 +292,8 @@ pub(super) fn lost() -> RelayError {
 pub(super) fn closed_early(close: Option<&PeerClose>) -> RelayError {
     let Some(PeerClose { code, reason }) = close else { return lost() };
     let text = if reason.is_empty() { "no reason given" } else { reason };
-    let mut error = RelayError::new(ErrorKind::Refused, format!("The peer closed the stream: {code} ({text})"));
+    let mut error =
+        RelayError::new(ErrorKind::Refused, format!("The peer closed the stream: {code} ({text})"));
     error.reason = Some(reason.clone());
     error
 }

@@ -67,11 +67,18 @@ pub struct NativeRemoteStreams {
 #[napi]
 impl NativeRemoteStreams {
     #[napi(constructor, catch_unwind)]
-    pub fn new(engine: &NativeEngine, slot: u32, routes: RouteOptions, options: StreamOptions) -> Result<Self> {
+    pub fn new(
+        engine: &NativeEngine,
+        slot: u32,
+        routes: RouteOptions,
+        options: StreamOptions,
+    ) -> Result<Self> {
         attempt("newRemoteStreams", || {
             let slots = engine.slots();
             let (sink, options) = (events(&slots, slot), stream_options(&slots, &options));
-            Ok(Self { forwarder: RemoteForwarder::new(stream_routes(routes)?, options, sink, slots.io.handle()) })
+            Ok(Self {
+                forwarder: RemoteForwarder::new(stream_routes(routes)?, options, sink, slots.io.handle()),
+            })
         })
     }
 
