@@ -142,10 +142,15 @@ export interface RelayEmulatorOptions {
    */
   handshakeTimeout?: number;
   /**
-   * How long a closing handshake may take.
+   * How long the closing handshake of a control channel may take.
    * @default 10000
    */
   closeTimeout?: number;
+  /**
+   * How long a sender or a listener may go on sending when the other one has closed.
+   * @default 60000
+   */
+  halfCloseTimeout?: number;
   /**
    * How long a control channel outlives its token.
    * @default 300000
@@ -161,7 +166,10 @@ export interface RelayEmulatorOptions {
    * @default false
    */
   grantExtensions?: boolean;
-  /** Serves a page that shows what passes (`relay.inspectorUrl`), and keeps the last records for it. Default `false`. */
+  /**
+   * Serves a page that shows what passes (`relay.inspectorUrl`), and keeps the last records for it.
+   * @default false
+   */
   inspect?: boolean | InspectOptions;
   /**
    * Carries a peer's close code and reason across; `false` gives 1000 and 1001.
@@ -170,7 +178,13 @@ export interface RelayEmulatorOptions {
   carryCloseCodes?: boolean;
 }
 
-/** What the inspector keeps, and where its page is. */
+/**
+ * What the inspector keeps, and where its page is.
+ *
+ * @example
+ * const relay = await RelayEmulator.start({ inspect: { port: 9300 } });
+ * console.log(relay.inspectorUrl);
+ */
 export interface InspectOptions {
   /**
    * The page's port on 127.0.0.1; 0 takes a free one.
@@ -198,7 +212,12 @@ export interface InspectOptions {
   previewBytes?: number;
 }
 
-/** Options of `relay.records()`. */
+/**
+ * Options of `relay.records()`.
+ *
+ * @example
+ * for await (const record of relay.records({ kinds: ['refused'] })) console.log(record);
+ */
 export interface RecordsOptions {
   /**
    * Only what comes behind the record of this number.
@@ -206,14 +225,26 @@ export interface RecordsOptions {
    * @default 0
    */
   since?: number;
-  /** Only records of these kinds. */
+  /**
+   * Only records of these kinds.
+   * @default undefined: all
+   */
   kinds?: Array<RelayRecord['kind']>;
-  /** Ends the iterator, with an `AbortError`. */
+  /**
+   * Ends the iterator, with an `AbortError`.
+   * @default undefined
+   */
   signal?: AbortSignal;
 }
 
-/** What became of a token: which part was wrong, what was expected, what was found, and how to mend it. */
+/**
+ * What became of a token: which part was wrong, what was expected, what was found, and how to mend it.
+ *
+ * @example
+ * const why = ({ part, expected, found, remedy }: TokenFate) => `${part}: ${expected}, not ${found}. ${remedy}`;
+ */
 export interface TokenFate {
+  /** Whether it was good, and if not, why. */
   result:
     | 'ok'
     | 'none'
@@ -224,35 +255,63 @@ export interface TokenFate {
     | 'unknownRule'
     | 'wrongAudience'
     | 'noRight';
+  /** Where it stood. */
   carriedBy?: 'sb-hc-token' | 'ServiceBusAuthorization' | 'Authorization' | 'renewToken';
   /** The name of its SAS rule. */
   rule?: string;
   /** Milliseconds since 1970. */
   expires?: number;
+  /** Which part of it was wrong. */
   part?: string;
+  /** What that part should have been. */
   expected?: string;
+  /** What it was. */
   found?: string;
+  /** What to do about it. */
   remedy?: string;
 }
 
-/** Names and values, as they came; `***` stands for what is secret. */
+/**
+ * Names and values, as they came; `***` stands for what is secret.
+ *
+ * @example
+ * const find = (headers: RecordedHeaders, name: string) => headers.find(([each]) => each === name);
+ */
 export type RecordedHeaders = ReadonlyArray<readonly [name: string, value: string]>;
 
-/** The beginning of a body: text, or base64 where `text` is false. */
+/**
+ * The beginning of a body: text, or base64 where `text` is false.
+ *
+ * @example
+ * const show = ({ preview, cut }: RecordedBody) => (cut ? `${preview}…` : preview);
+ */
 export interface RecordedBody {
+  /** Bytes of the whole body. */
   size: number;
+  /** Its beginning. */
   preview: string;
+  /** Whether the preview is text, and not base64. */
   text: boolean;
+  /** Whether there is more than the preview. */
   cut: boolean;
   /** Its `Content-Encoding`; then there is no preview. */
   encoding?: string;
 }
 
-/** Milliseconds since the request came; `null` for what did not happen. */
+/**
+ * Milliseconds since the request came; `null` for what did not happen.
+ *
+ * @example
+ * const took = ({ end }: RequestTiming) => (end === null ? 'unfinished' : `${end} ms`);
+ */
 export interface RequestTiming {
+  /** It was given to a listener. */
   queued: number | null;
+  /** The listener took it. */
   accepted: number | null;
+  /** The answer began. */
   firstByte: number | null;
+  /** The answer was complete. */
   end: number | null;
 }
 
@@ -261,6 +320,7 @@ interface RecordBase<Kind extends string> {
   readonly seq: number;
   /** Milliseconds since 1970, with a fraction. */
   readonly time: number;
+  /** What happened. */
   readonly kind: Kind;
 }
 
@@ -272,21 +332,35 @@ interface RecordOf<Kind extends string> extends RecordBase<Kind> {
 }
 
 interface RecordedHandshake {
+  /** Who came. */
   readonly remoteAddress: string;
+  /** What for: path and query. */
   readonly target: string;
+  /** As they came. */
   readonly headers: RecordedHeaders;
+  /** What became of its token. */
   readonly token: TokenFate;
 }
 
 interface RecordedResult {
+  /** What was answered; `null` if nothing was. */
   readonly status: number | null;
+  /** The way that the answer took. */
   readonly by?: 'channel' | 'rendezvous';
+  /** The beginning of what came. */
   readonly requestBody: RecordedBody;
+  /** The beginning of what was answered. */
   readonly responseBody: RecordedBody;
+  /** When what happened. */
   readonly timing: RequestTiming;
 }
 
-/** What `relay.records()` gives; the package's `lib/inspector/records.schema.json` says the same as a JSON schema. */
+/**
+ * What `relay.records()` gives; the package's `lib/inspector/records.schema.json` says the same as a JSON schema.
+ *
+ * @example
+ * const isRefusal = (record: RelayRecord) => record.kind === 'refused' && record.status === 401;
+ */
 export type RelayRecord =
   | (RecordOf<'listener'> & RecordedHandshake & { readonly listeners: number })
   | (RecordOf<'listenerClosed'> & {

@@ -9,8 +9,18 @@ export import Data = WebSocket.Data;
 export import ErrorEvent = WebSocket.ErrorEvent;
 export import Event = WebSocket.Event;
 export import EventListenerOptions = WebSocket.EventListenerOptions;
+export import ForwardLocalOptions = WebSocket.ForwardLocalOptions;
+export import ForwardOptions = WebSocket.ForwardOptions;
+export import ForwardPlace = WebSocket.ForwardPlace;
+export import ForwardTarget = WebSocket.ForwardTarget;
+export import ForwardedEnd = WebSocket.ForwardedEnd;
+export import ForwardedInfo = WebSocket.ForwardedInfo;
+export import ForwardedRequest = WebSocket.ForwardedRequest;
+export import ForwardedStreamStats = WebSocket.ForwardedStreamStats;
 export import KeepAliveOptions = WebSocket.KeepAliveOptions;
 export import LatencyHistogram = WebSocket.LatencyHistogram;
+export import LocalForward = WebSocket.LocalForward;
+export import LocalForwardEvents = WebSocket.LocalForwardEvents;
 export import MessageEvent = WebSocket.MessageEvent;
 export import PerMessageDeflate = WebSocket.PerMessageDeflate;
 export import PerMessageDeflateOptions = WebSocket.PerMessageDeflateOptions;
@@ -58,6 +68,9 @@ export import TokenSource = WebSocket.TokenSource;
  * @example
  * const verifyClient: VerifyClientCallbackAsync = (info, callback) => callback(true);
  */
+export import Tunnel = WebSocket.Tunnel;
+export import TunnelEvents = WebSocket.TunnelEvents;
+export import TunnelStats = WebSocket.TunnelStats;
 export import VerifyClientCallbackAsync = WebSocket.VerifyClientCallbackAsync;
 /**
  * A `verifyClient` that returns its verdict, of ws's server: ws's own type. The relay's is `RelayedVerifyClient`.
@@ -89,6 +102,8 @@ export import createRelayedServer = WebSocket.createRelayedServer;
 export import createServer = WebSocket.createServer;
 export import createWebSocketStream = WebSocket.createWebSocketStream;
 export import extension = WebSocket.extension;
+export import forward = WebSocket.forward;
+export import forwardLocal = WebSocket.forwardLocal;
 export import parseConnectionString = WebSocket.parseConnectionString;
 export import relayedConnect = WebSocket.relayedConnect;
 export import subprotocol = WebSocket.subprotocol;

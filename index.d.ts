@@ -929,7 +929,10 @@ declare namespace WebSocket {
      * @default Node's roots, and no certificate of our own
      */
     tls?: TlsOptions;
-    /** Serves a page on 127.0.0.1 that shows what passes through this process (`inspecting`). Default `false`. */
+    /**
+     * Serves a page on 127.0.0.1 that shows what passes through this process (`inspecting`).
+     * @default false
+     */
     inspect?: boolean | InspectOptions;
     /**
      * Aborting it closes the server.
@@ -938,15 +941,33 @@ declare namespace WebSocket {
     signal?: AbortSignal;
   }
 
-  /** What an inspector keeps, and where its page is. */
+  /**
+   * What an inspector keeps, and where its page is.
+   *
+   * @example
+   * const server = new RelayedServer({ server: uri, keyName, key, inspect: { port: 9300 } });
+   * server.on('inspecting', (url) => console.log(url));
+   */
   interface InspectOptions {
-    /** The page's port on 127.0.0.1. Default 0: a free one. */
+    /**
+     * The page's port on 127.0.0.1; 0 takes a free one.
+     * @default 0
+     */
     port?: number;
-    /** Records that are kept. Default 10,000. */
+    /**
+     * Records that are kept.
+     * @default 10000
+     */
     maxRecords?: number;
-    /** Their bytes, about. Default 16,777,216. */
+    /**
+     * Their bytes, about.
+     * @default 16777216
+     */
     maxBytes?: number;
-    /** How much of a message or body a record shows. Default 1,024. */
+    /**
+     * How much of a message or body a record shows.
+     * @default 1024
+     */
     previewBytes?: number;
   }
   /**
@@ -1396,6 +1417,330 @@ declare namespace WebSocket {
     address: string | URL,
     token?: TokenSource | RelayedClientOptions | null
   ): Promise<RelayedWebSocket>;
+
+  // ---------------------------------------------------------------- forwarding
+
+  /**
+   * Where bytes go: `host:port`, `unix:/path`, or a port of this machine.
+   *
+   * @example
+   * const places: ForwardPlace[] = [22, 'db:5432', 'unix:/run/app.sock'];
+   */
+  type ForwardPlace = string | number;
+
+  /**
+   * What `forward()` makes reachable: a port of this machine with a web server, or the URL of one; an `http.Server`, which
+   * need not listen; `host:port` or `unix:/path` for bytes of any kind; or several of these by the names that azbridge's
+   * senders ask for.
+   *
+   * @example
+   * const targets: ForwardTarget[] = [3000, 'https://app.test/base', '127.0.0.1:22', 'unix:/run/app.sock', { sql: 'db:1433' }];
+   */
+  type ForwardTarget = number | string | URL | HttpServer | HttpsServer | Record<string, ForwardPlace>;
+
+  /**
+   * The options of `forward()`: those of a listener, and what is about its target.
+   *
+   * @example
+   * await forward(3000, { connectionString, path: 'web', hostHeader: 'app.test' });
+   */
+  interface ForwardOptions extends Omit<RelayedServerOptions, 'server'> {
+    /**
+     * The connection string of a namespace, with `path`, or of a hybrid connection. Takes the place of `server`.
+     * @default undefined
+     */
+    connectionString?: string;
+    /**
+     * The URI on which to listen, where there is no connection string.
+     * @default undefined
+     */
+    server?: string | URL;
+    /**
+     * What a web server gets as `Host`: another name, or `'preserve'` for the one that the sender asked.
+     * @default the target's host and port
+     */
+    hostHeader?: string;
+    /**
+     * Milliseconds: for the target of a stream to accept, and for a web server to say anything.
+     * @default 10000 for streams, 55000 for HTTP
+     */
+    targetTimeout?: number;
+    /**
+     * Trust, and a client certificate, for `https:` targets; as in `tls.connect()`.
+     * @default Node's roots
+     */
+    targetTls?: TlsOptions;
+    /**
+     * Streams without azbridge's preamble, as App Service's Hybrid Connections and `createWebSocketStream()` have them.
+     * @default false
+     */
+    raw?: boolean;
+    /**
+     * The address of this machine from which targets are dialled.
+     * @default undefined: what the system chooses
+     */
+    localAddress?: string;
+    /**
+     * Only addresses of this family are dialled.
+     * @default undefined: both
+     */
+    family?: 4 | 6;
+  }
+
+  /**
+   * A stream, or a WebSocket, that goes through a tunnel.
+   *
+   * @example
+   * const show = ({ id, remoteAddress }: ForwardedInfo) => `${id} of ${remoteAddress}`;
+   */
+  interface ForwardedInfo {
+    /** Of a stream a number of its own, of a WebSocket the relay's tracking id. */
+    readonly id: number | string;
+    /** The other end's address, as far as it is known. */
+    readonly remoteAddress?: string;
+    /** Of a client of `forwardLocal()`. */
+    readonly remotePort?: number;
+    /** What azbridge's preamble asked for. */
+    readonly name?: string;
+    /** Of a WebSocket, without its query. */
+    readonly path?: string;
+    /** The subprotocol that the web server chose. */
+    readonly protocol?: string;
+    /** What a refused sender was told. */
+    readonly statusCode?: number;
+    /** The sender's request, where a stream came through the relay. */
+    readonly request?: RelayedRequest;
+  }
+
+  /**
+   * The same at its end; of WebSockets there are no numbers.
+   *
+   * @example
+   * const show = ({ bytesReceived, bytesSent, duration }: ForwardedEnd) => `${bytesReceived} in, ${bytesSent} out, ${duration} ms`;
+   */
+  interface ForwardedEnd extends ForwardedInfo {
+    /** From the relay. */
+    readonly bytesReceived?: number;
+    /** To the relay. */
+    readonly bytesSent?: number;
+    /** Milliseconds. */
+    readonly duration?: number;
+    /** What cut it off. */
+    readonly error?: Error;
+  }
+
+  /**
+   * An HTTP request that has been answered, or has failed.
+   *
+   * @example
+   * const show = ({ method, path, statusCode }: ForwardedRequest) => `${method} ${path} ${statusCode}`;
+   */
+  interface ForwardedRequest {
+    /** The relay's tracking id. */
+    readonly id: string;
+    /** As sent. */
+    readonly method: string;
+    /** Without the path of the hybrid connection and without the query. */
+    readonly path: string;
+    /** The sender's address, as the relay saw it. */
+    readonly remoteAddress?: string;
+    /** Missing where the sender has left before. */
+    readonly statusCode?: number;
+    /** Milliseconds. */
+    readonly duration: number;
+  }
+
+  /**
+   * What streams have carried.
+   *
+   * @example
+   * const { open, bytesSent }: ForwardedStreamStats = (await forwardLocal(2222, { connectionString })).stats();
+   */
+  interface ForwardedStreamStats {
+    /** Now. */
+    open: number;
+    /** Since the start. */
+    opened: number;
+    /** They came to nothing. */
+    refused: number;
+    /** They ended by a failure. */
+    cut: number;
+    /** From the relay. */
+    bytesReceived: number;
+    /** To the relay. */
+    bytesSent: number;
+  }
+
+  /**
+   * What a tunnel has carried.
+   *
+   * @example
+   * const { forwarded }: TunnelStats = (await forward(3000, { connectionString })).stats();
+   * console.log(forwarded.requests?.open);
+   */
+  interface TunnelStats extends RelayedServerStats {
+    /** By what went through: streams, HTTP requests, WebSockets. */
+    forwarded: {
+      streams?: ForwardedStreamStats;
+      requests?: { requests: number; open: number; failed: number };
+      webSockets?: { open: number; opened: number; refused: number };
+    };
+  }
+
+  /**
+   * The events of a tunnel, with their arguments.
+   *
+   * @example
+   * const tunnel = await forward(3000, { connectionString });
+   * tunnel.on('refused', (error, { remoteAddress }) => console.log(remoteAddress, error.message));
+   */
+  interface TunnelEvents extends RelayedServerEvents {
+    /** A stream or a WebSocket has been joined with the target. */
+    connect: [info: ForwardedInfo];
+    /** It has ended. */
+    disconnect: [info: ForwardedEnd];
+    /** A sender was turned away: the target cannot be reached, or does not want it. */
+    refused: [error: Error, info: ForwardedInfo];
+    /** An HTTP request is over; with an error if its sender has not got the target's whole answer. */
+    answered: [info: ForwardedRequest, error?: Error];
+  }
+
+  /**
+   * What `forward()` resolves to: a listener whose senders go to a target.
+   *
+   * @example
+   * await using tunnel = await forward(3000, { connectionString });
+   * tunnel.on('answered', ({ method, path, statusCode }) => console.log(method, path, statusCode));
+   */
+  interface Tunnel extends RelayedServer {
+    /** The address for senders: of a web server `https://…`, and for streams what `relayedConnect()` takes. */
+    readonly url: string;
+    /** What a listener counts, and what was forwarded. */
+    stats(): TunnelStats;
+    /** Listens for an event. */
+    on<K extends keyof TunnelEvents>(event: K, listener: (...args: TunnelEvents[K]) => void): this;
+    on(event: string | symbol, listener: (...args: any[]) => void): this;
+    /** Listens for the next event of a kind. */
+    once<K extends keyof TunnelEvents>(event: K, listener: (...args: TunnelEvents[K]) => void): this;
+    once(event: string | symbol, listener: (...args: any[]) => void): this;
+    /** Stops listening. */
+    off<K extends keyof TunnelEvents>(event: K, listener: (...args: TunnelEvents[K]) => void): this;
+    off(event: string | symbol, listener: (...args: any[]) => void): this;
+  }
+
+  /**
+   * Makes a web server, or what else listens at a port or a socket, reachable through the relay. HTTP targets get HTTP
+   * requests and WebSockets, others get bytes.
+   *
+   * @example
+   * const tunnel = await forward(3000, { connectionString });
+   * console.log(tunnel.url);
+   * @returns the tunnel, once senders can come; rejected where the first attempt fails
+   */
+  function forward(target: ForwardTarget, options: ForwardOptions): Promise<Tunnel>;
+
+  /**
+   * The options of `forwardLocal()`: those of a sender, and
+   *
+   * @example
+   * await forwardLocal(5432, { connectionString, path: 'db', name: 'postgres' });
+   */
+  interface ForwardLocalOptions extends RelayedClientOptions {
+    /**
+     * The connection string of a namespace, with `path`, or of a hybrid connection.
+     * @default undefined
+     */
+    connectionString?: string;
+    /**
+     * The address to send to, where there is no connection string: `tunnel.url` is one.
+     * @default undefined
+     */
+    address?: string | URL;
+    /**
+     * What azbridge's preamble asks for.
+     * @default the text of the local port, or the path of the socket
+     */
+    name?: string;
+    /**
+     * Without azbridge's preamble.
+     * @default false
+     */
+    raw?: boolean;
+  }
+
+  /**
+   * The events of a local port, with their arguments.
+   *
+   * @example
+   * const local = await forwardLocal(2222, { connectionString });
+   * local.on('refused', (error) => console.log(error.message));
+   */
+  interface LocalForwardEvents {
+    /** A client's connection has reached the target's side. */
+    connect: [info: ForwardedInfo];
+    /** It has ended. */
+    disconnect: [info: ForwardedEnd];
+    /** The relay, or the listener, did not let a client in. */
+    refused: [error: Error, info: ForwardedInfo];
+    /** The local port is lost. */
+    error: [error: Error];
+    /** The local port is closed, and what went through it. */
+    close: [];
+  }
+
+  /**
+   * What `forwardLocal()` resolves to.
+   *
+   * @example
+   * await using local = await forwardLocal(2222, { connectionString });
+   * console.log(local.address());
+   */
+  interface LocalForward extends EventEmitter, AsyncDisposable {
+    /** What is bound. */
+    address(): { host: string; port: number } | { path: string } | null;
+    /** What has gone through. */
+    stats(): ForwardedStreamStats;
+    /** Lets nobody in any more; with `drain`, what is open may finish, for `timeout` milliseconds. */
+    close(options?: {
+      /**
+       * What is open may finish.
+       * @default false
+       */
+      drain?: boolean;
+      /**
+       * Milliseconds after which what is left is dropped.
+       * @default undefined
+       */
+      timeout?: number;
+    }): Promise<void>;
+    /** Keeps the process alive; the default. */
+    ref(): this;
+    /** Lets the process end while the port is open. */
+    unref(): this;
+    /** Listens for an event. */
+    on<K extends keyof LocalForwardEvents>(
+      event: K,
+      listener: (...args: LocalForwardEvents[K]) => void
+    ): this;
+    on(event: string | symbol, listener: (...args: any[]) => void): this;
+    /** Listens for the next event of a kind. */
+    once<K extends keyof LocalForwardEvents>(
+      event: K,
+      listener: (...args: LocalForwardEvents[K]) => void
+    ): this;
+    once(event: string | symbol, listener: (...args: any[]) => void): this;
+  }
+
+  /**
+   * The other end of a tunnel for bytes: each connection to a port of this machine, to `host:port` or to `unix:/path` goes
+   * out as a sender. Port 0 is a free one.
+   *
+   * @example
+   * const local = await forwardLocal(2222, { connectionString });
+   * console.log(local.address());
+   * @returns the open port; rejected where it cannot be had
+   */
+  function forwardLocal(place: ForwardPlace, options: ForwardLocalOptions): Promise<LocalForward>;
 }
 
 export = WebSocket;

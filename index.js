@@ -2,6 +2,7 @@
 
 // The export of ws with the relay on it, as hyco-ws has it. ws's own export is left alone.
 
+const { forward, forwardLocal } = require('./lib/forward/forward.js');
 const { RelayError } = require('./lib/shared/errors.js');
 const helpers = require('./lib/shared/helpers.js');
 const { connectRelayed, relayedConnect } = require('./lib/socket/connect.js');
@@ -17,5 +18,7 @@ module.exports = Object.assign(WebSocket, aliases, helpers, {
   connectRelayed,
   createRelayedListener: createRelayedServer,
   createRelayedServer,
+  forward,
+  forwardLocal,
   relayedConnect
 });

@@ -27,6 +27,8 @@ export const {
   createServer,
   createWebSocketStream,
   extension,
+  forward,
+  forwardLocal,
   parseConnectionString,
   relayedConnect,
   subprotocol

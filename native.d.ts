@@ -135,6 +135,35 @@ export declare class NativeListener {
   dialRequest(exchange: number): boolean
 }
 
+/** A local port whose clients become streams. `closed` is the last of its events. */
+export declare class NativeLocalStreams {
+  /** For `most` clients at once. */
+  constructor(engine: NativeEngine, slot: number, most: number, options: StreamOptions)
+  /** Binds; an event tells how it went. */
+  listen(place: StreamPlace): void
+  /** Dials for a client, and asks by azbridge's preamble for `name`. False where it is gone. */
+  dial(client: number, options: DialOptions, name?: string | undefined | null): boolean
+  /** Turns a client away. */
+  refuse(client: number): void
+  /** Lets nobody in any more; unless they may finish, ends the streams that are here. */
+  close(drain: boolean): void
+  /** The counters as JSON. */
+  stats(): string
+}
+
+/** The streams of a listener. `closed` is the last of its events. */
+export declare class NativeRemoteStreams {
+  constructor(engine: NativeEngine, slot: number, routes: RouteOptions, options: StreamOptions)
+  /** Makes a stream of an offer, under its number. False where none are made any more. */
+  accept(listener: NativeListener, offer: number, protocol: string | undefined | null, headers: Array<string>): boolean
+  /** Ends a stream. */
+  cut(stream: number): void
+  /** Makes no more streams; unless they may finish, ends those that are here. */
+  close(drain: boolean): void
+  /** The counters as JSON. */
+  stats(): string
+}
+
 /** Trust, identity and the sessions to resume. Connections that use it keep what they need of it. */
 export declare class NativeTlsContext {
   constructor(options: TlsContextOptions)
@@ -344,6 +373,15 @@ export interface RelayUriParts {
   opposed: boolean
 }
 
+/** Where the streams of a listener lead: `names` with their `places`, and `target` for all others. */
+export interface RouteOptions {
+  /** azbridge's preamble says which one. */
+  preamble: boolean
+  target?: StreamPlace
+  names: Array<string>
+  places: Array<StreamPlace>
+}
+
 /** A SAS rule, of which the listener makes its tokens. */
 export interface SasRuleOptions {
   keyName: string
@@ -362,6 +400,22 @@ export interface SocketLimits {
   /** Over all sockets that get these limits; nothing or 0 for no limit. */
   maxAssembling?: number
   keepAlive?: KeepAliveOptions
+}
+
+/** What streams have in common; times in milliseconds. */
+export interface StreamOptions {
+  connectTimeout: number
+  preambleTimeout: number
+  keepAlive?: KeepAliveOptions
+}
+
+/** A host with a port, or a path. */
+export interface StreamPlace {
+  host?: string
+  port?: number
+  path?: string
+  /** The address of this machine from which it is dialled. */
+  localAddress?: string
 }
 
 /** TLS settings in PEM. */

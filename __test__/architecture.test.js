@@ -35,12 +35,14 @@ const CRATE = {
     'transport',
     'uuid'
   ],
+  forward: ['error', 'frame', 'keep_alive', 'listener', 'socket', 'sync', 'transport'],
   emulator: ['error', 'frame', 'http', 'protocol', 'sas', 'sync', 'uri', 'uuid'],
   node: [
     'buffers',
     'connection_string',
     'emulator',
     'error',
+    'forward',
     'frame',
     'http',
     'keep_alive',
@@ -63,12 +65,13 @@ const SCRIPTS = {
   http: ['engine', 'shared', 'ws'],
   inspector: ['shared'],
   listener: ['engine', 'http', 'inspector', 'shared', 'socket'],
+  forward: ['engine', 'listener', 'shared', 'socket'],
   https: ['listener', 'shared'],
   'https.js': ['https', 'shared'],
   emulator: ['inspector', 'shared'],
   'emulator.js': ['emulator'],
-  cli: ['emulator', 'engine', 'listener', 'shared', 'socket', 'ws'],
-  'index.js': ['listener', 'shared', 'socket', 'ws']
+  cli: ['emulator', 'engine', 'forward', 'listener', 'shared', 'socket', 'ws'],
+  'index.js': ['forward', 'listener', 'shared', 'socket', 'ws']
 };
 
 /** Type names that stand twice in the crate, each with its reason. */

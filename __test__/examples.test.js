@@ -6,6 +6,7 @@
 const { execFile, spawn } = require('node:child_process');
 const { once } = require('node:events');
 const fs = require('node:fs');
+const http = require('node:http');
 const net = require('node:net');
 const os = require('node:os');
 const path = require('node:path');
@@ -118,6 +119,38 @@ test('tcp-bridge.js', async () => {
     child.kill('SIGKILL');
     await once(child, 'close');
   }
+});
+
+test('forward-port.js', async () => {
+  const target = net.createServer((socket) => socket.pipe(socket));
+  target.listen(0, '127.0.0.1');
+  await once(target, 'listening');
+  await start(['examples/forward-port.js', 'remote', `127.0.0.1:${target.address().port}`], 'listening');
+  const { output } = await start(['examples/forward-port.js', 'local', '0'], 'forwarding');
+  const client = net.connect(Number(/\d+/.exec(output)[0]), '127.0.0.1');
+  client.write('through the tunnel');
+  expect(String((await once(client, 'data'))[0])).toBe('through the tunnel');
+  client.destroy();
+  target.close();
+  for (const child of children.splice(0)) {
+    child.kill('SIGKILL');
+    await once(child, 'close');
+  }
+});
+
+test('forward-web.js', async () => {
+  const target = http.createServer((req, res) => res.end(`page ${req.url}`));
+  target.listen(0, '127.0.0.1');
+  await once(target, 'listening');
+  const { child, output } = await start(['examples/forward-web.js', String(target.address().port)], 'online');
+  const [url] = /http:\S+/.exec(output);
+  const response = await fetch(`${url}/x`, {
+    headers: { ServiceBusAuthorization: relay.createToken('hyco') }
+  });
+  expect(await response.text()).toBe('page /x');
+  child.kill('SIGINT');
+  expect(await once(child, 'close')).toEqual([0, null]);
+  target.close();
 });
 
 test('express.js: one app decides about HTTP requests and about senders', async () => {

@@ -14,6 +14,7 @@ const { RelayEmulator } = require('../emulator.js');
 const { random } = require('./random.js');
 const { Ledger } = require('./soak-ledger.js');
 const { askForever, sendBack } = require('./soak-requests.js');
+const { PATH, SoakStreams } = require('./soak-streams.js');
 
 const USAGE = `npm run soak -- [options]
   --minutes N   how long (1)
@@ -23,8 +24,9 @@ const USAGE = `npm run soak -- [options]
   --quiet       only the result
   --json        the result as JSON`;
 
-/** Senders of HTTP requests, beside those of messages. */
+/** Senders of HTTP requests, and clients of forwarded streams, beside those of messages. */
 const ASKERS = 3;
+const STREAMERS = 3;
 
 /** What may stay behind after everything is closed and collected, in bytes of RSS over the level after warming up. */
 const MAX_GROWTH = 96 * 1024 * 1024;
@@ -40,6 +42,7 @@ class Soak {
     this.patience = patience;
     /** What became of HTTP requests. */
     this.requests = { answered: 0, failed: 0, corrupt: 0 };
+    this.streams = new SoakStreams(this);
     /** Connections that are not booked yet; `cut` says that a fault has touched the wire. */
     this.open = new Map();
     this.nextId = 0;
@@ -57,6 +60,7 @@ class Soak {
       corrupt: 0,
       unexplainedCloses: 0,
       requests: this.requests,
+      streams: this.streams.counts,
       faults: {},
       plan: [],
       reconnects: 0,
@@ -65,7 +69,11 @@ class Soak {
   }
 
   async start() {
-    this.relay = await RelayEmulator.start({ seed: this.seed, acceptTimeout: 2_000 });
+    this.relay = await RelayEmulator.start({
+      seed: this.seed,
+      acceptTimeout: 2_000,
+      hybridConnections: ['hyco', PATH].map((path) => ({ path }))
+    });
     this.proxy = await TcpProxy.start(this.relay.port);
     this.server = new RelayedServer({
       server: this.proxy.through(this.relay.listenUri()),
@@ -80,6 +88,7 @@ class Soak {
     this.server.on('request', sendBack);
     this.server.on('error', (error) => this.log(`error: ${error.message}`));
     await once(this.server, 'listening');
+    await this.streams.start();
   }
 
   /** The listener's end: sends numbered messages of its own for each that comes. */
@@ -265,13 +274,16 @@ class Soak {
     const asking = Array.from({ length: ASKERS }, (_, index) =>
       askForever(this, random(this.seed - index - 1))
     );
+    const streaming = Array.from({ length: STREAMERS }, (_, index) =>
+      this.streams.exchangeForever(random(this.seed + 1000 + index))
+    );
     const disturbing = this.disturb(random(this.seed));
     await sleep(Math.min(ms / 4, 15_000));
     const level = this.watch();
     await sleep(ms - Math.min(ms / 4, 15_000));
     this.running = false;
     await disturbing;
-    await Promise.all([...loops, ...asking]);
+    await Promise.all([...loops, ...asking, ...streaming]);
     await this.finish(level);
     clearInterval(watching);
     clearInterval(telling);
@@ -286,6 +298,7 @@ class Soak {
     result.reconnects = stats.reconnects;
     result.renewals = stats.renewals;
     result.leftOpen = this.open.size + stats.connections + stats.pendingAccepts + stats.requestsPending;
+    result.leftOpen += await this.streams.finish();
     await server.close({ timeout: 1_000 });
     await relay.close({ force: true });
     await proxy.close();
@@ -301,7 +314,11 @@ class Soak {
     result.complaints = [...wrong, 'handles'].filter((name) => result[name] > 0);
     if (result.growth > MAX_GROWTH) result.complaints.push('growth');
     if (result.requests.corrupt > 0) result.complaints.push('corrupt answers');
-    if (result.messages === 0 || result.requests.answered === 0) result.complaints.push('nothing was sent');
+    if (result.streams.corrupt > 0) result.complaints.push('corrupt streams');
+    const { messages, requests, streams } = result;
+    if (messages === 0 || requests.answered === 0 || streams.whole === 0) {
+      result.complaints.push('nothing was sent');
+    }
     return result;
   }
 }

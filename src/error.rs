@@ -246,6 +246,7 @@ pub fn system_code(error: &io::Error) -> &'static str {
         K::ConnectionAborted => "ECONNABORTED",
         K::BrokenPipe => "EPIPE",
         K::TimedOut => "ETIMEDOUT",
+        K::NotFound => "ENOENT",
         K::AddrInUse => "EADDRINUSE",
         K::AddrNotAvailable => "EADDRNOTAVAIL",
         K::NotConnected => "ENOTCONN",

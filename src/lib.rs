@@ -3,6 +3,8 @@
 //! ```text
 //!  node                       #[napi] layer: convert, call, deliver; the only module that names napi
 //!   |
+//!  forward                    byte streams between relayed connections and sockets of this machine
+//!   |
 //!  listener, socket           tokio tasks and their handles
 //!   |
 //!  transport                  opens one WebSocket handshake: TCP, proxy, TLS, HTTP
@@ -26,6 +28,7 @@ pub mod connection_string;
 #[cfg(feature = "emulator")]
 pub mod emulator;
 pub mod error;
+pub mod forward;
 pub mod frame;
 pub mod http;
 pub mod keep_alive;

@@ -200,3 +200,39 @@ expectType<https.Server>(new https.Server({ server: 'wss://h/p', token: 't' }));
 relayed.close((failure: Error | null) => failure?.message);
 expectType<typeof http.ServerResponse>(https.ServerResponse);
 expectType<string>(https.createRelayHttpsUri('ns', 'p'));
+
+// Forwarding.
+async function forwarding() {
+  const tunnel = await WebSocket.forward(3000, {
+    connectionString: 'x',
+    hostHeader: 'preserve',
+    keepAlive: false
+  });
+  expectType<WebSocket.Tunnel>(tunnel);
+  expectAssignable<WebSocket.RelayedServer>(tunnel);
+  expectType<string>(tunnel.url);
+  expectType<WebSocket.ForwardedStreamStats | undefined>(tunnel.stats().forwarded.streams);
+  tunnel.on('answered', ({ statusCode }, error) => {
+    expectType<number | undefined>(statusCode);
+    expectType<Error | undefined>(error);
+  });
+  tunnel.on('disconnect', ({ bytesSent }) => expectType<number | undefined>(bytesSent));
+  tunnel.on('listening', () => {});
+  await tunnel.close({ drain: true });
+  await WebSocket.forward(http.createServer(), { server: 'wss://h/$hc/p', keyName: 'rule', key: 'key' });
+  await WebSocket.forward(
+    { sql: 'db:1433', app: 'unix:/run/app.sock' },
+    { connectionString: 'x', path: 'p' }
+  );
+  expectError(WebSocket.forward(true, { connectionString: 'x' }));
+  expectError(WebSocket.forward(3000));
+  const local = await WebSocket.forwardLocal('127.0.0.1:0', { address: tunnel.url, name: 'sql', raw: false });
+  expectType<WebSocket.LocalForward>(local);
+  local.on('refused', (error, { remotePort }) => {
+    expectType<Error>(error);
+    expectType<number | undefined>(remotePort);
+  });
+  await local[Symbol.asyncDispose]();
+  expectError(WebSocket.forwardLocal(0));
+}
+forwarding();

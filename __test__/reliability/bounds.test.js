@@ -19,6 +19,7 @@ const FLOODS = '__test__/reliability/memory.test.js';
 const FAULTS = 'src/socket/tests/faults.rs';
 const CHANNELS = 'src/listener/tests/bounds.rs';
 const FLOW = 'src/socket/tests/flow.rs';
+const STREAMS = 'src/forward/tests.rs';
 const REQUESTS = 'src/listener/tests/requests/limits.rs';
 
 /** By item: the tests that show how it behaves at its bound, as file and name. Of the others only the values are checked. */
@@ -114,6 +115,14 @@ const SHOWN_BY = {
   ],
   'in the embedded relay: offers and answers that a listener does not read': [
     ['__test__/emulator-http.test.js', 'that do not read are spared: 503']
+  ],
+  'a forwarded stream whose target does not read, or whose relay does not': [
+    [STREAMS, 'a_target_that_never_reads_holds_one_read_of_its_sender'],
+    [STREAMS, 'a_peer_that_never_reads_holds_one_frame_of_the_target'],
+    ['src/forward/preamble.rs', 'a_name_has_255_bytes_at_most']
+  ],
+  'a forwarded stream of which one direction has ended': [
+    [STREAMS, 'a_stream_that_is_half_open_may_be_silent_for_a_minute']
   ],
   'reports about malformed messages': [['src/listener/tests.rs', 'malformed_and_huge_messages_are_survived']],
   "reports of rejections that failed, and the engine's trace": []

@@ -22,6 +22,8 @@ const SILENT = new Set([
   'addresses',
   'admitHost',
   'closeListener',
+  'closeLocalStreams',
+  'closeRemoteStreams',
   'drain',
   'fail',
   'giveBack',

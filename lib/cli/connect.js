@@ -1,17 +1,15 @@
 'use strict';
 
 const { once } = require('node:events');
-const { createServer } = require('node:net');
 const { createInterface } = require('node:readline');
 const { finished } = require('node:stream');
 const { parseArgs } = require('node:util');
 
-const { bridge } = require('./bridge.js');
 const { entityPath } = require('../shared/address.js');
-const { redact } = require('../shared/redact.js');
 const { readNumber } = require('./flags.js');
 const {
   describeClose,
+  describeEnd,
   describeTraffic,
   log,
   note,
@@ -54,11 +52,9 @@ async function run(args) {
   const wait = readNumber(values, 'wait', { least: 0, most: 2_147_483, whole: false, unit: 'seconds' }) ?? 1;
   const local = values.local === undefined ? undefined : readEndpoint(values.local, 'local', 0);
   const { uri, options } = await readTarget(values, 'connect');
+  if (local !== undefined) return forward(local, uri, options, values.json);
   const { connectRelayed } = require('../socket/connect.js');
-  const dial = () => connectRelayed(uri, { ...options, keepAlive: true });
-
-  if (local !== undefined) return forward(local, uri, dial, values.json);
-  const socket = await waiting('connecting', dial());
+  const socket = await waiting('connecting', connectRelayed(uri, { ...options, keepAlive: true }));
   return values.raw ? carry(socket) : converse(socket, wait * 1000, values.json);
 }
 
@@ -123,50 +119,38 @@ function judge(code, reason) {
 }
 
 /** Each connection to the local port gets one of its own through the relay. */
-async function forward({ host, port }, uri, dial, json) {
+async function forward(bind, uri, options, json) {
   const tell = json
     ? (event, fields) => printJson({ event, time: new Date().toISOString(), ...fields })
-    : (event, fields) => log(describe(event, fields), event === 'error' ? 'yellow' : undefined);
-  const clients = new Set();
-  const server = createServer({ noDelay: true, pauseOnConnect: true }, async (client) => {
-    const from = `${client.remoteAddress}:${client.remotePort}`;
-    clients.add(client);
-    client.on('error', () => client.destroy());
-    client.on('close', () => clients.delete(client));
-    try {
-      const socket = await dial();
-      tell('connection', { from });
-      socket.on('error', (error) => tell('error', { from, error: plain(error) }));
-      socket.on('close', (code, reason) => {
-        const { bytesReceived, bytesSent } = socket.stats();
-        tell('close', { from, code, reason: redact(String(reason)), bytesReceived, bytesSent });
-      });
-      client.resume();
-      await bridge(socket, client);
-    } catch (error) {
-      client.destroy();
-      tell('error', { from, error: plain(error) });
-    }
-  });
-  server.listen(port, host);
-  await once(server, 'listening');
+    : (event, fields) => log(describe(event, fields), fields.error === undefined ? undefined : 'yellow');
+  const { LocalStreams } = require('../forward/local-streams.js');
+  const local = new LocalStreams(uri, options, { bind });
+  const fromOf = ({ remoteAddress, remotePort }) => `${remoteAddress}:${remotePort}`;
+  local.on('connect', (info) => tell('connection', { from: fromOf(info) }));
+  local.on('disconnect', ({ bytesReceived, bytesSent, error, ...info }) =>
+    tell('close', { from: fromOf(info), bytesReceived, bytesSent, error: error && plain(error) })
+  );
+  local.on('refused', (error, info) => tell('error', { from: fromOf(info), error: plain(error) }));
+  const lost = once(local, 'error').then(([error]) => error);
+  const { host, port } = await local.listen();
   const url = new URL(uri);
-  tell('listening', { host, port: server.address().port, to: url.host + entityPath(url) });
-  tell('stopping', { signal: await stopped() });
-  server.close();
-  for (const client of clients) client.destroy();
+  tell('listening', { host, port, to: url.host + entityPath(url) });
+  const end = await Promise.race([lost, stopped()]);
+  if (end instanceof Error) throw end;
+  tell('stopping', { signal: end });
+  await local.close();
   return 0;
 }
 
 function describe(event, fields) {
-  const { host, port, to, from, code, reason, signal, error } = fields;
+  const { host, port, to, from, signal, error } = fields;
   switch (event) {
     case 'listening':
       return `forwarding ${host}:${port} to ${to}`;
     case 'connection':
       return `${from} connected`;
     case 'close':
-      return `${from} ${describeClose(code, reason)}: ${describeTraffic(fields)}`;
+      return `${from} ${describeEnd(error)}: ${describeTraffic(fields)}`;
     case 'stopping':
       return `stopping: ${signal}`;
     default:

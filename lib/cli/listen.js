@@ -1,12 +1,19 @@
 'use strict';
 
-const { connect } = require('node:net');
 const { parseArgs } = require('node:util');
 
-const { bridge } = require('./bridge.js');
 const { redact } = require('../shared/redact.js');
 const { remedyFor } = require('../shared/remedy.js');
-const { describeClose, describeTraffic, log, note, plain, printJson, stopped } = require('./output.js');
+const {
+  describeClose,
+  describeEnd,
+  describeTraffic,
+  log,
+  note,
+  plain,
+  printJson,
+  stopped
+} = require('./output.js');
 const { TARGET_HELP, TARGET_OPTIONS, readEndpoint, readTarget } = require('./target.js');
 
 const summary = 'listens; prints messages or forwards connections to a local port';
@@ -63,15 +70,15 @@ async function run(args) {
   server.on('connection', (socket, request) => {
     const { id } = request;
     const { remoteAddress } = request.socket;
-    tell('connection', { id, url: redact(request.url), remoteAddress, to: values.to });
+    tell('connection', { id, url: redact(request.url), remoteAddress });
     socket.on('error', (error) => tell('error', { id, error: plain(error) }));
     socket.on('close', (code, reason) => {
       const { bytesReceived, bytesSent } = socket.stats();
       tell('close', { id, code, reason: redact(String(reason)), bytesReceived, bytesSent });
     });
-    if (to !== undefined) forward(socket, to, (error) => tell('error', { id, error: plain(error) }));
-    else socket.on('message', (data, isBinary) => onMessage(values, socket, id, data, isBinary));
+    socket.on('message', (data, isBinary) => onMessage(values, socket, id, data, isBinary));
   });
+  if (to !== undefined) forward(server, to, values.to, tell);
 
   let last;
   server.on('error', (error) => {
@@ -112,24 +119,17 @@ function onMessage({ json, echo }, socket, id, data, isBinary) {
   if (echo) socket.send(data, { binary: isBinary });
 }
 
-/** The target is dialled before anything is read from the sender. */
-function forward(socket, { host, port }, onError) {
-  socket.pause();
-  const target = connect({ host, port, noDelay: true });
-  const refuse = (error) => {
-    onError(error);
-    socket.close(1011, 'The target cannot be reached');
-    socket.resume();
-  };
-  const giveUp = () => target.destroy();
-  target.once('error', refuse);
-  socket.once('close', giveUp);
-  target.once('connect', () => {
-    target.off('error', refuse);
-    socket.off('close', giveUp);
-    bridge(socket, target);
-    socket.resume();
-  });
+/** Connections are streams of bytes, which go to the target without passing through here. */
+function forward(server, target, to, tell) {
+  const { RemoteStreams } = require('../forward/remote-streams.js');
+  const streams = new RemoteStreams(server, { target });
+  streams.on('connect', ({ remoteAddress, request: { id, url } }) =>
+    tell('connection', { id, url: redact(url), remoteAddress, to })
+  );
+  streams.on('disconnect', ({ bytesReceived, bytesSent, error, request: { id } }) =>
+    tell('close', { id, bytesReceived, bytesSent, error: error && plain(error) })
+  );
+  streams.on('refused', (error, { request: { id } }) => tell('error', { id, error: plain(error) }));
 }
 
 function describe(event, fields) {
@@ -145,7 +145,7 @@ function describe(event, fields) {
     case 'connection':
       return `${id ?? '-'} connected from ${remoteAddress ?? 'unknown'} to ${url}${onwards}`;
     case 'close':
-      return `${id ?? '-'} ${describeClose(code, reason)}: ${describeTraffic(fields)}`;
+      return `${id ?? '-'} ${code === undefined ? describeEnd(error) : describeClose(code, reason)}: ${describeTraffic(fields)}`;
     case 'stopping':
       return `stopping: ${signal}`;
     case 'offline':

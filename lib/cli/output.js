@@ -46,6 +46,11 @@ function describeClose(code, reason = '') {
   return `closed with ${code}${reason.length > 0 ? `, ${reason}` : ''}`;
 }
 
+/** @param {{code: string, message: string}} [error] Of a stream that was cut @return {string} How it ended */
+function describeEnd(error) {
+  return error === undefined ? 'closed' : `broke off (${error.code ?? error.message})`;
+}
+
 /** @return {string} `1.5 kB` */
 function describeBytes(bytes) {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];
@@ -122,6 +127,7 @@ function endWithReader() {
 
 module.exports = {
   describeClose,
+  describeEnd,
   describeTraffic,
   endWithReader,
   log,

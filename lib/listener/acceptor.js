@@ -64,6 +64,8 @@ class Acceptor {
     this.native = undefined;
     /** @type {import('../http/attachment').Attachment|undefined} Where senders go in place of the server. */
     this.attachment = undefined;
+    /** @type {{accept: function, closeNow: function}|undefined} Where senders go that are let in, in place of sockets. */
+    this.streams = undefined;
     /** What opens now is closed again. */
     this.closing = false;
     /** @type {Map<number, Offer>} */
@@ -195,7 +197,10 @@ class Acceptor {
     try {
       headers.forEach(checkHeaderLine);
       const { address, protocol } = offer;
-      offer.socket = acceptSocket(native, offer.id, { address, protocol, headers, traits, offer });
+      offer.socket =
+        this.streams === undefined
+          ? acceptSocket(native, offer.id, { address, protocol, headers, traits, offer })
+          : this.streams.accept(offer, headers);
       // Undefined: the engine turned the sender away at the same moment; `turnedAway` follows.
       if (offer.socket !== undefined) this.dialing++;
     } catch (error) {

@@ -48,6 +48,7 @@ function closeNow(server, inner, timeout) {
   acceptor.closing = true;
   clearTimeout(inner.timer);
   control.close(false);
+  acceptor.streams?.closeNow();
   if (server.clients !== undefined) {
     for (const socket of [...acceptor.sockets]) socket.close(1001);
     if (timeout !== undefined) {

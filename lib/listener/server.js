@@ -129,6 +129,19 @@ function inspect(server, inner) {
   );
 }
 
+/**
+ * Gives `streams` the senders that are let in, in place of sockets.
+ *
+ * @param {RelayedServer} server
+ * @param {{accept: function(object, string[]): object, closeNow: function(): void}} streams
+ * @return {{acceptor: Acceptor, settings: object}} What it tells of them, and the options of the server
+ */
+function takeSenders(server, streams) {
+  const { acceptor, settings } = server[kInner];
+  acceptor.streams = streams;
+  return { acceptor, settings };
+}
+
 /** The methods, written as a class; its constructor is never called. */
 class Methods extends EventEmitter {
   /** The URI as it was given, embedded token included: not for printing. */
@@ -346,4 +359,10 @@ function createRelayedServer(options, fn) {
   return server;
 }
 
-module.exports = { RelayedServer, createRelayedServer: publicly(createRelayedServer), prepare, start };
+module.exports = {
+  RelayedServer,
+  createRelayedServer: publicly(createRelayedServer),
+  prepare,
+  start,
+  takeSenders
+};

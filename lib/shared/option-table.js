@@ -141,6 +141,7 @@ const OPTIONS = {
     socket: [30_000, check.delay],
     emulator: [10_000, own.wholeTime]
   },
+  halfCloseTimeout: { emulator: [60_000, own.wholeTime] },
   controlChannels: { listener: [1, check.integer(1, 25)] },
   maxConnections: { listener: [0, check.integer(0, Number.MAX_SAFE_INTEGER)] },
   maxPendingRequests: { listener: [1024, check.integer(0, 2 ** 31 - 1)] },

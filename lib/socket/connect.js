@@ -89,25 +89,12 @@ function relayedConnect(address, token, fn) {
     fn = token;
     token = undefined;
   }
-  const given = readArguments(token);
-  const { target, bare, options } = destination(address, given);
-  const { credentials, signal, rest } = readSenderOptions(options);
-  const { protocols, headers, ...others } = rest;
-  const settings = { ...others, relay: {}, headers: { ...headers } };
-  warnOfMisspelt('relayedConnect', given);
-
-  let socket;
-  if (credentials === undefined) {
-    socket = new RelayedWebSocket(target, list(protocols), settings);
-  } else {
-    dropTokenHeader(settings.headers);
-    const source = new TokenSource({ ...credentials, uri: bare });
-    settings.relay.token = source.immediate();
-    socket =
-      settings.relay.token === undefined
-        ? connectLater(target, list(protocols), settings, source)
-        : new RelayedWebSocket(target, list(protocols), settings);
-  }
+  const { target, protocols, settings, source, signal } = readSender(address, token);
+  settings.relay.token = source?.immediate();
+  const waits = source !== undefined && settings.relay.token === undefined;
+  const socket = waits
+    ? connectLater(target, protocols, settings, source)
+    : new RelayedWebSocket(target, protocols, settings);
   if (typeof fn === 'function') socket.once('open', () => fn(socket));
   if (signal !== undefined) obey(socket, signal);
   return socket;
@@ -141,6 +128,30 @@ function begin(address, token) {
   } catch (error) {
     throw atCaller(error, connectRelayed);
   }
+}
+
+/**
+ * What a sender's connections have in common.
+ *
+ * @param {string|URL} address As for `relayedConnect()`
+ * @param {?string|function|object} [token] The same
+ * @return {{target: string, protocols: string[], settings: object, source: TokenSource|undefined, signal: AbortSignal|undefined}}
+ *     The options of the socket as `settings`, and where its token comes from if it has one
+ * @throws {SyntaxError|TypeError} as `relayedConnect()`
+ */
+function readSender(address, token) {
+  const given = readArguments(token);
+  const { target, bare, options } = destination(address, given);
+  const { credentials, signal, rest } = readSenderOptions(options);
+  const { protocols, headers, ...others } = rest;
+  const settings = { ...others, relay: {}, headers: { ...headers } };
+  warnOfMisspelt('relayedConnect', given);
+  let source;
+  if (credentials !== undefined) {
+    dropTokenHeader(settings.headers);
+    source = new TokenSource({ ...credentials, uri: bare });
+  }
+  return { target, protocols: list(protocols), settings, source, signal };
 }
 
 function destination(address, options) {
@@ -177,4 +188,4 @@ function list(protocols) {
   return Array.isArray(protocols) ? protocols : [protocols];
 }
 
-module.exports = { connectRelayed, relayedConnect: publicly(relayedConnect) };
+module.exports = { connectRelayed, readSender, relayedConnect: publicly(relayedConnect) };

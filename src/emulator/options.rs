@@ -34,8 +34,10 @@ pub struct EmulatorOptions {
     pub response_timeout: u64,
     /// How long a client may take over TLS and its request head.
     pub handshake_timeout: u64,
-    /// How long a closing handshake may take.
+    /// How long the closing handshake of a control channel may take.
     pub close_timeout: u64,
+    /// How long a sender or a listener may go on sending when the other one has closed.
+    pub half_close_timeout: u64,
     /// How long a control channel outlives its token.
     pub token_grace: u64,
     /// The age at which a control channel is recycled; 0 never.
@@ -69,6 +71,7 @@ impl Default for EmulatorOptions {
             response_timeout: 60_000,
             handshake_timeout: 15_000,
             close_timeout: 10_000,
+            half_close_timeout: 60_000,
             token_grace: 300_000,
             recycle_after: 86_400_000,
             max_head: 64 * 1024,
@@ -79,9 +82,14 @@ impl Default for EmulatorOptions {
 }
 
 impl EmulatorOptions {
-    /// The time that a closing handshake may take.
+    /// The time that the closing handshake of a control channel may take.
     pub(super) fn close_time(&self) -> Duration {
         Duration::from_millis(self.close_timeout)
+    }
+
+    /// The time in which a joined connection may be half closed.
+    pub(super) fn half_close_time(&self) -> Duration {
+        Duration::from_millis(self.half_close_timeout)
     }
 }
 

@@ -3,6 +3,7 @@
 //! One buffer a direction is read only after the last one was written out, so a peer that does not read slows
 //! down the other one and nothing piles up here. Pings are answered on the leg that they came in on.
 
+use std::io::IoSlice;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -25,6 +26,11 @@ use crate::frame::{self, FrameError, FramePiece, FrameReader, OpCode, Role};
 use crate::sync::lock;
 
 const CHUNK: usize = 64 * 1024;
+/// Payloads from this size on are sent on from where they were read; smaller ones are gathered with their headers.
+const LARGE_PIECE: usize = 4 * 1024;
+
+/// Where in what is to be sent on a payload belongs that stayed where it was read.
+type Inserted<'a> = (usize, &'a [u8]);
 
 /// The documented close codes, where codes are not carried across.
 const TO_LISTENER: u16 = 1001;
@@ -49,7 +55,7 @@ struct PipeDirection<'a> {
     documented_code: u16,
     carry_close_codes: bool,
     frames: FrameReader,
-    /// What is to be sent on.
+    /// What is to be sent on, but for large payloads.
     out: Vec<u8>,
     signals: watch::Receiver<Signals>,
     namespace: &'a Namespace,
@@ -78,7 +84,7 @@ impl PipeDirection<'_> {
                 && let Some(payload) = self.target.take_ping()
             {
                 put_frame(&mut self.out, OpCode::Pong, &payload);
-                if self.write(writer).await.is_err() {
+                if self.write(writer, &[]).await.is_err() {
                     return DirectionEnd::TargetLost;
                 }
             }
@@ -110,6 +116,7 @@ impl PipeDirection<'_> {
             self.tap = Some(MessageTap::new(Arc::clone(store), self.pipe.clone(), self.to_listener));
         }
         let (mut rest, mut ping, mut close) = (bytes, None, None);
+        let mut inserted: Vec<Inserted<'_>> = Vec::new();
         let broken = loop {
             match self.frames.next(&mut rest) {
                 Ok(Some(FramePiece::Head(header))) => {
@@ -120,9 +127,13 @@ impl PipeDirection<'_> {
                     }
                 }
                 Ok(Some(FramePiece::Payload(bytes))) => {
-                    self.out.extend_from_slice(bytes);
                     if let Some(tap) = &mut self.tap {
                         tap.payload(bytes, !self.frames.in_payload());
+                    }
+                    if bytes.len() >= LARGE_PIECE {
+                        inserted.push((self.out.len(), bytes));
+                    } else {
+                        self.out.extend_from_slice(bytes);
                     }
                 }
                 Ok(Some(FramePiece::Control(opcode, payload))) => {
@@ -141,7 +152,8 @@ impl PipeDirection<'_> {
         };
         if let Some(tap) = &mut self.tap {
             tap.flush();
-            tap.figures().buffered.store(self.out.len() as u64, Ordering::Relaxed);
+            let large: usize = inserted.iter().map(|(_, bytes)| bytes.len()).sum();
+            tap.figures().buffered.store((self.out.len() + large) as u64, Ordering::Relaxed);
         }
         if let Some(payload) = ping
             && !self.signals.borrow().swallow_pongs
@@ -160,7 +172,7 @@ impl PipeDirection<'_> {
             let mut received = lock(&self.source.received_close);
             *received = Some(payload.clone());
         }
-        if self.write(writer).await.is_err() {
+        if self.write(writer, &inserted).await.is_err() {
             return Some(DirectionEnd::TargetLost);
         }
         if close.is_some() {
@@ -170,11 +182,30 @@ impl PipeDirection<'_> {
         broken.map(DirectionEnd::Violation)
     }
 
-    async fn write(&mut self, writer: &mut WriteHalf<InboundStream>) -> std::io::Result<()> {
+    async fn write(
+        &mut self,
+        writer: &mut WriteHalf<InboundStream>,
+        inserted: &[Inserted<'_>],
+    ) -> std::io::Result<()> {
         let _ = self.signals.wait_for(|signals| !signals.silence.data).await;
         // Whoever drops this future halfway finds the leg marked as unusable.
         self.target.mid_frame.store(true, Ordering::Relaxed);
-        writer.write_all(&self.out).await?;
+        let mut slices = Vec::with_capacity(2 * inserted.len() + 1);
+        let mut from = 0;
+        for (at, bytes) in inserted {
+            slices.extend([&self.out[from..*at], *bytes].map(IoSlice::new));
+            from = *at;
+        }
+        slices.push(IoSlice::new(&self.out[from..]));
+        let mut left = &mut slices[..];
+        // Those in front that are empty or written.
+        IoSlice::advance_slices(&mut left, 0);
+        while !left.is_empty() {
+            match writer.write_vectored(left).await? {
+                0 => return Err(std::io::ErrorKind::WriteZero.into()),
+                count => IoSlice::advance_slices(&mut left, count),
+            }
+        }
         writer.flush().await?;
         self.target.mid_frame.store(self.frames.in_payload(), Ordering::Relaxed);
         self.out.clear();
@@ -222,7 +253,7 @@ pub async fn run(
         documented_code,
         carry_close_codes: namespace.options.carry_close_codes,
         frames: FrameReader::new(Role::Server, extended),
-        out: Vec::with_capacity(CHUNK + 64),
+        out: Vec::new(),
         signals: namespace.signals.subscribe(),
         namespace: namespace.as_ref(),
         pipe: &pipe,
@@ -245,7 +276,7 @@ pub async fn run(
         };
         match end {
             Ok(DirectionEnd::Closed) => {
-                // The other side may still finish what it is sending before it answers.
+                // The other side may go on sending before it answers: a forwarded stream is half closed then.
                 let answer = async {
                     match source {
                         PipeSide::Sender => down.await,
@@ -259,7 +290,7 @@ pub async fn run(
                         (first, DirectionEnd::SourceLost) => PipeOutcome::Lost(first.other()),
                         (first, DirectionEnd::TargetLost) => PipeOutcome::Lost(first),
                     },
-                    () = tokio::time::sleep(namespace.options.close_time()) => PipeOutcome::Closed,
+                    () = tokio::time::sleep(namespace.options.half_close_time()) => PipeOutcome::Closed,
                     Some(ending) = seat.endings.recv() => PipeOutcome::Ordered(ending),
                 }
             }

@@ -57,6 +57,24 @@ impl AsyncWrite for InboundStream {
         }
     }
 
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            InboundStream::Plain(tcp) => Pin::new(tcp).poll_write_vectored(context, slices),
+            InboundStream::Tls(tls) => Pin::new(tls).poll_write_vectored(context, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            InboundStream::Plain(tcp) => tcp.is_write_vectored(),
+            InboundStream::Tls(tls) => tls.is_write_vectored(),
+        }
+    }
+
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             InboundStream::Plain(tcp) => Pin::new(tcp).poll_flush(context),

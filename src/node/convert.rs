@@ -172,12 +172,14 @@ pub(super) fn socket_options(limits: &SocketLimits) -> SocketOptions {
         high_water: limits.high_water.max(1.0) as usize,
         max_backlog: limits.max_backlog.max(0.0) as usize,
         assembling: assembling(limits),
-        keep_alive: limits
-            .keep_alive
-            .as_ref()
-            .map(keep_alive)
-            .map(|given| KeepAlive { interval: given.interval.max(Duration::from_millis(1)), ..given }),
+        keep_alive: limits.keep_alive.as_ref().map(socket_keep_alive),
     }
+}
+
+/// How an idle socket or stream is kept alive, in the core's terms.
+pub(super) fn socket_keep_alive(options: &KeepAliveOptions) -> KeepAlive {
+    let given = keep_alive(options);
+    KeepAlive { interval: given.interval.max(Duration::from_millis(1)), ..given }
 }
 
 /// How an idle connection is kept alive, in the core's terms.
@@ -203,7 +205,7 @@ pub(super) fn proxy_rules(options: ProxyOptions) -> Arc<ProxyRules> {
     Arc::new(ProxyRules { http: http.map(named), https: https.map(named), all: all.map(named), no })
 }
 
-fn invalid(text: &str) -> Error {
+pub(super) fn invalid(text: &str) -> Error {
     thrown(&RelayError::new(ErrorKind::InvalidArgument, text))
 }
 

@@ -262,6 +262,11 @@ impl NativeListener {
         serde_json::to_string(&stats.unwrap_or_default()).unwrap_or_default()
     }
 
+    /// For whoever lets its senders in by another way.
+    pub(super) fn shared(&self) -> Arc<Listener> {
+        Arc::clone(&self.listener)
+    }
+
     /// Does something to the listener. Where that panics it goes down, and its `closed` event is one that nobody has asked
     /// for.
     pub(super) fn with<T>(&self, name: &str, act: impl FnOnce(&Listener) -> T) -> Option<T> {

@@ -11,6 +11,7 @@ mod convert;
 pub mod emulator;
 pub mod engine;
 mod exchange_records;
+pub mod forward;
 pub mod guard;
 pub mod helpers;
 pub mod listener;

@@ -14,7 +14,7 @@ use crate::sync::lock;
 pub(super) struct Slots {
     pub(super) io: Arc<IoThread>,
     pub(super) delivery: Arc<Delivery>,
-    tuning: Tuning,
+    pub(super) tuning: Tuning,
     sockets: Mutex<Vec<Option<Arc<Socket>>>>,
     /// Each is its JavaScript object's.
     listeners: Mutex<Vec<Weak<Listener>>>,

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::keep_alive::{self, KeepAlive, KeepAliveMode};
 
 /// When a socket's peer is due a ping, and when it was heard last.
-pub(super) struct Pulse {
+pub struct Pulse {
     next: Instant,
     heard: Instant,
     listening: bool,
@@ -16,34 +16,37 @@ pub(super) struct Pulse {
 }
 
 /// What is to be done now, and when to look again.
-pub(super) struct Beat {
-    pub(super) ping: bool,
-    pub(super) next: Instant,
+pub struct Beat {
+    /// A ping is due.
+    pub ping: bool,
+    /// When to look again.
+    pub next: Instant,
 }
 
 impl Pulse {
-    pub(super) fn new(settings: &KeepAlive) -> Self {
+    /// Both from now on.
+    pub fn new(settings: &KeepAlive) -> Self {
         let now = Instant::now();
         Self { next: now + settings.interval, heard: now, listening: true, pinged: None }
     }
 
     /// The peer has sent something.
-    pub(super) fn hear(&mut self) {
+    pub fn hear(&mut self) {
         self.heard = Instant::now();
     }
 
     /// A ping was sent that the peer has to answer.
-    pub(super) fn pinged(&mut self, now: Instant) {
+    pub fn pinged(&mut self, now: Instant) {
         self.pinged.get_or_insert(now);
     }
 
     /// A ping was answered: after how long, if that was measured.
-    pub(super) fn answered(&mut self) -> Option<Duration> {
+    pub fn answered(&mut self) -> Option<Duration> {
         self.pinged.take().map(|pinged| pinged.elapsed())
     }
 
     /// Looks at the clock. `None`: the peer has been silent for too long. `listening` says whether anything is read.
-    pub(super) fn beat(&mut self, settings: &KeepAlive, listening: bool, now: Instant) -> Option<Beat> {
+    pub fn beat(&mut self, settings: &KeepAlive, listening: bool, now: Instant) -> Option<Beat> {
         let pings = settings.mode == KeepAliveMode::Ping;
         let patience = keep_alive::patience(settings.timeout, settings.interval, pings);
         let late = now.saturating_duration_since(self.due(patience));

@@ -78,7 +78,7 @@ thread_local! {
 }
 
 /// Something was read: stay awake for a while, if [`run`] runs on this thread and the odds are good.
-pub(super) fn extend() {
+pub fn extend() {
     SPIN.with_borrow_mut(|spin| {
         let Some(waker) = &spin.waker else { return };
         if spin.until.is_some() {
@@ -128,7 +128,7 @@ fn look(cx: &mut Context<'_>) -> Poll<()> {
 
 /// Has the task polled again once all others that are ready have been, and those that have become so meanwhile. A waker
 /// alone does not: the runtime looks for events only after many tasks, or when none is ready.
-pub(super) fn come_back(cx: &mut Context<'_>) {
+pub fn come_back(cx: &mut Context<'_>) {
     let _ = pin!(yield_now()).poll(cx);
 }
 

@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::error::{ErrorKind, RelayError, SystemError, system_code};
 
@@ -22,16 +23,39 @@ const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// # Errors
 /// [`ErrorKind::Network`], with the system's error in Node's shape.
 pub async fn connect(host: &str, port: u16) -> Result<TcpStream, RelayError> {
-    let addresses = resolve(host, port).await?;
+    connect_any(None, resolve(host, port).await?).await
+}
+
+/// The same from an address of this machine. It decides about the family, too: those of the other one are left out.
+///
+/// # Errors
+/// As [`connect`]; `ENOTFOUND` where the host has no address of that family.
+pub async fn connect_from(local: IpAddr, host: &str, port: u16) -> Result<TcpStream, RelayError> {
+    let mut addresses = resolve(host, port).await?;
+    addresses.retain(|address| address.is_ipv4() == local.is_ipv4());
+    if addresses.is_empty() {
+        return Err(lookup_error(host, &io::Error::other("no address of the family")));
+    }
+    connect_any(Some(local), addresses).await
+}
+
+async fn connect_any(local: Option<IpAddr>, addresses: Vec<SocketAddr>) -> Result<TcpStream, RelayError> {
     let stream = match addresses[..] {
         // Nothing to race with: most gateways have one address.
-        [address] => TcpStream::connect(address).await.map_err(|error| connect_error(address, &error))?,
-        _ => race(interleave(addresses), TcpStream::connect).await?,
+        [address] => dial(local, address).await.map_err(|error| connect_error(address, &error))?,
+        _ => race(interleave(addresses), |address| dial(local, address)).await?,
     };
     // A socket that cannot be tuned still works: these two are not worth failing for.
     let _ = stream.set_nodelay(true);
     let _ = SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE));
     Ok(stream)
+}
+
+async fn dial(local: Option<IpAddr>, address: SocketAddr) -> io::Result<TcpStream> {
+    let Some(local) = local else { return TcpStream::connect(address).await };
+    let socket = if local.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.bind(SocketAddr::new(local, 0))?;
+    socket.connect(address).await
 }
 
 async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, RelayError> {
@@ -107,20 +131,37 @@ where
 }
 
 fn connect_error(address: SocketAddr, error: &io::Error) -> RelayError {
+    place_error("connect", &address.ip().to_string(), address.port(), error)
+}
+
+/// An error of a place that was to be reached or bound, in Node's shape: `connect ECONNREFUSED 127.0.0.1:22`.
+pub fn place_error(syscall: &'static str, host: &str, port: u16, error: &io::Error) -> RelayError {
     let code = code_of(error);
-    let (ip, port) = (address.ip().to_string(), address.port());
-    RelayError::new(ErrorKind::Network, format!("connect {code} {ip}:{port}")).with_system(SystemError {
+    RelayError::new(ErrorKind::Network, format!("{syscall} {code} {host}:{port}")).with_system(SystemError {
         code: Cow::Borrowed(code),
         errno: errno_of(error),
-        syscall: Some("connect"),
-        address: Some(ip),
+        syscall: Some(syscall),
+        address: Some(host.to_owned()),
         port: Some(port),
         hostname: None,
     })
 }
 
+/// The same for a unix socket: `connect ENOENT /run/x.sock`.
+pub fn path_error(syscall: &'static str, path: &Path, error: &io::Error) -> RelayError {
+    let (code, path) = (code_of(error), path.display().to_string());
+    RelayError::new(ErrorKind::Network, format!("{syscall} {code} {path}")).with_system(SystemError {
+        code: Cow::Borrowed(code),
+        errno: errno_of(error),
+        syscall: Some(syscall),
+        address: Some(path),
+        port: None,
+        hostname: None,
+    })
+}
+
 /// An IO error after the connection was made, in Node's shape (`read ECONNRESET`).
-pub(super) fn io_error(syscall: &'static str, error: &io::Error) -> RelayError {
+pub fn io_error(syscall: &'static str, error: &io::Error) -> RelayError {
     let code = code_of(error);
     RelayError::new(ErrorKind::Network, format!("{syscall} {code}")).with_system(SystemError {
         code: Cow::Borrowed(code),
@@ -198,6 +239,7 @@ fn windows_errno(code: &str) -> Option<i32> {
         "EINVAL" => -4071,
         "EIO" => -4070,
         "EMFILE" => -4066,
+        "ENOENT" => -4058,
         "ENETDOWN" => -4063,
         "ENETUNREACH" => -4062,
         "ENOTCONN" => -4053,

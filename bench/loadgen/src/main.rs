@@ -3,6 +3,8 @@
 //! ```text
 //! loadgen serve --ca FILE                     relay + load generator, JSON lines on stdin and stdout
 //! loadgen web                                 a relay that plays senders of HTTP requests
+//! loadgen streams                             a target of byte streams, and clients that load the way there
+//! loadgen proxies PORT COUNT                  a chain of bare TCP proxies
 //! loadgen peer ceiling|codec URL [--ca FILE] [--direct]
 //! ```
 
@@ -17,6 +19,7 @@ mod proc_stat;
 mod relay;
 mod run;
 mod scanner;
+mod streams;
 mod tls;
 mod web;
 mod wire;
@@ -40,11 +43,13 @@ fn main() -> Result<(), Failure> {
     match words.as_slice() {
         ["serve", rest @ ..] => relay::serve(option(rest, "--ca").ok_or("--ca FILE is missing")?),
         ["web"] => web::serve(),
+        ["streams"] => streams::serve(),
+        ["proxies", port, count] => streams::proxies(port, count),
         ["peer", kind, url, rest @ ..] => {
             peer::run(kind, url, option(rest, "--ca"), rest.contains(&"--direct"))
         }
         _ => {
-            Err("usage: loadgen serve --ca FILE | loadgen web | loadgen peer KIND URL [--ca FILE] [--direct]"
+            Err("usage: loadgen serve --ca FILE | web | streams | proxies PORT COUNT | peer KIND URL [--ca FILE] [--direct]"
                 .into())
         }
     }
