@@ -172,16 +172,14 @@ impl RelayedWire {
         self.out.append(control(OpCode::Close), Some(keys.next_key()), &payload);
     }
 
-    /// Bytes that the relay has not taken.
-    #[cfg(test)]
+    /// Bytes that the kernel has not taken, also of what is encrypted already.
     pub(super) fn unwritten(&self) -> usize {
         self.out.len()
     }
 
     /// Whether the kernel has all that was queued.
     pub(super) fn is_flushed(&self) -> bool {
-        // Of what TLS has taken, too.
-        self.out.len() == 0
+        self.unwritten() == 0
     }
 
     /// Writes what is queued; pending where the kernel takes no more for now.
