@@ -36,7 +36,7 @@ const SPARE: usize = 4 * 1024;
 /// How a stream ended that has not ended in order.
 pub(super) struct StreamFailure {
     /// What the owner hears.
-    pub(super) error: RelayError,
+    pub(super) error: Box<RelayError>,
     /// What the peer hears, if it can still hear anything.
     pub(super) close: Option<(u16, &'static str)>,
 }
@@ -211,7 +211,12 @@ impl StreamPump {
                 }
                 self.doubt = None;
             }
-            _ => return Err(StreamFailure { error: closed_early(Some(close)), close: Some((1000, "")) }),
+            _ => {
+                return Err(StreamFailure {
+                    error: Box::new(closed_early(Some(close))),
+                    close: Some((1000, "")),
+                });
+            }
         }
         if let Err(error) = self.local.end() {
             return Err(self.target_failed("shutdown", &error));
@@ -278,7 +283,10 @@ impl StreamPump {
             }
             self.moved = false;
             if self.half_open.is_some_and(|limit| limit <= now) {
-                return Err(StreamFailure { error: silent(), close: Some((1011, "Half open for too long")) });
+                return Err(StreamFailure {
+                    error: Box::new(silent()),
+                    close: Some((1011, "Half open for too long")),
+                });
             }
             let doubt = self.doubt.filter(|_| self.pending.is_empty());
             let mut due = [self.half_open, doubt].into_iter().flatten().min();
@@ -311,7 +319,10 @@ impl StreamPump {
     }
 
     fn target_failed(&self, syscall: &'static str, error: &io::Error) -> StreamFailure {
-        StreamFailure { error: tcp::io_error(syscall, error), close: Some((1011, "The target was reset")) }
+        StreamFailure {
+            error: Box::new(tcp::io_error(syscall, error)),
+            close: Some((1011, "The target was reset")),
+        }
     }
 }
 
@@ -339,7 +350,7 @@ fn feed(local: &LocalStream, pending: &mut Vec<u8>, bytes: &[u8]) -> io::Result<
 const SHUTDOWN: &str = "Shutdown";
 
 fn cut(error: RelayError) -> StreamFailure {
-    StreamFailure { error, close: None }
+    StreamFailure { error: Box::new(error), close: None }
 }
 
 fn wire_failed(failure: WireFailure) -> StreamFailure {
@@ -347,7 +358,7 @@ fn wire_failed(failure: WireFailure) -> StreamFailure {
         WireFailure::Lost(_) => None,
         WireFailure::Broken(error) => Some((error.status, "The frames cannot be read")),
     };
-    StreamFailure { error: failure.into_error(), close }
+    StreamFailure { error: Box::new(failure.into_error()), close }
 }
 
 fn silent() -> RelayError {

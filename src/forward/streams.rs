@@ -148,7 +148,7 @@ impl Streams {
         let mut pump = Box::new(StreamPump::new(wire, local, early, &self.options, tally));
         let moved = tokio::select! {
             biased;
-            () = ending.cancelled() => Err(StreamFailure { error: aborted(), close: Some((1011, "The stream was ended")) }),
+            () = ending.cancelled() => Err(StreamFailure { error: Box::new(aborted()), close: Some((1011, "The stream was ended")) }),
             moved = std::future::poll_fn(|cx| pump.poll(cx)) => moved,
         };
         let (mut wire, local) = pump.into_ends();
@@ -164,7 +164,7 @@ impl Streams {
             }
         }
         wire.finish(LINGER).await;
-        self.end(stream, failure.map(|failure| failure.error), None)
+        self.end(stream, failure.map(|failure| *failure.error), None)
     }
 
     fn refuse(&self, stream: u64, refusal: StreamRefusal) -> ForwardEvent {

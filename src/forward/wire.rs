@@ -15,6 +15,8 @@ use crate::transport::{self, DialRequest, tcp};
 
 /// What one read yields at most; so much waits for a target that does not take it.
 pub(super) const READ: usize = 64 * 1024;
+/// Under TLS the beginning of a record may come before what is read, and the rest of it behind.
+const INCOMPLETE: usize = 40 * 1024;
 /// The longest payload that is sent: with its header it fills one segment of the outgoing queue.
 pub(super) const FRAME: usize = 64 * 1024 - MAX_HEADER;
 
@@ -121,7 +123,8 @@ impl RelayedWire {
         let step = if early.is_empty() {
             plain.clear();
             wire.clear();
-            wire.reserve(READ);
+            // A read that is cut by the buffer's end would be taken for the last of what is there.
+            wire.reserve(READ + INCOMPLETE);
             let step = link.read(READ, wire, |chunk| match chunk {
                 Chunk::Buffer(bytes) => decoded = found.decode(frames, bytes, &mut take),
                 Chunk::Record(bytes) => plain.extend_from_slice(bytes),
@@ -169,16 +172,14 @@ impl RelayedWire {
         self.out.append(control(OpCode::Close), Some(keys.next_key()), &payload);
     }
 
-    /// Bytes that the relay has not taken.
-    #[cfg(test)]
+    /// Bytes that the kernel has not taken, also of what is encrypted already.
     pub(super) fn unwritten(&self) -> usize {
         self.out.len()
     }
 
     /// Whether the kernel has all that was queued.
     pub(super) fn is_flushed(&self) -> bool {
-        // Of what TLS has taken, too.
-        self.out.len() == 0
+        self.unwritten() == 0
     }
 
     /// Writes what is queued; pending where the kernel takes no more for now.
