@@ -183,10 +183,12 @@ enum LocalPort {
 impl LocalPort {
     async fn bind(place: &StreamTarget) -> Result<Self, RelayError> {
         match place {
-            StreamTarget::Tcp(host, port) | StreamTarget::TcpFrom(_, host, port) => TcpListener::bind((&**host, *port))
-                .await
-                .map(LocalPort::Tcp)
-                .map_err(|error| tcp::place_error("listen", host, *port, &error)),
+            StreamTarget::Tcp(host, port) | StreamTarget::TcpFrom(_, host, port) => {
+                TcpListener::bind((&**host, *port))
+                    .await
+                    .map(LocalPort::Tcp)
+                    .map_err(|error| tcp::place_error("listen", host, *port, &error))
+            }
             #[cfg(unix)]
             StreamTarget::Unix(path) => {
                 let mut bound = UnixListener::bind(path);

@@ -366,10 +366,15 @@ fn a_target_is_dialled_from_the_address_that_was_given() {
         let port = listener.local_addr().expect("an address").port();
         let limit = Duration::from_secs(10);
         // Of the other family there is none, and 192.0.2.1 is nobody's.
-        for (address, reached) in [("127.0.0.1", true), ("0.0.0.0", true), ("::1", false), ("192.0.2.1", false)] {
+        for (address, reached) in
+            [("127.0.0.1", true), ("0.0.0.0", true), ("::1", false), ("192.0.2.1", false)]
+        {
             let from = address.parse().expect("an address");
             let outcome = StreamTarget::TcpFrom(from, "127.0.0.1".into(), port).connect(limit).await;
-            assert_eq!(outcome.map(|_| ()).map_err(|error| error.kind), reached.then_some(()).ok_or(ErrorKind::Network));
+            assert_eq!(
+                outcome.map(|_| ()).map_err(|error| error.kind),
+                reached.then_some(()).ok_or(ErrorKind::Network)
+            );
         }
     });
 }
