@@ -17,6 +17,7 @@ export import ForwardedEnd = WebSocket.ForwardedEnd;
 export import ForwardedInfo = WebSocket.ForwardedInfo;
 export import ForwardedRequest = WebSocket.ForwardedRequest;
 export import ForwardedStreamStats = WebSocket.ForwardedStreamStats;
+export import InspectOptions = WebSocket.InspectOptions;
 export import KeepAliveOptions = WebSocket.KeepAliveOptions;
 export import LatencyHistogram = WebSocket.LatencyHistogram;
 export import LocalForward = WebSocket.LocalForward;
