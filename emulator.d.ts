@@ -867,7 +867,7 @@ export class RelayEmulator extends EventEmitter {
    *
    * @example
    * for await (const record of relay.records({ kinds: ['refused'] })) {
-   *   console.log(record.reason, record.token?.remedy);
+   *   if (record.kind === 'refused') console.log(record.reason, record.token?.remedy);
    * }
    */
   records(options?: RecordsOptions): AsyncIterableIterator<RelayRecord>;

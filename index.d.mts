@@ -63,15 +63,15 @@ export import SystemError = WebSocket.SystemError;
 export import TlsOptions = WebSocket.TlsOptions;
 export import TokenCredential = WebSocket.TokenCredential;
 export import TokenSource = WebSocket.TokenSource;
+export import Tunnel = WebSocket.Tunnel;
+export import TunnelEvents = WebSocket.TunnelEvents;
+export import TunnelStats = WebSocket.TunnelStats;
 /**
  * A `verifyClient` with a callback, of ws's server: ws's own type. The relay's is `RelayedVerifyClient`.
  *
  * @example
  * const verifyClient: VerifyClientCallbackAsync = (info, callback) => callback(true);
  */
-export import Tunnel = WebSocket.Tunnel;
-export import TunnelEvents = WebSocket.TunnelEvents;
-export import TunnelStats = WebSocket.TunnelStats;
 export import VerifyClientCallbackAsync = WebSocket.VerifyClientCallbackAsync;
 /**
  * A `verifyClient` that returns its verdict, of ws's server: ws's own type. The relay's is `RelayedVerifyClient`.

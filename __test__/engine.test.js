@@ -272,7 +272,10 @@ describe('slots', () => {
       acceptSocket(listener, 1, {
         address: 'ws://relay/',
         headers: [],
-        traits: socketTraits(readSocketOptions(), { fail: (_, error) => resolve(error) })
+        traits: socketTraits(readSocketOptions(), {
+          fail: (_, error) => resolve(error),
+          carried: { add() {} }
+        })
       });
     });
     expect(error.statusCode).toBe(404);

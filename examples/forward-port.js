@@ -7,7 +7,7 @@
 //
 // Flags and environment are those of listener.js. Microsoft's azbridge can be at either end.
 
-const { createRelayListenUri, createRelaySendUri, forward, forwardLocal } = require('..');
+const { createRelayListenUri, createRelaySendUri, forward, forwardLocal } = require('hyco-ws-rs');
 
 const { adapt, readSettings } = require('./settings.js');
 

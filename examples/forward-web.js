@@ -6,7 +6,7 @@
 //
 // Flags and environment are those of listener.js. `npx hyco-ws-rs forward 3000` does the same.
 
-const { createRelayListenUri, forward } = require('..');
+const { createRelayListenUri, forward } = require('hyco-ws-rs');
 
 const { adapt, readSettings } = require('./settings.js');
 
