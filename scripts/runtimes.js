@@ -20,19 +20,26 @@ const USAGE = `npm run test:runtimes -- [--smoke] [--full NAME]… [--offline] [
 
 /**
  * Suites that are left out here: `npm test` runs them on the Node.js at hand, and the workflow on all. They are about
- * documents, packaging and scripts, which no runtime changes; or minutes of floods, rounds and panics, which are the engine's
- * matter, and that is the same binary everywhere.
+ * documents, packaging, scripts, browsers and other programs, which no runtime changes; or minutes of floods, rounds and
+ * panics, which are the engine's matter, and that is the same binary everywhere.
  */
 const ONCE = [
   ...[
     'architecture',
+    'browser',
     'deploying',
-    'docs-complete',
-    'docs-form',
+    'docs',
     'error-codes',
     'examples',
+    'forward/programs',
+    'inspector-hostile',
+    'inspector-page',
     'package',
+    'readme',
     'scripts',
+    'senders',
+    'skipped',
+    'type',
     'workflows'
   ],
   ...['bounds', 'fuzz', 'growth', 'memory', 'panics', 'recycling', 'soak'].map(
