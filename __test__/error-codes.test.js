@@ -31,7 +31,7 @@ const VARIABLES = ['HYCO_WS_RS_TUNING', 'HYCO_WS_RS_SLICE'];
 
 const used = new Set(
   sources.flatMap(({ text }) =>
-    [...text.matchAll(/['"`]((?:ERR_HYCO|WS_ERR|HYCO_WS_RS)_[A-Z0-9_]+)['"`]/g)].map(([, code]) => code)
+    [...text.matchAll(/['"`]((?:ERR_HYCO|WS_ERR|HYCO_WS(?:_RS)?)_[A-Z0-9_]+)['"`]/g)].map(([, code]) => code)
   )
 );
 
