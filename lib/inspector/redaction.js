@@ -24,9 +24,6 @@ const OURS = new Set([
   'type'
 ]);
 
-/** The address of a rendezvous is good for whoever has it. `redact()` knows the tokens. */
-const RENDEZVOUS = /(\bsb[-_]hc[-_]rendezvous(?:=|%3d))[^&#\s"'<>]+/gi;
-
 /**
  * @param {object} options
  * @param {function(): string[]} options.secrets Texts to take out wherever they stand: the keys that are in use
@@ -36,7 +33,7 @@ const RENDEZVOUS = /(\bsb[-_]hc[-_]rendezvous(?:=|%3d))[^&#\s"'<>]+/gi;
  */
 function createRedaction({ secrets, previewBytes }) {
   let known;
-  const clean = (text) => redact(text, known).replace(RENDEZVOUS, '$1***');
+  const clean = (text) => redact(text, known);
 
   function cleanHeaders(headers) {
     return Object.freeze(
@@ -46,8 +43,24 @@ function createRedaction({ secrets, previewBytes }) {
 
   function cleanPreview(value, raw) {
     // Redacted before it is cut, and before it is encoded: nobody finds a key in base64.
-    const shown = clean(value).slice(0, previewBytes);
-    return raw ? Buffer.from(shown, 'latin1').toString('base64') : shown.toWellFormed();
+    const cleaned = clean(value);
+    if (raw)
+      return Buffer.from(cleaned.slice(0, room(value.length, cleaned.length)), 'latin1').toString('base64');
+    if (value.length * 3 <= previewBytes) return cleaned.toWellFormed();
+    const bytes = Buffer.from(cleaned);
+    const most = room(Buffer.byteLength(value), bytes.length);
+    // Without half a letter at the end.
+    return most < bytes.length
+      ? bytes.toString('utf8', 0, most).replace(/\ufffd$/, '')
+      : cleaned.toWellFormed();
+  }
+
+  /**
+   * How much is shown of what is `left` of `length` bytes. What is masked has become shorter, so more of what lies behind the
+   * preview comes into it: not up to its end, where a secret may be cut in two and look like none.
+   */
+  function room(length, left) {
+    return Math.max(0, Math.min(previewBytes, left - Math.max(0, length - previewBytes)));
   }
 
   function cleanObject(given) {
@@ -89,11 +102,11 @@ function previewOf(data, previewBytes) {
   const seen = previewBytes + MARGIN;
   if (typeof data === 'string') {
     const size = Buffer.byteLength(data);
-    return { size, preview: data.slice(0, seen), cut: data.length > previewBytes };
+    return { size, preview: data.slice(0, seen), cut: size > previewBytes };
   }
   const bytes = Buffer.from(data.buffer, data.byteOffset, Math.min(data.byteLength, seen));
   const cut = data.byteLength > previewBytes;
   return { size: data.byteLength, preview: bytes.toString('latin1'), cut, raw: true };
 }
 
-module.exports = { createRedaction, previewOf };
+module.exports = { MARGIN, createRedaction, previewOf };
