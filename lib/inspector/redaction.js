@@ -2,7 +2,7 @@
 
 /** What makes a record fit to be seen. Everything that shows, sends or writes one goes through here, and nothing else does it. */
 
-const { redact, redactHeader } = require('../shared/redact');
+const { MASK, redact, redactHeader } = require('../shared/redact');
 
 /** A shorter key is a word that may stand anywhere; nobody could read a record without it. */
 const LEAST_SECRET = 8;
@@ -44,23 +44,19 @@ function createRedaction({ secrets, previewBytes }) {
   function cleanPreview(value, raw) {
     // Redacted before it is cut, and before it is encoded: nobody finds a key in base64.
     const cleaned = clean(value);
-    if (raw)
-      return Buffer.from(cleaned.slice(0, room(value.length, cleaned.length)), 'latin1').toString('base64');
-    if (value.length * 3 <= previewBytes) return cleaned.toWellFormed();
-    const bytes = Buffer.from(cleaned);
-    const most = room(Buffer.byteLength(value), bytes.length);
+    if (!raw && value.length * 3 <= previewBytes) return cleaned.toWellFormed();
+    const encoding = raw ? 'latin1' : 'utf8';
+    const bytes = Buffer.from(cleaned, encoding);
+    // What is masked is shorter, so more comes into the preview of what lies behind it. What comes last there may be a secret
+    // that is cut in two, and looks like none.
+    const unseen = Math.max(0, Buffer.byteLength(value, encoding) - previewBytes);
+    const tail = Buffer.byteLength(behindMasks(cleaned), encoding);
+    const most = Math.min(previewBytes, bytes.length - Math.min(unseen, tail));
+    if (raw) return bytes.toString('base64', 0, most);
     // Without half a letter at the end.
     return most < bytes.length
       ? bytes.toString('utf8', 0, most).replace(/\ufffd$/, '')
       : cleaned.toWellFormed();
-  }
-
-  /**
-   * How much is shown of what is `left` of `length` bytes. What is masked has become shorter, so more of what lies behind the
-   * preview comes into it: not up to its end, where a secret may be cut in two and look like none.
-   */
-  function room(length, left) {
-    return Math.max(0, Math.min(previewBytes, left - Math.max(0, length - previewBytes)));
   }
 
   function cleanObject(given) {
@@ -84,6 +80,11 @@ function createRedaction({ secrets, previewBytes }) {
     known = secrets().filter((secret) => secret.length >= LEAST_SECRET);
     return cleanObject(record);
   };
+}
+
+function behindMasks(text) {
+  const at = text.lastIndexOf(MASK);
+  return at < 0 ? text : text.slice(at + MASK.length);
 }
 
 /** A body has `text: true`, a fault that sends something its text. */

@@ -184,4 +184,4 @@ function redactError(error) {
   return error;
 }
 
-module.exports = { nameAddress, redact, redactError, redactHeader, redactHeaders };
+module.exports = { MASK, nameAddress, redact, redactError, redactHeader, redactHeaders };
