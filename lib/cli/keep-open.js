@@ -49,15 +49,30 @@ function isLogged(level, event, { error }) {
  * @return {function(string, object): void} Writes one line of the log
  */
 function logger({ file, json, level = 'VERBOSE' }) {
+  if (file !== undefined) write(file, '');
   return (event, fields = {}) => {
     if (!isLogged(level, event, fields)) return;
     const time = new Date().toISOString();
     if (file !== undefined) {
       const line = json ? JSON.stringify({ event, time, ...fields }) : `${time} ${describe(event, fields)}`;
-      appendFileSync(file, `${line}\n`);
+      try {
+        write(file, `${line}\n`);
+      } catch (error) {
+        // A disk that is full is no reason to end what is open.
+        log(error.message, 'yellow');
+        log(describe(event, fields), colourOf(event, fields));
+      }
     } else if (json) printJson({ event, time, ...fields });
     else log(describe(event, fields), colourOf(event, fields));
   };
+}
+
+function write(file, text) {
+  try {
+    appendFileSync(file, text);
+  } catch (error) {
+    throw invalidValue(`The log ${file} cannot be written: ${error.code}`, error);
+  }
 }
 
 /**
@@ -76,7 +91,7 @@ async function keepOpen(forwards, { drain, ended, health }) {
       server = await serveHealth(health, forwards);
     } catch (error) {
       await forwards.close({ timeout: 0 });
-      throw invalidValue(`--health-port: ${error.message}`, error);
+      throw Object.assign(new Error(`--health-port: ${error.message}`, { cause: error }), { code: error.code });
     }
     const { address, port } = server.address();
     tell('notice', {

@@ -69,6 +69,8 @@ function copyEndToEnd(raw, lines, kept) {
     if (raw[index].toLowerCase() !== 'connection') continue;
     for (const name of raw[index + 1].split(',')) named.add(name.trim().toLowerCase());
   }
+  // Without it the target would take a body for the next request.
+  named.delete('content-length');
   for (let index = 0; index < raw.length; index += 2) {
     const name = raw[index].toLowerCase();
     if (HOP_BY_HOP.has(name) || named.has(name) || !kept(name)) continue;

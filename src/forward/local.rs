@@ -71,8 +71,9 @@ impl LocalForwarder {
                     // Whoever still waits for the owner's word does so in vain.
                     lock(&waiting).clear();
                     port.remove(&place);
+                    own.tell(ForwardEvent::Unbound { error: None });
                 }
-                Err(error) => own.tell(ForwardEvent::Unbound { error }),
+                Err(error) => own.tell(ForwardEvent::Unbound { error: Some(error) }),
             }
         });
     }
