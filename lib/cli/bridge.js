@@ -117,7 +117,9 @@ function hasCredentials(values) {
   const settings = values.option ?? [];
   return (
     flags.some((name) => values[name] !== undefined) ||
-    settings.some((text) => /^\s*AzureRelay(?:ConnectionString|SharedAccess(?:Key|Signature))\s*[:=]/.test(text))
+    settings.some((text) =>
+      /^\s*AzureRelay(?:ConnectionString|SharedAccess(?:Key|Signature))\s*[:=]/.test(text)
+    )
   );
 }
 
@@ -133,7 +135,9 @@ class Opened {
   /** Closes what the plan does not have, and opens what it has more; connections that are open may finish. */
   async become({ forwards: planned }) {
     const wanted = new Map(planned.map((each) => [each.signature, each]));
-    const gone = [...this.open].filter(([signature, { lost }]) => lost !== undefined || !wanted.has(signature));
+    const gone = [...this.open].filter(
+      ([signature, { lost }]) => lost !== undefined || !wanted.has(signature)
+    );
     const isGone = new Set(gone.map(([signature]) => signature));
     const missing = [...wanted.values()].filter(
       ({ signature }) => isGone.has(signature) || !this.open.has(signature)

@@ -91,7 +91,9 @@ async function keepOpen(forwards, { drain, ended, health }) {
       server = await serveHealth(health, forwards);
     } catch (error) {
       await forwards.close({ timeout: 0 });
-      throw Object.assign(new Error(`--health-port: ${error.message}`, { cause: error }), { code: error.code });
+      throw Object.assign(new Error(`--health-port: ${error.message}`, { cause: error }), {
+        code: error.code
+      });
     }
     const { address, port } = server.address();
     tell('notice', {

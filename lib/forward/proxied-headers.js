@@ -31,11 +31,13 @@ const CLAIMS = /^(?:forwarded|x[-_]forwarded(?:[-_].*)?|x[-_]real[-_]ip)$/;
  * @param {object} how
  * @param {string} how.authority Host and port of the target
  * @param {string} [how.hostHeader] `'preserve'`, or another name for it
+ * @param {boolean} [how.hasBody] Whether one may follow
  * @return {string[]} Names and values in turn, for the target
  */
-function requestHeaders(req, { authority, hostHeader }) {
+function requestHeaders(req, { authority, hostHeader, hasBody = true }) {
   const lines = ['Host', hostFor(req, authority, hostHeader)];
-  const kept = (name) => !NOT_FOR_TARGETS.has(name) && !CLAIMS.test(name);
+  const kept = (name) =>
+    !NOT_FOR_TARGETS.has(name) && !CLAIMS.test(name) && (hasBody || name !== 'content-length');
   copyEndToEnd(req.rawHeaders, lines, kept);
   lines.push(...originHeaders(req));
   lines.push('Via', `${req.httpVersion} ${PSEUDONYM}`);
