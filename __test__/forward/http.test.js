@@ -356,6 +356,37 @@ describe('what fails', () => {
     expect(await ask()).toMatchObject({ status: 200 });
     expect(connections).toBe(2);
   });
+
+  test('what may have been done already is not asked for again', async () => {
+    const asked = [];
+    const server = net.createServer((socket) => {
+      socket.on('error', () => {});
+      socket.once('data', () => {
+        socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+        socket.once('data', (data) => {
+          asked.push(String(data).split(' ')[0]);
+          socket.resetAndDestroy();
+        });
+      });
+    });
+    await open(undefined, { server });
+    expect(await ask()).toMatchObject({ status: 200 });
+    expect(await ask('/', { method: 'POST' })).toMatchObject({ status: 502 });
+    expect(asked).toEqual(['POST']);
+  });
+
+  test('a target that changes the protocol unasked is 502, at once', async () => {
+    const server = net.createServer((socket) => {
+      socket.on('error', () => {});
+      socket.once('data', () =>
+        socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nbytes')
+      );
+    });
+    await open(undefined, { server });
+    expect(await ask()).toMatchObject({ status: 502 });
+    expect((await tunnel.answers.next())[1]).toMatchObject({ code: 'ERR_HYCO_PROTOCOL' });
+    expect(tunnel.stats().forwarded.requests).toEqual({ requests: 1, open: 0, failed: 1 });
+  });
 });
 
 describe('the target', () => {

@@ -125,6 +125,15 @@ describe('paths', () => {
     '/%25252e%25252e%252fx',
     '/..;/x',
     '/..;a=b/x',
+    '/..%3b/x',
+    '/..%253bx/y',
+    '/..%00/x',
+    '/..%20/x',
+    '/.%09./x',
+    '/%c0%ae%c0%ae/x',
+    '/%u002e./x',
+    '/..%c0%afx',
+    '/..%u005cx',
     '/./../x',
     '//../x',
     '/.;/../x',
@@ -229,6 +238,13 @@ describe('headers', () => {
     ];
     const names = pairs(requestHeaders(request(raw), { authority: 'a' })).map(([name]) => name);
     expect(names.slice(0, 3)).toEqual(['host', 'kept', 'x-forwarded-host']);
+  });
+
+  test('the length of a body is said, whatever the sender calls its neighbour’s; where there is none, it is not', () => {
+    const req = request(['Connection', 'close, Content-Length', 'Content-Length', '3']);
+    const namesOf = (how) => pairs(requestHeaders(req, { authority: 'a', ...how })).map(([name]) => name);
+    expect(namesOf()).toContain('content-length');
+    expect(namesOf({ hasBody: false })).not.toContain('content-length');
   });
 
   test('Host is the target’s, another, or the sender’s', () => {

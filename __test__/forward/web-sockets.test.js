@@ -165,10 +165,23 @@ test('a target that takes no WebSockets is 502 where it says 200', async () => {
   expect(await connect().failed).toMatchObject({ statusCode: 502 });
 });
 
+function accepts(socket, line, protocol = 'websocket') {
+  socket.write(
+    `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n${line}\r\n\r\n`
+  );
+}
+
 test.each([
   ['hangs', 504, () => {}],
   ['resets', 502, (socket) => socket.resetAndDestroy()],
-  ['talks nonsense', 502, (socket) => socket.end('nonsense\r\n\r\n')]
+  ['talks nonsense', 502, (socket) => socket.end('nonsense\r\n\r\n')],
+  [
+    'takes a subprotocol that nobody has offered',
+    502,
+    (socket) => accepts(socket, 'Sec-WebSocket-Protocol: x')
+  ],
+  ['takes an extension', 502, (socket) => accepts(socket, 'Sec-WebSocket-Extensions: permessage-deflate')],
+  ['speaks something else', 502, (socket) => accepts(socket, 'X: y', 'something')]
 ])('a target that %s is %d', async (_name, status, act) => {
   await open({ targetTimeout: 300 }, null);
   httpServer.on('upgrade', (_req, socket) => act(socket.on('error', () => {})));

@@ -135,6 +135,9 @@ const SHOWN_BY = {
     [STREAMS, 'a_peer_that_never_reads_holds_one_frame_of_the_target'],
     ['src/forward/preamble.rs', 'a_name_has_255_bytes_at_most']
   ],
+  'clients of a local port': [
+    ['__test__/forward/many.test.js', '2,000 come at once, and each has its own bytes']
+  ],
   'a forwarded stream of which one direction has ended': [
     [STREAMS, 'a_stream_that_is_half_open_may_be_silent_for_a_minute']
   ],

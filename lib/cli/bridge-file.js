@@ -41,7 +41,7 @@ const read = {
     throw invalidValue(`${name} takes a number`);
   },
   port(value, name) {
-    const number = Number(value);
+    const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
     if (number < 0) throw unsupportedUdp(value);
     if (Number.isInteger(number) && number <= 65_535) return number;
     throw invalidValue(`${name} takes a port`);

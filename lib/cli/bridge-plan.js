@@ -120,8 +120,10 @@ function settingsOf(values) {
 function byRelay(rules) {
   const merged = new Map();
   for (const rule of rules) {
-    const before = merged.get(rule.relay.toLowerCase());
-    if (before === undefined) merged.set(rule.relay.toLowerCase(), { ...rule });
+    // A rule may name a namespace of its own, where the same name is another relay.
+    const key = JSON.stringify([rule.relay.toLowerCase(), rule.connectionString]);
+    const before = merged.get(key);
+    if (before === undefined) merged.set(key, { ...rule });
     else if (before.url !== undefined || rule.url !== undefined) {
       throw invalidValue(`The relay ${rule.relay} can have one web server, or targets with names`);
     } else before.bindings = before.bindings.concat(rule.bindings);

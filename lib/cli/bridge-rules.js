@@ -90,10 +90,12 @@ function readHttpRule(text) {
 function httpUrl({ scheme, host = 'localhost', path = '', port }, complain) {
   const place = port === undefined ? host : `${host}:${port}`;
   try {
-    return new URL(`${scheme.toLowerCase()}://${place}${path}`).href;
+    const { href, username, password, search, hash } = new URL(`${scheme.toLowerCase()}://${place}${path}`);
+    if (username + password + search + hash === '') return href;
   } catch {
-    throw complain();
+    // As below.
   }
+  throw complain();
 }
 
 function readPort(text, flag, rule) {
@@ -117,7 +119,8 @@ function checkName(name, rule) {
 }
 
 function wrong(flag, text, form) {
-  return invalidValue(`${flag} takes ${form}, and not ${text}`);
+  // Nothing in a rule is secret, but for a password that should not be there.
+  return invalidValue(`${flag} takes ${form}, and not ${text.replace(/[^/]*@/g, '***@')}`);
 }
 
 module.exports = { checkName, httpUrl, readHttpRule, readLocalRule, readRemoteRule, unsupportedUdp };

@@ -87,7 +87,7 @@ async function run(args) {
   const plan = await readPlan(values);
   const { ConnectionAttempts, ExitOnForwardFailure = true, LogFileName, LogLevel } = plan.settings;
   const tell = logger({ json: values.json, level: LogLevel ?? 'INFO', file: LogFileName });
-  if (['shared-access-key', 'connection-string', 'signature'].some((name) => values[name] !== undefined)) {
+  if (hasCredentials(values)) {
     const message =
       'Credentials in arguments can be read by every user of this machine: put them into the environment or a file';
     tell('notice', { message });
@@ -101,13 +101,26 @@ async function run(args) {
   };
   const forwards = new Forwards(tell, { attempts: ConnectionAttempts, onLost });
   const opened = new Opened(forwards, values);
-  const reloading = reloader(opened, values, tell);
-  await opened.become(plan);
+  const opening = opened.become(plan);
+  const reloading = reloader(opened, values, tell, opening);
   try {
+    await opening;
     return await keepOpen(forwards, { ...how, ended });
   } finally {
     reloading.stop();
   }
+}
+
+/** Whether the command line has what nobody else should read. */
+function hasCredentials(values) {
+  const flags = ['shared-access-key', 'connection-string', 'signature'];
+  const settings = values.option ?? [];
+  return (
+    flags.some((name) => values[name] !== undefined) ||
+    settings.some((text) =>
+      /^\s*AzureRelay(?:ConnectionString|SharedAccess(?:Key|Signature))\s*[:=]/.test(text)
+    )
+  );
 }
 
 /** What is open of a plan. */
@@ -121,40 +134,62 @@ class Opened {
 
   /** Closes what the plan does not have, and opens what it has more; connections that are open may finish. */
   async become({ forwards: planned }) {
-    const wanted = new Set(planned.map(({ signature }) => signature));
-    let closed = 0;
-    for (const [signature, forward] of this.open) {
-      if (wanted.has(signature) && forward.lost === undefined) continue;
+    const wanted = new Map(planned.map((each) => [each.signature, each]));
+    const gone = [...this.open].filter(
+      ([signature, { lost }]) => lost !== undefined || !wanted.has(signature)
+    );
+    const isGone = new Set(gone.map(([signature]) => signature));
+    const missing = [...wanted.values()].filter(
+      ({ signature }) => isGone.has(signature) || !this.open.has(signature)
+    );
+    // Before anything is closed: settings that cannot be had change nothing.
+    const ends = this.make(missing);
+    for (const [signature, forward] of gone) {
       this.open.delete(signature);
-      this.forwards.remove(forward, { drain: true }).catch(() => {});
-      closed++;
+      this.forwards.remove(forward, { drain: true });
     }
-    const missing = planned.filter(({ signature }) => !this.open.has(signature));
-    for (const each of missing) this.open.set(each.signature, await this.start(each));
-    return { kept: planned.length - missing.length, opened: missing.length, closed };
+    const { forwards, open } = this;
+    const [tunnels, locals] = ['remote', 'local'].map((kind) => ends.filter(([each]) => each.kind === kind));
+    for (const [each, end] of tunnels) open.set(each.signature, forwards.addTunnel(each, end));
+    // A local one that has changed is mostly at the same port as before.
+    await Promise.all(gone.map(([, { end }]) => end.unbound));
+    if (forwards.stopping) return locals.forEach(([, end]) => end.close());
+    for (const [each, end] of locals) open.set(each.signature, await forwards.addLocal(each, end));
+    return { kept: wanted.size - missing.length, opened: missing.length, closed: gone.length };
   }
 
-  async start(planned) {
-    const { bind, kind, name, options, target, uri } = planned;
-    const { forwards, raw } = this;
+  make(planned) {
+    const ends = [];
+    try {
+      for (const each of planned) ends.push([each, this.endOf(each)]);
+      return ends;
+    } catch (error) {
+      for (const [, end] of ends) end.close({ timeout: 0 });
+      throw error;
+    }
+  }
+
+  endOf({ bind, kind, name, options, target, uri }) {
+    const { raw } = this;
     if (kind === 'remote') {
       const { Tunnel } = require('../forward/tunnel.js');
-      return forwards.addTunnel(planned, new Tunnel(target, { ...options, raw, server: uri }));
+      return new Tunnel(target, { ...options, raw, server: uri });
     }
     const { LocalStreams } = require('../forward/local-streams.js');
-    const how = { bind, name, preamble: raw ? 'none' : 'azbridge' };
-    return forwards.addLocal(planned, new LocalStreams(uri, options, how));
+    return new LocalStreams(uri, options, { bind, name, preamble: raw ? 'none' : 'azbridge' });
   }
 }
 
 /** Reads everything again at SIGHUP: one after the other, and a file that is wrong changes nothing. */
-function reloader(opened, values, tell) {
+function reloader(opened, values, tell, opening) {
   // There it is the closing of the window.
   if (process.platform === 'win32') return { stop() {} };
-  let turn = Promise.resolve();
+  let turn = opening.catch(() => {});
   const reload = async () => {
+    if (opened.forwards.stopping) return;
     try {
-      tell('reloaded', await opened.become(await readPlan(values)));
+      const done = await opened.become(await readPlan(values));
+      if (done !== undefined) tell('reloaded', done);
     } catch (error) {
       tell('error', { forward: 'reload', error: { code: error.code, message: error.message } });
     }

@@ -31,6 +31,8 @@ class Forwards {
     this.onLost = onLost;
     /** @type {Set<RunningForward>} */
     this.running = new Set();
+    /** Those that are not wanted any more, and let what is open finish. */
+    this.leaving = new Set();
     this.stopping = false;
   }
 
@@ -44,8 +46,9 @@ class Forwards {
    * @param {import('../forward/tunnel').Tunnel} tunnel
    * @return {RunningForward}
    */
-  addTunnel({ title, relay }, tunnel) {
-    const forward = this.add(title, relay, 'remote', tunnel);
+  addTunnel(named, tunnel) {
+    const forward = this.add(named, 'remote', tunnel);
+    const { title } = forward;
     let hasBeenUp = false;
     tunnel.on('listening', () => {
       if (!forward.isUp) this.tell('listening', { forward: title, url: tunnel.url });
@@ -76,8 +79,9 @@ class Forwards {
    * @param {import('../forward/local-streams').LocalStreams} local
    * @return {Promise<RunningForward>} Lost, where its port cannot be had
    */
-  async addLocal({ title, relay }, local) {
-    const forward = this.add(title, relay, 'local', local);
+  async addLocal(named, local) {
+    const forward = this.add(named, 'local', local);
+    const { title } = forward;
     local.on('error', (error) => this.lose(forward, error));
     try {
       const { host, port, path } = await local.listen();
@@ -89,7 +93,11 @@ class Forwards {
     return forward;
   }
 
-  add(title, relay, kind, end) {
+  add({ title: wanted, relay }, kind, end) {
+    // Two of a name could not be told apart, and are an error to Prometheus.
+    const titles = new Set([...this.running].map((forward) => forward.title));
+    let title = wanted;
+    for (let count = 2; titles.has(title); count++) title = `${wanted} (${count})`;
     const forward = { title, relay, kind, end, isUp: false, lost: undefined };
     this.running.add(forward);
     end.on('connect', (info) => this.tell('connect', { forward: title, ...visible(info) }));
@@ -111,15 +119,18 @@ class Forwards {
   }
 
   /** @param {RunningForward} forward @param {object} [how] Of `close()` @return {Promise<void>} */
-  remove(forward, how) {
+  async remove(forward, how) {
     this.running.delete(forward);
-    return forward.end.close(how);
+    this.leaving.add(forward);
+    await forward.end.close(how);
+    this.leaving.delete(forward);
   }
 
   /** @param {{drain: boolean, timeout: number}} how Those that are open may finish @return {Promise<void>} */
   async close(how) {
     this.stopping = true;
-    await Promise.all([...this.running].map(({ end }) => end.close(how)));
+    const all = [...this.running, ...this.leaving];
+    await Promise.all(all.map(({ end }) => end.close(how)));
   }
 }
 

@@ -9,7 +9,7 @@ const { invalidValue } = require('../shared/errors.js');
 const { readNumber } = require('./flags.js');
 const { colourOf, describe } = require('./forwards.js');
 const { serveHealth } = require('./health.js');
-const { stopped, teller } = require('./output.js');
+const { note, stopped, teller } = require('./output.js');
 const { readEndpoint } = require('./target.js');
 
 /** For `parseArgs`. */
@@ -50,15 +50,31 @@ function isLogged(level, event, { error }) {
  * @return {function(string, object): void} Writes one line of the log
  */
 function logger({ file, json, level = 'VERBOSE' }) {
+  if (file !== undefined) write(file, '');
+  const tellPeople = teller(json, describe, colourOf);
   const intoFile = (event, fields) => {
     const time = new Date().toISOString();
     const line = json ? JSON.stringify({ event, time, ...fields }) : `${time} ${describe(event, fields)}`;
-    appendFileSync(file, `${line}\n`);
+    try {
+      write(file, `${line}\n`);
+    } catch (error) {
+      // A disk that is full is no reason to end what is open.
+      note(error.message, 'yellow');
+      tellPeople(event, fields);
+    }
   };
-  const tell = file === undefined ? teller(json, describe, colourOf) : intoFile;
-  return (event, fields) => {
+  const tell = file === undefined ? tellPeople : intoFile;
+  return (event, fields = {}) => {
     if (isLogged(level, event, fields)) tell(event, fields);
   };
+}
+
+function write(file, text) {
+  try {
+    appendFileSync(file, text);
+  } catch (error) {
+    throw invalidValue(`The log ${file} cannot be written: ${error.code}`, error);
+  }
 }
 
 /**
@@ -77,7 +93,9 @@ async function keepOpen(forwards, { drain, ended, health }) {
       server = await serveHealth(health, forwards);
     } catch (error) {
       await forwards.close({ timeout: 0 });
-      throw invalidValue(`--health-port: ${error.message}`, error);
+      throw Object.assign(new Error(`--health-port: ${error.message}`, { cause: error }), {
+        code: error.code
+      });
     }
     const { address, port } = server.address();
     tell('notice', { message: `health at http://${hostAndPort(address, port)}/readyz` });

@@ -20,6 +20,9 @@ const { requestHeaders, responseHeaders } = require('./proxied-headers');
 /** For so many milliseconds the head of an answer waits for its body: most are short, and both then go as one. */
 const HEAD_PATIENCE = 50;
 
+/** Methods that do no more when they come twice. */
+const REPEATABLE = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE']);
+
 class HttpRequests {
   /**
    * @param {URL} url Of the target
@@ -122,6 +125,11 @@ class Passage {
     });
     outgoing.on('response', (response) => this.answer(response));
     outgoing.on('error', (error) => this.onError(error, path));
+    // Node has nothing to say where nobody wants it, and the sender would wait.
+    outgoing.on('upgrade', (response, socket) => {
+      socket.destroy();
+      this.refuse(502, withCode(new Error('The target changed the protocol unasked'), 'ERR_HYCO_PROTOCOL'));
+    });
     if (this.hasBody) this.upload(outgoing);
     else outgoing.end();
   }
@@ -173,7 +181,9 @@ class Passage {
     // What the target had sent is being passed on, and its end is told there.
     if (res.headersSent || res.destroyed) return void (this.error ??= error);
     // The target had closed a connection that was kept for the next request, before it saw this one.
-    if (outgoing.reusedSocket && error.code === 'ECONNRESET' && !this.hasBody && !this.retried) {
+    // Or it has seen it, and nobody wants to have ordered twice.
+    const again = REPEATABLE.has(this.req.method) && !this.hasBody && !this.retried;
+    if (outgoing.reusedSocket && error.code === 'ECONNRESET' && again) {
       this.retried = true;
       return this.send(path);
     }

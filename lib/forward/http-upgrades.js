@@ -69,7 +69,7 @@ class HttpUpgrades {
     if (path === undefined) {
       return this.refuse(req, stream, 400, undefined, refusal('The path leads out of the target'));
     }
-    const headers = requestHeaders(req, { authority: url.host, hostHeader });
+    const headers = requestHeaders(req, { authority: url.host, hostHeader, hasBody: false });
     headers.push('Connection', 'Upgrade', 'Upgrade', 'websocket');
     const timeout = Math.min(targetTimeout || MOST_PATIENCE, MOST_PATIENCE);
     const { hostname, port } = url;
@@ -99,6 +99,11 @@ class HttpUpgrades {
     });
     outgoing.on('upgrade', (response, socket, head) => {
       stream.off('close', leave);
+      const flaw = flawOf(response, req);
+      if (flaw !== undefined) {
+        socket.destroy();
+        return this.refuse(req, stream, 502, undefined, refusal(`The target answered 101 with ${flaw}`));
+      }
       this.join(req, stream, response, socket, head);
     });
     outgoing.end();
@@ -147,6 +152,16 @@ class HttpUpgrades {
     const { open, opened, refused } = this;
     return { open, opened, refused };
   }
+}
+
+/** @return {string|undefined} What the sender could not take, or would wait for in vain */
+function flawOf({ headers }, req) {
+  const offered = (req.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
+  const chosen = headers['sec-websocket-protocol'];
+  if (!/^websocket$/i.test(headers.upgrade)) return 'another protocol';
+  if (headers['sec-websocket-extensions'] !== undefined) return 'an extension that was not offered';
+  if (chosen !== undefined && !offered.includes(chosen)) return 'a subprotocol that was not offered';
+  return undefined;
 }
 
 function refusal(text) {

@@ -22,9 +22,12 @@ const native = require('../shared/native');
  */
 class LocalStreams extends EventEmitter {
   #sender;
+  #free;
   #options;
   #place;
   #handle;
+  /** Fulfilled once the port or the socket is free again, which is before the last stream has finished. */
+  unbound = new Promise((resolve) => (this.#free = resolve));
   /** Gives up asking for tokens. */
   #asking = new AbortController();
   #listening;
@@ -128,6 +131,8 @@ class LocalStreams extends EventEmitter {
       case 'bound':
         return this.#bind(event);
       case 'unbound':
+        this.#free();
+        if (event.error === undefined) return;
         this.#bound.reject(fromReport(event.error));
         return void this.close();
       case 'client':
@@ -187,6 +192,7 @@ class LocalStreams extends EventEmitter {
 
   #over() {
     clearTimeout(this.#timer);
+    this.#free();
     const asked = this.#closing !== undefined;
     this.#closing ??= Promise.resolve();
     this.#resolve?.();

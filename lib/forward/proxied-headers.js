@@ -20,11 +20,13 @@ const CLAIMS = /^(?:forwarded|x[-_]forwarded(?:[-_].*)?|x[-_]real[-_]ip)$/;
  * @param {object} how
  * @param {string} how.authority Host and port of the target
  * @param {string} [how.hostHeader] `'preserve'`, or another name for it
+ * @param {boolean} [how.hasBody] Whether one may follow
  * @return {string[]} Names and values in turn, for the target
  */
-function requestHeaders(req, { authority, hostHeader }) {
+function requestHeaders(req, { authority, hostHeader, hasBody = true }) {
   const lines = ['Host', hostFor(req, authority, hostHeader)];
-  const kept = (name) => !NOT_FOR_TARGETS.has(name) && !CLAIMS.test(name);
+  const kept = (name) =>
+    !NOT_FOR_TARGETS.has(name) && !CLAIMS.test(name) && (hasBody || name !== 'content-length');
   copyEndToEnd(req.rawHeaders, lines, kept);
   lines.push(...originHeaders(req));
   lines.push('Via', `${req.httpVersion} ${PSEUDONYM}`);
@@ -58,6 +60,8 @@ function copyEndToEnd(raw, lines, kept) {
     if (raw[index].toLowerCase() !== 'connection') continue;
     for (const name of raw[index + 1].split(',')) named.add(name.trim().toLowerCase());
   }
+  // Without it the target would take a body for the next request.
+  named.delete('content-length');
   for (let index = 0; index < raw.length; index += 2) {
     const name = raw[index].toLowerCase();
     if (HOP_BY_HOP.has(name) || named.has(name) || !kept(name)) continue;

@@ -4,7 +4,13 @@
 
 /** What may stand in the target of a request: the relay and every client have escaped the rest. */
 const VISIBLE = /^\/[\x21-\x7e]*$/;
-const SEPARATOR = /\/|\\|%2f|%5c/i;
+const SEPARATOR = /\/|\\|%2f|%5c|%c0%af|%c1%9c|%u002f|%u005c/i;
+/** With the overlong and the Microsoft forms, which old servers read. */
+const DOT = /%2e|%c0%ae|%u002e/gi;
+/** What some leave out of a name, as Windows does with spaces. */
+const INVISIBLE = /%(?:[01][\da-f]|20|7f)/gi;
+/** What some take for the end of a name. */
+const BEHIND_NAME = /(?:;|%3b|%00).*/i;
 /** An escaped percent sign, as a target would see it that reads escapes twice. */
 const ESCAPED_PERCENT = /%25/gi;
 
@@ -29,7 +35,7 @@ function climbs(path) {
   for (let read; (read = plain.replace(ESCAPED_PERCENT, '%')) !== plain;) plain = read;
   let depth = 0;
   for (const part of plain.split('/')) {
-    const names = part.split(SEPARATOR).map((name) => name.replace(/;.*/, '').replace(/%2e/gi, '.'));
+    const names = part.split(SEPARATOR).map(bareName);
     const ups = names.filter((name) => name === '..').length;
     depth -= ups;
     // Escaped slashes go down no further than one step, for to some they are no slashes.
@@ -37,6 +43,10 @@ function climbs(path) {
     if (depth < 0) return true;
   }
   return false;
+}
+
+function bareName(name) {
+  return name.replace(BEHIND_NAME, '').replace(INVISIBLE, '').replace(DOT, '.');
 }
 
 module.exports = { proxiedPath };

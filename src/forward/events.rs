@@ -16,11 +16,11 @@ pub enum ForwardEvent {
         #[serde(skip_serializing_if = "Option::is_none")]
         port: Option<u16>,
     },
-    /// It could not be bound, or nobody can be let in any more.
+    /// It could not be bound, or it is free again.
     Unbound {
-        /// Why.
-        #[serde(serialize_with = "report")]
-        error: RelayError,
+        /// Why it could not.
+        #[serde(skip_serializing_if = "Option::is_none", serialize_with = "report_if_any")]
+        error: Option<RelayError>,
     },
     /// Somebody has connected to the local port, and is to be dialled for.
     Client {

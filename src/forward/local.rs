@@ -25,6 +25,8 @@ use crate::transport::{DialRequest, tcp};
 
 /// Pause of a listener that has no descriptor left to accept with.
 const REST: Duration = Duration::from_millis(100);
+/// Clients that are dialled for at once; the others wait. A listener of ours lets 256 senders wait, and has no place for more.
+const DIALS: usize = 128;
 /// How long a listener that said no may take to close, and to say why.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -41,6 +43,7 @@ pub struct LocalForwarder {
     /// Ends the accepting.
     closed: CancellationToken,
     seats: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
 }
 
 impl LocalForwarder {
@@ -51,12 +54,13 @@ impl LocalForwarder {
             waiting: Arc::default(),
             closed: CancellationToken::new(),
             seats: Arc::new(Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS))),
+            turns: Arc::new(Semaphore::new(DIALS)),
         }
     }
 
     /// Binds `place` and lets clients in; `Bound` or `Unbound` tells how it went.
     pub fn listen(&self, place: StreamTarget) {
-        let Self { streams, waiting, closed, seats } = self;
+        let Self { streams, waiting, closed, seats, .. } = self;
         let (own, waiting, closed, seats) =
             (Arc::clone(streams), Arc::clone(waiting), closed.clone(), Arc::clone(seats));
         streams.track(async move {
@@ -71,8 +75,9 @@ impl LocalForwarder {
                     // Whoever still waits for the owner's word does so in vain.
                     lock(&waiting).clear();
                     port.remove(&place);
+                    own.tell(ForwardEvent::Unbound { error: None });
                 }
-                Err(error) => own.tell(ForwardEvent::Unbound { error }),
+                Err(error) => own.tell(ForwardEvent::Unbound { error: Some(error) }),
             }
         });
     }
@@ -80,8 +85,11 @@ impl LocalForwarder {
     /// Dials for a client. False where it is gone, or the forwarder closes. With `name`, azbridge's preamble asks for it.
     pub fn dial(&self, stream: u64, request: DialRequest, name: Option<String>) -> bool {
         let Some(WaitingClient { local, seat }) = lock(&self.waiting).remove(&stream) else { return false };
-        let streams = Arc::clone(&self.streams);
-        self.streams.run(stream, seat, async move { join(&streams, local, request, name).await })
+        let (streams, turns) = (Arc::clone(&self.streams), Arc::clone(&self.turns));
+        self.streams.run(stream, seat, async move {
+            let _turn = turns.acquire().await;
+            join(&streams, local, request, name).await
+        })
     }
 
     /// Turns a client away, for the owner cannot say how to dial.
