@@ -13,6 +13,8 @@ import { Duplex, DuplexOptions } from 'node:stream';
 
 import ws = require('ws');
 
+import { InspectOptions as EmulatorInspectOptions } from './emulator.js';
+
 /**
  * ws's `WebSocket` with the relay on it, as hyco-ws has it: an ordinary WebSocket client by itself (`new
  * WebSocket(url)`), and the namespace of everything else.
@@ -942,34 +944,14 @@ declare namespace WebSocket {
   }
 
   /**
-   * What an inspector keeps, and where its page is.
+   * What an inspector keeps, and where its page is: as with the emulator.
    *
    * @example
    * const server = new RelayedServer({ server: uri, keyName, key, inspect: { port: 9300 } });
    * server.on('inspecting', (url) => console.log(url));
    */
-  interface InspectOptions {
-    /**
-     * The page's port on 127.0.0.1; 0 takes a free one.
-     * @default 0
-     */
-    port?: number;
-    /**
-     * Records that are kept.
-     * @default 10000
-     */
-    maxRecords?: number;
-    /**
-     * Their bytes, about.
-     * @default 16777216
-     */
-    maxBytes?: number;
-    /**
-     * How much of a message or body a record shows.
-     * @default 1024
-     */
-    previewBytes?: number;
-  }
+  type InspectOptions = EmulatorInspectOptions;
+
   /**
    * The events of a `RelayedServer`, with their arguments.
    *

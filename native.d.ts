@@ -357,6 +357,10 @@ export interface Records {
   ends: Record<string, number>
   /** Bits of the meta of a frame to send, beside its opcode, and of a row that speaks of the end. */
   frame: Record<string, number>
+  /** Flags of a relayed HTTP request. */
+  request: Record<string, number>
+  /** Details of what follows it: the last piece of a body, an end that nobody has asked for. */
+  exchange: Record<string, number>
   /** Node's codes for what a connection broke of; empty where there is none. */
   causes: Array<string>
 }

@@ -104,23 +104,6 @@ async function start(args, text) {
   return { child, output };
 }
 
-test('tcp-bridge.js', async () => {
-  const target = net.createServer((socket) => socket.pipe(socket));
-  target.listen(0, '127.0.0.1');
-  await once(target, 'listening');
-  await start(['examples/tcp-bridge.js', 'serve', `127.0.0.1:${target.address().port}`], 'listening');
-  const { output } = await start(['examples/tcp-bridge.js', 'forward', '0'], 'forwarding');
-  const client = net.connect(Number(/\d+/.exec(output)[0]), '127.0.0.1');
-  client.write('through the bridge');
-  expect(String((await once(client, 'data'))[0])).toBe('through the bridge');
-  client.destroy();
-  target.close();
-  for (const child of children.splice(0)) {
-    child.kill('SIGKILL');
-    await once(child, 'close');
-  }
-});
-
 test('forward-port.js', async () => {
   const target = net.createServer((socket) => socket.pipe(socket));
   target.listen(0, '127.0.0.1');

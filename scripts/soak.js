@@ -5,6 +5,7 @@
 // the faults do not explain.
 
 const { once } = require('node:events');
+const { setTimeout: sleep } = require('node:timers/promises');
 const { parseArgs } = require('node:util');
 
 const { RelayedServer, relayedConnect } = require('..');
@@ -12,6 +13,7 @@ const { patience } = require('../__test__/helpers/patience.js');
 const { TcpProxy } = require('../__test__/helpers/tcp-proxy.js');
 const { RelayEmulator } = require('../emulator.js');
 const { random } = require('./random.js');
+const { faultsOf } = require('./soak-faults.js');
 const { Ledger } = require('./soak-ledger.js');
 const { askForever, sendBack } = require('./soak-requests.js');
 const { PATH, SoakStreams } = require('./soak-streams.js');
@@ -30,8 +32,6 @@ const STREAMERS = 3;
 
 /** What may stay behind after everything is closed and collected, in bytes of RSS over the level after warming up. */
 const MAX_GROWTH = 96 * 1024 * 1024;
-
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 class Soak {
   constructor({ seed, senders, log }) {
@@ -186,65 +186,12 @@ class Soak {
     for (const entry of this.open.values()) entry.cut = true;
   }
 
-  /** The faults, by name. Those that strike connections say so first. */
-  faults(chance) {
-    const { relay, proxy } = this;
-    return {
-      recycle: () => relay.faults.recycle(),
-      dropControl: () => relay.faults.dropControl({ reset: chance() < 0.5 }),
-      expireTokens: () => relay.faults.expireTokens(),
-      malformed: () => relay.faults.sendControl('{"accept":'.repeat(1 + Math.floor(chance() * 5))),
-      foreign: () => relay.faults.sendControl('{"accept":{"address":"ws://evil.example/"}}'),
-      refuse: () =>
-        relay.faults.refuse({
-          status: [401, 429, 500, 503][Math.floor(chance() * 4)],
-          action: ['listen', 'connect', 'request', 'rendezvous'][Math.floor(chance() * 4)]
-        }),
-      holdAccepts: async () => {
-        relay.faults.holdAccepts(true);
-        await sleep(50 + chance() * 100);
-        relay.faults.releaseAccepts();
-      },
-      slow: async () => {
-        relay.faults.delay(chance() * 100);
-        await sleep(300);
-        relay.faults.delay(0);
-      },
-      cutRendezvous: () => {
-        this.strike();
-        relay.faults.cutRendezvous({ midFrame: chance() < 0.5, reset: chance() < 0.5 });
-      },
-      closeRendezvous: () => {
-        this.strike();
-        relay.faults.closeRendezvous(1011, 'on purpose');
-      },
-      expireRendezvous: () => relay.faults.expireRendezvous(),
-      cutNetwork: () => {
-        this.strike();
-        proxy.cut(() => chance() < 0.5);
-      },
-      silence: async () => {
-        this.strike();
-        proxy.swallow();
-        await sleep(200 + chance() * 800);
-        // What was dialled meanwhile has not got through either.
-        this.strike();
-        proxy.restore();
-      },
-      pause: async () => {
-        for (const { socket } of this.open.values()) if (socket && chance() < 0.5) socket.pause();
-        await sleep(chance() * 200);
-        for (const { socket } of this.open.values()) socket?.resume();
-      }
-    };
-  }
-
   async disturb(chance) {
     while (this.running) {
       // Each fault has numbers of its own: how many it takes depends on what it meets, and must not change the next one.
       const [pause, pick, seed] = [chance(), chance(), chance()];
       await sleep(100 + pause * 500);
-      const faults = this.faults(random(seed * 2 ** 32));
+      const faults = faultsOf(this, random(seed * 2 ** 32));
       const names = Object.keys(faults);
       const name = names[Math.floor(pick * names.length)];
       this.result.plan.push(name);

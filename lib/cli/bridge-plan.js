@@ -6,7 +6,7 @@ const { readFileSync } = require('node:fs');
 const { homedir } = require('node:os');
 const { join } = require('node:path');
 
-const { readConnectionString } = require('../shared/address.js');
+const { hostAndPort, readConnectionString } = require('../shared/address.js');
 const { invalidValue } = require('../shared/errors.js');
 const { readCredential } = require('./credential.js');
 const { readBridgeFile, readSetting } = require('./bridge-file.js');
@@ -180,7 +180,7 @@ async function planRemote({ relay, connectionString, bindings, insecure, url }, 
   return { ...shared, title, options, target };
 }
 
-const placeText = ({ host, path, port }) => path ?? `${host.includes(':') ? `[${host}]` : host}:${port}`;
+const placeText = ({ host, path, port }) => path ?? hostAndPort(host, port);
 
 /** The address of a relay, with credentials: the rule's own, the settings', or those of the environment. */
 async function readRelay(relay, action, { connectionString, anonymous }, settings, values) {

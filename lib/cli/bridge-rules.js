@@ -2,6 +2,7 @@
 
 /** The forwarding rules of azbridge's command line: text in, plain data out. Errors quote the rule, which has no secrets. */
 
+const { bareHost } = require('../shared/address.js');
 const { invalidValue } = require('../shared/errors.js');
 
 /**
@@ -31,7 +32,7 @@ function readLocalBinding(text, rule) {
   const [, host, port, name] = /^(?:(\[[^\]]*\]|[^:/[\]]*):)?(\d+U?)(?:\/([^/]+))?$/i.exec(text) ?? [];
   if (port !== undefined) {
     const number = readPort(port, '-L', rule);
-    return { name: checkName(name ?? port, rule), host: bare(host), port: number };
+    return { name: checkName(name ?? port, rule), host: host && bareHost(host), port: number };
   }
   if (text === '' || text.includes(':')) throw wrong('-L', rule, '[host:]port[/name]:relay');
   // Nothing else tells a name behind a path from the last part of the path.
@@ -64,7 +65,7 @@ function readRemoteBinding(text, flag, rule) {
   const { host, name, port } = form.exec(text)?.groups ?? {};
   if (port !== undefined) {
     const number = readPort(port, flag, rule);
-    return { name: checkName(name ?? port, rule), host: bare(host) ?? 'localhost', port: number };
+    return { name: checkName(name ?? port, rule), host: bareHost(host ?? 'localhost'), port: number };
   }
   if (text === '' || text.includes(':')) throw wrong(flag, rule, 'relay:[name/][host:]port');
   const [, given, path] = /^([^/]+)\/(.+)$/.exec(text) ?? [];
@@ -114,8 +115,6 @@ function checkName(name, rule) {
   if (Buffer.byteLength(name) <= 255) return name;
   throw invalidValue(`${rule}: a name has at most 255 bytes`);
 }
-
-const bare = (host) => host?.replace(/^\[|\]$/g, '');
 
 function wrong(flag, text, form) {
   return invalidValue(`${flag} takes ${form}, and not ${text}`);

@@ -5,17 +5,18 @@ const { createInterface } = require('node:readline');
 const { finished } = require('node:stream');
 const { parseArgs } = require('node:util');
 
-const { entityPath } = require('../shared/address.js');
+const { entityPath, hostAndPort } = require('../shared/address.js');
 const { readNumber } = require('./flags.js');
 const {
   describeClose,
   describeEnd,
+  describeError,
   describeTraffic,
-  log,
   note,
   plain,
   printJson,
   stopped,
+  teller,
   waiting
 } = require('./output.js');
 const { TARGET_HELP, TARGET_OPTIONS, readEndpoint, readTarget } = require('./target.js');
@@ -120,12 +121,10 @@ function judge(code, reason) {
 
 /** Each connection to the local port gets one of its own through the relay. */
 async function forward(bind, uri, options, json) {
-  const tell = json
-    ? (event, fields) => printJson({ event, time: new Date().toISOString(), ...fields })
-    : (event, fields) => log(describe(event, fields), fields.error === undefined ? undefined : 'yellow');
+  const tell = teller(json, describe, (_, { error }) => (error === undefined ? undefined : 'yellow'));
   const { LocalStreams } = require('../forward/local-streams.js');
   const local = new LocalStreams(uri, options, { bind });
-  const fromOf = ({ remoteAddress, remotePort }) => `${remoteAddress}:${remotePort}`;
+  const fromOf = ({ remoteAddress, remotePort }) => hostAndPort(remoteAddress, remotePort);
   local.on('connect', (info) => tell('connection', { from: fromOf(info) }));
   local.on('disconnect', ({ bytesReceived, bytesSent, error, ...info }) =>
     tell('close', { from: fromOf(info), bytesReceived, bytesSent, error: error && plain(error) })
@@ -146,7 +145,7 @@ function describe(event, fields) {
   const { host, port, to, from, signal, error } = fields;
   switch (event) {
     case 'listening':
-      return `forwarding ${host}:${port} to ${to}`;
+      return `forwarding ${hostAndPort(host, port)} to ${to}`;
     case 'connection':
       return `${from} connected`;
     case 'close':
@@ -154,7 +153,7 @@ function describe(event, fields) {
     case 'stopping':
       return `stopping: ${signal}`;
     default:
-      return `${from}: ${error.code ?? 'error'}: ${error.message}`;
+      return `${from}: ${describeError(error)}`;
   }
 }
 

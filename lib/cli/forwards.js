@@ -2,9 +2,10 @@
 
 /** The ends of tunnels that a command keeps open: what is told of them, whether all is well, and how they end. */
 
+const { hostAndPort } = require('../shared/address.js');
 const { redact } = require('../shared/redact.js');
 const { targetText } = require('../forward/target.js');
-const { describeTraffic, plain } = require('./output.js');
+const { describeError, describeTraffic, plain } = require('./output.js');
 
 /**
  * @typedef {object} RunningForward
@@ -81,7 +82,7 @@ class Forwards {
     try {
       const { host, port, path } = await local.listen();
       forward.isUp = true;
-      this.tell('listening', { forward: title, address: path ?? `${host}:${port}`, host, port, path });
+      this.tell('listening', { forward: title, address: path ?? hostAndPort(host, port), host, port, path });
     } catch (error) {
       this.lose(forward, error);
     }
@@ -151,7 +152,7 @@ function colourOf(event, { error, statusCode }) {
 /** @param {string} event @param {object} fields @return {string} The same as a sentence */
 function describe(event, fields) {
   const { forward, error } = fields;
-  const failure = error === undefined ? '' : `: ${error.code ?? 'error'}: ${error.message}`;
+  const failure = error === undefined ? '' : `: ${describeError(error)}`;
   switch (event) {
     case 'listening':
       return fields.url === undefined

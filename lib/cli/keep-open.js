@@ -4,11 +4,12 @@
 
 const { appendFileSync } = require('node:fs');
 
+const { hostAndPort } = require('../shared/address.js');
 const { invalidValue } = require('../shared/errors.js');
 const { readNumber } = require('./flags.js');
 const { colourOf, describe } = require('./forwards.js');
 const { serveHealth } = require('./health.js');
-const { log, printJson, stopped } = require('./output.js');
+const { stopped, teller } = require('./output.js');
 const { readEndpoint } = require('./target.js');
 
 /** For `parseArgs`. */
@@ -49,14 +50,14 @@ function isLogged(level, event, { error }) {
  * @return {function(string, object): void} Writes one line of the log
  */
 function logger({ file, json, level = 'VERBOSE' }) {
-  return (event, fields = {}) => {
-    if (!isLogged(level, event, fields)) return;
+  const intoFile = (event, fields) => {
     const time = new Date().toISOString();
-    if (file !== undefined) {
-      const line = json ? JSON.stringify({ event, time, ...fields }) : `${time} ${describe(event, fields)}`;
-      appendFileSync(file, `${line}\n`);
-    } else if (json) printJson({ event, time, ...fields });
-    else log(describe(event, fields), colourOf(event, fields));
+    const line = json ? JSON.stringify({ event, time, ...fields }) : `${time} ${describe(event, fields)}`;
+    appendFileSync(file, `${line}\n`);
+  };
+  const tell = file === undefined ? teller(json, describe, colourOf) : intoFile;
+  return (event, fields) => {
+    if (isLogged(level, event, fields)) tell(event, fields);
   };
 }
 
@@ -79,9 +80,7 @@ async function keepOpen(forwards, { drain, ended, health }) {
       throw invalidValue(`--health-port: ${error.message}`, error);
     }
     const { address, port } = server.address();
-    tell('notice', {
-      message: `health at http://${address.includes(':') ? `[${address}]` : address}:${port}/readyz`
-    });
+    tell('notice', { message: `health at http://${hostAndPort(address, port)}/readyz` });
   }
   const lost = ended.then((reason) => ({ reason, code: 1 }));
   const { reason, code } = await Promise.race([

@@ -7,12 +7,12 @@ const { remedyFor } = require('../shared/remedy.js');
 const {
   describeClose,
   describeEnd,
+  describeError,
   describeTraffic,
-  log,
-  note,
   plain,
   printJson,
-  stopped
+  stopped,
+  teller
 } = require('./output.js');
 const { TARGET_HELP, TARGET_OPTIONS, readEndpoint, readTarget } = require('./target.js');
 
@@ -52,12 +52,7 @@ async function run(args) {
   const { uri, options } = await readTarget(values, 'listen');
   const { RelayedServer } = require('../listener/server.js');
 
-  const tell = values.json
-    ? (event, fields) => printJson({ event, time: new Date().toISOString(), ...fields })
-    : (event, fields) => {
-        log(describe(event, fields), COLOURS[event]);
-        if (fields.remedy !== undefined) note(fields.remedy);
-      };
+  const tell = teller(values.json, describe, (event) => COLOURS[event]);
   const server = new RelayedServer({ ...options, server: uri, inspect: values.inspect });
   const { host } = new URL(uri);
   const advise = advice();
@@ -149,9 +144,9 @@ function describe(event, fields) {
     case 'stopping':
       return `stopping: ${signal}`;
     case 'offline':
-      return `offline for good: ${error.code ?? 'error'}: ${error.message}`;
+      return `offline for good: ${describeError(error)}`;
     default:
-      return `${id ?? 'listener'}: ${error.code ?? 'error'}: ${error.message}`;
+      return `${id ?? 'listener'}: ${describeError(error)}`;
   }
 }
 

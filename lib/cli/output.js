@@ -35,6 +35,28 @@ function log(text, colour) {
 }
 
 /**
+ * What a command tells of its events: a sentence each on stderr, and what to do about it where there is a `remedy`; or as
+ * JSON, on stdout.
+ *
+ * @param {boolean|undefined} json
+ * @param {function(string, object): string} describe
+ * @param {function(string, object): string|undefined} colourOf
+ * @return {function(string, object): void}
+ */
+function teller(json, describe, colourOf) {
+  if (json) return (event, fields) => printJson({ event, time: new Date().toISOString(), ...fields });
+  return (event, fields) => {
+    log(describe(event, fields), colourOf(event, fields));
+    if (fields.remedy !== undefined) note(fields.remedy);
+  };
+}
+
+/** @param {{code?: string, message: string}} error @return {string} */
+function describeError({ code, message }) {
+  return `${code ?? 'error'}: ${message}`;
+}
+
+/**
  * @param {number} code Of a socket's `close`
  * @param {string|Buffer} [reason]
  * @return {string} What that says: `closed`, or how else it ended
@@ -128,6 +150,7 @@ function endWithReader() {
 module.exports = {
   describeClose,
   describeEnd,
+  describeError,
   describeTraffic,
   endWithReader,
   log,
@@ -136,5 +159,6 @@ module.exports = {
   plain,
   printJson,
   stopped,
+  teller,
   waiting
 };

@@ -8,7 +8,7 @@ const http = require('node:http');
 const net = require('node:net');
 const tls = require('node:tls');
 
-const { bareHost, placeOf } = require('../shared/address.js');
+const { bareHost, hostAndPort, placeOf } = require('../shared/address.js');
 const { withCode } = require('../shared/errors.js');
 
 const TIMEOUT = 10_000;
@@ -27,7 +27,7 @@ async function openTcp(host, port) {
 /** Asks an HTTP proxy for a tunnel. @returns {Promise<net.Socket>} */
 async function openTunnel(proxyUrl, host, port) {
   const proxy = new URL(/:\/\//.test(proxyUrl) ? proxyUrl : `http://${proxyUrl}`);
-  const authority = `${net.isIPv6(host) ? `[${host}]` : host}:${port}`;
+  const authority = hostAndPort(host, port);
   const headers = { Host: authority };
   if (proxy.username || proxy.password) {
     const pair = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;

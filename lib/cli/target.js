@@ -142,9 +142,4 @@ function readEndpoint(text, option, least = 1) {
   return { host: bracketed || host || '127.0.0.1', port: Number(port) };
 }
 
-/** What a SAS token says: `sr`, `se`, `skn`. Of other tokens there is none of it. */
-function tokenFields(token) {
-  return new URLSearchParams(token.slice(token.indexOf(' ') + 1));
-}
-
-module.exports = { TARGET_HELP, TARGET_OPTIONS, readEndpoint, readTarget, tokenFields };
+module.exports = { TARGET_HELP, TARGET_OPTIONS, readEndpoint, readTarget };

@@ -8,7 +8,7 @@ const { tokenExpiry } = require('../shared/native.js');
 const { TokenSource } = require('../shared/token-source.js');
 const { readNumber } = require('./flags.js');
 const { printJson } = require('./output.js');
-const { TARGET_HELP, TARGET_OPTIONS, readTarget, tokenFields } = require('./target.js');
+const { TARGET_HELP, TARGET_OPTIONS, readTarget } = require('./target.js');
 
 const summary = 'makes a SAS token';
 
@@ -53,7 +53,8 @@ async function run(args) {
   const token = await makeToken(uri, options, seconds);
   const address = values.uri === undefined ? undefined : withToken(URIS[values.uri](uri), token);
   if (values.json) {
-    const resource = tokenFields(token).get('sr') ?? undefined;
+    // Tokens of Entra ID have none.
+    const resource = new URLSearchParams(token.slice(token.indexOf(' ') + 1)).get('sr') ?? undefined;
     const expiresAt = new Date(tokenExpiry(token) * 1000).toISOString();
     printJson({ token, resource, expiresAt, uri: address });
   } else {

@@ -5,17 +5,18 @@ const https = require('node:https');
 
 const { Recorder } = require('../inspector/recorder.js');
 const { createRedaction } = require('../inspector/redaction.js');
+const { bareHost } = require('../shared/address');
 const { check, readTable } = require('../shared/checks');
 const { invalidArgValue, withCode } = require('../shared/errors');
+const { HOP_BY_HOP, headerPairs } = require('../shared/headers');
 
 /** What is told of the response to a request that was sent again. */
 const MAX_REPLY = 1024 * 1024;
 /** Whoever trickles its response has so long between two pieces. */
 const REPLY_TIMEOUT = 120_000;
 
-/** Headers of the hop, the old token, and what the new request writes by itself. */
-const NOT_AGAIN =
-  /^(?:connection|content-length|expect|host|keep-alive|proxy-.*|servicebusauthorization|te|trailer|transfer-encoding|upgrade|via)$/i;
+/** The old token, and what the new request writes by itself. */
+const NOT_AGAIN = new Set(['content-length', 'expect', 'host', 'servicebusauthorization', 'via']);
 
 const REPLAY = {
   method: ['GET', check.word],
@@ -122,7 +123,8 @@ class Inspection {
     for (const [name, value] of headers.map((pair, index) =>
       check.array(pair, `request.headers[${index}]`)
     )) {
-      if (NOT_AGAIN.test(name) || String(value).includes('***')) continue;
+      const known = String(name).toLowerCase();
+      if (HOP_BY_HOP.has(known) || NOT_AGAIN.has(known) || String(value).includes('***')) continue;
       lines.push(name, value);
     }
     const relay = this.#relay;
@@ -131,7 +133,7 @@ class Inspection {
     const options = {
       method,
       path: target,
-      host: relay.host.replace(/^\[|\]$/g, ''),
+      host: bareHost(relay.host),
       port: relay.port,
       headers: lines,
       agent: false,
@@ -176,11 +178,8 @@ function reply(request, body) {
       const chunks = [];
       let size = 0;
       const done = (cut) => {
-        const headers = [];
-        for (let at = 0; at < response.rawHeaders.length; at += 2) {
-          headers.push([response.rawHeaders[at], response.rawHeaders[at + 1]]);
-        }
         const { statusCode: status, statusMessage: reason } = response;
+        const headers = headerPairs(response.rawHeaders);
         resolve({ status, reason, headers, body: Buffer.concat(chunks).subarray(0, MAX_REPLY), cut });
       };
       response.on('data', (chunk) => {

@@ -8,6 +8,7 @@ const { Inspection } = require('./inspection.js');
 const { startInspector } = require('../inspector/server.js');
 const { atCaller, publishMethods, refusal } = require('../shared/caller.js');
 const { check, readTable } = require('../shared/checks.js');
+const { addAsyncDispose } = require('../shared/dispose.js');
 const { invalidArgValue } = require('../shared/errors.js');
 const { NativeEmulator } = require('../shared/native.js');
 const { readEmulatorOptions } = require('../shared/options.js');
@@ -296,10 +297,6 @@ class RelayEmulator extends EventEmitter {
     }
     return this.#closed;
   }
-
-  [Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose')]() {
-    return this.close();
-  }
 }
 
 /** Before the promise is out, the caller of `start()` is still to be seen. */
@@ -312,6 +309,7 @@ function readOptions(options) {
 }
 
 publishMethods(RelayEmulator.prototype);
+addAsyncDispose(RelayEmulator.prototype);
 
 /** Spaces and what is not ASCII; anything else is taken as it is written. */
 function encodeText(path) {

@@ -4,7 +4,7 @@
 
 const { readConnectionString } = require('../shared/address');
 const { check } = require('../shared/checks');
-const { invalidArgValue } = require('../shared/errors');
+const { abortError, invalidArgValue } = require('../shared/errors');
 const { LocalStreams } = require('./local-streams');
 const { readForwardTarget, readPlace } = require('./target');
 const { Tunnel } = require('./tunnel');
@@ -58,7 +58,8 @@ function firstOutcome(tunnel) {
       },
       error: (error) => giveUp(error),
       reconnecting: ({ error }) => giveUp(error),
-      close: () => reject(abortError(tunnel))
+      // Only its signal can have closed it that early.
+      close: () => reject(abortError(tunnel.options.signal))
     };
     // They stay: nobody else can listen to it.
     const giveUp = (error) => {
@@ -67,12 +68,6 @@ function firstOutcome(tunnel) {
     };
     for (const [name, listener] of Object.entries(listeners)) tunnel.on(name, listener);
   });
-}
-
-/** Only its `signal` can have closed it that early. */
-function abortError({ options: { signal } }) {
-  const error = new Error('The operation was aborted', { cause: signal?.reason });
-  return Object.assign(error, { name: 'AbortError', code: 'ABORT_ERR' });
 }
 
 /**

@@ -4,14 +4,14 @@
 
 const { Context } = require('../shared/context');
 const { getEngine } = require('../engine/engine');
+const { Keeper } = require('../engine/keeper');
 const { Kind } = require('../engine/records');
 
 class ForwarderHandle {
   #engine = getEngine();
   #slot;
   #tell;
-  #referenced = true;
-  #closed = false;
+  #keeper;
 
   /**
    * @param {function(object, number): object} make Makes the native forwarder, of the native engine and the slot
@@ -27,7 +27,7 @@ class ForwarderHandle {
       this.#engine.free(this.#slot);
       throw error;
     }
-    this.#engine.ref();
+    this.#keeper = new Keeper(this.#engine);
   }
 
   /** @private One record, from the engine. Each event may be about another peer, and has a context of its own. */
@@ -35,27 +35,21 @@ class ForwarderHandle {
     const lost = kind === Kind.LOST;
     const event = lost ? { type: 'closed' } : JSON.parse(payload);
     if (event.type === 'closed') {
-      if (this.#closed) return;
-      this.#closed = true;
+      if (!this.#keeper.close()) return;
       // Where events are missing others may follow, and nobody else gets that slot.
       if (lost) this.native.close(false);
       else this.#engine.free(this.#slot);
-      if (this.#referenced) this.#engine.unref();
     }
     new Context().runInAsyncScope(this.#tell, undefined, event);
   }
 
   /** Keeps the process alive until the end. */
   ref() {
-    if (this.#referenced) return;
-    this.#referenced = true;
-    if (!this.#closed) this.#engine.ref();
+    this.#keeper.ref();
   }
 
   unref() {
-    if (!this.#referenced) return;
-    this.#referenced = false;
-    if (!this.#closed) this.#engine.unref();
+    this.#keeper.unref();
   }
 }
 

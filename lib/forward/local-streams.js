@@ -11,6 +11,7 @@ const { ForwarderHandle } = require('./handle');
 const { LOCAL } = require('./options');
 const { readTable } = require('../shared/checks');
 const { clearTimeout, now, setTimeout } = require('../shared/clock');
+const { addAsyncDispose } = require('../shared/dispose');
 const { finishDial, prepareRequest } = require('../socket/dial');
 const { readSender } = require('../socket/connect');
 const { RelayError, fromReport, lostByFault } = require('../shared/errors');
@@ -196,14 +197,6 @@ class LocalStreams extends EventEmitter {
   }
 }
 
-if (Symbol.asyncDispose !== undefined) {
-  Object.defineProperty(LocalStreams.prototype, Symbol.asyncDispose, {
-    value() {
-      return this.close();
-    },
-    configurable: true,
-    writable: true
-  });
-}
+addAsyncDispose(LocalStreams.prototype);
 
 module.exports = { LocalStreams };

@@ -4,21 +4,10 @@
 
 const { isIPv6 } = require('node:net');
 
+const { HOP_BY_HOP } = require('../shared/headers');
+
 /** The name by which `Via` knows us. */
 const PSEUDONYM = 'hyco-ws-rs';
-
-/** RFC 9110, 7.6.1, and the names of older proxies. */
-const HOP_BY_HOP = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade'
-]);
 
 /** The relay's own token, should it have got this far; and an expectation that the relay has met already. */
 const NOT_FOR_TARGETS = new Set(['host', 'expect', 'servicebusauthorization']);

@@ -2,7 +2,7 @@
 
 /** What a tunnel leads to, as programs and command lines write it. */
 
-const { bareHost } = require('../shared/address');
+const { bareHost, hostAndPort } = require('../shared/address');
 const { invalidArgType, invalidArgValue } = require('../shared/errors');
 
 const FORMS =
@@ -105,7 +105,7 @@ function targetText({ kind, host, path, port, targets, url }) {
   if (kind === 'server') return 'the http.Server';
   if (targets !== undefined) return Object.keys(targets).join(', ');
   if (path !== undefined) return `unix:${path}`;
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return hostAndPort(host, port);
 }
 
 module.exports = { readForwardTarget, readPlace, targetText };

@@ -3,24 +3,21 @@
 /** Reads the record of a relayed HTTP request, as `src/node/packed_record.rs` packs it. */
 
 const { PackedRecord } = require('../engine/packed');
+const { RequestFlag } = require('../engine/records');
 
 /** Methods with which senders give the length of a body even if it is empty. */
 const WITH_BODY = /^(POST|PUT|PATCH)$/;
-
-const BODY = 1;
-const WHOLE = 2;
-const SECURE = 4;
 
 class RequestRecord extends PackedRecord {
   /** @param {Buffer} record Shares its memory with other records, so nothing of it is kept */
   constructor(record) {
     super(record);
     const flags = record.readUInt32LE(12);
-    this.hasBody = (flags & BODY) !== 0;
+    this.hasBody = (flags & RequestFlag.BODY) !== 0;
     /** All of the body is in the record that follows. */
-    this.isWhole = (flags & WHOLE) !== 0;
+    this.isWhole = (flags & RequestFlag.WHOLE) !== 0;
     /** Whether the relay is reached over TLS. */
-    this.secure = (flags & SECURE) !== 0;
+    this.secure = (flags & RequestFlag.SECURE) !== 0;
     this.method = this.first;
     this.target = this.take();
     this.host = this.take();

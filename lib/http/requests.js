@@ -11,15 +11,12 @@ const { RelayError, fromReport } = require('../shared/errors');
 const { Exchange } = require('./exchange');
 const { numberOf } = require('../engine/packed');
 const { Patience } = require('./patience');
-const { Kind } = require('../engine/records');
+const { ExchangeDetail, Kind } = require('../engine/records');
 const { redact } = require('../shared/redact');
 const { RequestRecord } = require('./request-record');
 
 /** Bytes of the number that a record of an exchange begins with. */
 const NUMBER = 8;
-/** The detail of the last piece of a body, and of an end that nobody has asked for. */
-const LAST = 1;
-const FAILED = 1;
 
 class Requests {
   /**
@@ -48,17 +45,22 @@ class Requests {
     if (kind === Kind.REQUEST) return this.onRequest(new RequestRecord(payload));
     const exchange = this.exchanges.get(numberOf(payload));
     if (exchange === undefined) {
-      if (kind === Kind.EXCHANGE_END && detail === FAILED) {
+      if (kind === Kind.EXCHANGE_END && detail === ExchangeDetail.FAILED) {
         this.onUndelivered(errorOf(payload.subarray(NUMBER)));
       }
       return;
     }
     const { answer } = exchange;
     if (kind === Kind.REQUEST_BODY) {
-      exchange.runInAsyncScope(exchange.onBody, exchange, payload.subarray(NUMBER), detail === LAST);
+      exchange.runInAsyncScope(
+        exchange.onBody,
+        exchange,
+        payload.subarray(NUMBER),
+        detail === ExchangeDetail.LAST
+      );
     } else if (kind === Kind.ANSWER_SENT) {
       exchange.runInAsyncScope(answer.onSent, answer, payload.readUInt32LE(NUMBER));
-    } else if (detail === FAILED) {
+    } else if (detail === ExchangeDetail.FAILED) {
       exchange.runInAsyncScope(exchange.lose, exchange, errorOf(payload.subarray(NUMBER)));
     } else {
       exchange.runInAsyncScope(answer.onEnd, answer);

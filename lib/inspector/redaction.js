@@ -96,4 +96,4 @@ function previewOf(data, previewBytes) {
   return { size: data.byteLength, preview: bytes.toString('latin1'), cut, raw: true };
 }
 
-module.exports = { createRedaction, previewOf };
+module.exports = { MARGIN, createRedaction, previewOf };

@@ -8,6 +8,7 @@
 const { Context } = require('../shared/context');
 const { getEngine } = require('../engine/engine');
 const { proxiesFor } = require('../engine/environment');
+const { Keeper } = require('../engine/keeper');
 const { deflateOffer, keepAliveOf, socketLimits } = require('../engine/native-options');
 const native = require('../shared/native');
 const { OfferRecord } = require('./offer-record');
@@ -18,8 +19,7 @@ class ListenerHandle {
   #engine = getEngine();
   #slot;
   #owner;
-  #referenced = true;
-  #closed = false;
+  #keeper;
 
   /**
    * Starts a listener.
@@ -39,7 +39,7 @@ class ListenerHandle {
       this.#engine.free(this.#slot);
       throw error;
     }
-    this.#engine.ref();
+    this.#keeper = new Keeper(this.#engine);
   }
 
   /** @private One record, from the engine. Events come in a context of their own: each may be about another sender. */
@@ -54,27 +54,21 @@ class ListenerHandle {
     const lost = kind === Kind.LOST;
     const event = lost ? { type: 'closed' } : JSON.parse(payload);
     if (event.type === 'closed') {
-      if (this.#closed) return;
-      this.#closed = true;
+      if (!this.#keeper.close()) return;
       // Where events are missing, others may follow: the listener has to end, and nobody else gets that slot.
       if (lost) this.native.close(false);
       else this.#engine.free(this.#slot);
-      if (this.#referenced) this.#engine.unref();
     }
     this.#owner.onListenerEvent(event);
   }
 
   /** Keeps the process alive while the listener is up. */
   ref() {
-    if (this.#referenced) return;
-    this.#referenced = true;
-    if (!this.#closed) this.#engine.ref();
+    this.#keeper.ref();
   }
 
   unref() {
-    if (!this.#referenced) return;
-    this.#referenced = false;
-    if (!this.#closed) this.#engine.unref();
+    this.#keeper.unref();
   }
 }
 

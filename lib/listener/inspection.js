@@ -9,6 +9,7 @@ const { RecordRing } = require('../inspector/record-ring');
 const { createRedaction } = require('../inspector/redaction');
 const { startInspector } = require('../inspector/server');
 const { now } = require('../shared/clock');
+const { headerPairs } = require('../shared/headers');
 const { watchExchange, watchSocket } = require('./watching');
 
 /** Connections that are told one by one. */
@@ -203,9 +204,8 @@ class Inspection {
 /** Who has come for what. */
 function describe(request) {
   const { id, rawHeaders, socket } = request;
-  const headers = [];
-  for (let at = 0; at < rawHeaders.length; at += 2) headers.push([rawHeaders[at], rawHeaders[at + 1]]);
-  return { id, remoteAddress: socket.remoteAddress, target: request.originalUrl ?? request.url, headers };
+  const target = request.originalUrl ?? request.url;
+  return { id, remoteAddress: socket.remoteAddress, target, headers: headerPairs(rawHeaders) };
 }
 
 function plain(error) {

@@ -15,6 +15,7 @@ const { connections } = require('./connections');
 const { Context } = require('../shared/context');
 const { Control } = require('./control');
 const diagnostics = require('../shared/diagnostics');
+const { addAsyncDispose } = require('../shared/dispose');
 const { getEngine } = require('../engine/engine');
 const { invalidArgType, invalidArgValue } = require('../shared/errors');
 const { readServerOptions } = require('../shared/options');
@@ -308,15 +309,7 @@ showOnly(Methods.prototype, (server) => {
   };
 });
 
-if (Symbol.asyncDispose !== undefined) {
-  Object.defineProperty(Methods.prototype, Symbol.asyncDispose, {
-    value() {
-      return this.close();
-    },
-    configurable: true,
-    writable: true
-  });
-}
+addAsyncDispose(Methods.prototype);
 
 RelayedServer.prototype = Methods.prototype;
 Object.defineProperty(RelayedServer.prototype, 'constructor', { value: RelayedServer });

@@ -10,7 +10,7 @@ const { isUtf8 } = require('node:buffer');
 const { now } = require('../shared/clock');
 const { Frame, Kind } = require('../engine/records');
 const { kExchange } = require('../http/light-socket');
-const { previewOf } = require('../inspector/redaction');
+const { MARGIN, previewOf } = require('../inspector/redaction');
 const { Sends } = require('../socket/state');
 
 const OPCODE = 0x0f;
@@ -95,7 +95,7 @@ class BodyWatch {
   constructor(previewBytes) {
     this.previewBytes = previewBytes;
     // With what `previewOf()` looks at beyond the preview.
-    this.#room = previewBytes + 256;
+    this.#room = previewBytes + MARGIN;
   }
 
   add(chunk) {

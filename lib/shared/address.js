@@ -76,6 +76,11 @@ function bareHost(hostname) {
   return hostname.replace(/^\[|\]$/g, '');
 }
 
+/** @param {string} host @param {number} port @return {string} Both, as an address has them */
+function hostAndPort(host, port) {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
 /**
  * @param {URL} url
  * @return {{secure: boolean, host: string, port: number}} Where it leads
@@ -94,6 +99,7 @@ module.exports = {
   bareHost,
   defaultPort,
   entityPath,
+  hostAndPort,
   isConnectionString,
   placeOf,
   readConnectionString,

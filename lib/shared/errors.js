@@ -233,9 +233,9 @@ function explained(message, code) {
   return `${`${message}`.replace(SEE, '')} (see hyco-ws-rs/docs/errors.md#${code.toLowerCase()})`;
 }
 
-/** The error that Node's own functions give. */
+/** The error that Node's own functions give, where `signal` has ended something. */
 function abortError(signal) {
-  const error = new Error('The operation was aborted', { cause: signal.reason });
+  const error = new Error('The operation was aborted', { cause: signal?.reason });
   error.name = 'AbortError';
   return withCode(error, 'ABORT_ERR');
 }

@@ -53,6 +53,14 @@ function expiry(expirationSeconds) {
   return Math.floor(instant / 1000);
 }
 
+/** The arguments of the two functions below, checked. */
+function tokenParts(uri, keyName, key, expirationSeconds) {
+  const address = uriText(uri);
+  nonEmpty('keyName', keyName);
+  if (typeof key !== 'string') throw invalidArgType('key', 'of type string', key);
+  return [address, keyName, key, expiry(expirationSeconds)];
+}
+
 /**
  * Makes a shared access signature for a relay URI.
  *
@@ -63,11 +71,8 @@ function expiry(expirationSeconds) {
  * @return {string} The token
  */
 function createRelayToken(uri, keyName, key, expirationSeconds) {
-  const address = uriText(uri);
-  nonEmpty('keyName', keyName);
-  if (typeof key !== 'string') throw invalidArgType('key', 'of type string', key);
-  const expiresAt = expiry(expirationSeconds);
-  return named('uri', () => native.createRelayToken(address, keyName, key, expiresAt));
+  const parts = tokenParts(uri, keyName, key, expirationSeconds);
+  return named('uri', () => native.createRelayToken(...parts));
 }
 
 /**
@@ -80,11 +85,8 @@ function createRelayToken(uri, keyName, key, expirationSeconds) {
  * @return {string} The URI with `sb-hc-token`
  */
 function appendRelayToken(uri, keyName, key, expirationSeconds) {
-  const address = uriText(uri);
-  nonEmpty('keyName', keyName);
-  if (typeof key !== 'string') throw invalidArgType('key', 'of type string', key);
-  const expiresAt = expiry(expirationSeconds);
-  return named('uri', () => native.appendRelayToken(address, keyName, key, expiresAt));
+  const parts = tokenParts(uri, keyName, key, expirationSeconds);
+  return named('uri', () => native.appendRelayToken(...parts));
 }
 
 /**

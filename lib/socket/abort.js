@@ -26,23 +26,17 @@ function obey(socket, signal) {
 /**
  * `await using socket = …`: closes it and waits until it is closed.
  *
- * @param {object} prototype Of a class of sockets
+ * @this {import('./socket').RelayedWebSocket}
+ * @return {Promise<void>}
  */
-function addAsyncDispose(prototype) {
-  if (Symbol.asyncDispose === undefined) return;
-  Object.defineProperty(prototype, Symbol.asyncDispose, {
-    value() {
-      if (this.readyState === this.CLOSED) return Promise.resolve();
-      return new Promise((resolve) => {
-        this.once('close', () => resolve());
-        // One that is still connecting says that it was closed too early, which is what was wanted.
-        this.on('error', () => {});
-        this.close();
-      });
-    },
-    configurable: true,
-    writable: true
+function disposeSocket() {
+  if (this.readyState === this.CLOSED) return Promise.resolve();
+  return new Promise((resolve) => {
+    this.once('close', () => resolve());
+    // One that is still connecting says that it was closed too early, which is what was wanted.
+    this.on('error', () => {});
+    this.close();
   });
 }
 
-module.exports = { addAsyncDispose, obey };
+module.exports = { disposeSocket, obey };

@@ -7,8 +7,9 @@
 
 const WebSocket = require('ws');
 
-const { addAsyncDispose } = require('./abort');
+const { disposeSocket } = require('./abort');
 const { atCaller } = require('../shared/caller');
+const { addAsyncDispose } = require('../shared/dispose');
 const { NativeSocket } = require('./native-socket');
 const { NodeSocket, needsNodeSocket } = require('./node-socket');
 const { nameAddress } = require('../shared/redact');
@@ -73,7 +74,7 @@ for (const name of Object.keys(ofNode)) {
   Object.defineProperty(RelayedWebSocket.prototype, name, { ...ofNode[name], [kind]: choose[name] });
 }
 
-addAsyncDispose(RelayedWebSocket.prototype);
+addAsyncDispose(RelayedWebSocket.prototype, disposeSocket);
 showOnly(RelayedWebSocket.prototype, (socket) => {
   // The prototype itself.
   if (socket._readyState === undefined) return {};

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::event::RelayEvent;
 use super::fault::Signals;
-use super::frames::{close_payload, put_fragments, put_frame};
+use super::frames::{put_fragments, put_frame};
 use super::namespace::channel::{ChannelMessage, EndOrder, ListenerOrigin, QueuedMessage};
 use super::namespace::seats::ListenerSeat;
 use super::namespace::{Namespace, RequestOutcome};
@@ -19,7 +19,7 @@ use super::options::Right;
 use super::record::{RecordDetail, RecordedRefusal};
 use super::refusal::unix_now;
 use super::stream::{self, InboundConnection, InboundStream};
-use crate::frame::{Decoder, DecoderOptions, NO_STATUS, OpCode, Payload, Role, Sink};
+use crate::frame::{Decoder, DecoderOptions, NO_STATUS, OpCode, Payload, Role, Sink, close_payload};
 use crate::protocol::control::{MAX_MESSAGE, Response, parse_listener_message};
 
 /// Pongs that wait for a client which does not read; beyond it the newest are dropped.

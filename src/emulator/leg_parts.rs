@@ -1,7 +1,6 @@
 //! What a listener says on the rendezvous of an HTTP request, without IO: whole texts, and binary messages as they come.
 
-use super::frames::close_code;
-use crate::frame::{FramePiece, FrameReader, OpCode, Role};
+use crate::frame::{FramePiece, FrameReader, OpCode, Role, split_close};
 
 /// The longest text in bytes.
 const MAX_TEXT: usize = 256 * 1024;
@@ -89,7 +88,7 @@ impl LegParts {
                     return Ok(Some(LegPart::Ping(payload)));
                 }
                 Some(FramePiece::Control(OpCode::Close, payload)) => {
-                    return Ok(Some(LegPart::Close(close_code(&payload))));
+                    return Ok(Some(LegPart::Close(split_close(&payload).0)));
                 }
                 Some(FramePiece::Control(..)) => {}
                 None => {

@@ -32,6 +32,7 @@ pub mod options;
 pub mod outflow;
 pub mod overview;
 pub mod pipe;
+pub mod pipe_direction;
 pub mod pipe_leg;
 pub mod record;
 pub mod record_preview;

@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::Notify;
 
-use super::frames::{close_code, put_frame};
+use super::frames::put_frame;
 use super::stream::{self, InboundStream};
-use crate::frame::{self, FrameReader, OpCode, Role};
+use crate::frame::{self, FrameReader, OpCode, Role, split_close};
 use crate::sync::lock;
 
 /// What both directions know about one leg.
@@ -41,8 +41,8 @@ impl PipeLeg {
     /// What the close frame says; 1006 for none.
     pub fn goodbye(&self) -> (u16, String) {
         let said = self.received_close().map(|payload| {
-            let reason = payload.get(2..).unwrap_or_default();
-            (close_code(&payload), String::from_utf8_lossy(reason).into_owned())
+            let (code, reason) = split_close(&payload);
+            (code, String::from_utf8_lossy(reason).into_owned())
         });
         said.unwrap_or((1006, String::new()))
     }

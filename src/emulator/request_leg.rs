@@ -8,14 +8,14 @@ use tokio::sync::watch;
 
 use super::exchange::ExchangeEnd;
 use super::fault::Signals;
-use super::frames::{close_payload, put_frame};
+use super::frames::put_frame;
 use super::http::Upgrade;
 use super::leg_parts::{LegPart, LegParts};
 use super::namespace::channel::EndOrder;
 use super::namespace::seats::PipeSeat;
 use super::outflow::Outflow;
 use super::stream::{self, InboundConnection, InboundStream};
-use crate::frame::{self, OpCode};
+use crate::frame::{self, OpCode, close_payload};
 
 /// How much is read at a time.
 const READ: usize = 64 * 1024;

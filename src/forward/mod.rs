@@ -10,6 +10,7 @@
 //! ```
 
 pub mod events;
+mod failure;
 pub mod local;
 pub mod options;
 pub mod preamble;

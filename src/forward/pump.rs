@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::failure::StreamFailure;
 use super::options::ForwardOptions;
 use super::tally::StreamTally;
 use super::target::LocalStream;
@@ -20,7 +21,6 @@ use crate::error::{ErrorKind, RelayError};
 use crate::frame::OpCode;
 use crate::keep_alive::{KeepAlive, KeepAliveMode};
 use crate::socket::{Pulse, come_back, stay_awake_for_more};
-use crate::transport::tcp;
 
 /// Bytes that one direction of a stream moves before the others get their turn.
 const TURN: usize = 256 * 1024;
@@ -32,14 +32,6 @@ const HALF_OPEN_SECONDS: u64 = 60;
 const DOUBT: Duration = Duration::from_secs(2);
 /// Room that is kept for what the local side does not take at once.
 const SPARE: usize = 4 * 1024;
-
-/// How a stream ended that has not ended in order.
-pub(super) struct StreamFailure {
-    /// What the owner hears.
-    pub(super) error: Box<RelayError>,
-    /// What the peer hears, if it can still hear anything.
-    pub(super) close: Option<(u16, &'static str)>,
-}
 
 /// The two ends, and how far they are.
 pub(super) struct StreamPump {
@@ -137,7 +129,7 @@ impl StreamPump {
             }
             self.finish_local()?;
             if self.wire.ended {
-                return if self.is_answered() { Ok(left < TURN) } else { Err(cut(lost())) };
+                return if self.is_answered() { Ok(left < TURN) } else { Err(StreamFailure::cut(lost())) };
             }
             if left == 0 {
                 come_back(cx);
@@ -146,7 +138,7 @@ impl StreamPump {
             match self.wire.poll_readable(cx) {
                 Poll::Pending => return Ok(left < TURN),
                 Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(error)) => return Err(wire_failed(WireFailure::Lost(error))),
+                Poll::Ready(Err(error)) => return Err(StreamFailure::of_wire(WireFailure::Lost(error))),
             }
             let Self { wire, local, pending, .. } = self;
             let (mut came, mut failed) = (0, None);
@@ -158,9 +150,9 @@ impl StreamPump {
             });
             self.tally.received(came);
             if let Some(error) = failed {
-                return Err(self.target_failed("write", &error));
+                return Err(StreamFailure::of_target("write", &error));
             }
-            if read.map_err(wire_failed)? {
+            if read.map_err(StreamFailure::of_wire)? {
                 left = left.saturating_sub(came.max(READ));
                 if let Some((_, pulse)) = &mut self.keep_alive {
                     pulse.hear();
@@ -178,14 +170,14 @@ impl StreamPump {
             match self.local.poll_writable(cx) {
                 Poll::Pending => return Ok(false),
                 Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(error)) => return Err(self.target_failed("write", &error)),
+                Poll::Ready(Err(error)) => return Err(StreamFailure::of_target("write", &error)),
             }
             match self.local.write(&[IoSlice::new(&self.pending[self.taken..])]) {
                 Ok(count) => {
                     self.taken += count;
                     self.moved |= count > 0;
                 }
-                Err(error) => return Err(self.target_failed("write", &error)),
+                Err(error) => return Err(StreamFailure::of_target("write", &error)),
             }
         }
         self.taken = 0;
@@ -212,14 +204,11 @@ impl StreamPump {
                 self.doubt = None;
             }
             _ => {
-                return Err(StreamFailure {
-                    error: Box::new(closed_early(Some(close))),
-                    close: Some((1000, "")),
-                });
+                return Err(StreamFailure::told(closed_early(Some(close)), 1000, ""));
             }
         }
         if let Err(error) = self.local.end() {
-            return Err(self.target_failed("shutdown", &error));
+            return Err(StreamFailure::of_target("shutdown", &error));
         }
         self.local_finished = true;
         Ok(())
@@ -248,7 +237,7 @@ impl StreamPump {
             match self.local.poll_readable(cx) {
                 Poll::Pending => return Ok(left < TURN),
                 Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(error)) => return Err(self.target_failed("read", &error)),
+                Poll::Ready(Err(error)) => return Err(StreamFailure::of_target("read", &error)),
             }
             buffers.local.clear();
             buffers.local.reserve(FRAME);
@@ -260,7 +249,7 @@ impl StreamPump {
                     self.tally.sent(count);
                     left = left.saturating_sub(count);
                 }
-                Err(error) => return Err(self.target_failed("read", &error)),
+                Err(error) => return Err(StreamFailure::of_target("read", &error)),
             }
         }
     }
@@ -269,7 +258,7 @@ impl StreamPump {
         match self.wire.poll_flush(cx) {
             Poll::Pending => Ok(false),
             Poll::Ready(Ok(())) => Ok(true),
-            Poll::Ready(Err(error)) => Err(wire_failed(WireFailure::Lost(error))),
+            Poll::Ready(Err(error)) => Err(StreamFailure::of_wire(WireFailure::Lost(error))),
         }
     }
 
@@ -283,10 +272,9 @@ impl StreamPump {
             }
             self.moved = false;
             if self.half_open.is_some_and(|limit| limit <= now) {
-                return Err(StreamFailure {
-                    error: Box::new(silent()),
-                    close: Some((1011, "Half open for too long")),
-                });
+                let error =
+                    RelayError::new(ErrorKind::Timeout, "The stream was half open and silent for too long");
+                return Err(StreamFailure::told(error, 1011, "Half open for too long"));
             }
             let doubt = self.doubt.filter(|_| self.pending.is_empty());
             let mut due = [self.half_open, doubt].into_iter().flatten().min();
@@ -296,7 +284,10 @@ impl StreamPump {
                 && !self.wire.close_sent
             {
                 let listening = self.pending.is_empty();
-                let Some(beat) = pulse.beat(settings, listening, now) else { return Err(cut(timed_out())) };
+                let Some(beat) = pulse.beat(settings, listening, now) else {
+                    let text = "The peer has been silent for too long";
+                    return Err(StreamFailure::cut(RelayError::new(ErrorKind::Timeout, text)));
+                };
                 if beat.ping {
                     let pings = settings.mode == KeepAliveMode::Ping;
                     self.wire.beat(&mut buffers.keys, if pings { OpCode::Ping } else { OpCode::Pong });
@@ -315,13 +306,6 @@ impl StreamPump {
             if doubt.is_some() {
                 self.finish_local()?;
             }
-        }
-    }
-
-    fn target_failed(&self, syscall: &'static str, error: &io::Error) -> StreamFailure {
-        StreamFailure {
-            error: Box::new(tcp::io_error(syscall, error)),
-            close: Some((1011, "The target was reset")),
         }
     }
 }
@@ -348,23 +332,3 @@ fn feed(local: &LocalStream, pending: &mut Vec<u8>, bytes: &[u8]) -> io::Result<
 
 /// The reason that azbridge gives when it ends its side.
 const SHUTDOWN: &str = "Shutdown";
-
-fn cut(error: RelayError) -> StreamFailure {
-    StreamFailure { error: Box::new(error), close: None }
-}
-
-fn wire_failed(failure: WireFailure) -> StreamFailure {
-    let close = match &failure {
-        WireFailure::Lost(_) => None,
-        WireFailure::Broken(error) => Some((error.status, "The frames cannot be read")),
-    };
-    StreamFailure { error: Box::new(failure.into_error()), close }
-}
-
-fn silent() -> RelayError {
-    RelayError::new(ErrorKind::Timeout, "The stream was half open and silent for too long")
-}
-
-fn timed_out() -> RelayError {
-    RelayError::new(ErrorKind::Timeout, "The peer has been silent for too long")
-}

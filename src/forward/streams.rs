@@ -12,8 +12,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::events::{ForwardEvent, ForwardSink};
+use super::failure::StreamFailure;
 use super::options::ForwardOptions;
-use super::pump::{StreamFailure, StreamPump};
+use super::pump::StreamPump;
 use super::tally::{ForwardStats, StreamTally};
 use super::target::LocalStream;
 use super::wire::{RelayedWire, drop_buffers, with_buffers};
@@ -148,7 +149,7 @@ impl Streams {
         let mut pump = Box::new(StreamPump::new(wire, local, early, &self.options, tally));
         let moved = tokio::select! {
             biased;
-            () = ending.cancelled() => Err(StreamFailure { error: Box::new(aborted()), close: Some((1011, "The stream was ended")) }),
+            () = ending.cancelled() => Err(StreamFailure::told(aborted(), 1011, "The stream was ended")),
             moved = std::future::poll_fn(|cx| pump.poll(cx)) => moved,
         };
         let (mut wire, local) = pump.into_ends();

@@ -8,7 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::pump::{StreamFailure, StreamPump};
+use super::failure::StreamFailure;
+use super::pump::StreamPump;
 use super::tally::StreamTally;
 use super::wire::{READ, RelayedWire};
 use super::*;

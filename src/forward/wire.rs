@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::error::{ErrorKind, RelayError};
 use crate::frame::{
-    FrameError, FramePiece, FrameReader, MAX_CONTROL_PAYLOAD, MAX_HEADER, MaskKeys, NO_STATUS, OpCode, Role,
+    FrameError, FramePiece, FrameReader, MAX_HEADER, MaskKeys, OpCode, Role, close_payload, split_close,
 };
 use crate::socket::{Chunk, Masking, Outgoing, Outline, ReadStep, SocketLink, Tuning};
 use crate::transport::{self, DialRequest, tcp};
@@ -164,11 +164,7 @@ impl RelayedWire {
         if mem::replace(&mut self.close_sent, true) {
             return;
         }
-        let mut end = reason.len().min(MAX_CONTROL_PAYLOAD - 2);
-        while !reason.is_char_boundary(end) {
-            end -= 1;
-        }
-        let payload = [&code.to_be_bytes(), &reason.as_bytes()[..end]].concat();
+        let payload = close_payload(code, reason);
         self.out.append(control(OpCode::Close), Some(keys.next_key()), &payload);
     }
 
@@ -268,10 +264,8 @@ impl Found<'_> {
 
 impl PeerClose {
     fn read(payload: &[u8]) -> Self {
-        let Some((code, reason)) = payload.split_first_chunk() else {
-            return Self { code: NO_STATUS, reason: String::new() };
-        };
-        Self { code: u16::from_be_bytes(*code), reason: String::from_utf8_lossy(reason).into_owned() }
+        let (code, reason) = split_close(payload);
+        Self { code, reason: String::from_utf8_lossy(reason).into_owned() }
     }
 }
 

@@ -16,6 +16,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+pub mod close;
 pub mod decoder;
 pub mod deflate;
 pub mod encoder;
@@ -25,6 +26,7 @@ pub mod negotiation;
 pub mod pieces;
 pub mod sink;
 
+pub use close::{close_payload, split_close};
 pub use decoder::{Decoder, DecoderOptions, most_held};
 pub use deflate::{Deflate, Inflate};
 pub use encoder::{encode, encode_head, encode_part, frame_len};

@@ -7,16 +7,16 @@ use crate::listener::RelayedRequest;
 use crate::socket::delivery::{Batch, Kind};
 
 /// A request's flag: it has a body.
-const HAS_BODY: u32 = 1;
+pub(super) const HAS_BODY: u32 = 1;
 /// A request's flag: its body is the record behind it.
-const WHOLE_BODY: u32 = 2;
+pub(super) const WHOLE_BODY: u32 = 2;
 /// A request's flag: senders address the relay by TLS.
-const SECURE: u32 = 4;
+pub(super) const SECURE: u32 = 4;
 
 /// Detail of the last piece of a body.
-const LAST: u16 = 1;
+pub(super) const LAST: u16 = 1;
 /// Detail of an end that nobody has asked for.
-const FAILED: u16 = 1;
+pub(super) const FAILED: u16 = 1;
 
 /// Adds a request, and its body if that is here.
 pub(super) fn push_request(batch: &mut Batch, slot: u32, request: &RelayedRequest) {

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use napi::bindgen_prelude::Result;
 use napi_derive::napi;
 
+use super::exchange_records::{FAILED, HAS_BODY, LAST, SECURE, WHOLE_BODY};
 use super::guard::attempt;
 use crate::frame::OpCode;
 use crate::socket::delivery::{BLOCK, DrainEnd, FLAG_CHUNK, FLAG_LARGE, Kind, RECORD_WORDS};
@@ -45,6 +46,12 @@ pub struct Records {
     /// Bits of the meta of a frame to send, beside its opcode, and of a row that speaks of the end.
     #[napi(ts_type = "Record<string, number>")]
     pub frame: Numbered,
+    /// Flags of a relayed HTTP request.
+    #[napi(ts_type = "Record<string, number>")]
+    pub request: Numbered,
+    /// Details of what follows it: the last piece of a body, an end that nobody has asked for.
+    #[napi(ts_type = "Record<string, number>")]
+    pub exchange: Numbered,
     /// Node's codes for what a connection broke of; empty where there is none.
     pub causes: Vec<&'static str>,
 }
@@ -100,6 +107,8 @@ pub fn records() -> Result<Records> {
                 ("END", END),
             ]
             .into(),
+            request: [("BODY", HAS_BODY), ("WHOLE", WHOLE_BODY), ("SECURE", SECURE)].into(),
+            exchange: [("LAST", LAST.into()), ("FAILED", FAILED.into())].into(),
             causes: CAUSE_CODES.to_vec(),
         })
     })

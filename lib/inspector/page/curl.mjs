@@ -12,7 +12,7 @@ function quote(text) {
 
 /** Without what was taken out for being secret. */
 export function headersToSend(headers) {
-  return headers.filter(([name, value]) => !LEFT_OUT.test(name) && value !== '***');
+  return headers.filter(([name, value]) => !LEFT_OUT.test(name) && !value.includes('***'));
 }
 
 export function curl(
