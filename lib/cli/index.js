@@ -61,7 +61,7 @@ async function dispatch(name, args) {
 
 /** @return {Number} the exit code */
 function complain(name, error) {
-  note(`hyco-ws-rs ${name}: ${inFlags(error).message}`, 'red');
+  note(`hyco-ws-rs ${name}: ${wordsOf(error)}`, 'red');
   if (isUsage(error)) {
     note(`hyco-ws-rs ${name} --help tells more.`);
     return 2;
@@ -69,6 +69,11 @@ function complain(name, error) {
   const remedy = remedyFor(error);
   if (remedy !== undefined) note(remedy);
   return 1;
+}
+
+function wordsOf(error) {
+  const isKey = error.code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION' && error.message.includes("'--key'");
+  return isKey ? 'there is no option for the key: SB_HC_KEY or --key-stdin' : inFlags(error).message;
 }
 
 function isUsage({ code = '' }) {

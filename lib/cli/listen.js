@@ -24,11 +24,11 @@ Listens at a hybrid connection and prints the messages that senders send. With -
 forwarded to a TCP port instead. Ctrl+C stops it; so does a refusal that waiting does not cure, with exit code 1.
 
 Options:
-  --to <host:port>   forwards to this port, such as 127.0.0.1:22
-  --echo             sends each message back
-  --inspect          serves a page on 127.0.0.1 that shows what passes
-  --json             prints one JSON object for each thing that happens
-  --help             prints this
+  --to <[host:]port>  forwards to this port, such as 127.0.0.1:22
+  --echo              sends each message back, and to an HTTP request its own body
+  --inspect           serves a page on 127.0.0.1 that shows what passes
+  --json              prints one JSON object for each thing that happens
+  --help              prints this
 
 ${TARGET_HELP}`;
 

@@ -137,7 +137,7 @@ function need(value, complaint) {
 function readEndpoint(text, option, least = 1) {
   const [, bracketed, host, port] = /^(?:(?:\[([^\]]+)\]|([^:]*)):)?(\d+)$/.exec(text) ?? [];
   if (port === undefined || Number(port) < least || Number(port) > 65_535) {
-    throw invalidValue(`--${option} takes host:port, with a port from ${least} to 65535`);
+    throw invalidValue(`--${option} takes [host:]port, with a port from ${least} to 65535`);
   }
   return { host: bracketed || host || '127.0.0.1', port: Number(port) };
 }
