@@ -44,9 +44,10 @@ async function open(options, wsOptions) {
   const { keyName, key } = relay;
   const target = `http://127.0.0.1:${httpServer.address().port}/base`;
   tunnel = await forward(target, { server: relay.listenUri(), keyName, key, ...options });
-  tunnel.events = new Queue();
+  // Some may come when the test is over.
+  const events = (tunnel.events = new Queue());
   for (const name of ['connect', 'disconnect', 'refused']) {
-    tunnel.on(name, (...args) => tunnel.events.push([name, ...args]));
+    tunnel.on(name, (...args) => events.push([name, ...args]));
   }
   return peers;
 }

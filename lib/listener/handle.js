@@ -6,20 +6,16 @@
  */
 
 const { Context } = require('../shared/context');
-const { getEngine } = require('../engine/engine');
 const { proxiesFor } = require('../engine/environment');
-const { Keeper } = require('../engine/keeper');
+const { NativeHandle } = require('../engine/native-handle');
 const { deflateOffer, keepAliveOf, socketLimits } = require('../engine/native-options');
 const native = require('../shared/native');
 const { OfferRecord } = require('./offer-record');
 const { Kind } = require('../engine/records');
 const { tlsContext } = require('../engine/tls-context');
 
-class ListenerHandle {
-  #engine = getEngine();
-  #slot;
+class ListenerHandle extends NativeHandle {
   #owner;
-  #keeper;
 
   /**
    * Starts a listener.
@@ -30,16 +26,8 @@ class ListenerHandle {
    *     onRequestRecord: function(number, number, Buffer): void}} owner
    */
   constructor(config, owner) {
-    this._context = owner.context;
+    super(owner.context, (engine, slot) => new native.NativeListener(engine, slot, nativeOptions(config)));
     this.#owner = owner;
-    this.#slot = this.#engine.open(this);
-    try {
-      this.native = new native.NativeListener(this.#engine.native, this.#slot, nativeOptions(config));
-    } catch (error) {
-      this.#engine.free(this.#slot);
-      throw error;
-    }
-    this.#keeper = new Keeper(this.#engine);
   }
 
   /** @private One record, from the engine. Events come in a context of their own: each may be about another sender. */
@@ -51,24 +39,8 @@ class ListenerHandle {
 
   #tell(kind, payload) {
     if (kind === Kind.OFFER) return this.#owner.onOffer(new OfferRecord(payload));
-    const lost = kind === Kind.LOST;
-    const event = lost ? { type: 'closed' } : JSON.parse(payload);
-    if (event.type === 'closed') {
-      if (!this.#keeper.close()) return;
-      // Where events are missing, others may follow: the listener has to end, and nobody else gets that slot.
-      if (lost) this.native.close(false);
-      else this.#engine.free(this.#slot);
-    }
-    this.#owner.onListenerEvent(event);
-  }
-
-  /** Keeps the process alive while the listener is up. */
-  ref() {
-    this.#keeper.ref();
-  }
-
-  unref() {
-    this.#keeper.unref();
+    const event = this.readEvent(kind, payload);
+    if (event !== undefined) this.#owner.onListenerEvent(event);
   }
 }
 
