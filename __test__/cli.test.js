@@ -112,6 +112,20 @@ describe('listen and connect', () => {
     expect(await listener.ended).toBe(0);
   });
 
+  test('an HTTP request is a line, and gets its own body with --echo', async () => {
+    const echo = await commands.listening(['--echo']);
+    const headers = { ServiceBusAuthorization: commands.relay.createToken('hyco'), 'Content-Type': 'a/b' };
+    const ask = () => fetch(`${commands.relay.httpUri()}/x?y`, { method: 'POST', headers, body: 'body' });
+    const response = await ask();
+    expect([await response.text(), response.headers.get('content-type')]).toEqual(['body', 'a/b']);
+    expect(echo.errors).toMatch(/HTTP POST \/hyco\/x\?y from 127\.0\.0\.1\n/);
+    echo.kill('SIGTERM');
+    await echo.ended;
+    const silent = await commands.listening();
+    expect((await ask()).status).toBe(501);
+    expect(silent.errors).toContain('HTTP POST');
+  });
+
   test('talk in JSON', async () => {
     const listener = await commands.listening(['--json', '--echo']);
     const sender = commands.run(['connect', '--json', '--wait', '0.3']);
