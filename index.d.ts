@@ -2,6 +2,7 @@
 
 import { EventEmitter } from 'node:events';
 import {
+  ClientRequest,
   IncomingHttpHeaders,
   IncomingMessage,
   OutgoingHttpHeaders,
@@ -449,6 +450,23 @@ declare namespace WebSocket {
     trackingId?: string;
     /** True where the same attempt may succeed later without anybody changing anything. */
     transient: boolean;
+  }
+
+  /**
+   * What `error` events bring: a `RelayError`, or an error of the network as Node makes it.
+   *
+   * @example
+   * socket.on('error', (error: RelayFailure) => console.error(error.code, error.message));
+   */
+  interface RelayFailure extends Error {
+    /** What went wrong; a few errors of ws have none. */
+    code?: string;
+    /** HTTP status of the handshake, if that is what failed. */
+    statusCode?: number;
+    /** The text that the relay, or the listener behind it, gave. */
+    reason?: string;
+    /** The relay's id of the event. */
+    trackingId?: string;
   }
 
   /**
@@ -978,7 +996,7 @@ declare namespace WebSocket {
     /** A listener of `request` has thrown, or its promise was rejected: the sender got 500, or half an answer. */
     requestError: [error: unknown, req: RelayedHttpRequest, res: RelayedHttpResponse];
     /** What has to be acted on: a final refusal, bad credentials. */
-    error: [error: Error];
+    error: [error: RelayFailure];
     /** The page of `inspect` is there, at this address, whose secret opens it. */
     inspecting: [url: string];
     /** Everything is closed. */
@@ -1362,6 +1380,46 @@ declare namespace WebSocket {
     toJSON(): object;
     /** Closes the socket; the promise is fulfilled when it is closed. */
     [Symbol.asyncDispose](): Promise<void>;
+
+    /** Listens for an event. */
+    on<K extends keyof RelayedSocketEvents>(
+      event: K,
+      listener: (this: RelayedWebSocket, ...args: RelayedSocketEvents[K]) => void
+    ): this;
+    on(event: string | symbol, listener: (this: RelayedWebSocket, ...args: any[]) => void): this;
+    /** Listens for the next event of a kind. */
+    once<K extends keyof RelayedSocketEvents>(
+      event: K,
+      listener: (this: RelayedWebSocket, ...args: RelayedSocketEvents[K]) => void
+    ): this;
+    once(event: string | symbol, listener: (this: RelayedWebSocket, ...args: any[]) => void): this;
+  }
+
+  /**
+   * The events of a socket, with their arguments: ws's.
+   *
+   * @example
+   * const onMessage = (...[data, isBinary]: RelayedSocketEvents['message']) => console.log(data, isBinary);
+   */
+  interface RelayedSocketEvents {
+    /** It can be written to. */
+    open: [];
+    /** A message. */
+    message: [data: RawData, isBinary: boolean];
+    /** The end. */
+    close: [code: number, reason: Buffer];
+    /** What went wrong; `close` follows. */
+    error: [error: RelayFailure];
+    /** A ping, which has been answered. */
+    ping: [data: Buffer];
+    /** The answer to a ping. */
+    pong: [data: Buffer];
+    /** The answer to the handshake. */
+    upgrade: [response: IncomingMessage];
+    /** A redirect is followed. */
+    redirect: [url: string, request: ClientRequest];
+    /** The handshake was answered with another status. */
+    'unexpected-response': [request: ClientRequest, response: IncomingMessage];
   }
 
   /**

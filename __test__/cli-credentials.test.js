@@ -6,6 +6,7 @@ const { mkdirSync, mkdtempSync, rmSync, writeFileSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const path = require('node:path');
 
+const { writeEnvFile } = require('../lib/cli/env-file.js');
 const { Commands, json, seen } = require('./helpers/commands.js');
 
 const commands = new Commands();
@@ -37,6 +38,28 @@ describe('where to', () => {
     const other = await commands.listening([], { ...wrong, SB_HC_CONNECTION_STRING: whole });
     other.kill('SIGINT');
     expect(await other.ended).toBe(0);
+    for (const name of Object.keys(wrong)) expect(other.errors).toContain(`${name} is not used`);
+    expect(child.errors).not.toContain('is not used');
+  });
+
+  test.each([['/hyco'], ['//hyco']])('%j is no path', async (name) => {
+    const child = commands.run(['doctor', '--path', name]);
+    expect(await child.ended).toBe(2);
+    expect(child.errors).toContain('the path begins with a slash');
+  });
+
+  test('variables that the emulator has written beside are named', async () => {
+    const cwd = mkdtempSync(path.join(tmpdir(), 'hyco-beside-'));
+    commands.closers.push(() => rmSync(cwd, { recursive: true }));
+    const ask = async () => {
+      const child = commands.run(['doctor'], {}, { cwd });
+      expect(await child.ended).toBe(2);
+      return child.errors;
+    };
+    writeFileSync(path.join(cwd, '.env'), 'MINE=1\n');
+    expect(await ask()).not.toContain('.env');
+    writeEnvFile(path.join(cwd, '.env'), commands.env);
+    expect(await ask()).toContain('.env here has them: set -a; . ./.env');
   });
 });
 

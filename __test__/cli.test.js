@@ -60,11 +60,14 @@ describe('token', () => {
     [['connect', '--wait', '2147484'], {}, '--wait'],
     [['emulator', '--port', '65536'], {}, '--port takes a whole number from 0 to 65535'],
     [['emulator', '--port', ''], {}, '--port'],
-    [['listen', '--to', '127.0.0.1:0'], {}, '--to takes host:port, with a port from 1 to 65535'],
+    [['listen', '--to', '127.0.0.1:0'], {}, '--to takes [host:]port, with a port from 1 to 65535'],
     [['listen', '--to', '65536'], {}, '--to'],
-    [['listen', '--to', 'x:y'], {}, '--to'],
-    [['connect', '--local', 'x'], {}, '--local'],
-    [['connect', '--key', 'k'], {}, '--key'],
+    [['listen', '--to', 'x:y'], {}, '--to takes [host:]port'],
+    [['connect', '--local', 'x'], {}, '--local takes [host:]port'],
+    [['connect', '--raw', '--local', '22'], {}, '--raw and --local exclude each other'],
+    [['connect', '--raw', '--wait', '3'], {}, '--raw and --wait exclude each other'],
+    [['connect', '--key', 'k'], {}, 'there is no option for the key: SB_HC_KEY or --key-stdin'],
+    [['token', '--key=k'], {}, 'there is no option for the key: SB_HC_KEY or --key-stdin'],
     [['listen', '--insecure', '--ns', 'contoso.servicebus.windows.net'], {}, 'this machine']
   ])('%j with %j is wrong usage', async (args, variables, text) => {
     const child = commands.run(args, { ...commands.env, ...variables });
@@ -107,6 +110,20 @@ describe('listen and connect', () => {
     expect(listener.text).toBe('one\ntwo\n');
     listener.kill('SIGINT');
     expect(await listener.ended).toBe(0);
+  });
+
+  test('an HTTP request is a line, and gets its own body with --echo', async () => {
+    const echo = await commands.listening(['--echo']);
+    const headers = { ServiceBusAuthorization: commands.relay.createToken('hyco'), 'Content-Type': 'a/b' };
+    const ask = () => fetch(`${commands.relay.httpUri()}/x?y`, { method: 'POST', headers, body: 'body' });
+    const response = await ask();
+    expect([await response.text(), response.headers.get('content-type')]).toEqual(['body', 'a/b']);
+    expect(echo.errors).toMatch(/HTTP POST \/hyco\/x\?y from 127\.0\.0\.1\n/);
+    echo.kill('SIGTERM');
+    await echo.ended;
+    const silent = await commands.listening();
+    expect((await ask()).status).toBe(501);
+    expect(silent.errors).toContain('HTTP POST');
   });
 
   test('talk in JSON', async () => {
@@ -203,6 +220,24 @@ describe('listen and connect', () => {
     sender.stdin.write('bytes');
     expect(await sender.ended).toBe(0);
     expect(sender.text).toBe('got bytes');
+  });
+
+  test('carry what a target answers after the end of stdin', async () => {
+    let answer;
+    const port = await commands.tcpServer((socket) => {
+      socket.allowHalfOpen = true;
+      socket.resume().on('end', () => (answer = () => socket.end('late')));
+    });
+    await commands.listening(['--to', `127.0.0.1:${port}`]);
+    const sender = commands.run(['connect', '--raw']);
+    const closing = once(commands.relay, 'rendezvousClosed');
+    sender.stdin.end('question');
+    while (answer === undefined) await new Promise((resolve) => setTimeout(resolve, 5));
+    // Whoever takes the end of stdin for the end of everything has gone when this has come.
+    await Promise.race([closing, new Promise((resolve) => setTimeout(resolve, 300))]);
+    answer();
+    expect(await sender.ended).toBe(0);
+    expect(sender.text).toBe('late');
   });
 
   test('a target that is away ends the connection', async () => {

@@ -4,7 +4,7 @@
 
 const { execFileSync, spawn } = require('node:child_process');
 const { once } = require('node:events');
-const { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } = require('node:fs');
+const { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const { join } = require('node:path');
 
@@ -108,9 +108,22 @@ describe('npx hyco-ws-rs emulator', () => {
   const command = (...args) => node(join(root, 'bin', 'hyco-ws-rs.js'), ...args);
 
   test('serves until a signal and prints what to paste', async () => {
-    const child = command('emulator', '--path', 'a', '--path', 'b/c', '--key-name', 'rule', '--key', "it's");
+    const child = command(
+      'emulator',
+      '--path',
+      'a',
+      '--path',
+      'b/c',
+      '--path',
+      'a',
+      '--key-name',
+      'rule',
+      '--key',
+      "it's"
+    );
     while (!child.text.includes('Ctrl+C')) await once(child.stdout, 'data');
     expect(child.text).toMatch(/^export SB_HC_NAMESPACE=ws:\/\/127\.0\.0\.1:\d+$/m);
+    expect(child.text).toMatch(/hybrid connections: a, b\/c$/m);
     expect(child.text).toMatch(/^export SB_HC_PATH=a$/m);
     expect(child.text).toMatch(/^export SB_HC_KEYRULE=rule$/m);
     expect(child.text).toMatch(/^export SB_HC_KEY='it'\\''s'$/m);
@@ -158,6 +171,7 @@ describe('npx hyco-ws-rs emulator', () => {
     const child = command('emulator');
     while (!child.text.includes('Ctrl+C')) await once(child.stdout, 'data');
     expect(child.text).toMatch(/fixed one for development.* protects nothing/);
+    expect(child.text.match(/Endpoint=sb:/g)).toHaveLength(1);
   });
 
   test('tells what happens, a line for each event, unless it is to be quiet', async () => {
@@ -276,10 +290,31 @@ describe('npx hyco-ws-rs emulator', () => {
           const refused = await dial(env[name]).catch((error) => error);
           expect([name, refused.status]).toEqual([name, 404]);
         }
+        if (process.platform !== 'win32') expect(statSync(file).mode & 0o77).toBe(0);
         child.kill('SIGINT');
         expect(await child.ended).toEqual({ code: 0, signal: null });
       }
-      if (process.platform !== 'win32') expect(statSync(file).mode & 0o77).toBe(0);
+    });
+
+    test('the file is there as long as the relay is, and a former one goes at the start', async () => {
+      const file = join(folder, '.env');
+      const first = command('emulator', '--write-env', file);
+      while (!first.text.includes('Ctrl+C')) await once(first.stdout, 'data');
+      expect(first.text).toContain(`Written to ${file}: node --env-file=${file} your-program.js\n`);
+      const [, port] = /127\.0\.0\.1:(\d+)/.exec(first.text);
+      const second = command('emulator', '--port', port, '--write-env', file);
+      expect(await second.ended).toEqual({ code: 1, signal: null });
+      expect(second.errors).toContain('take another one, or 0 for a free one');
+      expect(existsSync(file)).toBe(false);
+      const third = command('emulator', '--write-env', file);
+      while (!third.text.includes('Ctrl+C')) await once(third.stdout, 'data');
+      // It is the third's now.
+      first.kill('SIGINT');
+      await first.ended;
+      expect(existsSync(file)).toBe(true);
+      third.kill('SIGINT');
+      await third.ended;
+      expect(existsSync(file)).toBe(false);
     });
 
     test.each(['--write-env', '--env-file'])(

@@ -88,9 +88,29 @@ test.each([
   const elsewhere = { platform, arch, library, root: os.tmpdir(), permission: false, override: undefined };
   const error = loadError(nothing, elsewhere);
   expect(error.code).toBe('ERR_HYCO_NATIVE');
-  expect(error.cause).toBe(nothing);
+  expect([error.cause.message, error.cause.cause]).toEqual([
+    "Cannot find module './hyco-ws-rs.node'",
+    undefined
+  ]);
   expect(error.message).toContain(text);
   expect(error.message).toContain([platform, arch, library].filter(Boolean).join(' '));
+});
+
+test('a bundle without its .node file is told so', () => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'hyco-bundle-'));
+  const outfile = path.join(folder, 'app.js');
+  require('esbuild').buildSync({
+    stdin: { contents: script, resolveDir: root },
+    outfile,
+    bundle: true,
+    platform: 'node',
+    loader: { '.node': 'copy' },
+    logLevel: 'silent'
+  });
+  for (const name of fs.readdirSync(folder)) if (name.endsWith('.node')) fs.rmSync(path.join(folder, name));
+  const { stdout } = spawnSync(process.execPath, [outfile], { encoding: 'utf8', timeout: 100_000 });
+  fs.rmSync(folder, { recursive: true });
+  expect(stdout).toMatch(/^ERR_HYCO_NATIVE .*In a bundle, the \.node file has to lie beside it/);
 });
 
 test.each([[undefined], [null], ['text'], [{}]])('a cause that is %p is borne', (cause) => {

@@ -24,6 +24,10 @@ const log = (event, fields) =>
   console.log(JSON.stringify({ time: new Date().toISOString(), event, ...fields }));
 const told = ({ code, message }) => ({ code, message });
 
+if (!env.SB_HC_CONNECTION_STRING) {
+  console.error('set SB_HC_CONNECTION_STRING');
+  process.exit(2);
+}
 const server = RelayedServer.fromConnectionString(env.SB_HC_CONNECTION_STRING);
 
 // What the service does.
@@ -62,6 +66,8 @@ const health = http.createServer((req, res) => {
       res.end();
   }
 });
+// The port is taken, say. The listener goes on; whoever asks for its health finds none, and sees to it.
+health.on('error', (error) => log('health', told(error)));
 health.listen(HEALTH_PORT, HEALTH_HOST, () => log('health', { port: health.address().port }));
 
 let stopping = false;

@@ -193,6 +193,10 @@ impl RelayError {
             ErrorKind::Busy | ErrorKind::Timeout | ErrorKind::Network | ErrorKind::Disconnected => true,
             ErrorKind::Proxy | ErrorKind::Token | ErrorKind::Limit => true,
             ErrorKind::Refused => self.status.is_some_and(|status| status >= 500),
+            // The listener of a sender may be back soon. One's own has another text.
+            ErrorKind::NotFound => self.reason.as_deref().is_some_and(|reason| {
+                self.status == Some(404) && reason.to_ascii_lowercase().contains("no listeners")
+            }),
             _ => false,
         }
     }

@@ -96,6 +96,19 @@ server.once('reconnecting', ({ channel, attempt, delay, reason, error }) => {
   expectType<Error>(error);
 });
 server.on('offline', (error) => expectType<Error>(error));
+server.on('error', ({ code, statusCode }) => expectType<string | number | undefined>(code ?? statusCode));
+server.on('connection', (socket) => {
+  socket.on('error', (error) =>
+    expectType<string | undefined>(error.code ?? error.reason ?? error.trackingId)
+  );
+  socket.on('message', (data, isBinary) => {
+    expectType<WebSocket.RawData>(data);
+    expectType<boolean>(isBinary);
+  });
+  socket.once('close', (closeCode, reason) => expectType<Buffer>(reason ?? closeCode));
+  expectType<WebSocket.RelayedWebSocket>(socket.on('ping', () => {}).once('open', () => {}));
+  expectAssignable<ws.WebSocket>(socket);
+});
 server.on('close', (closed) => expectType<WebSocket.RelayedServer>(closed));
 expectType<number | undefined>(server.stats().rtt);
 expectType<number>(server.stats().accepted);

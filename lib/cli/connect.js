@@ -6,6 +6,7 @@ const { finished } = require('node:stream');
 const { parseArgs } = require('node:util');
 
 const { entityPath, hostAndPort } = require('../shared/address.js');
+const { invalidValue } = require('../shared/errors.js');
 const { readNumber } = require('./flags.js');
 const {
   describeClose,
@@ -29,9 +30,10 @@ Connects to a listener. Each line of stdin is sent as a text message, and messag
 When stdin ends it waits for answers, and then closes.
 
 Options:
-  --raw                  stdin and stdout are bytes and not lines, as for ssh's ProxyCommand
+  --raw                  stdin and stdout are bytes and not lines, as for ssh's ProxyCommand; the listener is told of
+                         the end of stdin, and what it still sends is printed until it ends, too
   --local <[host:]port>  forwards each TCP connection to this port of this machine through the relay
-  --wait <seconds>       how long to wait for answers after the end of stdin (default 1)
+  --wait <seconds>       how long to wait for answers to lines after the end of stdin (default 1)
   --json                 prints one JSON object for each message
   --help                 prints this
 
@@ -44,6 +46,11 @@ const OPTIONS = {
   wait: { type: 'string' }
 };
 
+/** How long a listener may take to close once a signal has come, in milliseconds. */
+const GOODBYE = 2_000;
+/** How long a listener may go on after the end of stdin, in milliseconds; of a silent one the relay tires sooner. */
+const ANSWER_TIME = 24 * 3600 * 1000;
+
 /**
  * @param {String[]} args
  * @returns {Promise<Number>} the exit code
@@ -51,15 +58,24 @@ const OPTIONS = {
 async function run(args) {
   const { values } = parseArgs({ args, options: OPTIONS, strict: true });
   const wait = readNumber(values, 'wait', { least: 0, most: 2_147_483, whole: false, unit: 'seconds' }) ?? 1;
+  excludeEachOther(values);
   const local = values.local === undefined ? undefined : readEndpoint(values.local, 'local', 0);
   const { uri, options } = await readTarget(values, 'connect');
   if (local !== undefined) return forward(local, uri, options, values.json);
   const { connectRelayed } = require('../socket/connect.js');
-  const socket = await waiting('connecting', connectRelayed(uri, { ...options, keepAlive: true }));
+  const how = { ...options, keepAlive: true };
+  if (values.raw) how.closeTimeout = ANSWER_TIME;
+  const socket = await waiting('connecting', connectRelayed(uri, how));
   return values.raw ? carry(socket) : converse(socket, wait * 1000, values.json);
 }
 
-/** Bytes out, bytes in; the listener's end is the end. */
+/** Each says what stdin, stdout and the end of stdin are. */
+function excludeEachOther(values) {
+  const [one, other] = ['raw', 'local', 'wait'].filter((name) => values[name] !== undefined);
+  if (other !== undefined) throw invalidValue(`--${one} and --${other} exclude each other`);
+}
+
+/** Bytes out, bytes in; the listener's end is the end. The end of stdin ends one direction only. */
 async function carry(socket) {
   const { createWebSocketStream } = require('../ws/websocket.js');
   const duplex = createWebSocketStream(socket);
@@ -72,6 +88,7 @@ async function carry(socket) {
     duplex.end();
     // Nobody reads it any more, perhaps.
     duplex.resume();
+    setTimeout(() => socket.terminate(), GOODBYE).unref();
   });
   const [code, reason] = await once(socket, 'close');
   await read;

@@ -7,7 +7,7 @@ const { parseArgs } = require('node:util');
 const { bareHost } = require('../shared/address.js');
 const { invalidValue } = require('../shared/errors.js');
 const { createRelayBaseUri } = require('../shared/helpers.js');
-const { checkEnvFile, writeEnvFile } = require('./env-file.js');
+const { checkEnvFile, removeEnvFile, writeEnvFile } = require('./env-file.js');
 const { readNumber } = require('./flags.js');
 const { log, stopped } = require('./output.js');
 const { record } = require('./record.js');
@@ -29,8 +29,8 @@ Options:
                       machines can reach the relay)
   --tls-cert <file>   certificate chain, PEM: serves wss:// and https://
   --tls-key <file>    its private key, PEM
-  --write-env <file>  writes the variables into a file for "node --env-file" and shells; --env-file does
-                      the same where the file exists
+  --write-env <file>  writes the variables into a file for "node --env-file" and shells, and removes it at
+                      the end; --env-file writes into one that exists, and leaves it
   --inspect           serves a page that shows what passes, and prints its address
   --record <file>     writes what passes into this file, a JSON object a line, without secrets
   --json              prints one JSON object instead
@@ -88,19 +88,24 @@ async function run(args) {
   const { RelayEmulator } = require('../emulator/relay-emulator.js');
   const file = values['write-env'] ?? values['env-file'];
   if (file !== undefined) checkEnvFile(file);
+  // Where the file is there, so is the relay. With --env-file Node.js itself wants it at the next start.
+  const isSign = values['write-env'] !== undefined;
+  if (isSign) removeEnvFile(file);
   const relay = await RelayEmulator.start(toOptions(values));
   let recording;
+  let written;
   try {
     if (values.record !== undefined) recording = record(relay, values.record);
     // Whoever reads the output may send the signal at once.
     const signal = stopped();
     if (!values.quiet) tell(relay);
     if (file !== undefined) {
-      writeEnvFile(file, { ...variablesOf(relay, values), ...addressesOf(relay, values) });
+      written = writeEnvFile(file, { ...variablesOf(relay, values), ...addressesOf(relay, values) });
     }
-    process.stdout.write(values.json ? asJson(relay) : asText(relay, values));
+    process.stdout.write(values.json ? asJson(relay) : asText(relay, values, file));
     await Promise.race([signal, recording?.failed ?? signal]);
   } finally {
+    if (isSign && written !== undefined) removeEnvFile(file, written);
     await relay.close();
   }
   await recording?.done;
@@ -114,7 +119,7 @@ function toOptions(values) {
   if (values.host !== undefined) options.host = values.host;
   options.port = readNumber(values, 'port', { least: 0, most: 65_535 });
   const requiresClientAuthorization = !values.anonymous;
-  options.hybridConnections = (values.path ?? ['hyco']).map((path) => ({
+  options.hybridConnections = [...new Set(values.path ?? ['hyco'])].map((path) => ({
     path,
     requiresClientAuthorization
   }));
@@ -204,21 +209,20 @@ function asJson(relay) {
   return `${JSON.stringify(shown)}\n`;
 }
 
-function asText(relay, values) {
+function asText(relay, values, file) {
   const lines = Object.entries(variablesOf(relay, values)).map(([name, value]) => assignment(name, value));
   const strings = relay.paths.map((path) => `  ${relay.connectionString(path)}`);
   const scheme = relay.secure ? 'wss' : 'ws';
   const known = `
 The key is the fixed one for development on this machine: everybody knows it, and it protects nothing.
 `;
+  const written = `Written to ${file}: node --env-file=${file} your-program.js\n\n`;
+  const several = `Connection strings:\n${strings.join('\n')}\n\n`;
   return `Relay emulator on ${scheme}://${relay.address}, hybrid connections: ${relay.paths.join(', ')}
 
 ${lines.join('\n')}
 ${relay.key === DEVELOPMENT_KEY ? known : ''}
-Connection strings:
-${strings.join('\n')}
-
-${relay.inspectorUrl === undefined ? '' : `Inspector: ${relay.inspectorUrl}\n\n`}Ctrl+C stops it.
+${file === undefined ? '' : written}${strings.length > 1 ? several : ''}${relay.inspectorUrl === undefined ? '' : `Inspector: ${relay.inspectorUrl}\n\n`}Ctrl+C stops it.
 `;
 }
 

@@ -2,7 +2,7 @@
 
 /** A file of variables that both `node --env-file` and a shell (`. ./.env`) can read. */
 
-const { readFileSync, writeFileSync } = require('node:fs');
+const { readFileSync, rmSync, writeFileSync } = require('node:fs');
 
 const { invalidValue } = require('../shared/errors.js');
 
@@ -25,14 +25,37 @@ function checkEnvFile(file) {
   throw invalidValue(`--write-env: ${file} was not written by this command, and stays; name another file`);
 }
 
+/** @param {string} file @return {boolean} Whether it is there, and written by this command */
+function isOurs(file) {
+  try {
+    return readFileSync(file, 'utf8').startsWith(MARK);
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Only what this command has written.
+ *
+ * @param {string} file
+ * @param {string} [written] And only if it is this: another emulator may have taken the file meanwhile
+ */
+function removeEnvFile(file, written) {
+  if (!isOurs(file)) return;
+  if (written === undefined || readFileSync(file, 'utf8') === written) rmSync(file);
+}
+
 /**
  * @param {string} file
  * @param {Object<string, string>} variables
+ * @return {string} What it has now
  */
 function writeEnvFile(file, variables) {
   const lines = Object.entries(variables).map(([name, value]) => `${name}=${quote(name, value)}`);
   const head = `${MARK}: for development, good for nothing else.`;
-  writeFileSync(file, [head, ...lines, ''].join('\n'), { mode: 0o600 });
+  const text = [head, ...lines, ''].join('\n');
+  writeFileSync(file, text, { mode: 0o600 });
+  return text;
 }
 
 /** Node.js knows no escapes but `\n` in double quotes, and a shell none in single ones. */
@@ -43,4 +66,4 @@ function quote(name, value) {
   throw invalidValue(`--write-env: ${name} has quotes or line breaks that cannot be written for everybody`);
 }
 
-module.exports = { checkEnvFile, writeEnvFile };
+module.exports = { checkEnvFile, isOurs, removeEnvFile, writeEnvFile };

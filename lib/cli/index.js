@@ -61,11 +61,7 @@ async function dispatch(name, args) {
 
 /** @return {Number} the exit code */
 function complain(name, error) {
-  // It quotes the argument, and one in the wrong place may be a key.
-  if (error.code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL') {
-    error.message = 'It takes no arguments but its options';
-  }
-  note(`hyco-ws-rs ${name}: ${inFlags(error).message}`, 'red');
+  note(`hyco-ws-rs ${name}: ${wordsOf(error)}`, 'red');
   if (isUsage(error)) {
     note(`hyco-ws-rs ${name} --help tells more.`);
     return 2;
@@ -73,6 +69,14 @@ function complain(name, error) {
   const remedy = remedyFor(error);
   if (remedy !== undefined) note(remedy);
   return 1;
+}
+
+function wordsOf(error) {
+  const { code, message } = error;
+  // It quotes the argument, and one in the wrong place may be a key.
+  if (code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL') return 'It takes no arguments but its options';
+  const isKey = code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION' && message.includes("'--key'");
+  return isKey ? 'there is no option for the key: SB_HC_KEY or --key-stdin' : inFlags(error).message;
 }
 
 function isUsage({ code = '' }) {

@@ -1,5 +1,6 @@
 'use strict';
 
+const { pipeline } = require('node:stream');
 const { parseArgs } = require('node:util');
 
 const { redact } = require('../shared/redact.js');
@@ -24,11 +25,11 @@ Listens at a hybrid connection and prints the messages that senders send. With -
 forwarded to a TCP port instead. Ctrl+C stops it; so does a refusal that waiting does not cure, with exit code 1.
 
 Options:
-  --to <host:port>   forwards to this port, such as 127.0.0.1:22
-  --echo             sends each message back
-  --inspect          serves a page on 127.0.0.1 that shows what passes
-  --json             prints one JSON object for each thing that happens
-  --help             prints this
+  --to <[host:]port>  forwards to this port, such as 127.0.0.1:22
+  --echo              sends each message back, and to an HTTP request its own body
+  --inspect           serves a page on 127.0.0.1 that shows what passes
+  --json              prints one JSON object for each thing that happens
+  --help              prints this
 
 ${TARGET_HELP}`;
 
@@ -56,10 +57,16 @@ async function run(args) {
   const server = new RelayedServer({ ...options, server: uri, inspect: values.inspect });
   const { host } = new URL(uri);
   const advise = advice();
+  const shorten = repeats();
   server.on('inspecting', (url) => tell('inspecting', { url }));
+  server.on('listening', () => shorten(''));
   server.on('listening', () => tell('listening', { host, path: server.path, to: values.to }));
   server.on('reconnecting', ({ delay, reason, error }) =>
-    tell('reconnecting', { delay: Math.round(delay), reason, remedy: advise(error) })
+    tell('reconnecting', {
+      delay: Math.round(delay),
+      reason: values.json ? reason : shorten(reason),
+      remedy: advise(error)
+    })
   );
   server.on('rendezvousError', (error, { id }) => tell('rendezvousError', { id, error: plain(error) }));
   server.on('connection', (socket, request) => {
@@ -73,6 +80,7 @@ async function run(args) {
     });
     socket.on('message', (data, isBinary) => onMessage(values, socket, id, data, isBinary));
   });
+  server.on('request', (req, res) => onRequest(values, tell, req, res));
   if (to !== undefined) forward(server, to, values.to, tell);
 
   let last;
@@ -103,6 +111,17 @@ function advice() {
   };
 }
 
+/** @return {function(string): string} The relay's words, unless they are those of the last time but for ids and times */
+function repeats() {
+  let last;
+  return (reason) => {
+    const words = reason.replace(/TrackingId:[^]*/, '');
+    const isSame = words === last;
+    last = words;
+    return isSame ? 'same reason' : reason;
+  };
+}
+
 function onMessage({ json, echo }, socket, id, data, isBinary) {
   if (json) {
     printJson({
@@ -112,6 +131,20 @@ function onMessage({ json, echo }, socket, id, data, isBinary) {
     });
   } else process.stdout.write(isBinary ? data : `${data}\n`);
   if (echo) socket.send(data, { binary: isBinary });
+}
+
+/** Only `--echo` has an answer; the other one is what senders get where nobody listens for requests. */
+function onRequest({ echo }, tell, req, res) {
+  tell('request', {
+    id: req.id,
+    method: req.method,
+    url: redact(req.url),
+    remoteAddress: req.socket.remoteAddress
+  });
+  if (!echo) return void res.writeHead(501).end();
+  const type = req.headers['content-type'];
+  if (type !== undefined) res.setHeader('Content-Type', type);
+  pipeline(req, res, () => {});
 }
 
 /** Connections are streams of bytes, which go to the target without passing through here. */
@@ -128,7 +161,7 @@ function forward(server, target, to, tell) {
 }
 
 function describe(event, fields) {
-  const { id, host, url, remoteAddress, path, to, delay, reason, code, signal, error } = fields;
+  const { id, host, url, method, remoteAddress, path, to, delay, reason, code, signal, error } = fields;
   const onwards = to === undefined ? '' : `, forwarded to ${to}`;
   switch (event) {
     case 'listening':
@@ -139,6 +172,8 @@ function describe(event, fields) {
       return `connecting again in ${delay} ms: ${reason}`;
     case 'connection':
       return `${id ?? '-'} connected from ${remoteAddress ?? 'unknown'} to ${url}${onwards}`;
+    case 'request':
+      return `${id} HTTP ${method} ${url} from ${remoteAddress ?? 'unknown'}`;
     case 'close':
       return `${id ?? '-'} ${code === undefined ? describeEnd(error) : describeClose(code, reason)}: ${describeTraffic(fields)}`;
     case 'stopping':

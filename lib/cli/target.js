@@ -2,10 +2,12 @@
 
 /** What the commands that go to a relay have in common: which one, and with which credentials. */
 
-const { readConnectionString } = require('../shared/address.js');
+const { entityPath, readConnectionString } = require('../shared/address.js');
 const { invalidValue } = require('../shared/errors.js');
 const { parseConnectionString } = require('../shared/helpers.js');
 const { readCredential } = require('./credential.js');
+const { isOurs } = require('./env-file.js');
+const { note } = require('./output.js');
 
 /** For `parseArgs`. There is no option for the key: argument lists are for everybody to read. */
 const TARGET_OPTIONS = {
@@ -20,6 +22,7 @@ const TARGET_OPTIONS = {
 
 const TARGET_HELP = `Where to, and with which credentials:
   SB_HC_CONNECTION_STRING   the connection string of a namespace or a hybrid connection; or
+                            (it comes before all variables below, which fill in what it lacks)
   --ns <namespace>          contoso.servicebus.windows.net (SB_HC_NAMESPACE)
   --path <path>             the hybrid connection (SB_HC_PATH)
   --keyrule <name>          the SAS rule (SB_HC_KEYRULE)
@@ -57,9 +60,13 @@ async function readTarget(values, action) {
   const string = values.ns === undefined ? env.SB_HC_CONNECTION_STRING : undefined;
   const said = string ? parseConnectionString(string) : {};
   const path = values.path ?? (said.entityPath === undefined ? env.SB_HC_PATH || undefined : undefined);
+  if (said.entityPath !== undefined) remarkUnused('SB_HC_PATH', said.entityPath);
   const credentials = await readCredentials(values, said);
   const given = { path, ...credentials };
   const target = string ? readConnectionString(string, action, given) : readNames(values, action, given);
+  if (entityPath(new URL(target.uri)).startsWith('//')) {
+    throw invalidValue('the path begins with a slash, and no hybrid connection does: leave it out');
+  }
   const { token, credential, key } = target.options;
   if (action === 'listen' && (token ?? credential ?? key) === undefined) {
     throw invalidValue(
@@ -82,7 +89,11 @@ async function readCredentials(values, said) {
   }
   if (env.SB_HC_TOKEN) return { token: env.SB_HC_TOKEN };
   const hasOwn = said.sharedAccessKeyName ?? said.sharedAccessSignature ?? said.authentication;
-  if (hasOwn !== undefined && keyrule === undefined && !keyOnStdin) return {};
+  if (hasOwn !== undefined && keyrule === undefined && !keyOnStdin) {
+    remarkUnused('SB_HC_KEYRULE', said.sharedAccessKeyName);
+    remarkUnused('SB_HC_KEY', said.sharedAccessKey);
+    return {};
+  }
   const keyName = keyrule ?? (env.SB_HC_KEYRULE || undefined);
   const key = keyOnStdin ? await readKey() : env.SB_HC_KEY || undefined;
   if (keyName === undefined && key === undefined) return {};
@@ -91,11 +102,17 @@ async function readCredentials(values, said) {
   return { keyName, key };
 }
 
+/** Of a variable that says something else than the connection string, which comes first. */
+function remarkUnused(name, said) {
+  const own = process.env[name];
+  if (own && own !== said) note(`${name} is not used: SB_HC_CONNECTION_STRING has another`, 'yellow');
+}
+
 function readNames(values, action, given) {
   const { env } = process;
   const ns = need(
     values.ns ?? env.SB_HC_NAMESPACE,
-    '--ns, SB_HC_NAMESPACE or SB_HC_CONNECTION_STRING is needed'
+    `--ns, SB_HC_NAMESPACE or SB_HC_CONNECTION_STRING is needed${isOurs('.env') ? '; .env here has them: set -a; . ./.env' : ''}`
   );
   need(given.path, '--path or SB_HC_PATH is needed');
   const [, scheme, name] = /^(?:(wss?):\/\/)?([^]*)$/i.exec(ns);
@@ -137,7 +154,7 @@ function need(value, complaint) {
 function readEndpoint(text, option, least = 1) {
   const [, bracketed, host, port] = /^(?:(?:\[([^\]]+)\]|([^:]*)):)?(\d+)$/.exec(text) ?? [];
   if (port === undefined || Number(port) < least || Number(port) > 65_535) {
-    throw invalidValue(`--${option} takes host:port, with a port from ${least} to 65535`);
+    throw invalidValue(`--${option} takes [host:]port, with a port from ${least} to 65535`);
   }
   return { host: bracketed || host || '127.0.0.1', port: Number(port) };
 }

@@ -13,6 +13,8 @@ const ROOT = typeof __dirname === 'string' ? path.join(__dirname, '..', '..') : 
 /** From Rust's names to those of Node.js, and of the packages. */
 const NAMES = { x86_64: 'x64', aarch64: 'arm64', windows: 'win32' };
 const LIBRARIES = { glibc: 'gnu', musl: 'musl' };
+/** Joined with other files this one is not where it was. */
+const BUNDLED = ROOT === undefined || !existsSync(path.join(__dirname, 'load-error.js'));
 const ELSEWHERE = /^Cannot find |^Unsupported |^Failed to load native/;
 
 /**
@@ -46,9 +48,14 @@ function textsOf(error) {
   return texts;
 }
 
+/** One of the chain, for the rest names systems and packages that do not matter here, and a fault of npm's. */
+function tellingOf(texts, cause) {
+  const text = texts.find((text) => !ELSEWHERE.test(text)) ?? texts.find((text) => text.includes('.node'));
+  return text === undefined ? cause : new Error(text);
+}
+
 /** @return {string} What to do, case by case */
-function remedyOf(cause, { platform, arch, library, root, permission, override }) {
-  const texts = textsOf(cause);
+function remedyOf(texts, { platform, arch, library, root, permission, override, bundled }) {
   if (texts.some((text) => text.includes('loading addons is disabled'))) {
     return permission
       ? 'Node.js was started with --permission, which blocks addons: add --allow-addons.'
@@ -60,6 +67,7 @@ function remedyOf(cause, { platform, arch, library, root, permission, override }
   if (failure !== undefined) {
     return `One is there, but: ${failure}. Install it, or build it, on the system that runs it.`;
   }
+  if (bundled) return 'In a bundle, the .node file has to lie beside it (docs/bundling.md).';
   if (root !== undefined && existsSync(path.join(root, 'Cargo.toml'))) {
     return `This is a clone, and its addon has not been built: "npm run build" in ${root} does it (needs stable Rust).`;
   }
@@ -86,11 +94,16 @@ function loadError(cause, elsewhere) {
     root: ROOT,
     permission: permission !== undefined,
     override: env.NAPI_RS_NATIVE_LIBRARY_PATH,
+    bundled: BUNDLED,
     ...elsewhere
   };
   const system = [here.platform, here.arch, here.library].filter(Boolean).join(' ');
-  const text = `hyco-ws-rs has no native addon that loads on ${system} (Node.js ${version}). ${remedyOf(cause, here)}`;
-  return withCode(new Error(explained(text, 'ERR_HYCO_NATIVE'), { cause }), 'ERR_HYCO_NATIVE');
+  const texts = textsOf(cause);
+  const text = `hyco-ws-rs has no native addon that loads on ${system} (Node.js ${version}). ${remedyOf(texts, here)}`;
+  return withCode(
+    new Error(explained(text, 'ERR_HYCO_NATIVE'), { cause: tellingOf(texts, cause) }),
+    'ERR_HYCO_NATIVE'
+  );
 }
 
 module.exports = { loadError };

@@ -7,6 +7,7 @@ const BY_CODE = {
     'No such name: the namespace is written name.servicebus.windows.net. Behind a proxy, set HTTPS_PROXY.',
   EAI_AGAIN: 'The name server does not answer: is this machine online?',
   ECONNREFUSED: 'Nothing listens there. Is the port right, and the proxy or the emulator up?',
+  EADDRINUSE: 'Another program has that port: take another one, or 0 for a free one.',
   ECONNRESET: 'Something on the way cut the connection, a firewall as a rule.',
   ETIMEDOUT: 'A firewall drops it: open port 443 outbound to *.servicebus.windows.net, or set HTTPS_PROXY.',
   CLOCK: 'Set the clock (NTP): tokens count as expired, or as not valid yet.',
@@ -16,7 +17,7 @@ const BY_CODE = {
   TOKEN_EXPIRED:
     "Make another token, or give a rule and its key, from which tokens are made anew. Is this machine's clock right?",
   TOKEN_WRONG_KEY:
-    'Compare rule and key with the portal: there may be another rule of that name, or a key that was renewed or lost characters in copying; it ends in "=".',
+    'Compare rule and key with the portal: there may be another rule of that name, or a key that was renewed or lost characters in copying; those of Azure end in "=".',
   TOKEN_WRONG_AUDIENCE: 'Make the token for this namespace and this path, or for a path above it.',
   TOKEN_OF_ENTRA_ID: 'An emulator goes by SAS rules: give its rule and key.',
   IP_FILTER: "Allow this machine's address in the portal, under Networking.",

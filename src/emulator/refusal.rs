@@ -79,6 +79,19 @@ pub fn timestamp(unix: i64) -> String {
     text.trim_end_matches('Z').to_owned()
 }
 
+/// `Fri, 31 Jan 2025 08:15:00 GMT`, as headers have it.
+pub fn http_date(unix: i64) -> String {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let unix = unix.clamp(0, 253_402_300_799);
+    let text = timestamp(unix);
+    let (date, time) = text.split_at(10);
+    let month: usize = date[5..7].parse().unwrap_or(1);
+    let day = DAYS[usize::try_from(unix / 86_400 % 7).unwrap_or_default()];
+    format!("{day}, {} {} {} {} GMT", &date[8..], MONTHS[month - 1], &date[..4], &time[1..])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,6 +106,13 @@ mod tests {
     #[test]
     fn a_verdict_goes_out_word_for_word_and_header_safe() {
         assert_eq!(RelayRefusal::verbatim(418, "no\r\ntea ü").reason(0, ""), "no??tea ?");
+    }
+
+    #[test]
+    fn dates_of_headers_have_a_day_of_the_week() {
+        assert_eq!(http_date(0), "Thu, 01 Jan 1970 00:00:00 GMT");
+        assert_eq!(http_date(951_827_696), "Tue, 29 Feb 2000 12:34:56 GMT");
+        assert_eq!(http_date(i64::MAX), "Fri, 31 Dec 9999 23:59:59 GMT");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::Namespace;
 use crate::emulator::event::RelayEvent;
 use crate::emulator::http;
-use crate::emulator::refusal::RelayRefusal;
+use crate::emulator::refusal::{RelayRefusal, http_date, unix_now};
 use crate::emulator::stream::InboundConnection;
 use crate::http::HttpRequestHead;
 
@@ -41,7 +41,8 @@ impl Namespace {
 }
 
 async fn answer(mut connection: InboundConnection, status: u16, reason: &str) {
-    let mut headers = Vec::new();
+    // By it clients can tell that their own clock is wrong.
+    let mut headers = vec![("Date".to_owned(), http_date(unix_now()))];
     if status == 426 {
         headers.push(("Sec-WebSocket-Version".to_owned(), "13".to_owned()));
     }

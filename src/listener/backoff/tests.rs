@@ -120,3 +120,13 @@ fn each_refusal_has_its_rule() {
     (proxy.lasting, proxy.status) = (true, Some(407));
     assert_eq!(rule(&proxy, None, &config), Rule::Report);
 }
+
+#[test]
+fn a_404_is_the_end_of_a_listener_even_where_a_sender_may_come_again() {
+    let stop = |reason: &str| {
+        let error = RelayError::refused(404, reason);
+        (error.is_transient(), rule(&error, None, &ReconnectConfig::default()) == Rule::Stop)
+    };
+    assert_eq!(stop("There are no listeners connected for the endpoint."), (true, true));
+    assert_eq!(stop("Endpoint does not exist."), (false, true));
+}
