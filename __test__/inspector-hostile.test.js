@@ -183,6 +183,25 @@ if (missing) {
     expect(seen.requests.filter((url) => !url.startsWith(`${origin}/`))).toEqual([]);
   });
 
+  test('a token may end when no calendar has a date', async () => {
+    const { page, seen } = opened;
+    const expires = 2 ** 63;
+    hand.ring.push({
+      kind: 'listener',
+      path: 'hyco',
+      id: 'a',
+      target: '',
+      headers: [],
+      token: { result: 'ok', expires }
+    });
+    hand.overview.listeners = [{ path: 'hyco', id: 'a', since: 1, tokenExpires: expires }];
+    await page.getByText('Invalid Date').waitFor();
+    await tab(page, 'Timeline');
+    const options = page.getByRole('listbox', { name: 'Timeline' }).getByRole('option');
+    await options.filter({ hasText: 'token valid until Invalid Date' }).click();
+    expect(seen.problems).toEqual([]);
+  });
+
   test('what hides or turns text around is shown as what it is', async () => {
     const { page } = opened;
     pushEverywhere(BIDI, '1');

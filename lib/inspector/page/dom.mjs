@@ -47,6 +47,8 @@ const BYTES = { notation: 'compact', style: 'unit', unit: 'byte', unitDisplay: '
 
 export const clock = new Intl.DateTimeFormat('en-GB', TIME).format;
 export const exactly = new Intl.DateTimeFormat('en-GB', { ...TIME, fractionalSecondDigits: 3 }).format;
+/** Any number that a token has; the others throw at times that no calendar has. */
+export const moment = (time) => new Date(time).toLocaleString('en-GB');
 export const bytes = new Intl.NumberFormat('en', BYTES).format;
 export const count = new Intl.NumberFormat('en', { maximumFractionDigits: 0 }).format;
 
@@ -84,7 +86,7 @@ const SHOWN = {
   time: exactly,
   delay: milliseconds,
   duration: milliseconds,
-  expires: (time) => new Date(time).toLocaleString()
+  expires: moment
 };
 
 /** A name of the program's, as people write it. */

@@ -1,7 +1,7 @@
 /** The first view: who is there, and how much passes. */
 
 import { chart } from './charts.mjs';
-import { ago, bytes, clock, count, h, line, milliseconds, nothing, say, short } from './dom.mjs';
+import { ago, bytes, count, h, line, milliseconds, moment, nothing, say, short } from './dom.mjs';
 import { store } from './store.mjs';
 
 /** Rows of a table; there may be more of what they show. */
@@ -70,7 +70,7 @@ function listenerRow({ id, path, remoteAddress = '–', roundTrip, since, tokenE
     short(id),
     remoteAddress,
     ago(since),
-    tokenExpires ? clock(tokenExpires) : '–',
+    tokenExpires ? moment(tokenExpires) : '–',
     milliseconds(roundTrip)
   ];
 }

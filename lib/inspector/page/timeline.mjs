@@ -1,6 +1,6 @@
 /** Everything that happened but messages and requests, the newest first. */
 
-import { badge, clock, exactly, facts, fold, h, line, milliseconds, wanted, words } from './dom.mjs';
+import { badge, exactly, facts, fold, h, line, milliseconds, moment, wanted, words } from './dom.mjs';
 import { store } from './store.mjs';
 import { headersOf, preview } from './value.mjs';
 import { View } from './view.mjs';
@@ -58,7 +58,7 @@ function from({ remoteAddress }) {
 }
 
 function validity(token) {
-  return token?.expires === undefined ? '' : `token valid until ${clock(token.expires)}`;
+  return token?.expires === undefined ? '' : `token valid until ${moment(token.expires)}`;
 }
 
 function problem({ code = '', message = '' }) {
