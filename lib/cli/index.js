@@ -62,8 +62,9 @@ async function dispatch(name, args) {
 /** @return {Number} the exit code */
 function complain(name, error) {
   // It quotes the argument, and one in the wrong place may be a key.
-  if (error.code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL')
-    {error.message = 'It takes no arguments but its options';}
+  if (error.code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL') {
+    error.message = 'It takes no arguments but its options';
+  }
   note(`hyco-ws-rs ${name}: ${inFlags(error).message}`, 'red');
   if (isUsage(error)) {
     note(`hyco-ws-rs ${name} --help tells more.`);
