@@ -149,11 +149,13 @@ async function standstill(read) {
     const local = await forwardLocal(0, { ...common, address: relay.sendUri('hyco'), raw, name: '1' });
     closers.push(() => local.close());
     const refused = once(local, 'refused');
+    const told = once(tunnel, 'refused');
     const socket = net.connect(local.address().port, '127.0.0.1').on('error', () => {});
     // However it ends.
     await new Promise((resolve) => socket.once('close', resolve));
     const [error] = await refused;
     expect(error).toMatchObject(raw ? { statusCode: 504 } : { code: 'ERR_HYCO_REFUSED' });
+    await told;
     expect(tunnel.refusals).toEqual([expect.objectContaining({ code: 'ERR_HYCO_TIMEOUT' })]);
   });
 
