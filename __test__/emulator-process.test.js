@@ -67,6 +67,28 @@ describe('the process', () => {
     control.terminate();
   });
 
+  test('tells a program that was busy 10,000 events, and then whatever comes', async () => {
+    const pings = `const socket = new (require('ws'))(process.argv[1]);
+      socket.on('open', () => {
+        for (let i = 0; i < 11_000; i++) socket.ping();
+        socket.close();
+      });`;
+    const child = script(
+      `let told = 0;
+       const relay = await RelayEmulator.start();
+       relay.on('listener', () => told++).on('ping', () => told++);
+       const address = relay.listenUri('hyco', { token: true });
+       require('node:child_process').execFileSync(process.execPath, ['-e', ${JSON.stringify(pings)}, address]);
+       const refused = require('node:events').once(relay, 'refused');
+       await fetch(relay.httpUri('hyco'));
+       await refused;
+       await relay.close();
+       console.log(told);`
+    );
+    expect(await child.ended).toEqual({ code: 0, signal: null });
+    expect(child.text).toBe('10000\n');
+  });
+
   test('may exit, and end a worker, while a relay runs', async () => {
     const exit = script('await RelayEmulator.start(); process.exit(7);');
     expect(await exit.ended).toEqual({ code: 7, signal: null });

@@ -31,7 +31,9 @@ const VARIABLES = ['HYCO_WS_RS_TUNING', 'HYCO_WS_RS_SLICE'];
 
 const used = new Set(
   sources.flatMap(({ text }) =>
-    [...text.matchAll(/['"`]((?:ERR_HYCO|WS_ERR|HYCO_WS_RS)_[A-Z0-9_]+)['"`]/g)].map(([, code]) => code)
+    [...text.matchAll(/['"`]((?:ERR_HYCO_|WS_ERR_|HYCO_WS_RS_|HYCO_WS_DEP)[A-Z0-9_]+)['"`]/g)].map(
+      ([, code]) => code
+    )
   )
 );
 

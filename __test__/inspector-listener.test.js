@@ -119,17 +119,33 @@ test('it shows messages both ways, in pieces too, and the end', async () => {
   ]);
   expect(of('toSender', 'text', 'binary')).toEqual([
     ['{"a":1}', 7],
-    ['one ', 7],
+    ['one two', 7],
     ['AP8=', 2]
   ]);
   expect(of('toSender', 'ping')).toEqual([['cA==', 1]]);
-  expect(messages.find(({ preview }) => preview === 'one ')).toMatchObject({ cut: true, fragments: 2 });
+  expect(messages.find(({ preview }) => preview === 'one two')).toMatchObject({ cut: false, fragments: 2 });
   expect(records.find(({ kind }) => kind === 'closed')).toMatchObject({
     id: sender.id,
     senderCode: 4001,
     senderReason: 'bye',
     listenerCode: 4001,
     listenerReason: 'bye'
+  });
+});
+
+test('a key that is sent in pieces is none of what it shows', async () => {
+  const url = await listen({ inspect: true });
+  server.on('connection', (socket) => {
+    const [first, second] = [relay.key.slice(0, 20), relay.key.slice(20)];
+    socket.send(`the key is ${first}`, { fin: false });
+    socket.send(second);
+    socket.close();
+  });
+  await once(await connect(), 'close');
+  const records = await recordsOf(url, ({ kind }) => kind === 'closed');
+  expect(records.find(({ kind }) => kind === 'message')).toMatchObject({
+    preview: 'the key is ***',
+    fragments: 2
   });
 });
 

@@ -6,6 +6,9 @@ const { createRedaction, previewOf } = require('../lib/inspector/redaction.js');
 
 const KEY = 'q7Yl0ZcX0r3mJ8Gk6t9uVw2y5B1dF4hK7nP0sR3uX6c=';
 
+/** One with letters that some write as escapes. */
+const SLASHED = 'q7Yl0Zc/0r3mJ8Gk6t9+Vw2y5B1/F4hK7nP0s+3uX6c=';
+
 function recorder({ maxRecords = 1000, maxBytes = 1 << 20, secrets = [], previewBytes = 64 } = {}) {
   const ring = new RecordRing({ maxRecords, maxBytes });
   const redact = createRedaction({ secrets: () => secrets, previewBytes });
@@ -149,7 +152,7 @@ describe('redaction', () => {
   const JWT = 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl';
 
   function shown(record, options = {}) {
-    const { ring, kept } = recorder({ secrets: [KEY, 'hunter2-hunter2'], ...options });
+    const { ring, kept } = recorder({ secrets: [KEY, SLASHED, 'hunter2-hunter2'], ...options });
     ring.push(record);
     return kept()[0];
   }
@@ -186,6 +189,17 @@ describe('redaction', () => {
     ],
     ['a key at the end of a preview', message(`${'x '.repeat(30)}${KEY} and more`.padEnd(500), 64)],
     [
+      'a key cut in two behind many letters',
+      message(`${'ü'.repeat(300)}${'x'.repeat(280)}${KEY}`.slice(0, 620), 1024)
+    ],
+    [
+      'a key cut in two behind a secret',
+      message(`sig=${'a'.repeat(200)}&${'x '.repeat(40)}`.padEnd(300, 'z') + KEY + 'more'.repeat(30), 64)
+    ],
+    ['the address of a rendezvous, escaped', { target: '/$hc/x?sb%2Dhc%2drendezvous%3DabcdEFGH1234' }],
+    ['a key in JSON of .NET', message(JSON.stringify({ key: SLASHED }).replaceAll('+', '\\u002B'), 1000)],
+    ['a key in JSON of PHP', message(JSON.stringify({ key: SLASHED }).replaceAll('/', '\\/'), 1000)],
+    [
       'bytes at the end of a preview',
       { kind: 'message', ...previewOf(Buffer.from(`${'x'.repeat(30)} ${KEY}`), 40) }
     ]
@@ -209,8 +223,8 @@ describe('redaction', () => {
     const text = '<script>alert("ü")</script>\u2028';
     expect(shown(message(text)).preview).toBe(text);
     expect(shown(message('y'.repeat(100)))).toMatchObject({ preview: 'y'.repeat(64), cut: true, size: 100 });
-    // Half of a pair of surrogates is no text.
-    expect(shown(message(`${'y'.repeat(63)}😀`)).preview).toBe(`${'y'.repeat(63)}\ufffd`);
+    // Half a letter is none.
+    expect(shown(message(`${'y'.repeat(63)}😀`))).toMatchObject({ preview: 'y'.repeat(63), cut: true });
     expect(Object.isFrozen(shown({ kind: 'x', headers: [['a', 'b']] }).headers[0])).toBe(true);
   });
 });

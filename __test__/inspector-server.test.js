@@ -25,12 +25,12 @@ beforeEach(async () => {
 afterEach(() => hand.inspector.close());
 
 /** Node's `fetch()` does not let a test choose Host. */
-function ask(target, { method = 'GET', headers, body } = {}) {
+function ask(target, { method = 'GET', headers, body, agent = false } = {}) {
   return new Promise((resolve, reject) => {
     const { hostname: host, pathname, port } = new URL(url);
     // As it is written.
     const path = target.startsWith('/') ? target : `${pathname}${target}`;
-    const request = http.request({ host, port, path, method, headers, agent: false }, (response) => {
+    const request = http.request({ host, port, path, method, headers, agent }, (response) => {
       const pieces = [];
       response.on('data', (piece) => pieces.push(piece));
       response.on('end', () => {
@@ -207,8 +207,8 @@ describe('who gets in', () => {
 });
 
 describe('orders', () => {
-  const order = (name, body, headers = { 'x-inspector-secret': secret }) =>
-    ask(name, { method: 'POST', headers, body });
+  const order = (name, body, headers = { 'x-inspector-secret': secret }, agent = false) =>
+    ask(name, { method: 'POST', headers, body, agent });
 
   test('need the secret as a header', async () => {
     for (const headers of [{}, { 'x-inspector-secret': '' }, { 'x-inspector-secret': 'x'.repeat(32) }]) {
@@ -249,7 +249,28 @@ describe('orders', () => {
   );
 
   test('have an end', async () => {
-    expect((await order('replay', 'x'.repeat(3 * 1024 * 1024))).status).toBe(413);
+    const agent = new http.Agent({ keepAlive: true });
+    const { headers, status } = await order('replay', 'x'.repeat(3 * 1024 * 1024), undefined, agent);
+    // Nothing may come behind it.
+    expect([status, headers.connection]).toEqual([413, 'close']);
+    agent.destroy();
+  });
+
+  test('replay nothing but the body that they have', async () => {
+    const bodies = [];
+    await hand.inspector.close();
+    hand = await inspectByHand({
+      replay: async ({ body }) => {
+        bodies.push(body.toString());
+        return { status: 200, reason: 'OK' };
+      }
+    });
+    ({ url } = hand.inspector);
+    [, secret] = new URL(url).pathname.split('/');
+    await order('replay', '{}');
+    await order('replay', '{"body":"aGk="}');
+    expect((await order('replay', '{"body":5}')).status).toBe(400);
+    expect(bodies).toEqual(['', 'hi']);
   });
 
   test('tell what is wrong without what is secret', async () => {

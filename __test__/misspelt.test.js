@@ -35,6 +35,17 @@ test('a name that is nearly one of a server is told once, with the right one', a
   ]);
 });
 
+test('the right one of what is missing is told before it is missed', () => {
+  expect(() => new RelayedServer({ server: LISTEN, keyname: 'rule', key: 'secret' })).toThrow(
+    "'keyName' must be"
+  );
+  expect(() => relayedConnect(SEND, { keyName: 'rule', Key: 'secret' })).toThrow("'key' must be");
+  expect(warnings).toEqual([
+    'RelayedServer has no option "keyname": is "keyName" meant?',
+    'relayedConnect has no option "Key": is "key" meant?'
+  ]);
+});
+
 test('of a sender, too, by whichever function, and of the emulator', async () => {
   connect({ maxBuferedAmount: 1 });
   await connectRelayed(SEND, { keepAlive: { intervall: 5 }, Protocols: 'a' }).catch(() => {});

@@ -116,6 +116,20 @@ const SHOWN_BY = {
   'in the embedded relay: offers and answers that a listener does not read': [
     ['__test__/emulator-http.test.js', 'that do not read are spared: 503']
   ],
+  'in the embedded relay: events for a program that is busy': [
+    ['__test__/emulator-process.test.js', 'tells a program that was busy 10,000 events']
+  ],
+  'records of what passes': [
+    ['src/emulator/record_store.rs', 'it_keeps_to_its_bounds_and_messages_push_out_nothing_else'],
+    ['src/emulator/record_store.rs', 'bytes_count_too_and_a_record_beyond_all_bounds_is_not_kept'],
+    ['src/emulator/record.rs', 'whatever_a_client_has_made_long_counts'],
+    ['__test__/inspector-recorder.test.js', 'keeps to its bounds, and messages push out nothing else']
+  ],
+  "the inspector's page": [
+    ['__test__/inspector-server.test.js', 'keeps no more than the ring for a page that does not read'],
+    ['__test__/inspector-server.test.js', 'is not there for any number of pages'],
+    ['__test__/inspector-server.test.js', 'have an end']
+  ],
   'a forwarded stream whose target does not read, or whose relay does not': [
     [STREAMS, 'a_target_that_never_reads_holds_one_read_of_its_sender'],
     [STREAMS, 'a_peer_that_never_reads_holds_one_frame_of_the_target'],
@@ -128,7 +142,8 @@ const SHOWN_BY = {
   "reports of rejections that failed, and the engine's trace": []
 };
 
-const { settings } = readServerOptions({ server: 'wss://h/$hc/p', token: 't' });
+const { settings: own } = readServerOptions({ server: 'wss://h/$hc/p', token: 't', inspect: true });
+const settings = { ...own, ...own.inspect };
 
 const rows = read('docs/reliability.md')
   .replace(/\n {2}(?=\S)/g, ' ')

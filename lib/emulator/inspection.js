@@ -174,6 +174,8 @@ function reply(request, body) {
       request.destroy(withCode(new Error('The listener does not go on with its response'), 'ETIMEDOUT'))
     );
     request.on('error', reject);
+    // An answer to CONNECT, or one that upgrades, is no response.
+    request.on('close', () => reject(withCode(new Error('There was no response'), 'ECONNRESET')));
     request.on('response', (response) => {
       const chunks = [];
       let size = 0;

@@ -6,9 +6,12 @@ const { clearTimeout, now, setTimeout } = require('../shared/clock');
 
 /** Records that are read at a time. */
 const BATCH = 256;
-/** Milliseconds between two readings, at least; and so many times what a reading took. */
+/** Milliseconds between two readings, at least; and so many times what a reading took, or less while the process is quiet. */
 const PACE = 20;
 const REST = 19;
+const QUIET_REST = 3;
+/** How much of a processor all its threads have used since the last reading where it is quiet. */
+const QUIET = 0.3;
 
 const RECORDS = {
   since: [0, check.integer(0, Number.MAX_SAFE_INTEGER)],
@@ -17,7 +20,7 @@ const RECORDS = {
 };
 /**
  * Gives the records of a store to whoever wants them. Until somebody asks nothing is read, redacted or brought over from
- * Rust; then it is done in batches, which have a twentieth of the event loop's time at most.
+ * Rust; then it is done in batches, which have a twentieth of the event loop's time at most, or a quarter while it is quiet.
  */
 class Recorder {
   #store;
@@ -25,7 +28,8 @@ class Recorder {
   /** Who has read everything, or has not read for a while, and waits: `{ after, deliver(), end() }`. */
   #waiting = new Set();
   #timer;
-  #restUntil = 0;
+  /** The last reading: when it ended, how long it took, and what the process had used of processors by then. */
+  #last = { end: -Infinity, took: 0, used: 0 };
   #closed = false;
   /** The last batch, for the next reader who is at the same place. */
   #memo = { after: -1, records: [] };
@@ -57,7 +61,6 @@ class Recorder {
   /** There will be no more records: readers get what is kept, and end. */
   close() {
     this.#closed = true;
-    this.#restUntil = 0;
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#schedule();
@@ -83,13 +86,28 @@ class Recorder {
       this.#fail(error);
       return;
     }
-    this.#timer = setTimeout(() => this.#serve(), Math.max(0, this.#restUntil - now()));
+    this.#sleep(QUIET_REST);
+  }
+
+  /** Reads when so many times what the last reading took have passed. */
+  #sleep(rest) {
+    const { end, took } = this.#last;
+    const left = this.#closed ? 0 : Math.max(0, end + Math.max(PACE, took * rest) - now());
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      if (rest === REST || this.#closed || this.#isQuiet()) this.#serve();
+      else this.#sleep(REST);
+    }, left);
     // Records to come are no reason for a process to go on; those that are kept at the end have their readers.
     if (!this.#closed) this.#timer.unref();
   }
 
+  #isQuiet() {
+    const { end, used } = this.#last;
+    return processorTime() - used < QUIET * (now() - end);
+  }
+
   #serve() {
-    this.#timer = undefined;
     const began = now();
     const served = [];
     try {
@@ -109,7 +127,7 @@ class Recorder {
       }
     } finally {
       const end = now();
-      if (!this.#closed) this.#restUntil = end + Math.max(PACE, (end - began) * REST);
+      this.#last = { end, took: end - began, used: processorTime() };
       this.#schedule();
     }
   }
@@ -138,6 +156,12 @@ class Recorder {
     if (lost === 0 || !begun) return records;
     return [Object.freeze({ seq: after, time: records[0].time, kind: 'lost', count: lost }), ...records];
   }
+}
+
+/** Milliseconds that all threads of the process have used. The relay's is among them: while it works, it is not hindered. */
+function processorTime() {
+  const { system, user } = process.cpuUsage();
+  return (system + user) / 1000;
 }
 
 module.exports = { Recorder };

@@ -2,7 +2,7 @@
 
 /** What makes a record fit to be seen. Everything that shows, sends or writes one goes through here, and nothing else does it. */
 
-const { redact, redactHeader } = require('../shared/redact');
+const { MASK, redact, redactHeader } = require('../shared/redact');
 
 /** A shorter key is a word that may stand anywhere; nobody could read a record without it. */
 const LEAST_SECRET = 8;
@@ -24,9 +24,6 @@ const OURS = new Set([
   'type'
 ]);
 
-/** The address of a rendezvous is good for whoever has it. `redact()` knows the tokens. */
-const RENDEZVOUS = /(\bsb[-_]hc[-_]rendezvous(?:=|%3d))[^&#\s"'<>]+/gi;
-
 /**
  * @param {object} options
  * @param {function(): string[]} options.secrets Texts to take out wherever they stand: the keys that are in use
@@ -36,7 +33,7 @@ const RENDEZVOUS = /(\bsb[-_]hc[-_]rendezvous(?:=|%3d))[^&#\s"'<>]+/gi;
  */
 function createRedaction({ secrets, previewBytes }) {
   let known;
-  const clean = (text) => redact(text, known).replace(RENDEZVOUS, '$1***');
+  const clean = (text) => redact(text, known);
 
   function cleanHeaders(headers) {
     return Object.freeze(
@@ -46,8 +43,20 @@ function createRedaction({ secrets, previewBytes }) {
 
   function cleanPreview(value, raw) {
     // Redacted before it is cut, and before it is encoded: nobody finds a key in base64.
-    const shown = clean(value).slice(0, previewBytes);
-    return raw ? Buffer.from(shown, 'latin1').toString('base64') : shown.toWellFormed();
+    const cleaned = clean(value);
+    if (!raw && value.length * 3 <= previewBytes) return cleaned.toWellFormed();
+    const encoding = raw ? 'latin1' : 'utf8';
+    const bytes = Buffer.from(cleaned, encoding);
+    // What is masked is shorter, so more comes into the preview of what lies behind it. What comes last there may be a secret
+    // that is cut in two, and looks like none.
+    const unseen = Math.max(0, Buffer.byteLength(value, encoding) - previewBytes);
+    const tail = Buffer.byteLength(behindMasks(cleaned), encoding);
+    const most = Math.min(previewBytes, bytes.length - Math.min(unseen, tail));
+    if (raw) return bytes.toString('base64', 0, most);
+    // Without half a letter at the end.
+    return most < bytes.length
+      ? bytes.toString('utf8', 0, most).replace(/\ufffd$/, '')
+      : cleaned.toWellFormed();
   }
 
   function cleanObject(given) {
@@ -73,6 +82,11 @@ function createRedaction({ secrets, previewBytes }) {
   };
 }
 
+function behindMasks(text) {
+  const at = text.lastIndexOf(MASK);
+  return at < 0 ? text : text.slice(at + MASK.length);
+}
+
 /** A body has `text: true`, a fault that sends something its text. */
 function isTextOfOthers(name, { [name]: value }) {
   return name === 'text' && typeof value === 'string';
@@ -89,7 +103,7 @@ function previewOf(data, previewBytes) {
   const seen = previewBytes + MARGIN;
   if (typeof data === 'string') {
     const size = Buffer.byteLength(data);
-    return { size, preview: data.slice(0, seen), cut: data.length > previewBytes };
+    return { size, preview: data.slice(0, seen), cut: size > previewBytes };
   }
   const bytes = Buffer.from(data.buffer, data.byteOffset, Math.min(data.byteLength, seen));
   const cut = data.byteLength > previewBytes;

@@ -154,15 +154,16 @@ class InspectorServer {
       const source = this.#source;
       if (more.length > 0) return end(res, 404);
       if (name === 'replay' && fault === undefined && source.replay !== undefined) {
-        const { status, reason } = await source.replay({
-          ...order,
-          body: Buffer.from(String(order.body), 'base64')
-        });
+        const { body = '' } = order;
+        if (typeof body !== 'string') throw new SyntaxError('That is no order');
+        const { status, reason } = await source.replay({ ...order, body: Buffer.from(body, 'base64') });
         return json(res, 200, { status, reason });
       }
       if (name !== 'faults' || !isMethod(source.faults, fault)) return end(res, 404);
+      if (!Array.isArray(order.args)) throw new SyntaxError('That is no order');
       json(res, 200, { struck: source.faults[fault](...order.args) });
     } catch (error) {
+      if (!req.complete) res.setHeader('Connection', 'close');
       const status = error instanceof SyntaxError || error instanceof TypeError ? 400 : (error.status ?? 502);
       json(res, status, { error: { code: error.code, message: redact(error.message) } });
     }
@@ -175,7 +176,7 @@ async function readOrder(req) {
   let length = 0;
   for await (const piece of req) {
     length += piece.length;
-    // The rest is not waited for.
+    // The rest is not waited for, and nothing comes behind it.
     if (length > MAX_ORDER) throw Object.assign(new Error('That is too long'), { status: 413 });
     pieces.push(piece);
   }

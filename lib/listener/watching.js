@@ -55,16 +55,21 @@ function watchSocket(socket, previewBytes, { closed, message }) {
       codes.listenerReason = data.toString('utf8', 2);
       return undefined;
     }
-    const piece = shown(TYPES[opcode], data, previewBytes);
+    const isControl = opcode > CLOSE;
+    const piece = isControl ? shown(TYPES[opcode], data, previewBytes) : beginning(data, previewBytes);
     // It may not be sent: masks of the program's throw.
     return () => {
-      if (opcode > CLOSE) return message({ direction: 'toSender', ...piece });
-      if (begun === undefined) begun = { ...piece, fragments: 1 };
-      else begun = { ...begun, size: begun.size + piece.size, fragments: begun.fragments + 1, cut: true };
+      if (isControl) return message({ direction: 'toSender', ...piece });
+      begun ??= { type: TYPES[opcode], fragments: 0, body: new BodyWatch(previewBytes) };
+      const { body, type } = begun;
+      begun.fragments++;
+      body.add(piece.start, piece.size);
       if (!(meta & Frame.FIN)) return;
-      const { fragments, ...whole } = begun;
+      const { fragments } = begun;
       begun = undefined;
-      message({ direction: 'toSender', ...whole, ...(fragments > 1 && { fragments }) });
+      const whole = shown(type, body.start, previewBytes);
+      const cut = body.size > previewBytes;
+      message({ direction: 'toSender', ...whole, size: body.size, cut, ...(fragments > 1 && { fragments }) });
     };
   });
   hook(socket, '_onMessage', (kind, payload) => {
@@ -86,9 +91,16 @@ function shown(type, data, previewBytes) {
   return { type, ...rest, preview: raw ? Buffer.from(rest.preview, 'latin1').toString() : rest.preview };
 }
 
+/** How long a piece of a message is, and a copy of what its preview may need of it. */
+function beginning(data, previewBytes) {
+  const most = previewBytes + MARGIN;
+  const start = typeof data === 'string' ? data.slice(0, most) : data.subarray(0, most);
+  return { start: Buffer.from(start), size: Buffer.byteLength(data) };
+}
+
 /** A body as it goes by: how long it is, and its beginning. */
 class BodyWatch {
-  #size = 0;
+  size = 0;
   #kept = [];
   #room;
 
@@ -98,18 +110,22 @@ class BodyWatch {
     this.#room = previewBytes + MARGIN;
   }
 
-  add(chunk) {
-    this.#size += chunk.length;
+  add(chunk, size = chunk.length) {
+    this.size += size;
     if (this.#room <= 0) return;
     const piece = Buffer.from(chunk.subarray(0, this.#room));
     this.#room -= piece.length;
     this.#kept.push(piece);
   }
 
+  /** How it begins. */
+  get start() {
+    return Buffer.concat(this.#kept);
+  }
+
   report(encoding) {
-    const size = this.#size;
+    const { size, start: data } = this;
     if (encoding !== undefined) return { size, preview: '', text: false, cut: size > 0, encoding };
-    const data = Buffer.concat(this.#kept);
     // A letter may be cut at the end.
     const text = [0, 1, 2, 3].some((less) => isUtf8(data.subarray(0, data.length - less)));
     const { preview, raw } = text

@@ -44,6 +44,8 @@ function missing(message) {
 function readServerOptions(given) {
   if (given !== undefined && given !== null) check.object(given, 'options');
   given ??= {};
+  // First: an option that is missing may be one that is misspelt.
+  const unknown = warnOfMisspelt('RelayedServer', given);
   if (given.server === undefined || given.server === null) throw missing("'server' must be provided");
 
   const settings = readTable(LISTENER, given, 'options.');
@@ -70,7 +72,7 @@ function readServerOptions(given) {
   for (const name of HIDDEN) Object.defineProperty(settings, name, { enumerable: false });
   Object.defineProperty(settings, inspect.custom, { value: shown });
   const options = Object.defineProperties({}, Object.getOwnPropertyDescriptors(settings));
-  return { settings: Object.freeze(settings), options, unknown: warnOfMisspelt('RelayedServer', given) };
+  return { settings: Object.freeze(settings), options, unknown };
 }
 
 /** What printing the settings shows, with `showHidden`, too. */
@@ -126,9 +128,8 @@ function readSocketOptions(given) {
  */
 function readEmulatorOptions(given) {
   given = check.object(given ?? {}, 'options');
-  const settings = readTable(EMULATOR, given, 'options.');
   warnOfMisspelt('RelayEmulator', given);
-  return settings;
+  return readTable(EMULATOR, given, 'options.');
 }
 
 function unknownNames(given, table, prefix = '') {

@@ -9,16 +9,16 @@ const MASK = '***';
 /** Between a name and its value: `=` or `:`, and the quotes of JSON and of shells. */
 const IS = String.raw`[\s"'\\]{0,8}[=:][\s"'\\]{0,8}`;
 
-const NOT_IN_QUERY = String.raw`(?<!\bsb[-_]hc[-_]token${IS})`;
+const NOT_IN_QUERY = String.raw`(?=s)(?<!\bsb[-_]hc[-_]token${IS})`;
 
 /**
- * `before` is looked for in the text with its percent-escapes read, as the far end would read them; what it matches
+ * `before` is looked for in the text with its escapes read, as the far end would read them; what it matches
  * stays. The secret begins there and goes as far, in the text as it is written, as `value` says for text, and for
  * something that is one address as a whole: what a stray space or line end has cut in two is still one secret there.
  */
 const NAMED = [
-  // The rendezvous address carries the whole connection's credentials in its other sb-hc parameters, too.
-  [String.raw`\bsb[-_]hc[-_](?:token|key)${IS}`, String.raw`[^&#\s"'<>]+`, '[^&]+'],
+  // The address of a rendezvous is good for whoever has it.
+  [String.raw`\bsb[-_]hc[-_](?:token|key|rendezvous)${IS}`, String.raw`[^&#\s"'<>]+`, '[^&]+'],
   // Not the token in a query, which has just been seen to: what follows that is none of it.
   [`${NOT_IN_QUERY}sharedaccesssignature${IS}`, String.raw`[^\s"'<>,;]+`, '[^;]+'],
   // Nor a word behind the name, in a sentence about it.
@@ -36,13 +36,17 @@ const NAMED = [
   values: values.map((value) => new RegExp(value, 'y'))
 }));
 
-/** Secrets by their looks, in the text with its percent-escapes read. */
+/** One of these is in whatever `NAMED` matches. Most texts have none, and are done with after one look. */
+const NAMES = /sb[-_]hc|sharedaccess|\bsig|authorization|\bbearer/i;
+
+/** Secrets by their looks, in the text with its escapes read; and what is in whatever they match, and in few other texts. */
 const LOOKS = [
   // A JWT.
-  /\beyJ[\w-]{4,}\.[\w-]{4,}\.[\w-]*/g,
+  { has: /eyJ/, pattern: /\beyJ[\w-]{4,}\.[\w-]{4,}\.[\w-]*/g },
   // The 32 bytes of a SAS rule's key, in base64.
-  /(?<![\w+/])[A-Za-z0-9+/]{43,}=/g
+  { has: /[\w+/]=/, pattern: /(?<![\w+/])[A-Za-z0-9+/]{43,}=/g }
 ];
+const ADDRESS = /(?:wss?|https?|sb|socks\w{0,2}):|[/\\]{2}/i;
 const USER_INFO_IN_TEXT = userInfo(String.raw`\s"'<>`);
 const USER_INFO_IN_ADDRESS = userInfo('');
 
@@ -86,7 +90,7 @@ function mask(text, scope, userInfoPattern, secrets) {
   const { plain, at } = readEscapes(text);
   /** Where secrets begin and end in `text`, in turn. */
   const found = [];
-  for (const { before, values } of NAMED) {
+  for (const { before, values } of NAMES.test(plain) ? NAMED : []) {
     let end = 0;
     for (const match of plain.matchAll(before)) {
       const value = values[scope];
@@ -98,15 +102,16 @@ function mask(text, scope, userInfoPattern, secrets) {
       found.push([start, end]);
     }
   }
-  for (const pattern of plain.includes('@') ? [...LOOKS, userInfoPattern] : LOOKS) {
+  const looks = plain.includes('@') ? [...LOOKS, { has: ADDRESS, pattern: userInfoPattern }] : LOOKS;
+  for (const { has, pattern } of looks) {
+    if (!has.test(plain)) continue;
     for (const match of plain.matchAll(pattern)) {
       found.push([at(match.index), at(match.index + match[0].length)]);
     }
   }
   for (const secret of secrets) {
     if (typeof secret !== 'string' || secret === '') continue;
-    for (const form of new Set([secret, Buffer.from(secret).toString('latin1')])) {
-      const needle = readEscapes(form).plain;
+    for (const needle of formsOf(secret)) {
       for (let from = plain.indexOf(needle); from >= 0; from = plain.indexOf(needle, from + needle.length)) {
         found.push([at(from), at(from + needle.length)]);
       }
@@ -121,6 +126,12 @@ function mask(text, scope, userInfoPattern, secrets) {
     shown = end;
   }
   return result + text.slice(shown);
+}
+
+/** A secret as a text has it, and as one has it that is a character for each byte. */
+function formsOf(secret) {
+  if (/^[!-$&-[\]-~]*$/.test(secret)) return [secret];
+  return [secret, Buffer.from(secret).toString('latin1')].map((form) => readEscapes(form).plain);
 }
 
 /** Names of headers whose values are credentials. */
@@ -173,4 +184,4 @@ function redactError(error) {
   return error;
 }
 
-module.exports = { nameAddress, redact, redactError, redactHeader, redactHeaders };
+module.exports = { MASK, nameAddress, redact, redactError, redactHeader, redactHeaders };

@@ -141,11 +141,11 @@ function begin(address, token) {
  */
 function readSender(address, token) {
   const given = readArguments(token);
+  warnOfMisspelt('relayedConnect', given);
   const { target, bare, options } = destination(address, given);
   const { credentials, signal, rest } = readSenderOptions(options);
   const { protocols, headers, ...others } = rest;
   const settings = { ...others, relay: {}, headers: { ...headers } };
-  warnOfMisspelt('relayedConnect', given);
   let source;
   if (credentials !== undefined) {
     dropTokenHeader(settings.headers);

@@ -267,24 +267,46 @@ impl RecordedRefusal {
 }
 
 impl RelayRecord {
-    /// What it takes of the memory, about.
+    /// What it takes of the memory, about. A client may make any of its texts as long as a request's head.
     pub fn size(&self) -> usize {
-        OVERHEAD
-            + match &self.detail {
-                RecordDetail::Message(message) => message.preview.bytes.capacity(),
-                RecordDetail::Listener(own) => own.handshake.size(),
-                RecordDetail::Sender(own) => own.size(),
-                RecordDetail::Request(own) => own.handshake.size(),
-                RecordDetail::Refused(own) => own.target.len() + size_of_headers(&own.headers) + 1024,
-                RecordDetail::Response { headers, .. } => size_of_headers(headers),
-                RecordDetail::RequestDone(own) | RecordDetail::RequestFailed(own) => {
-                    own.request_body.preview.bytes.len() + own.response_body.preview.bytes.len()
-                }
-                RecordDetail::Fault { details, .. } => {
-                    details.values().filter_map(Value::as_str).map(str::len).sum()
-                }
-                _ => 0,
+        OVERHEAD + self.path.len() + self.id.len() + self.detail.size()
+    }
+}
+
+impl RecordDetail {
+    fn size(&self) -> usize {
+        match self {
+            Self::Message(message) => message.preview.bytes.capacity(),
+            Self::Listener(own) => own.handshake.size(),
+            Self::Sender(own) => own.size(),
+            Self::Request(own) => own.method.len() + own.handshake.size(),
+            Self::Refused(own) => {
+                let token = own.token.as_ref().map_or(0, TokenFate::size);
+                own.target.len() + size_of_headers(&own.headers) + own.reason.len() + token
             }
+            Self::Response { reason, headers, listener, .. } => {
+                reason.len() + size_of_headers(headers) + listener.as_ref().map_or(0, String::len)
+            }
+            Self::RequestDone(own) | Self::RequestFailed(own) => {
+                let reason = own.reason.as_ref().map_or(0, String::len);
+                reason + own.request_body.size() + own.response_body.size()
+            }
+            Self::Fault { fault, details, .. } => {
+                fault.len() + details.values().filter_map(Value::as_str).map(str::len).sum::<usize>()
+            }
+            Self::Rejected { reason: text, .. }
+            | Self::ListenerClosed { reason: text, .. }
+            | Self::Accepted { listener: text, .. } => text.len(),
+            Self::Renewed { token } => token.size(),
+            Self::Closed(own) => own.sender_reason.len() + own.listener_reason.len(),
+            Self::TimedOut {} => 0,
+        }
+    }
+}
+
+impl RecordedBody {
+    fn size(&self) -> usize {
+        self.preview.bytes.capacity() + self.encoding.as_ref().map_or(0, String::len)
     }
 }
 
@@ -296,7 +318,7 @@ impl RecordedHandshake {
     }
 
     fn size(&self) -> usize {
-        self.target.len() + size_of_headers(&self.headers)
+        self.target.len() + size_of_headers(&self.headers) + self.token.size()
     }
 }
 
@@ -330,6 +352,25 @@ fn milliseconds<S: Serializer>(micros: &u64, serializer: S) -> Result<S::Ok, S::
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::emulator::token_fate::{TokenFlaw, TokenResult};
+
+    #[test]
+    fn whatever_a_client_has_made_long_counts() {
+        let long = || "x".repeat(60_000);
+        let flaw = TokenFlaw { part: "sr", expected: String::new(), found: long(), remedy: "" };
+        let token = TokenFate::flawed(TokenResult::WrongAudience, flaw);
+        for detail in [
+            RecordDetail::Rejected { status: 400, reason: long(), duration: 1.0 },
+            RecordDetail::Accepted { duration: 1.0, listener: long() },
+            RecordDetail::Refused(Box::new(RecordedRefusal::of_renewal("", 401, "", Some(token)))),
+            RecordDetail::Refused(Box::new(RecordedRefusal::of_renewal("", 401, &long(), None))),
+        ] {
+            let record = RelayRecord { seq: 1, time: 1, path: "".into(), id: "".into(), detail };
+            assert!(record.size() > 60_000, "{record:?}");
+        }
+        let (path, id) = ("".into(), long().into());
+        assert!(RelayRecord { seq: 1, time: 1, path, id, detail: RecordDetail::TimedOut {} }.size() > 60_000);
+    }
 
     #[test]
     fn a_record_is_one_flat_object() {

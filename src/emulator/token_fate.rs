@@ -89,6 +89,12 @@ impl TokenFate {
         Self { flaw: Some(Box::new(flaw)), ..Self::of(result) }
     }
 
+    /// What its texts take of the memory.
+    pub fn size(&self) -> usize {
+        let flaw = self.flaw.as_ref().map_or(0, |flaw| flaw.expected.len() + flaw.found.len());
+        self.rule.as_ref().map_or(0, String::len) + flaw
+    }
+
     /// Where it was.
     pub fn in_place(mut self, place: Option<&'static str>) -> Self {
         self.carried_by = place;

@@ -1,10 +1,10 @@
 //! The emulator for JavaScript: options, faults, events and figures cross as JSON.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use napi::bindgen_prelude::*;
-use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi::threadsafe_function::{ThreadsafeCallContext, ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 
 use super::guard::attempt;
@@ -18,6 +18,9 @@ use crate::sync::lock;
 type Callback = ThreadsafeFunction<String, (), String, Status, false>;
 /// Taken out with the last event, so that the process may end.
 type Slot = Arc<Mutex<Option<Callback>>>;
+
+/// Events that wait for an event loop which is busy; what happens beyond that is not told.
+const MAX_EVENTS: usize = 10_000;
 
 /// Where it is reached.
 #[napi(object)]
@@ -60,16 +63,27 @@ impl NativeEmulator {
 
     fn run(&mut self, options: &str, on_event: Function<'_, String, ()>) -> Result<Place> {
         let options: EmulatorOptions = parse(options)?;
-        let callback = on_event.build_threadsafe_function::<String>().callee_handled::<false>().build()?;
-        *lock(&self.callback) = Some(callback);
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let delivered = Arc::clone(&waiting);
+        let deliver = move |context: ThreadsafeCallContext<String>| {
+            // An empty text is none.
+            if !context.value.is_empty() {
+                delivered.fetch_sub(1, Ordering::Relaxed);
+            }
+            Ok(context.value)
+        };
+        let builder = on_event.build_threadsafe_function::<String>().callee_handled::<false>();
+        *lock(&self.callback) = Some(builder.build_callback(deliver)?);
         let (slot, observed) = (Arc::clone(&self.callback), Arc::clone(&self.observed));
         let observer = move |event: &RelayEvent| {
             let last = *event == RelayEvent::Closed;
-            if !last && !observed.load(Ordering::Relaxed) {
+            let is_told = observed.load(Ordering::Relaxed) && waiting.load(Ordering::Relaxed) < MAX_EVENTS;
+            if !last && !is_told {
                 return;
             }
             let mut callback = lock(&slot);
             if let (Some(call), Ok(text)) = (callback.as_ref(), serde_json::to_string(event)) {
+                waiting.fetch_add(1, Ordering::Relaxed);
                 call.call(text, ThreadsafeFunctionCallMode::NonBlocking);
             }
             if last {
