@@ -303,6 +303,7 @@ describe('listen and connect', () => {
     child.kill('SIGINT');
     expect(await child.ended).toBe(0);
     expect(child.errors).not.toContain('offline');
+    expect(child.errors).toMatch(/connecting again in \d+ ms: same reason\n/);
   });
 });
 

@@ -103,6 +103,12 @@ describe('the image', () => {
   });
 });
 
+test('the example says which variable it needs', () => {
+  const { SB_HC_CONNECTION_STRING: _, ...env } = process.env;
+  const { status, stderr } = spawnSync(process.execPath, [SERVICE], { env, encoding: 'utf8' });
+  expect([status, stderr]).toEqual([2, 'set SB_HC_CONNECTION_STRING\n']);
+});
+
 describe('the manifests', () => {
   const [deployment, budget] = manifests;
   const { template, selector, strategy, replicas } = deployment.spec;

@@ -2,7 +2,7 @@
 
 // The README, followed to the letter in an empty folder, with the tarball that it has you make; and the figures in it.
 
-const { execFileSync, spawn } = require('node:child_process');
+const { execFileSync, spawn, spawnSync } = require('node:child_process');
 const { once } = require('node:events');
 const fs = require('node:fs');
 const os = require('node:os');
@@ -132,6 +132,26 @@ describe('in an empty folder', () => {
     const tsc = require.resolve('typescript/bin/tsc');
     const flags = ['--noEmit', '--strict', '--module', 'node16', '--skipLibCheck', 'check.ts'];
     expect(execFileSync(process.execPath, [tsc, ...flags], { cwd: program, encoding: 'utf8' })).toBe('');
+  });
+
+  test('its programs compile as TypeScript', () => {
+    const files = ['listener', 'sender'].map((name) => {
+      const code = fs.readFileSync(path.join(program, `${name}.js`), 'utf8');
+      const file = `${name}.check.ts`;
+      // What else TypeScript has against them is that variables of the environment may be missing.
+      const typed = code
+        .replace("const WebSocket = require('hyco-ws-rs');", "import WebSocket from 'hyco-ws-rs';")
+        .replace('= process.env;', '= process.env as Record<string, string>;');
+      fs.writeFileSync(path.join(program, file), typed);
+      return file;
+    });
+    const tsc = require.resolve('typescript/bin/tsc');
+    const flags = ['--noEmit', '--strict', '--module', 'node16', '--esModuleInterop', '--skipLibCheck'];
+    const { stdout } = spawnSync(process.execPath, [tsc, ...flags, ...files], {
+      cwd: program,
+      encoding: 'utf8'
+    });
+    expect(stdout).toBe('');
   });
 
   onUnix('what docs/testing.md has a machine run is run', async () => {

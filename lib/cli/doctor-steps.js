@@ -40,6 +40,12 @@ class Steps {
   }
 }
 
-const textOf = (error) => error.errors?.map(({ message }) => message).join(', ') || error.message.trim();
+const textOf = (error) =>
+  error.errors?.map(({ message }) => message).join(', ') || withoutSource(error.message.trim());
+
+/** Of a line of OpenSSL's, the words that are for people. */
+function withoutSource(message) {
+  return message.replace(/^[0-9A-F]+:error:[0-9A-F]+:[^:]*:[^:]*:([^:]*):[^]*$/i, 'TLS: $1');
+}
 
 module.exports = { Steps };

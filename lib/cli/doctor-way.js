@@ -19,8 +19,8 @@ const SKEW = 60;
  * @param {string} uri
  * @param {object} options Credentials
  * @param {import('./doctor-steps.js').Steps} steps
- * @return {Promise<{isUseful: boolean, proxy: string|undefined}>} Whether to go on to the relay, which is tried where
- *     only the way is in doubt: the engine may find another
+ * @return {Promise<{isUseful: boolean, proxy: string|undefined}>} Whether to go on to the relay: what failed here fails
+ *     there, too, and in other words
  */
 async function examineWay(uri, options, steps) {
   const url = new URL(uri);
@@ -28,12 +28,14 @@ async function examineWay(uri, options, steps) {
   const proxy = proxyFor(undefined, secure, host, port);
   let socket = await connect(host, port, proxy, steps);
   if (socket !== undefined && secure) socket = await secured(socket, host, steps);
+  // Where a proxy is one of SOCKS, nothing has been tried.
+  let isReached = proxy !== undefined && isSocks(proxy);
   if (socket !== undefined) {
-    await steps.take('clock', () => checkClock(socket, url));
+    isReached = await steps.take('clock', () => checkClock(socket, url));
     socket.destroy();
   }
   const good = await steps.take('token', () => checkToken(uri, options));
-  return { isUseful: good !== undefined, proxy };
+  return { isUseful: good !== undefined && isReached === true, proxy };
 }
 
 async function connect(host, port, proxy, steps) {
@@ -72,10 +74,10 @@ async function secured(plain, host, steps) {
 
 async function checkClock(socket, url) {
   const skew = await askClock(socket, url);
-  if (skew === undefined) return { result: 'skipped', text: 'the relay did not tell the time' };
+  if (skew === undefined) return { result: 'skipped', text: 'the relay did not tell the time', value: true };
   const text = `this machine's clock is ${Math.abs(skew).toFixed(0)} s ${skew < 0 ? 'behind' : 'ahead'}`;
-  if (Math.abs(skew) > SKEW) throw withCode(new Error(text), 'CLOCK');
-  return { text };
+  if (Math.abs(skew) <= SKEW) return { text, value: true };
+  return { result: 'failed', text, error: withCode(new Error(text), 'CLOCK'), value: true };
 }
 
 async function checkToken(uri, options) {

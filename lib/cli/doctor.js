@@ -65,7 +65,7 @@ function lineOf({ name, result, text, remedy }) {
 }
 
 function verdict(ok, isWarned) {
-  if (!ok) return 'See docs/troubleshooting.md for more.';
+  if (!ok) return 'See hyco-ws-rs/docs/troubleshooting.md for more.';
   return isWarned ? 'The way is free; see what is marked with !!.' : 'All is well.';
 }
 

@@ -67,7 +67,7 @@ function remedyOf(texts, { platform, arch, library, root, permission, override, 
   if (failure !== undefined) {
     return `One is there, but: ${failure}. Install it, or build it, on the system that runs it.`;
   }
-  if (bundled) return 'In a bundle, the .node file has to lie beside it (docs/bundling.md).';
+  if (bundled) return 'In a bundle, the .node file has to lie beside it (hyco-ws-rs/docs/bundling.md).';
   if (root !== undefined && existsSync(path.join(root, 'Cargo.toml'))) {
     return `This is a clone, and its addon has not been built: "npm run build" in ${root} does it (needs stable Rust).`;
   }
