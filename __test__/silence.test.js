@@ -51,7 +51,7 @@ test.each(['lose', 'complain'])('the first failure is a warning, once for each s
       'Cannot listen at ns.test/hyco: Unexpected server response: 401 (InvalidSignature) ' +
         '(see hyco-ws-rs/docs/errors.md#err_hyco_unauthorized). Compare rule and key with ' +
         'the portal: there may be another rule of that name, or a key that was renewed or lost characters in copying; ' +
-        "it ends in \"=\". It is tried again; listen for 'error' and 'reconnecting' to hear of it.",
+        "those of Azure end in \"=\". It is tried again; listen for 'error' and 'reconnecting' to hear of it.",
       { code: 'HYCO_WS_RS_NOT_LISTENING' }
     );
   }

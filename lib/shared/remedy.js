@@ -45,7 +45,6 @@ const BY_CODE = {
   ERR_HYCO_PROTOCOL: 'It named a host that is not allowed, or what it sent cannot be right: is it the relay?',
   ERR_HYCO_INVALID_FORMAT: 'An address, a connection string or a token cannot be read: copy it again.',
   ERR_HYCO_LIMIT: 'A limit was reached, which the message names: raise it, or send less at a time.',
-  ERR_HYCO_INTERNAL: 'A fault of this package: please report it.',
   ERR_HYCO_REFUSED: 'The listener, or a proxy on the way, turned the connection away with this status.'
 };
 
