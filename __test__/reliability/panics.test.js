@@ -24,6 +24,8 @@ const SILENT = new Set([
   'closeListener',
   'closeLocalStreams',
   'closeRemoteStreams',
+  // Comes with the end of its server only, which may be over before it is told.
+  'cutRemoteStream',
   'drain',
   'fail',
   'giveBack',
