@@ -289,6 +289,8 @@ Object.assign(scenarios, {
   'a blob holds back what is sent after it': async (stage) => {
     const { socket, connection } = await stage.open();
     socket.send('before', stage.callback('before'));
+    // Who writes it is free to do so a little later.
+    await stage.callbacks.until('callback before');
     socket.send(new Blob(['blob']), stage.callback('blob'));
     stage.note('amount', socket.bufferedAmount);
     socket.send('text', stage.callback('text'));
