@@ -10,6 +10,7 @@ const { tmpdir } = require('node:os');
 const path = require('node:path');
 
 const { Commands, json, seen } = require('./helpers/commands.js');
+const { freePort } = require('./helpers/free-port.js');
 const { askUrl } = require('./helpers/same-app.js');
 
 const commands = new Commands();
@@ -57,15 +58,6 @@ async function read(port) {
 async function event(child, name) {
   await seen(child, child.stdout, `"event":"${name}"`);
   return json(child).find((each) => each.event === name);
-}
-
-/** A port that was free just now. */
-async function freePort() {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 describe('forward', () => {

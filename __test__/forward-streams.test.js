@@ -284,6 +284,21 @@ describe.each(['none', 'azbridge'])('with the preamble %s', (kind) => {
 });
 
 describe('ends that are none', () => {
+  /** A stream that is up; `failed` is how its target sees the end. */
+  async function running() {
+    let seen;
+    const failed = new Promise((resolve) => {
+      seen = resolve;
+    });
+    const { port } = await target((socket) => seen(cutOf(socket)));
+    const far = await remote({ target: { port } });
+    const near = await local({});
+    const socket = client(near.place);
+    socket.write('x');
+    await far.events.next('connect');
+    return { failed, far, near, socket };
+  }
+
   test('a target that resets is told to the peer, whose client is reset', async () => {
     const { port } = await target((socket) => socket.once('data', () => socket.resetAndDestroy()));
     const far = await remote({ target: { port } });
@@ -298,15 +313,7 @@ describe('ends that are none', () => {
   });
 
   test('a client that resets is told to the peer, whose target is reset', async () => {
-    let failed;
-    const { port } = await target((socket) => {
-      failed = cutOf(socket);
-    });
-    const far = await remote({ target: { port } });
-    const near = await local({});
-    const socket = client(near.place);
-    socket.write('x');
-    await far.events.next('connect');
+    const { failed, far, near, socket } = await running();
     socket.resetAndDestroy();
     expect(await near.events.next('disconnect')).toMatchObject({ code: 'ECONNRESET' });
     expect(await far.events.next('disconnect')).toMatchObject({ code: 'ERR_HYCO_REFUSED' });
@@ -314,15 +321,7 @@ describe('ends that are none', () => {
   });
 
   test('a relay that loses them resets both', async () => {
-    let failed;
-    const { port } = await target((socket) => {
-      failed = cutOf(socket);
-    });
-    const far = await remote({ target: { port } });
-    const near = await local({});
-    const socket = client(near.place);
-    socket.write('x');
-    await far.events.next('connect');
+    const { failed, far, near, socket } = await running();
     const broken = cutOf(socket);
     relay.faults.cutRendezvous();
     expect(await broken).toEqual(CUT);

@@ -258,6 +258,14 @@ if (missing) {
     return execFileSync('/bin/sh', ['-c', script], { encoding: 'utf8' }).split('\0').slice(0, -1);
   }
 
+  const sender = (at) => ({
+    kind: 'sender',
+    path: 'hyco',
+    id: `s${at}`,
+    remoteAddress: '127.0.0.1',
+    target: `/hyco/${at}`,
+    headers: []
+  });
   const message = (at) => ({
     kind: 'message',
     path: 'hyco',
@@ -272,14 +280,7 @@ if (missing) {
   test('ten thousand records and a thousand events a second cost the page no more than it shows', async () => {
     const { page, seen } = opened;
     for (let at = 0; at < 5000; at++) {
-      hand.ring.push({
-        kind: 'sender',
-        path: 'hyco',
-        id: `s${at}`,
-        remoteAddress: '127.0.0.1',
-        target: `/hyco/${at}`,
-        headers: []
-      });
+      hand.ring.push(sender(at));
       hand.ring.push(message(at));
     }
     await tab(page, 'Timeline');
@@ -352,16 +353,7 @@ if (missing) {
   test('what is being read stays where it is while more comes', async () => {
     const { page } = opened;
     const push = (from, to) => {
-      for (let at = from; at < to; at++) {
-        hand.ring.push({
-          kind: 'sender',
-          path: 'hyco',
-          id: `s${at}`,
-          remoteAddress: '127.0.0.1',
-          target: `/hyco/${at}`,
-          headers: []
-        });
-      }
+      for (let at = from; at < to; at++) hand.ring.push(sender(at));
     };
     push(0, 1000);
     await tab(page, 'Timeline');

@@ -11,6 +11,7 @@ const os = require('node:os');
 const path = require('node:path');
 
 const { NAMESPACE } = require('./helpers/azure-stand-in.js');
+const { freePort } = require('./helpers/free-port.js');
 const { RelayedServer, connectRelayed } = require('..');
 const { RelayEmulator } = require('../emulator.js');
 
@@ -40,16 +41,6 @@ const PROXIES = {
 };
 
 const isInstalled = (name) => spawnSync(name, ['--help'], { stdio: 'ignore' }).error === undefined;
-
-async function freePort() {
-  const server = net.createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 /** Fulfilled as soon as somebody listens at the port. */
 async function reachable(port, child) {

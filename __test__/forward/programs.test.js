@@ -23,6 +23,7 @@ const { promisify } = require('node:util');
 
 const { forward, forwardLocal } = require('../..');
 const { RelayEmulator } = require('../../emulator.js');
+const { freePort } = require('../helpers/free-port.js');
 
 const run = promisify(execFile);
 const bin = path.join(__dirname, '..', '..', 'bin', 'hyco-ws-rs.js');
@@ -58,14 +59,6 @@ afterEach(async () => {
 
 const inFolder = (name) => path.join(folder, name);
 const creds = () => ({ keyName: relay.keyName, key: relay.key });
-
-async function freePort() {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 /** Starts a server and waits until it takes connections. */
 async function start(program, args, port) {
